@@ -1,0 +1,234 @@
+/*===- quern.h - run a compiled model: the public C API ---------------------===
+ *
+ * In ten lines:
+ *
+ *   quern_error error;
+ *   quern_module *module;
+ *   quern_session *session;
+ *   quern_output output;
+ *   if (quern_module_open("m.qbm", &module, &error) ||
+ *       quern_session_create(module, 2, &session, &error))
+ *     return fprintf(stderr, "%s\n", error.message), 1;
+ *   quern_text text = {"a fine film", 11, NULL, 0};
+ *   if (quern_run_texts(session, &text, 1, 0, &output, &error)) ...
+ *   for (uint32_t i = 0; i < output.columns; i++) printf("%g\n",
+ *                                                       output.data[i]);
+ *
+ * A module is immutable and may be shared by any number of threads. A session
+ * belongs to one thread at a time. Loading a module executes its code: open
+ * only modules that you compiled or trust (introspect.h reads without
+ * executing).
+ *
+ * Errors: functions that can fail return a status, 0 for success, and write a
+ * sentence into the caller's quern_error, which may be null. Nothing aborts,
+ * nothing prints. On failure output arguments are set to null or zero.
+ *
+ *===----------------------------------------------------------------------===*/
+
+#ifndef QUERN_QUERN_H
+#define QUERN_QUERN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "quern/module_abi.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define QUERN_API __attribute__((visibility("default")))
+#else
+#define QUERN_API
+#endif
+
+/** What a function came to. */
+typedef enum quern_status {
+  QUERN_OK = 0,
+  QUERN_ERROR_ARGUMENT = 1,    /**< the caller's arguments are wrong */
+  QUERN_ERROR_FILE = 2,        /**< cannot be opened or read */
+  QUERN_ERROR_FORMAT = 3,      /**< not a module, damaged, or lying */
+  QUERN_ERROR_VERSION = 4,     /**< written for another runtime */
+  QUERN_ERROR_UNSUPPORTED = 5, /**< this machine cannot run it */
+  QUERN_ERROR_MEMORY = 6,      /**< out of memory or threads */
+  QUERN_ERROR_TOO_LONG = 7     /**< a text is too long (strict) */
+} quern_status;
+
+/** A status and a sentence that ends without a newline. Owned by the caller;
+ *  written only on failure. */
+typedef struct quern_error {
+  quern_status status;
+  char message[508];
+} quern_error;
+
+typedef struct quern_module quern_module;
+typedef struct quern_session quern_session;
+
+/** What the outputs mean. */
+typedef enum quern_head {
+  QUERN_HEAD_EMBEDDING = 0,
+  QUERN_HEAD_CLASSIFICATION = 1,
+  QUERN_HEAD_REGRESSION = 2,
+  QUERN_HEAD_TOKEN_CLASSIFICATION = 3, /**< a row of logits per token */
+  QUERN_HEAD_QUESTION_ANSWERING = 4    /**< start and end logit per token */
+} quern_head;
+
+/** A module's description. Strings live as long as the module. */
+typedef struct quern_description {
+  quern_head head;
+  const char *name;    /**< the model's own name, or "" */
+  const char *family;  /**< "bert", ... */
+  const char *problem; /**< "single_label", "multi_label", "regression", "" */
+  const char *recipe;  /**< name of the quantization recipe */
+  const char *pooling; /**< "none", "cls", "mean" */
+  int normalized;      /**< embeddings have length one */
+  uint32_t layers, hidden, heads, vocabulary;
+  uint32_t max_length;  /**< tokens of a sequence, special ones included */
+  uint32_t columns;     /**< floats of an output row */
+  int rows_are_tokens;  /**< a row per token, otherwise per sequence */
+  uint32_t label_count; /**< see quern_module_label */
+  int has_tokenizer;    /**< texts can be run, not only ids */
+} quern_description;
+
+/** A text or a pair, UTF-8, not necessarily terminated. `pair` may be null. */
+typedef struct quern_text {
+  const char *text;
+  size_t text_bytes;
+  const char *pair;
+  size_t pair_bytes;
+} quern_text;
+
+/** Bits of quern_run_texts' options. */
+#define QUERN_RUN_STRICT 1u /**< refuse a text that would be truncated */
+
+/**
+ * The result of a run. All memory belongs to the session and is valid until
+ * its next run or its destruction.
+ *
+ * data       rows * columns floats, row after row
+ * rows       sequences, or all tokens of all sequences
+ * ids, type_ids, tokens  the token-packed input that was run
+ * offsets    sequences + 1 token positions: sequence s has the tokens
+ *            [offsets[s], offsets[s + 1])
+ * truncated  one flag a sequence; null when ids were given
+ * spans      per token the bytes [begin, end) of its text (of the pair for
+ *            type id 1), both 0 for special tokens; null when ids were given
+ */
+typedef struct quern_output {
+  const float *data;
+  uint32_t rows;
+  uint32_t columns;
+  uint32_t sequences;
+  uint32_t tokens;
+  const int32_t *ids;
+  const int32_t *type_ids;
+  const int32_t *offsets;
+  const uint8_t *truncated;
+  const uint32_t (*spans)[2];
+} quern_output;
+
+/** Version of the runtime, "0.1.0". Static. */
+QUERN_API const char *quern_version(void);
+
+/**
+ * Opens a module file: maps it, checks its layout, checksums and manifest, and
+ * only then loads its code. `*module` is the caller's; free it with
+ * quern_module_close after its sessions. Thread-safe.
+ * Errors: FILE, FORMAT, VERSION, UNSUPPORTED, MEMORY; the message names the
+ * file, what was found and what was expected.
+ */
+QUERN_API quern_status quern_module_open(const char *path,
+                                         quern_module **module,
+                                         quern_error *error);
+
+/**
+ * Opens a module that is linked into the program. The image and what it points
+ * to must outlive the module; nothing is copied. Ownership of `*module` and
+ * errors as quern_module_open.
+ */
+QUERN_API quern_status quern_module_open_linked(const quern_linked_image *image,
+                                                quern_module **module,
+                                                quern_error *error);
+
+/** Frees a module and unloads its code. All sessions must be gone. Null is
+ *  allowed. */
+QUERN_API void quern_module_close(quern_module *module);
+
+/** Fills `description`. Cannot fail. Thread-safe. */
+QUERN_API void quern_module_describe(const quern_module *module,
+                                     quern_description *description);
+
+/** Name of label `index`, or null beyond label_count. Lives as long as the
+ *  module. Thread-safe. */
+QUERN_API const char *quern_module_label(const quern_module *module,
+                                         uint32_t index);
+
+/**
+ * Creates a session with `threads` threads, the caller of run being one of
+ * them; 0 takes one per usable CPU. Results do not depend on the number.
+ * `*session` is the caller's; free it with quern_session_destroy.
+ * Errors: ARGUMENT (more than 256 threads), MEMORY. Thread-safe.
+ */
+QUERN_API quern_status quern_session_create(const quern_module *module,
+                                            uint32_t threads,
+                                            quern_session **session,
+                                            quern_error *error);
+
+/** Stops the session's threads and frees its memory. Null is allowed. */
+QUERN_API void quern_session_destroy(quern_session *session);
+
+/**
+ * Makes room for runs of up to `tokens` tokens in up to `sequences`
+ * sequences. Runs within the capacity allocate nothing; a larger run calls
+ * this itself, before its first step. Capacity never shrinks. Reserving
+ * invalidates earlier outputs. Errors: ARGUMENT, MEMORY (capacity unchanged).
+ */
+QUERN_API quern_status quern_session_reserve(quern_session *session,
+                                             uint32_t tokens,
+                                             uint32_t sequences,
+                                             quern_error *error);
+
+/**
+ * Tokenizes and runs `count` texts or pairs as one batch. Texts longer than
+ * the model's limit are truncated (see quern_output.truncated) or, with
+ * QUERN_RUN_STRICT, refused. Texts are only read. `*output` points into the
+ * session. Errors: ARGUMENT (no text, no tokenizer in the module), TOO_LONG,
+ * MEMORY; the message says which text.
+ */
+QUERN_API quern_status quern_run_texts(quern_session *session,
+                                       const quern_text *texts, uint32_t count,
+                                       uint32_t options, quern_output *output,
+                                       quern_error *error);
+
+/**
+ * Runs token ids: sequence s is ids[offsets[s] .. offsets[s + 1]), special
+ * tokens included. `type_ids` may be null: all 0. Positions count from 0 in
+ * each sequence. Arrays are only read. Errors: ARGUMENT (offsets that do not
+ * ascend, an id outside the vocabulary, an empty or too long sequence),
+ * MEMORY.
+ */
+QUERN_API quern_status quern_run_ids(quern_session *session, const int32_t *ids,
+                                     const int32_t *type_ids,
+                                     const int32_t *offsets, uint32_t sequences,
+                                     quern_output *output, quern_error *error);
+
+/**
+ * Tokenizes without running: fills the token fields of `*output` (data is
+ * null), which point into the session. Errors as quern_run_texts.
+ */
+QUERN_API quern_status quern_tokenize(quern_session *session,
+                                      const quern_text *texts, uint32_t count,
+                                      uint32_t options, quern_output *output,
+                                      quern_error *error);
+
+/** What this machine can run and why it cannot run the rest, as text for
+ *  people or as one JSON object. Writes up to `size` bytes and a terminating
+ *  zero into `buffer`; returns the length that the whole has. Thread-safe. */
+QUERN_API size_t quern_doctor(int json, char *buffer, size_t size);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* QUERN_QUERN_H */
