@@ -90,8 +90,12 @@ function(quern_test name)
     add_dependencies(${name} QuernTableGen)
   endif()
   target_link_libraries(${name} PRIVATE ${A_LIBS} GTest::gmock GTest::gtest_main)
+  # The label is the folder under test/: runtime, lib, e2e, ...
+  file(RELATIVE_PATH label ${PROJECT_SOURCE_DIR}/test
+    ${CMAKE_CURRENT_SOURCE_DIR})
+  string(REGEX REPLACE "/.*" "" label "${label}")
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
-    PROPERTIES TIMEOUT 900
+    PROPERTIES TIMEOUT 900 LABELS "${label}"
     ENVIRONMENT "QUERN_SOURCE_DIR=${PROJECT_SOURCE_DIR};QUERN_BINARY_DIR=${PROJECT_BINARY_DIR}")
   set_property(GLOBAL APPEND PROPERTY QUERN_TEST_BINARIES ${name})
 endfunction()
