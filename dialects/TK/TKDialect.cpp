@@ -1,0 +1,96 @@
+//===- TKDialect.cpp - The kernel dialect ---------------------------------===//
+//
+// Registration, and the check that a function marked `tk.kernel` has the
+// signature that the entry wrapper and the run time rely on.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/TK/TKDialect.h"
+
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+#include "dialects/TK/TKDialect.cpp.inc"
+#include "dialects/TK/TKEnums.cpp.inc"
+
+#define GET_ATTRDEF_CLASSES
+#include "dialects/TK/TKAttrs.cpp.inc"
+
+using namespace mlir;
+
+namespace quern::tk {
+
+void TKDialect::initialize() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/TK/TKAttrs.cpp.inc"
+      >();
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/TK/TKOps.cpp.inc"
+      >();
+}
+
+bool isKernel(Operation *op) {
+  return op->hasAttrOfType<UnitAttr>(TKDialect::getKernelAttrName());
+}
+
+unsigned getNumKernelBuffers(Operation *kernel) {
+  return cast<FunctionOpInterface>(kernel).getNumArguments() -
+         TKDialect::kTrailingKernelArguments;
+}
+
+static bool isBufferType(Type type) {
+  auto memref = dyn_cast<MemRefType>(type);
+  if (!memref || memref.getRank() != 1 || !memref.isDynamicDim(0) ||
+      !memref.getLayout().isIdentity() || memref.getMemorySpace())
+    return false;
+  Type element = memref.getElementType();
+  return element.isInteger(8) || element.isInteger(16) ||
+         element.isInteger(32) || element.isF32();
+}
+
+static LogicalResult verifyKernel(Operation *op) {
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  if (!function)
+    return op->emitOpError("is no function, but has the attribute '")
+           << TKDialect::getKernelAttrName() << "'";
+  // After the lowering to LLVM the arguments are no longer memrefs.
+  if (op->getName().getDialectNamespace() == "llvm")
+    return success();
+  ArrayRef<Type> types = function.getArgumentTypes();
+  unsigned trailing = TKDialect::kTrailingKernelArguments;
+  if (types.size() < trailing || !function.getResultTypes().empty())
+    return op->emitOpError("is a kernel and expects at least ")
+           << trailing << " arguments and no result, got " << types.size()
+           << " and " << function.getResultTypes().size();
+  ArrayRef<Type> tail = types.take_back(trailing);
+  for (auto [index, type] : llvm::enumerate(types.drop_back(trailing)))
+    if (!isBufferType(type))
+      return op->emitOpError("expects kernel argument ")
+             << index << " to be memref<?xT> with T = i8, i16, i32 or f32, got "
+             << type;
+  for (auto [index, type] : llvm::enumerate(tail.drop_back()))
+    if (!type.isIndex())
+      return op->emitOpError("expects kernel argument ")
+             << types.size() - trailing + index << " to be index, got " << type;
+  if (!isBufferType(tail.back()) ||
+      !cast<MemRefType>(tail.back()).getElementType().isInteger(8))
+    return op->emitOpError("expects the scratch argument to be memref<?xi8>, "
+                           "got ")
+           << tail.back();
+  return success();
+}
+
+LogicalResult TKDialect::verifyOperationAttribute(Operation *op,
+                                                  NamedAttribute attribute) {
+  if (attribute.getName() != getKernelAttrName())
+    return op->emitOpError("has unknown attribute '")
+           << attribute.getName().getValue() << "'";
+  if (!isa<UnitAttr>(attribute.getValue()))
+    return op->emitOpError("expects '")
+           << getKernelAttrName() << "' to be a unit attribute";
+  return verifyKernel(op);
+}
+
+} // namespace quern::tk
