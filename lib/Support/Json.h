@@ -38,6 +38,8 @@ public:
   JsonObject(const nlohmann::json &object, std::string file)
       : object(object), file(std::move(file)) {}
 
+  /// The file's name, for messages.
+  const std::string &path() const { return file; }
   /// The value of a key, or null when it is absent.
   const nlohmann::json *find(const char *key) const;
   /// An integer between `low` and `high`; an absent key is an error.

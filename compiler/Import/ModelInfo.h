@@ -1,0 +1,69 @@
+//===- ModelInfo.h - What is known of a model beside its weights ----------===//
+//
+// Plain facts of an imported model, as the graph builder, the driver and the
+// module's manifest need them. No file format shows through.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_IMPORT_MODELINFO_H
+#define QUERN_COMPILER_IMPORT_MODELINFO_H
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quern {
+
+/// What the model computes from the last hidden state.
+enum class HeadKind {
+  Classification,
+  Regression,
+  TokenClassification,
+  QuestionAnswering,
+  Embedding
+};
+
+/// How an embedding is made from the hidden states of a sequence.
+enum class PoolingKind { Cls, Mean };
+
+/// The activation between the two linear layers of the feed-forward part.
+enum class ActivationKind { Gelu, GeluTanh, Relu };
+
+/// `classification`, `regression`, `token_classification`, ...
+std::string_view headName(HeadKind head);
+/// `cls` or `mean`.
+std::string_view poolingName(PoolingKind pooling);
+/// `gelu`, `gelu_tanh` or `relu`.
+std::string_view activationName(ActivationKind activation);
+
+/// The facts.
+struct ModelInfo {
+  std::string family = "bert";
+  HeadKind head = HeadKind::Embedding;
+  /// One name per output of the head; empty for embeddings.
+  std::vector<std::string> labels;
+
+  int64_t hidden = 0;
+  int64_t heads = 0;
+  int64_t layers = 0;
+  int64_t intermediate = 0;
+  /// Rows of the word, type and position tables.
+  int64_t vocab = 0;
+  int64_t typeVocab = 0;
+  int64_t positions = 0;
+  /// Tokens that a sequence may have; at most `positions`.
+  int64_t maxLength = 0;
+  double layerNormEps = 1e-12;
+  ActivationKind activation = ActivationKind::Gelu;
+
+  /// Meaning for embeddings only; sequence heads pool the first token.
+  PoolingKind pooling = PoolingKind::Cls;
+  /// The embedding is scaled to length 1.
+  bool normalize = false;
+  /// The pooled vector goes through a linear layer and tanh.
+  bool pooler = false;
+};
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_IMPORT_MODELINFO_H
