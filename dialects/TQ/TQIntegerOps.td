@@ -1,0 +1,226 @@
+//===- TQIntegerOps.td - What the machine computes ------------*- tablegen -*-===//
+//
+// Part of Quern. The ops of L2. Every constant is an operand or an attribute,
+// in f32 or i32 exactly as the machine uses it; no scale is implied by a type.
+// Each description is the definition: interpreter, kernels and targets agree
+// with it bit for bit. f32 steps are rounded one by one, never fused.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUERN_DIALECTS_TQ_TQINTEGEROPS
+#define QUERN_DIALECTS_TQ_TQINTEGEROPS
+
+include "dialects/TQ/TQBase.td"
+include "dialects/TQ/TQFloatOps.td"
+
+def TQ_QLinearOp : TQ_Op<"qlinear"> {
+  let summary = "integer matrix product, activation and requantization";
+  let description = [{
+    ```
+    acc[n] = correction[n] + sum_k x[k] * w[n, k]        i32, exact
+    v      = f32(acc) * multiplier[n] + offset[n]
+    none:    y = clampq(v)
+    else:    y = clampq(act(v) * post_multiplier + post_offset)
+    f32 result: y = v, or act(v); no clamp
+    ```
+    x is unsigned (8 bits, or 16: the accumulator is then exact in i64), w is
+    signed. correction = -z_x * sum_k w[n, k]. With activation `none`,
+    multiplier = s_x s_w[n] / s_y and offset = b[n] / s_y + z_y; otherwise
+    multiplier = s_x s_w[n], offset = b[n], post_multiplier = 1 / s_y and
+    post_offset = z_y. `act` is `qm_gelu`, `qm_gelu_tanh`, `qm_tanh` of
+    quant_math.h or relu. `lo` and `hi` bound the codes of y.
+
+    `sites` names the quantizers this op holds, in the order in which their
+    columns lie (a fused Q, K, V product has three and a `!tq.group` result
+    of three groups).
+
+    ```mlir
+    %0 = tq.qlinear %x, %w, %correction, %multiplier, %offset
+        {activation = #tq.activation<gelu>, post_multiplier = 8.0 : f32,
+         post_offset = 2.0 : f32, sites = ["L0.f"]}
+        : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>,
+           tensor<8xi32>, tensor<8xf32>, tensor<8xf32>)
+        -> tensor<?x8x!quant.uniform<u8:f32, 0.125:2>>
+    ```
+  }];
+  let arguments = (ins
+    TQ_CodeMatrix:$x, TQ_WeightMatrix:$w, TQ_IntVector:$correction,
+    TQ_FloatVector:$multiplier, TQ_FloatVector:$offset,
+    DefaultValuedAttr<TQ_ActivationAttr,
+                      "::quern::tq::Activation::None">:$activation,
+    DefaultValuedAttr<F32Attr, "1.0f">:$post_multiplier,
+    DefaultValuedAttr<F32Attr, "0.0f">:$post_offset,
+    DefaultValuedAttr<I64Attr, "0">:$lo,
+    DefaultValuedAttr<I64Attr, "255">:$hi,
+    DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
+  let results = (outs TQ_FloatOrCodeMatrix:$result);
+  let assemblyFormat = [{
+    $x `,` $w `,` $correction `,` $multiplier `,` $offset attr-dict `:`
+    functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+def TQ_QAttentionOp : TQ_Op<"qattention"> {
+  let summary = "attention in integers, all heads, within each sequence";
+  let description = [{
+    Rows of qkv are [q of all heads | k | v], each heads * head_dim codes.
+    ```
+    s_acc = sum_d (q - zq) * (k - zk)                    i32, exact
+    s     = clampq(f32(s_acc) * score_multiplier + score_offset)   0..255
+    d     = max_j s - s
+    e     = i32(rne(exp_hi[d >> 4] * exp_lo[d & 15]))
+    S     = sum_j e                                      u32, exact
+    r     = prob_multiplier / f32(S)
+    p     = clampq(f32(e) * r)                           0..255, zero point 0
+    c_acc = sum_j p * (v - zv)                           i32, exact
+    c     = clampq(f32(c_acc) * context_multiplier + context_offset)
+    ```
+    exp_hi[h] = f32(exp(-16 h a) * E) and exp_lo[l] = f32(exp(-l a)), where a
+    is the score scale times the softmax scale, and E = 2^23 - 1 or
+    floor(2^32 / max_length), whichever is less, so that S fits u32.
+    prob_multiplier = 1 / s_p. A result of 16 bits clamps to its own storage
+    range. `sites` are those of s, p and c.
+
+    ```mlir
+    %0 = tq.qattention %qkv, %offsets, %exp_hi, %exp_lo
+        {heads = 2 : i64, head_dim = 2 : i64, zq = 120 : i64, zk = 128 : i64,
+         zv = 130 : i64, score_multiplier = 0.25 : f32,
+         score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32,
+         context_multiplier = 0.01 : f32, context_offset = 128.0 : f32,
+         sites = ["L0.s", "L0.p", "L0.c"]}
+        : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>,
+           tensor<16xf32>, tensor<16xf32>)
+        -> tensor<?x4x!quant.uniform<u8:f32, 0.05:128>>
+    ```
+  }];
+  let arguments = (ins
+    TQ_CodeMatrix:$qkv, TQ_IntVector:$offsets, TQ_FloatVector:$exp_hi,
+    TQ_FloatVector:$exp_lo,
+    I64Attr:$heads, I64Attr:$head_dim, I64Attr:$zq, I64Attr:$zk, I64Attr:$zv,
+    F32Attr:$score_multiplier, F32Attr:$score_offset, F32Attr:$prob_multiplier,
+    F32Attr:$context_multiplier, F32Attr:$context_offset,
+    DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
+  let results = (outs TQ_CodeMatrix:$result);
+  let assemblyFormat = [{
+    $qkv `,` $offsets `,` $exp_hi `,` $exp_lo attr-dict `:`
+    functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+def TQ_QAddNormOp : TQ_Op<"qadd_norm"> {
+  let summary = "quantized residual sum and LayerNorm over its codes";
+  let description = [{
+    ```
+    u    = clampq((f32(a) * ma[j] + f32(b) * mb[j]) + mo[j])  sum_lo..sum_hi
+    S1   = sum_j u,  S2 = sum_j u * u                         i64, exact
+    n    = d * S2 - S1 * S1                                   i64, exact
+    var  = f64(n) * (f64(sum_scale)^2 / (d * d)) + eps        f64
+    rs   = f32(f64(sum_scale) / sqrt(var)),  mean = f32(f64(S1) / d)
+    y    = clampq(((f32(u) - mean) * rs) * gamma[j] + beta[j])
+    f32 result: y without clampq
+    ```
+    gamma[j] = g[j] / s_out, beta[j] = b[j] / s_out + z_out; for a f32 result
+    g and b themselves. ma, mb, mo have one entry per channel or one for all.
+    Sums over codes are integers, so no order is implied. `sum_zero` and
+    `sum_scale` also say what the codes of u mean. lo and hi of y are the
+    storage range of the result type. `sites` are those of the sum and of y.
+
+    ```mlir
+    %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %gamma, %beta
+        {sum_lo = 0 : i64, sum_hi = 255 : i64, sum_scale = 0.1 : f32,
+         sum_zero = 128 : i64, eps = 1.0e-12 : f64, sites = ["L0.u", "L0.x"]}
+        : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>,
+           tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>,
+           tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>)
+        -> tensor<?x4x!quant.uniform<u8:f32, 0.05:128>>
+    ```
+  }];
+  let arguments = (ins
+    TQ_CodeMatrix:$a, TQ_CodeMatrix:$b, TQ_FloatVector:$ma, TQ_FloatVector:$mb,
+    TQ_FloatVector:$mo, TQ_FloatVector:$gamma, TQ_FloatVector:$beta,
+    DefaultValuedAttr<I64Attr, "0">:$sum_lo,
+    DefaultValuedAttr<I64Attr, "255">:$sum_hi,
+    F32Attr:$sum_scale, I64Attr:$sum_zero, F64Attr:$eps,
+    DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
+  let results = (outs TQ_FloatOrCodeMatrix:$result);
+  let assemblyFormat = [{
+    $a `,` $b `,` $ma `,` $mb `,` $mo `,` $gamma `,` $beta attr-dict `:`
+    functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+def TQ_QEmbedOp : TQ_Op<"qembed"> {
+  let summary = "three quantized embeddings, two quantized sums, LayerNorm";
+  let description = [{
+    With rows w, ty, p of the three tables (s8) and their row scales:
+    ```
+    t  = f32(w) * sw + f32(ty) * st
+    e1 = clampq(t * e1_multiplier + f32(e1_zero))         e1_lo..e1_hi
+    t2 = (f32(e1) - f32(e1_zero)) * e1_scale + f32(p) * sp
+    e2 = clampq(t2 * e2_multiplier + f32(e2_zero))        e2_lo..e2_hi
+    y  = the LayerNorm of tq.qadd_norm over u = e2, sum_scale = e2_scale
+    ```
+    e1_multiplier = f32(1 / e1_scale), likewise e2. Scales of a table are one
+    per row or one for all. `sites` are E.t, E.e and E.z.
+
+    ```mlir
+    %0 = tq.qembed %ids, %types, %positions, %word, %type, %position,
+        %sw, %st, %sp, %gamma, %beta
+        {e1_multiplier = 10.0 : f32, e1_zero = 128 : i64, e1_scale = 0.1 : f32,
+         e2_multiplier = 10.0 : f32, e2_zero = 128 : i64, e2_scale = 0.1 : f32,
+         eps = 1.0e-12 : f64, sites = ["E.t", "E.e", "E.z"]}
+        : (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<10x4xi8>,
+           tensor<2x4xi8>, tensor<16x4xi8>, tensor<10xf32>, tensor<1xf32>,
+           tensor<1xf32>, tensor<4xf32>, tensor<4xf32>)
+        -> tensor<?x4x!quant.uniform<u8:f32, 0.05:128>>
+    ```
+  }];
+  let arguments = (ins
+    TQ_IntVector:$ids, TQ_IntVector:$types, TQ_IntVector:$positions,
+    TQ_WeightMatrix:$word, TQ_WeightMatrix:$type, TQ_WeightMatrix:$position,
+    TQ_FloatVector:$word_scales, TQ_FloatVector:$type_scales,
+    TQ_FloatVector:$position_scales, TQ_FloatVector:$gamma,
+    TQ_FloatVector:$beta,
+    F32Attr:$e1_multiplier, I64Attr:$e1_zero, F32Attr:$e1_scale,
+    DefaultValuedAttr<I64Attr, "0">:$e1_lo,
+    DefaultValuedAttr<I64Attr, "255">:$e1_hi,
+    F32Attr:$e2_multiplier, I64Attr:$e2_zero, F32Attr:$e2_scale,
+    DefaultValuedAttr<I64Attr, "0">:$e2_lo,
+    DefaultValuedAttr<I64Attr, "255">:$e2_hi,
+    F64Attr:$eps, DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
+  let results = (outs TQ_FloatOrCodeMatrix:$result);
+  let assemblyFormat = [{
+    $ids `,` $types `,` $positions `,` $word `,` $type `,` $position `,`
+    $word_scales `,` $type_scales `,` $position_scales `,` $gamma `,` $beta
+    attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+def TQ_QPoolOp : TQ_Op<"qpool"> {
+  let summary = "one row per sequence, from codes";
+  let description = [{
+    `cls`: the codes of the first row of each sequence, same type. `mean`: f32,
+    `y = f32(sum of codes - n * z) * (f32(s) / f32(n))` with n the length and
+    the sum an exact i32; s and z of the operand's type. A sequence of no
+    tokens gives the code z, or 0.
+
+    ```mlir
+    %0 = tq.qpool %x, %offsets {kind = #tq.pool_kind<mean>}
+        : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>)
+        -> tensor<?x4xf32>
+    ```
+  }];
+  let arguments = (ins TQ_CodeMatrix:$x, TQ_IntVector:$offsets,
+                   TQ_PoolKindAttr:$kind);
+  let results = (outs TQ_FloatOrCodeMatrix:$result);
+  let assemblyFormat = [{
+    $x `,` $offsets attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // QUERN_DIALECTS_TQ_TQINTEGEROPS

@@ -1,0 +1,106 @@
+//===- TQTypes.td - Quantized types upstream cannot say -------*- tablegen -*-===//
+//
+// Part of Quern. Element types of tensors of codes: groups of channels (PEG),
+// logarithmic codes, 1-bit codes, real offsets, ranges found at run time.
+// Per-tensor, per-axis and sub-channel uniform types are upstream's
+// `!quant.uniform`.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUERN_DIALECTS_TQ_TQTYPES
+#define QUERN_DIALECTS_TQ_TQTYPES
+
+include "dialects/TQ/TQBase.td"
+
+class TQ_Type<string name, string typeMnemonic>
+    : TypeDef<TQ_Dialect, name> {
+  let mnemonic = typeMnemonic;
+  let genVerifyDecl = 1;
+}
+
+def TQ_GroupType : TQ_Type<"Group", "group"> {
+  let summary = "uniform codes, one scale and zero point per group of channels";
+  let description = [{
+    `x_hat = scale[g] * (q - zero[g])` with `g = map[channel]` along `axis`.
+    The map has one entry per channel; runs are written `group x count`. Every
+    group must be used. Per-embedding-group quantization (PEG) has K groups of
+    equal size; a fused Q, K, V row has three.
+
+    ```mlir
+    !tq.group<u8, axis = 1, map = [0 x 2, 1, 0], params = [0.5:3, 0.25:128]>
+    ```
+  }];
+  let parameters = (ins
+    "unsigned":$storageBits, "bool":$isSigned, "int64_t":$axis,
+    ArrayRefParameter<"int64_t">:$map,
+    ArrayRefParameter<"::quern::tq::UniformParams">:$params);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def TQ_LogType : TQ_Type<"Log", "log"> {
+  let summary = "logarithmic codes of base 2 or sqrt(2)";
+  let description = [{
+    `x_hat = scale * 2^-q` (base `two`) or
+    `x_hat = scale * 2^-ceil(q/2) * (q odd ? sqrt(2) : 1)` (base `sqrt2`);
+    the code `zero` means exact 0. With `zero = 2^bits` the type has
+    2^bits + 1 values and its storage needs one bit more.
+
+    ```mlir
+    !tq.log<u4, sqrt2, scale = 1.0, zero = 16>
+    ```
+  }];
+  let parameters = (ins "unsigned":$bits, "::quern::tq::LogBase":$base,
+                    "::quern::tq::UniformParams":$params);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def TQ_BinaryType : TQ_Type<"Binary", "binary"> {
+  let summary = "1-bit codes: signs, or zero and one";
+  let description = [{
+    `sign`: code 1 is `+scale`, code 0 is `-scale`. `bit`: code 1 is `scale`,
+    code 0 is 0. One scale for the tensor, or one per index of `axis`.
+
+    ```mlir
+    !tq.binary<sign, scales = [0.02]>
+    !tq.binary<sign, axis = 0, scales = [0.02, 0.03]>
+    ```
+  }];
+  let parameters = (ins "::quern::tq::BinaryKind":$kind,
+    "int64_t":$axis,
+    ArrayRefParameter<"::quern::tq::UniformParams">:$params);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def TQ_OffsetType : TQ_Type<"Offset", "offset"> {
+  let summary = "uniform codes with a real-valued offset";
+  let description = [{
+    `x_hat = scale * q + offset`; the offset is a real number, not a code, and
+    folds into the next bias (LSQ-style activations).
+
+    ```mlir
+    !tq.offset<u8, scale = 0.05, offset = -0.17>
+    ```
+  }];
+  let parameters = (ins "unsigned":$storageBits, "bool":$isSigned,
+    "::quern::tq::RealParams":$params);
+  let hasCustomAssemblyFormat = 1;
+}
+
+def TQ_DynamicType : TQ_Type<"Dynamic", "dynamic"> {
+  let summary = "uniform codes whose range is found at run time";
+  let description = [{
+    Scale and zero point come from the minimum and maximum of the values of
+    one tensor, token or sequence when the function runs. `symmetric` fixes
+    the zero point at 0.
+
+    ```mlir
+    !tq.dynamic<u8, token>
+    !tq.dynamic<i8, tensor, symmetric>
+    ```
+  }];
+  let parameters = (ins "unsigned":$storageBits, "bool":$isSigned,
+    "::quern::tq::RangeOf":$rangeOf, "bool":$symmetric);
+  let hasCustomAssemblyFormat = 1;
+}
+
+#endif // QUERN_DIALECTS_TQ_TQTYPES
