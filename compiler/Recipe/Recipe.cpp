@@ -1,0 +1,152 @@
+//===- Recipe.cpp - Resolving a recipe against the sites of a model -------===//
+//
+// Selectors, their order of precedence and the lookups by site and role.
+// RecipeJson.cpp reads and writes the text form.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Recipe/Recipe.h"
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+using namespace quern;
+
+namespace {
+
+constexpr std::array<std::pair<std::string_view, Estimator>, 7> estimators = {{
+    {"current_minmax", Estimator::CurrentMinMax},
+    {"running_minmax", Estimator::RunningMinMax},
+    {"allminmax", Estimator::AllMinMax},
+    {"percentile", Estimator::Percentile},
+    {"mse_grid", Estimator::MseGrid},
+    {"mse_golden", Estimator::MseGolden},
+    {"mse", Estimator::MseGrid},
+}};
+
+bool isNumber(std::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return c >= '0' && c <= '9';
+  });
+}
+
+constexpr int mostSpecific = 4;
+
+/// How specific a selector is that covers the site; larger wins.
+int specificity(std::string_view selector, const Site &site) {
+  if (selector == "L")
+    return 0;
+  if (selector.size() > 1 && selector[0] == 'L' && isNumber(selector.substr(1)))
+    return 1;
+  if (selector == site.name && selector != site.key)
+    return mostSpecific;
+  return selector == site.key ? 2 : 3;
+}
+
+} // namespace
+
+std::string_view quern::estimatorName(Estimator estimator) {
+  for (const auto &[name, value] : estimators)
+    if (value == estimator)
+      return name;
+  return "?";
+}
+
+std::optional<Estimator> quern::parseEstimator(std::string_view name) {
+  for (const auto &[known, value] : estimators)
+    if (known == name)
+      return value;
+  return std::nullopt;
+}
+
+bool quern::selectorCovers(std::string_view selector, const Site &site) {
+  if (selector == site.name || selector == site.key)
+    return true;
+  if (site.layer < 0)
+    return false;
+  std::string layer = std::to_string(site.layer);
+  return selector == "L" || selector == "L" + layer ||
+         selector == site.key + layer;
+}
+
+Error Recipe::check(const std::vector<Site> &sites) const {
+  for (const ActivationChange &change : changes) {
+    bool used = std::any_of(sites.begin(), sites.end(), [&](const Site &site) {
+      return selectorCovers(change.selector, site);
+    });
+    // The letters of quantization.md are right for any model, even for one
+    // without a pooler; a layer that does not exist is not.
+    if (used || change.selector == "P" || change.selector == "C" ||
+        change.selector == "e" || change.selector == "L")
+      continue;
+    std::set<std::string> keys;
+    int layers = 0;
+    for (const Site &site : sites) {
+      keys.insert(site.key);
+      layers = std::max(layers, site.layer + 1);
+    }
+    std::string list;
+    for (const std::string &key : keys)
+      list += (list.empty() ? "" : ", ") + key;
+    return Error::make(origin, ": sites: '", printable(change.selector),
+                       "' names no site of this model, expected one of ", list,
+                       ", L, with a layer number of 0 to ", layers - 1,
+                       " (x0), or a full name (L0.x)");
+  }
+  return Error::success();
+}
+
+ActivationScheme Recipe::activationFor(const Site &site) const {
+  ActivationScheme scheme = activation;
+  // From the general to the specific; within a level the later change wins.
+  for (int level = 0; level <= mostSpecific; ++level)
+    for (const ActivationChange &change : changes) {
+      if (!selectorCovers(change.selector, site) ||
+          specificity(change.selector, site) != level)
+        continue;
+      scheme.bits = change.bits.value_or(scheme.bits);
+      scheme.estimator = change.estimator.value_or(scheme.estimator);
+      scheme.percentile = change.percentile.value_or(scheme.percentile);
+    }
+  return scheme;
+}
+
+WeightScheme Recipe::weightFor(WeightRole role) const {
+  WeightScheme scheme = weight;
+  auto apply = [&](const WeightChange &change) {
+    scheme.bits = change.bits.value_or(scheme.bits);
+    scheme.perChannel = change.perChannel.value_or(scheme.perChannel);
+    scheme.mse = change.mse.value_or(scheme.mse);
+  };
+  switch (role) {
+  case WeightRole::Table:
+    apply(tables);
+    break;
+  case WeightRole::WordTable:
+    apply(tables);
+    apply(wordTable);
+    break;
+  case WeightRole::Norm:
+    apply(norms);
+    scheme.perChannel = false;
+    break;
+  case WeightRole::Linear:
+    break;
+  case WeightRole::Pooler:
+    apply(pooler);
+    break;
+  case WeightRole::Classifier:
+    apply(classifier);
+    break;
+  }
+  return scheme;
+}
+
+bool Recipe::isFloat() const {
+  auto quantizes = [](const auto &change) { return change.bits.value_or(0); };
+  if (activation.bits || weight.bits)
+    return false;
+  return !std::any_of(changes.begin(), changes.end(), quantizes) &&
+         !quantizes(wordTable) && !quantizes(tables) && !quantizes(norms) &&
+         !quantizes(pooler) && !quantizes(classifier);
+}

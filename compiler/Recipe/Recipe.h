@@ -1,0 +1,108 @@
+//===- Recipe.h - Which site has which bits ------------------------*- C++ -*-//
+//
+// A recipe is a JSON object that says how every activation site and every
+// weight of a model is quantized:
+//
+//   { "base": "w8a8",
+//     "activation": {"bits": 8, "estimator": "mse"},
+//     "weight": {"bits": 8, "granularity": "tensor", "estimator": "mse"},
+//     "sites": {"h": 16, "L5": "fp32", "L3.x": {"estimator": "percentile"}},
+//     "weights": {"Et": 8, "wC": "fp32"} }
+//
+// Every key is optional. `base` names a preset that the rest changes. Where
+// several selectors of `sites` fit a site, the more specific one wins: L, then
+// LN, then a key (x), then a key with its layer (x3), then a full name (L3.x).
+// Unknown keys, sites and values are errors that list what is allowed.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_RECIPE_RECIPE_H
+#define QUERN_COMPILER_RECIPE_RECIPE_H
+
+#include "compiler/Recipe/Scheme.h"
+#include "lib/Support/Status.h"
+
+#include <string>
+#include <vector>
+
+namespace quern {
+
+/// The weights a recipe can name.
+enum class WeightRole {
+  Table,      ///< position and token-type embedding tables
+  WordTable,  ///< `Et`: the word embedding table
+  Norm,       ///< LayerNorm gains; always one scale per tensor
+  Linear,     ///< every other matrix
+  Pooler,     ///< `wP`
+  Classifier, ///< `wC`
+};
+
+/// A change to some of the values of a scheme.
+struct ActivationChange {
+  std::string selector;
+  std::optional<unsigned> bits;
+  std::optional<Estimator> estimator;
+  std::optional<double> percentile;
+};
+
+struct WeightChange {
+  std::optional<unsigned> bits;
+  std::optional<bool> perChannel;
+  std::optional<bool> mse;
+};
+
+/// A parsed recipe. Parsing checks the form; `check` holds it against the
+/// sites of a model.
+class Recipe {
+public:
+  /// Parses recipe text; `origin` (a file name) starts every message.
+  static Expected<Recipe> parse(std::string_view text, std::string_view origin);
+
+  /// Loads a preset by name or, where the argument ends in `.json` or holds a
+  /// slash, a file.
+  static Expected<Recipe> load(const std::string &nameOrPath);
+
+  /// Names of the presets, `default` first.
+  static std::vector<std::string> presets();
+
+  /// Applies one `SITE=SCHEME` of the command line, where SCHEME is `fp32`, a
+  /// number of bits, or an estimator. SITE may be a weight (`Et`, `wP`, `wC`).
+  Error set(std::string_view assignment);
+
+  /// An error when a selector fits none of the sites.
+  Error check(const std::vector<Site> &sites) const;
+
+  /// The scheme of one site, all fitting changes applied.
+  ActivationScheme activationFor(const Site &site) const;
+
+  /// The scheme of a weight in the given role.
+  WeightScheme weightFor(WeightRole role) const;
+
+  /// True when neither an activation nor a weight is quantized.
+  bool isFloat() const;
+
+  /// The recipe as JSON that `parse` reads back to an equal recipe; `base` is
+  /// resolved, so the text does not depend on the presets of this build.
+  std::string toJson() const;
+
+  /// Preset name or file stem.
+  const std::string &name() const { return recipeName; }
+
+private:
+  friend class RecipeParser;
+
+  std::string recipeName;
+  std::string origin;
+  ActivationScheme activation;
+  WeightScheme weight;
+  /// In order of appearance; resolution goes by specificity.
+  std::vector<ActivationChange> changes;
+  WeightChange wordTable, tables, norms, pooler, classifier;
+};
+
+/// True when `selector` (`x`, `x3`, `L`, `L5`, `P`, `C`, `L3.x`) covers the
+/// site.
+bool selectorCovers(std::string_view selector, const Site &site);
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_RECIPE_RECIPE_H

@@ -1,0 +1,74 @@
+//===- Scheme.h - How one site or weight is quantized --------------*- C++ -*-//
+//
+// The values a recipe gives to the sites of quantization.md 4.1: bits, range
+// estimator, granularity. Plain data, shared by Recipe and Calibrate.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_RECIPE_SCHEME_H
+#define QUERN_COMPILER_RECIPE_SCHEME_H
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace quern {
+
+/// How the range of a site is taken from calibration data (quantization.md 6).
+enum class Estimator {
+  CurrentMinMax, ///< extremes of the last batch
+  RunningMinMax, ///< extremes of each batch, averaged with momentum 0.9
+  AllMinMax,     ///< extremes of all batches
+  Percentile,    ///< two-sided percentile of all values
+  MseGrid,       ///< least squared error on a grid of both ends
+  MseGolden,     ///< least squared error by golden-section search
+};
+
+/// The name a recipe file uses: `current_minmax`, `mse_grid`, ...
+std::string_view estimatorName(Estimator estimator);
+
+/// The estimator of a name (`mse` means `mse_grid`), or nothing.
+std::optional<Estimator> parseEstimator(std::string_view name);
+
+/// One activation quantizer: asymmetric, one scale per tensor.
+struct ActivationScheme {
+  /// 8 or 16; 0 leaves the site in f32.
+  unsigned bits = 8;
+  Estimator estimator = Estimator::MseGrid;
+  /// For Estimator::Percentile: where the upper end is cut, in percent.
+  double percentile = 99.99;
+
+  bool isFloat() const { return bits == 0; }
+  bool operator==(const ActivationScheme &other) const {
+    return bits == other.bits && estimator == other.estimator &&
+           (estimator != Estimator::Percentile ||
+            percentile == other.percentile);
+  }
+};
+
+/// One weight quantizer: symmetric.
+struct WeightScheme {
+  /// 2 to 8; 0 leaves the weight in f32.
+  unsigned bits = 8;
+  /// One scale per output channel (linear) or row (table) instead of one.
+  bool perChannel = false;
+  /// Clip by least squared error instead of taking the largest magnitude.
+  bool mse = true;
+
+  bool isFloat() const { return bits == 0; }
+  bool operator==(const WeightScheme &other) const {
+    return bits == other.bits && perChannel == other.perChannel &&
+           mse == other.mse;
+  }
+};
+
+/// A quantizer site of a model: name `L3.x`, key `x`, layer 3. Sites outside
+/// the encoder layers (`E.t`, `P`, `C`) have layer -1.
+struct Site {
+  std::string name;
+  std::string key;
+  int layer = -1;
+};
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_RECIPE_SCHEME_H

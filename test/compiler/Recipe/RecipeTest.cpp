@@ -1,0 +1,207 @@
+//===- RecipeTest.cpp - Recipe files, presets, selectors ------------------===//
+//
+// What a recipe says of each site, in which order selectors win, and the
+// messages for everything that is not allowed.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Recipe/Recipe.h"
+
+#include "gtest/gtest.h"
+
+using namespace quern;
+
+namespace {
+
+/// The sites of a BERT with the given number of layers and a classifier.
+std::vector<Site> bertSites(int layers) {
+  std::vector<Site> sites = {
+      {"E.t", "e", -1}, {"E.e", "e", -1}, {"E.z", "emb", -1}};
+  for (int layer = 0; layer < layers; ++layer)
+    for (const char *key :
+         {"q", "k", "v", "s", "p", "c", "g", "u", "x", "f", "h", "y", "z"})
+      sites.push_back({"L" + std::to_string(layer) + "." + key, key, layer});
+  sites.push_back({"P", "P", -1});
+  sites.push_back({"C", "C", -1});
+  return sites;
+}
+
+Recipe parsed(const char *text) {
+  Expected<Recipe> recipe = Recipe::parse(text, "r.json");
+  EXPECT_TRUE(recipe) << recipe.message();
+  return recipe ? *recipe : Recipe();
+}
+
+unsigned bitsAt(const Recipe &recipe, const char *name) {
+  for (const Site &site : bertSites(12))
+    if (site.name == name)
+      return recipe.activationFor(site).bits;
+  ADD_FAILURE() << name;
+  return ~0u;
+}
+
+TEST(Recipe, PresetsParseAndFitBert) {
+  ASSERT_EQ(Recipe::presets().front(), "default");
+  for (const std::string &name : Recipe::presets()) {
+    Expected<Recipe> recipe = Recipe::load(name);
+    ASSERT_TRUE(recipe) << recipe.message();
+    EXPECT_EQ(recipe->name(), name);
+    EXPECT_FALSE(recipe->check(bertSites(6)));
+    EXPECT_EQ(recipe->isFloat(), name == "fp32");
+  }
+}
+
+TEST(Recipe, W8A8IsThePaper) {
+  Recipe recipe = *Recipe::load("w8a8");
+  std::vector<Site> sites = bertSites(12);
+  EXPECT_EQ(sites.size(), 161u);
+  for (const Site &site : sites) {
+    EXPECT_EQ(recipe.activationFor(site).bits, 8u);
+    EXPECT_EQ(recipe.activationFor(site).estimator, Estimator::MseGrid);
+  }
+  EXPECT_FALSE(recipe.weightFor(WeightRole::Linear).perChannel);
+  Recipe channel = *Recipe::load("w8a8-channel");
+  EXPECT_TRUE(channel.weightFor(WeightRole::Linear).perChannel);
+  EXPECT_FALSE(channel.weightFor(WeightRole::Norm).perChannel);
+}
+
+TEST(Recipe, DefaultHasNoWideGemmInput) {
+  // Sites that feed an integer GEMM must stay in 8 bits.
+  Recipe recipe = *Recipe::load("default");
+  for (const Site &site : bertSites(12))
+    for (const char *key : {"emb", "q", "k", "v", "p", "c", "x", "f", "z"})
+      if (site.key == key)
+        EXPECT_EQ(recipe.activationFor(site).bits, 8u) << site.name;
+  EXPECT_EQ(bitsAt(recipe, "L3.y"), 16u);
+  EXPECT_EQ(bitsAt(recipe, "C"), 0u);
+}
+
+TEST(Recipe, MoreSpecificSelectorsWin) {
+  Recipe recipe = parsed(R"({"activation": {"bits": 16}, "sites": {
+      "L3.x": "fp32", "x": 8, "x3": 16, "x11": 16, "L": "fp32", "L5": 8}})");
+  EXPECT_EQ(bitsAt(recipe, "L3.x"), 0u);
+  EXPECT_EQ(bitsAt(recipe, "L2.x"), 8u);
+  EXPECT_EQ(bitsAt(recipe, "L11.x"), 16u);
+  EXPECT_EQ(bitsAt(recipe, "L1.x"), 8u);
+  EXPECT_EQ(bitsAt(recipe, "L5.h"), 8u);
+  EXPECT_EQ(bitsAt(recipe, "L4.h"), 0u);
+  EXPECT_EQ(bitsAt(recipe, "P"), 16u);
+}
+
+TEST(Recipe, KeysOfTheEmbedding) {
+  Recipe recipe = parsed(R"({"sites": {"e": 16, "emb": "fp32"}})");
+  EXPECT_EQ(bitsAt(recipe, "E.t"), 16u);
+  EXPECT_EQ(bitsAt(recipe, "E.e"), 16u);
+  EXPECT_EQ(bitsAt(recipe, "E.z"), 0u);
+}
+
+TEST(Recipe, WeightsByRole) {
+  Recipe recipe = parsed(R"({"base": "w8a8-channel", "weights": {
+      "Et": 4, "tables": {"granularity": "tensor"}, "wC": "fp32",
+      "norms": {"bits": 8, "granularity": "channel", "estimator": "minmax"}}})");
+  EXPECT_EQ(recipe.weightFor(WeightRole::WordTable).bits, 4u);
+  EXPECT_FALSE(recipe.weightFor(WeightRole::WordTable).perChannel);
+  EXPECT_FALSE(recipe.weightFor(WeightRole::Table).perChannel);
+  EXPECT_EQ(recipe.weightFor(WeightRole::Table).bits, 8u);
+  EXPECT_TRUE(recipe.weightFor(WeightRole::Classifier).isFloat());
+  EXPECT_TRUE(recipe.weightFor(WeightRole::Pooler).perChannel);
+  EXPECT_FALSE(recipe.weightFor(WeightRole::Norm).perChannel);
+  EXPECT_FALSE(recipe.weightFor(WeightRole::Norm).mse);
+}
+
+TEST(Recipe, CommandLineSettings) {
+  Recipe recipe = *Recipe::load("w8a8");
+  EXPECT_FALSE(recipe.set("x3=16"));
+  EXPECT_FALSE(recipe.set("h=percentile"));
+  EXPECT_FALSE(recipe.set("wC=fp32"));
+  EXPECT_FALSE(recipe.set("Et=channel"));
+  EXPECT_EQ(bitsAt(recipe, "L3.x"), 16u);
+  EXPECT_EQ(recipe.activationFor({"L1.h", "h", 1}).estimator,
+            Estimator::Percentile);
+  EXPECT_TRUE(recipe.weightFor(WeightRole::Classifier).isFloat());
+  EXPECT_TRUE(recipe.weightFor(WeightRole::WordTable).perChannel);
+  EXPECT_TRUE(recipe.set("x3"));
+  EXPECT_TRUE(recipe.set("x3=12"));
+  EXPECT_TRUE(recipe.set("nonsense=8"));
+}
+
+TEST(Recipe, JsonRoundTrip) {
+  Recipe recipe = parsed(R"({"base": "default", "sites": {"x3": 16, "y": 8},
+      "weights": {"Et": {"bits": 4, "estimator": "minmax"}}})");
+  std::string text = recipe.toJson();
+  Recipe again = parsed(text.c_str());
+  EXPECT_EQ(again.toJson(), text);
+  for (const Site &site : bertSites(4))
+    EXPECT_EQ(recipe.activationFor(site), again.activationFor(site))
+        << site.name;
+  EXPECT_EQ(bitsAt(again, "L1.y"), 8u);
+}
+
+TEST(Recipe, SitesTheModelLacks) {
+  Error late = parsed(R"({"sites": {"x6": 16}})").check(bertSites(6));
+  ASSERT_TRUE(late);
+  EXPECT_NE(late.message().find("r.json: sites: 'x6' names no site of this "
+                                "model, expected one of "),
+            std::string::npos)
+      << late.message();
+  EXPECT_NE(late.message().find("layer number of 0 to 5"), std::string::npos);
+  EXPECT_FALSE(parsed(R"({"sites": {"x5": 16}})").check(bertSites(6)));
+}
+
+class BadRecipe
+    : public testing::TestWithParam<std::pair<const char *, const char *>> {};
+
+TEST_P(BadRecipe, IsRefused) {
+  Expected<Recipe> recipe = Recipe::parse(GetParam().first, "r.json");
+  ASSERT_FALSE(recipe);
+  EXPECT_NE(recipe.message().find(GetParam().second), std::string::npos)
+      << recipe.message();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadRecipe,
+    testing::Values(
+        std::pair("{", "r.json"),
+        std::pair("[]", "recipe: found an array, expected an object"),
+        std::pair(R"({"bits": 8})",
+                  "unknown key 'bits', expected one of base, activation"),
+        std::pair(R"({"base": "w9"})",
+                  "base: 'w9' is no preset, expected one of default, w8a8"),
+        std::pair(R"({"activation": {"bits": 4}})",
+                  "activation.bits: found 4, expected 8, 16, or \"fp32\""),
+        std::pair(R"({"activation": 8})", "expected an object or \"fp32\""),
+        std::pair(R"({"activation": {"estimator": "best"}})",
+                  "activation.estimator: found \"best\", expected one of "
+                  "current_minmax"),
+        std::pair(R"({"activation": {"percentile": 10}})",
+                  "a number above 50, at most 100"),
+        std::pair(R"({"activation": {"symmetric": true}})", "expected false"),
+        std::pair(R"({"activation": {"granularity": "channel"}})",
+                  "expected \"tensor\""),
+        std::pair(R"({"sites": {"w": 8}})",
+                  "sites: unknown key 'w', expected one of s, p, c, g"),
+        std::pair(R"({"sites": {"x3.y": 8}})", "unknown key 'x3.y'"),
+        std::pair(R"({"sites": {"x": {"bit": 8}}})",
+                  "sites.x: unknown key 'bit', expected one of bits"),
+        std::pair(R"({"sites": {"x": "wide"}})",
+                  "sites.x: found \"wide\", expected 8, 16"),
+        std::pair(R"({"weight": {"bits": 16}})", "weight.bits: found 16"),
+        std::pair(R"({"weight": {"granularity": "row"}})",
+                  "\"tensor\" or \"channel\""),
+        std::pair(R"({"weights": {"wX": 8}})",
+                  "weights: unknown key 'wX', expected one of Et, tables")));
+
+TEST(Recipe, DeepJsonIsNoCrash) {
+  std::string deep(10000, '[');
+  EXPECT_FALSE(Recipe::parse(deep, "r.json"));
+  deep += std::string(10000, ']');
+  EXPECT_FALSE(Recipe::parse(deep, "r.json"));
+  EXPECT_FALSE(Recipe::parse("{\"sites\": " + deep + "}", "r.json"));
+}
+
+TEST(Recipe, FilesThatCannotBeRead) {
+  EXPECT_FALSE(Recipe::load("no-such-preset"));
+  EXPECT_FALSE(Recipe::load("no/such.json"));
+  EXPECT_FALSE(Recipe::load("./"));
+}
+
+} // namespace
