@@ -1,0 +1,58 @@
+//===- RangeTable.h - The ranges found by calibration --------------*- C++ -*-//
+//
+// What calibration leaves behind, and what ranges.json holds: for each site the
+// range its quantizer clips to, how it was found, and the extremes seen.
+// `--ranges FILE` reads it back instead of calibrating again.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_CALIBRATE_RANGETABLE_H
+#define QUERN_COMPILER_CALIBRATE_RANGETABLE_H
+
+#include "compiler/Recipe/Scheme.h"
+#include "lib/Support/RangeSearch.h"
+#include "lib/Support/Status.h"
+
+#include <map>
+#include <string>
+
+namespace quern {
+
+/// The calibration result of one site.
+struct SiteRange {
+  /// What the range was made for; least-squares ranges depend on the bits.
+  ActivationScheme scheme;
+  /// Where the quantizer clips.
+  Range range;
+  /// Smallest and largest value seen.
+  Range observed;
+  /// Number of values seen.
+  uint64_t values = 0;
+};
+
+/// Ranges by site name, in name order.
+struct RangeTable {
+  std::map<std::string, SiteRange> sites;
+
+  /// The range of a site for a scheme; an error when the table has none, or
+  /// one that was made for another estimator or, for least squares, other bits.
+  Expected<Range> lookup(const std::string &site,
+                         const ActivationScheme &scheme) const;
+
+  /// Where the table came from, for messages; empty for a fresh calibration.
+  std::string origin;
+};
+
+/// ranges.json. Numbers read back to the same doubles.
+std::string writeRanges(const RangeTable &table);
+
+/// Reads ranges.json; refuses unknown keys, empty, infinite and reversed
+/// ranges. `origin` starts every message.
+Expected<RangeTable> parseRanges(std::string_view text,
+                                 std::string_view origin);
+
+/// Reads a ranges.json file.
+Expected<RangeTable> loadRanges(const std::string &path);
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_CALIBRATE_RANGETABLE_H

@@ -1,0 +1,175 @@
+//===- CalibratorTest.cpp - Estimators, range tables, built-in text -------===//
+//
+// Each estimator on data whose ranges can be computed by hand, and ranges.json
+// there and back, with what it refuses.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Calibrate/Calibrator.h"
+#include "compiler/Calibrate/DefaultText.h"
+
+#include "gtest/gtest.h"
+#include <cmath>
+#include <set>
+
+using namespace quern;
+
+namespace {
+
+ActivationScheme schemeOf(Estimator estimator, unsigned bits = 8) {
+  ActivationScheme scheme;
+  scheme.bits = bits;
+  scheme.estimator = estimator;
+  return scheme;
+}
+
+TEST(Calibrator, MinMaxEstimatorsWorkByBatch) {
+  Calibrator calibrator({{"L0.x", schemeOf(Estimator::CurrentMinMax)},
+                         {"L0.h", schemeOf(Estimator::RunningMinMax)},
+                         {"L0.y", schemeOf(Estimator::AllMinMax)},
+                         {"L0.s", schemeOf(Estimator::MseGrid, 0)}});
+  EXPECT_FALSE(calibrator.observes("L0.s"));
+  for (float scale : {1.0f, 10.0f, 2.0f}) {
+    float first[] = {-1 * scale, 0.5f}, second[] = {0, 2 * scale};
+    for (const char *site : {"L0.x", "L0.h", "L0.y", "L0.s"}) {
+      calibrator.observe(site, first, 1, 2);
+      calibrator.observe(site, second, 1, 2);
+    }
+    calibrator.endBatch();
+  }
+  Expected<RangeTable> table = calibrator.finish();
+  ASSERT_TRUE(table) << table.message();
+  EXPECT_EQ(table->sites.size(), 3u);
+  EXPECT_EQ(table->sites["L0.x"].range.lo, -2);
+  EXPECT_EQ(table->sites["L0.x"].range.hi, 4);
+  EXPECT_EQ(table->sites["L0.y"].range.lo, -10);
+  EXPECT_EQ(table->sites["L0.y"].range.hi, 20);
+  EXPECT_EQ(table->sites["L0.y"].values, 12u);
+  double running = 0.9 * (0.9 * 1 + 0.1 * 10) + 0.1 * 2;
+  EXPECT_DOUBLE_EQ(table->sites["L0.h"].range.lo, -running);
+  EXPECT_DOUBLE_EQ(table->sites["L0.h"].range.hi, 2 * running);
+}
+
+TEST(Calibrator, ChannelsAndStride) {
+  Calibrator calibrator({{"L0.x", {}}, {"L0.s", {}}});
+  float data[] = {1, -2, 99, 3, -4, 99};
+  calibrator.observe("L0.x", data, 2, 2, 3);
+  calibrator.observe("L0.s", data, 1, 3);
+  calibrator.observe("L0.s", data, 1, 2);
+  std::vector<Range> channels = calibrator.channelRanges("L0.x");
+  ASSERT_EQ(channels.size(), 2u);
+  EXPECT_EQ(channels[0].lo, 1);
+  EXPECT_EQ(channels[0].hi, 3);
+  EXPECT_EQ(channels[1].lo, -4);
+  EXPECT_EQ(channels[1].hi, -2);
+  EXPECT_TRUE(calibrator.channelRanges("L0.s").empty());
+  Expected<RangeTable> table = calibrator.finish();
+  ASSERT_TRUE(table);
+  EXPECT_EQ(table->sites["L0.x"].observed.hi, 3);
+}
+
+TEST(Calibrator, PercentileAndLeastSquaresClipOutliers) {
+  std::vector<float> data(10001);
+  for (size_t i = 0; i < data.size(); ++i)
+    data[i] = float(i % 101) / 50 - 1;
+  data[5000] = 1000;
+  ActivationScheme percentile = schemeOf(Estimator::Percentile);
+  percentile.percentile = 99.9;
+  Calibrator calibrator({{"a", percentile},
+                         {"b", schemeOf(Estimator::MseGrid, 4)},
+                         {"c", schemeOf(Estimator::MseGolden, 4)}});
+  for (const char *site : {"a", "b", "c"})
+    calibrator.observe(site, data.data(), data.size(), 1);
+  Expected<RangeTable> table = calibrator.finish();
+  ASSERT_TRUE(table);
+  EXPECT_NEAR(table->sites["a"].range.hi, 1, 0.02);
+  EXPECT_LE(table->sites["b"].range.hi, 1000);
+  EXPECT_LE(table->sites["c"].range.hi, 1000);
+  EXPECT_EQ(table->sites["a"].observed.hi, 1000);
+}
+
+TEST(Calibrator, RefusesNoDataAndNaN) {
+  Calibrator empty({{"L0.x", {}}});
+  Expected<RangeTable> none = empty.finish();
+  ASSERT_FALSE(none);
+  EXPECT_NE(none.message().find("site L0.x: found no values"),
+            std::string::npos);
+  Calibrator bad({{"L0.x", {}}});
+  float data[] = {1, NAN};
+  bad.observe("L0.x", data, 1, 2);
+  Expected<RangeTable> nan = bad.finish();
+  ASSERT_FALSE(nan);
+  EXPECT_NE(nan.message().find("1 NaN"), std::string::npos);
+}
+
+TEST(RangeTable, RoundTrip) {
+  RangeTable table;
+  table.sites["L0.x"] = {
+      schemeOf(Estimator::MseGrid), {-0.1, 1.0 / 3}, {-1, 2}, 77};
+  table.sites["P"] = {schemeOf(Estimator::AllMinMax, 16), {-1, 1}, {-1, 1}, 5};
+  Expected<RangeTable> read = parseRanges(writeRanges(table), "ranges.json");
+  ASSERT_TRUE(read) << read.message();
+  EXPECT_EQ(read->sites["L0.x"].range.hi, 1.0 / 3);
+  EXPECT_EQ(read->sites["L0.x"].values, 77u);
+  EXPECT_EQ(writeRanges(*read), writeRanges(table));
+
+  EXPECT_TRUE(read->lookup("L0.x", schemeOf(Estimator::MseGrid)));
+  // Extremes hold for any bits, least squares only for their own.
+  EXPECT_TRUE(read->lookup("P", schemeOf(Estimator::AllMinMax, 8)));
+  Expected<Range> other =
+      read->lookup("L0.x", schemeOf(Estimator::MseGrid, 16));
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.message(),
+            "ranges.json: sites.L0.x: found mse_grid at 8 bits, the recipe "
+            "expects mse_grid at 16 bits");
+  EXPECT_FALSE(read->lookup("L9.x", schemeOf(Estimator::MseGrid)));
+}
+
+class BadRanges
+    : public testing::TestWithParam<std::pair<const char *, const char *>> {};
+
+TEST_P(BadRanges, AreRefused) {
+  Expected<RangeTable> table = parseRanges(GetParam().first, "r.json");
+  ASSERT_FALSE(table);
+  EXPECT_NE(table.message().find(GetParam().second), std::string::npos)
+      << table.message();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, BadRanges,
+    testing::Values(
+        std::pair("{", "r.json"), std::pair("[]", "expected a ranges object"),
+        std::pair(R"({"sites": {}})", "version: expected 1"),
+        std::pair(R"({"version": 1, "extra": 0, "sites": {}})",
+                  "unknown key 'extra'"),
+        std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
+            "estimator": "mse", "range": [2, 1]}}})",
+                  "sites.L0.x.range: expected two finite numbers"),
+        std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
+            "estimator": "mse", "range": [0, 1e999]}}})",
+                  "number overflow"),
+        std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 7}}})",
+                  "sites.L0.x.bits: expected 8 or 16"),
+        std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8}}})",
+                  "expected bits, estimator and range"),
+        std::pair(R"({"version": 1, "sites": {"L0.x": {"rnage": 8}}})",
+                  "unknown key 'rnage'")));
+
+TEST(RangeTable, MissingFileAndDirectory) {
+  EXPECT_FALSE(loadRanges("no/such/ranges.json"));
+  EXPECT_FALSE(loadRanges("."));
+}
+
+TEST(DefaultText, IsVaried) {
+  const std::vector<TextPair> &texts = defaultCalibrationText();
+  EXPECT_GE(texts.size(), 95u);
+  std::set<std::string_view> firsts;
+  size_t pairs = 0;
+  for (const TextPair &text : texts) {
+    EXPECT_FALSE(text.first.empty());
+    EXPECT_TRUE(firsts.insert(text.first).second) << text.first;
+    pairs += !text.second.empty();
+  }
+  EXPECT_GE(pairs, 15u);
+}
+
+} // namespace
