@@ -1,0 +1,107 @@
+//===- Checkpoint.cpp - The weights of a Hugging Face folder --------------===//
+//
+// Name table and checks; see Checkpoint.h.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Import/Checkpoint.h"
+
+#include <cmath>
+
+using namespace quern;
+
+Checkpoint::Checkpoint(std::string file, SafetensorsMap tensors)
+    : file(std::move(file)), tensors(std::move(tensors)) {
+  // Models with a head store the encoder under `bert.`, bare ones do not.
+  if (this->tensors.count("bert.embeddings.word_embeddings.weight"))
+    prefix = "bert.";
+}
+
+Expected<Checkpoint> Checkpoint::open(const std::string &folder) {
+  std::string whole = joinPath(folder, "model.safetensors");
+  std::string index = joinPath(folder, "model.safetensors.index.json");
+  bool sharded = !fileExists(whole) && fileExists(index);
+  if (!sharded && !fileExists(whole)) {
+    bool pickled = fileExists(joinPath(folder, "pytorch_model.bin"));
+    return Error::make(folder, ": found ",
+                       pickled ? "pytorch_model.bin, which is not read"
+                               : "no weights",
+                       ", expected model.safetensors or "
+                       "model.safetensors.index.json");
+  }
+  auto tensors = sharded ? readSafetensorsIndex(index) : readSafetensors(whole);
+  if (!tensors)
+    return tensors.takeError();
+  return Checkpoint(sharded ? index : whole, std::move(*tensors));
+}
+
+/// The old spelling of a LayerNorm parameter, empty for other names.
+static std::string oldSpelling(const std::string &name) {
+  static constexpr std::pair<std::string_view, std::string_view> table[] = {
+      {"LayerNorm.weight", "gamma"}, {"LayerNorm.bias", "beta"}};
+  for (auto [ending, old] : table) {
+    if (name.size() < ending.size() ||
+        name.compare(name.size() - ending.size(), ending.size(), ending) != 0)
+      continue;
+    std::string result = name.substr(0, name.rfind('.') + 1);
+    result += old;
+    return result;
+  }
+  return "";
+}
+
+const SafetensorsMap::value_type *
+Checkpoint::find(std::string_view name) const {
+  // Heads (`classifier`, `qa_outputs`) lie beside the encoder.
+  bool encoder = name.rfind("embeddings.", 0) == 0 ||
+                 name.rfind("encoder.", 0) == 0 ||
+                 name.rfind("pooler.", 0) == 0;
+  std::string stored = (encoder ? prefix : "") + std::string(name);
+  auto it = tensors.find(stored);
+  if (it == tensors.end())
+    it = tensors.find(oldSpelling(stored));
+  return it == tensors.end() ? nullptr : &*it;
+}
+
+bool Checkpoint::has(std::string_view name) const { return find(name); }
+
+/// `[3, 17]`, the position of element `flat` of a tensor.
+static std::string position(size_t flat, const std::vector<int64_t> &shape) {
+  std::string text;
+  for (auto dim = shape.rbegin(); dim != shape.rend(); ++dim) {
+    text = std::to_string(flat % *dim) + (text.empty() ? "" : ", ") + text;
+    flat /= *dim;
+  }
+  return "[" + text + "]";
+}
+
+Expected<FloatData> Checkpoint::read(std::string_view name,
+                                     const std::vector<int64_t> &shape) {
+  const auto *item = find(name);
+  std::string wanted =
+      "expected f32, f16 or bf16 of shape " + shapeToString(shape);
+  if (!item)
+    return Error::make(file, ": tensor ", name, ": found none, ", wanted);
+  const auto &[stored, tensor] = *item;
+  std::string where = tensor.file->path() + ": tensor " + printable(stored);
+  if (tensor.shape != shape)
+    return Error::make(where, ": found shape ", shapeToString(tensor.shape),
+                       ", ", wanted);
+  auto values = readFloats(stored, tensor);
+  if (!values)
+    return values.takeError();
+  size_t bad = findNonFinite(values->data, values->size);
+  if (bad != values->size)
+    return Error::make(
+        where, ": found ", std::isnan(values->data[bad]) ? "NaN" : "infinity",
+        " at index ", position(bad, shape), ", expected finite values");
+  used.insert(stored);
+  return values;
+}
+
+std::vector<std::string> Checkpoint::unused() const {
+  std::vector<std::string> names;
+  for (const auto &[name, tensor] : tensors)
+    if (!used.count(name))
+      names.push_back(name);
+  return names;
+}

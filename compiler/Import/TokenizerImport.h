@@ -1,0 +1,50 @@
+//===- TokenizerImport.h - Tokenizer files to a blob ----------------------===//
+//
+// Reads the WordPiece tokenizer of a Hugging Face folder: tokenizer.json, or
+// vocab.txt with tokenizer_config.json and special_tokens_map.json. Other kinds
+// are refused by name. Where both are there tokenizer.json decides, and the
+// vocabularies must agree.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_IMPORT_TOKENIZERIMPORT_H
+#define QUERN_COMPILER_IMPORT_TOKENIZERIMPORT_H
+
+#include "lib/Support/Status.h"
+#include "runtime/tokenizer/BlobWriter.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace quern {
+
+/// A tokenizer as found.
+struct ImportedTokenizer {
+  TokenizerSpec spec;
+  /// What runtime/tokenizer opens.
+  std::vector<std::byte> blob;
+  /// `model_max_length` of tokenizer_config.json, where it is a length and
+  /// not the exporters' number for "none".
+  std::optional<uint32_t> maxLength;
+};
+
+/// Imports the tokenizer of a folder. Every id must be a row of an embedding
+/// table of `embeddingRows` rows; 0 means that no table is known.
+Expected<ImportedTokenizer> importTokenizer(const std::string &folder,
+                                            size_t embeddingRows = 0);
+
+/// The options and vocabulary of a tokenizer.json. `file` is for messages.
+Expected<TokenizerSpec> parseTokenizerJson(std::string_view text,
+                                           const std::string &file);
+
+/// The tokens of a vocab.txt; the id of a token is the number of its line,
+/// from 0. Blank lines at the end are no tokens.
+Expected<std::vector<std::string>> parseVocabulary(std::string_view text,
+                                                   const std::string &file);
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_IMPORT_TOKENIZERIMPORT_H
