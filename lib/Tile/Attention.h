@@ -1,0 +1,68 @@
+//===- Attention.h - Fused attention kernels ----------------------*- C++
+//-*-===//
+//
+// One kernel for integer attention (tq.qattention) and one for f32 (tq.scores,
+// tq.softmax and tq.context in one). A chunk is one head of one sequence:
+// chunk c is head c % heads of sequence c / heads, so a launch is
+// chunks(base = sequences, multiply = heads). Neither accumulators nor the
+// scores of more than eight rows go to memory.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_TILE_ATTENTION_H
+#define QUERN_LIB_TILE_ATTENTION_H
+
+#include "lib/Tile/KernelBuilder.h"
+
+#include <array>
+
+namespace quern {
+
+/// What of attention is fixed when the kernel is built. Strides and columns
+/// count elements.
+struct AttentionShape {
+  int64_t heads = 1;
+  int64_t headDim = 64;
+  int64_t maxLength = 512;
+  /// Row stride of the buffer that holds q, k and v, and where they begin.
+  int64_t qkvStride = 0;
+  int64_t qColumn = 0, kColumn = 0, vColumn = 0;
+  int64_t contextStride = 0;
+  /// Integer attention only: how the context is stored, and its codes.
+  Storage context = Storage::U8;
+  CodeRange contextRange;
+};
+
+/// The constants of one layer; data() is the content of the `params` buffer.
+struct QAttentionParams {
+  std::array<float, 16> expHi, expLo;
+  float scoreMultiplier, scoreOffset, probMultiplier;
+  float contextMultiplier, contextOffset;
+  int32_t zq, zk, zv;
+
+  static constexpr int64_t size = 64;
+  std::array<float, size> data() const;
+};
+
+/// Buffers: qkv i8 [tokens][qkvStride], offsets i32 [sequences + 1], params
+/// f32 [QAttentionParams::size], context i8 or i16 [tokens][contextStride],
+/// and the taps s and p, i8. Taps are [heads][R], R the sum of the squared
+/// sequence lengths: code (h, i, j) of sequence s lies at
+/// h * R + base(s) + i * T(s) + j, base(s) being the sum of T^2 before s.
+/// Reads up to 15 rows and 63 bytes beyond the last token.
+mlir::func::FuncOp buildQAttention(mlir::ModuleOp module, llvm::StringRef name,
+                                   const AttentionShape &shape);
+
+/// Scratch bytes that one call of the integer kernel needs.
+int64_t qattentionScratch(const AttentionShape &shape);
+
+/// Buffers: qkv f32, offsets i32, params f32 [1] (the softmax scale), context
+/// f32, taps s (unscaled scores) and p, f32, laid out as above.
+mlir::func::FuncOp buildAttention(mlir::ModuleOp module, llvm::StringRef name,
+                                  const AttentionShape &shape);
+
+/// Scratch bytes that one call of the f32 kernel needs.
+int64_t attentionScratch(const AttentionShape &shape);
+
+} // namespace quern
+
+#endif // QUERN_LIB_TILE_ATTENTION_H

@@ -1,0 +1,96 @@
+//===- AttentionParts.cpp - What both attention kernels share -------------===//
+//
+// The walk over chunks, the place of a head's taps, and the transposition that
+// packs keys.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/AttentionParts.h"
+
+using namespace mlir;
+
+namespace quern {
+
+using Values = KernelBuilder::Values;
+
+/// Where the taps of (sequence, head) begin: head * R + base. The lengths are
+/// only added up if the taps are on.
+static Value tapBase(KernelBuilder &k, Value offsets, Value sequence,
+                     Value head, Value tapping) {
+  Value zero = k.index(0);
+  Value limit = k.select(tapping, k.sequences(), zero);
+  Values sums =
+      k.loop(zero, limit, 1, {zero, zero}, [&](Value s, ArrayRef<Value> c) {
+        Value from = k.toIndex(k.load(offsets, s));
+        Value to = k.toIndex(k.load(offsets, k.add(s, 1)));
+        Value length = k.sub(to, from);
+        Value square = k.mul(length, length);
+        Value counted = k.select(k.less(s, sequence), square, zero);
+        return Values{k.add(c[0], square), k.add(c[1], counted)};
+      });
+  return k.add(k.mul(head, sums[0]), sums[1]);
+}
+
+void forEachHead(KernelBuilder &k, Value offsets, const AttentionShape &shape,
+                 function_ref<void(const HeadChunk &)> body) {
+  k.loop(k.begin(), k.end(), 1, [&](Value chunk) {
+    Value heads = k.index(shape.heads);
+    Value sequence = k.div(chunk, heads);
+    HeadChunk c;
+    c.head = k.rem(chunk, heads);
+    c.first = k.toIndex(k.load(offsets, sequence));
+    Value last = k.toIndex(k.load(offsets, k.add(sequence, 1)));
+    c.length = k.sub(last, c.first);
+    c.tapping = k.tapping();
+    c.tapBase = tapBase(k, offsets, sequence, c.head, c.tapping);
+    body(c);
+  });
+}
+
+/// Interleaves 32-bit pairs (width 2) or 64-bit pairs (width 4) of the low or
+/// high halves of each 128-bit block, or picks even or odd blocks (width 8).
+static SmallVector<int64_t> pattern(int64_t width, bool high) {
+  SmallVector<int64_t> p;
+  for (int64_t l = 0; l != 16; ++l) {
+    int64_t block = l / 4, in = l % 4;
+    if (width == 2)
+      p.push_back(block * 4 + (high ? 2 : 0) + in / 2 + (in % 2) * 16);
+    else if (width == 4)
+      p.push_back(block * 4 + (high ? 2 : 0) + in % 2 + (in / 2) * 16);
+    else
+      p.push_back((block % 2) * 8 + (high ? 4 : 0) + in + (block / 2) * 16);
+  }
+  return p;
+}
+
+Values transpose16(KernelBuilder &k, ArrayRef<Value> rows) {
+  SmallVector<int64_t> low[3], high[3];
+  for (int s = 0; s != 3; ++s) {
+    low[s] = pattern(2 << s, false);
+    high[s] = pattern(2 << s, true);
+  }
+  // quads[g][j]: block b holds column 4b + j of the rows 4g .. 4g+3.
+  Value quads[4][4];
+  for (int g = 0; g != 4; ++g) {
+    const Value *r = rows.data() + 4 * g;
+    Value a = k.shuffle(r[0], r[1], low[0]), b = k.shuffle(r[0], r[1], high[0]);
+    Value c = k.shuffle(r[2], r[3], low[0]), d = k.shuffle(r[2], r[3], high[0]);
+    quads[g][0] = k.shuffle(a, c, low[1]);
+    quads[g][1] = k.shuffle(a, c, high[1]);
+    quads[g][2] = k.shuffle(b, d, low[1]);
+    quads[g][3] = k.shuffle(b, d, high[1]);
+  }
+  Values columns(16);
+  for (int j = 0; j != 4; ++j) {
+    Value a = k.shuffle(quads[0][j], quads[1][j], low[2]);
+    Value b = k.shuffle(quads[0][j], quads[1][j], high[2]);
+    Value c = k.shuffle(quads[2][j], quads[3][j], low[2]);
+    Value d = k.shuffle(quads[2][j], quads[3][j], high[2]);
+    columns[j] = k.shuffle(a, c, low[2]);
+    columns[4 + j] = k.shuffle(b, d, low[2]);
+    columns[8 + j] = k.shuffle(a, c, high[2]);
+    columns[12 + j] = k.shuffle(b, d, high[2]);
+  }
+  return columns;
+}
+
+} // namespace quern

@@ -1,0 +1,35 @@
+//===- AttentionParts.h - What both attention kernels share -------*- C++
+//-*-===//
+//
+// The walk over chunks, the place of a head's taps, and the transposition that
+// packs keys.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_TILE_ATTENTIONPARTS_H
+#define QUERN_LIB_TILE_ATTENTIONPARTS_H
+
+#include "lib/Tile/Attention.h"
+
+namespace quern {
+
+/// One head of one sequence, as run-time values.
+struct HeadChunk {
+  mlir::Value head;
+  /// First token and number of tokens of the sequence.
+  mlir::Value first, length;
+  /// Whether taps are on, and where this head's block begins in them.
+  mlir::Value tapping, tapBase;
+};
+
+/// Runs `body` for each chunk of [begin, end).
+void forEachHead(KernelBuilder &k, mlir::Value offsets,
+                 const AttentionShape &shape,
+                 llvm::function_ref<void(const HeadChunk &)> body);
+
+/// The columns of 16 rows of 16 32-bit lanes.
+KernelBuilder::Values transpose16(KernelBuilder &k,
+                                  llvm::ArrayRef<mlir::Value> rows);
+
+} // namespace quern
+
+#endif // QUERN_LIB_TILE_ATTENTIONPARTS_H

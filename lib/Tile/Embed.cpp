@@ -1,0 +1,127 @@
+//===- Embed.cpp - Embedding kernels --------------------------------------===//
+//
+// The rows of three tables meet block by block; only the last sum is kept, in
+// scratch memory, for the LayerNorm.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/Embed.h"
+
+#include <algorithm>
+
+using namespace mlir;
+
+namespace quern {
+
+std::array<float, QEmbedParams::size> QEmbedParams::data() const {
+  std::array<float, size> d{};
+  const float values[] = {e1Multiplier, e1Zero, e1Scale, e2Multiplier, e2Zero};
+  std::copy(std::begin(values), std::end(values), d.begin());
+  return d;
+}
+
+/// The number of a row: the index of the token's word, type or position.
+static Value rowNumber(KernelBuilder &k, unsigned which, Value token) {
+  return k.toIndex(k.load(k.buffer(which), token));
+}
+
+func::FuncOp buildQEmbed(ModuleOp module, StringRef name,
+                         const EmbedShape &shape) {
+  Builder types(module.getContext());
+  Type f32 = types.getF32Type(), i8 = types.getI8Type();
+  Type i32 = types.getI32Type();
+  auto stored = [&](Storage s) -> Type {
+    return s == Storage::F32 ? f32
+                             : Type(types.getIntegerType(8 * storageBytes(s)));
+  };
+  KernelBuilder k(module, name,
+                  {i32, i32, i32, i8, i8, i8, f32, f32, f32, f32, f32, f32, i8,
+                   stored(shape.out), stored(shape.e1), stored(shape.e2)});
+  Value params[5];
+  for (int64_t i = 0; i != 5; ++i)
+    params[i] = k.broadcast(k.load(k.buffer(9), k.index(i)));
+  CodeNorm norm(k, shape.d, shape.e2, k.buffer(12), k.buffer(10), k.buffer(11),
+                k.buffer(13), shape.outRange);
+  const bool perRow[] = {shape.wordScales, shape.typeScales,
+                         shape.positionScales};
+  Value tapping = k.tapping();
+  forEachRow(k, RowsOf::Tokens, [&](Value token) {
+    Value rows[3], scales[3];
+    for (unsigned t = 0; t != 3; ++t) {
+      Value number = rowNumber(k, t, token);
+      rows[t] = k.mul(number, shape.tableStride);
+      Value scale = k.load(k.buffer(6 + t), perRow[t] ? number : k.index(0));
+      scales[t] = k.broadcast(scale);
+    }
+    auto value = [&](unsigned t, Value i) {
+      Value codes =
+          k.loadCodes(k.buffer(3 + t), k.add(rows[t], i), /*isSigned=*/true);
+      return k.mul(k.toFloat(codes, k.f32()), scales[t]);
+    };
+    auto firstSum = [&](Value i) {
+      Value t = k.add(value(0, i), value(1, i));
+      t = k.add(k.mul(t, params[0]), params[1]);
+      return k.round(t, shape.e1Range);
+    };
+    auto secondSum = [&](Value e1, Value i) {
+      Value t = k.sub(k.toFloat(e1, k.f32()), params[1]);
+      t = k.add(k.mul(t, params[2]), value(2, i));
+      t = k.add(k.mul(t, params[3]), params[4]);
+      return k.round(t, shape.e2Range);
+    };
+    k.blocks(shape.d, [&](Value i, Value mask) {
+      norm.putCodes(secondSum(firstSum(i), i), i, mask);
+    });
+    k.ifThen(tapping, [&] {
+      Value tapRow = k.mul(token, shape.tapStride);
+      k.blocks(shape.d, [&](Value i, Value) {
+        Value e1 = firstSum(i);
+        k.storeCodes(e1, k.buffer(14), k.add(tapRow, i));
+        k.storeCodes(secondSum(e1, i), k.buffer(15), k.add(tapRow, i));
+      });
+    });
+    norm.finish(k.mul(token, shape.outStride));
+  });
+  return k.finish();
+}
+
+func::FuncOp buildEmbed(ModuleOp module, StringRef name,
+                        const EmbedShape &shape) {
+  Builder types(module.getContext());
+  Type f32 = types.getF32Type(), i32 = types.getI32Type();
+  KernelBuilder k(module, name,
+                  {i32, i32, i32, f32, f32, f32, f32, f32, f32, f32, f32, f32});
+  Value eps = k.load(k.buffer(8), k.index(0));
+  Value tapping = k.tapping();
+  forEachRow(k, RowsOf::Tokens, [&](Value token) {
+    Value rows[3];
+    for (unsigned t = 0; t != 3; ++t)
+      rows[t] = k.mul(rowNumber(k, t, token), shape.tableStride);
+    auto value = [&](unsigned t, Value i) {
+      return k.loadVector(k.buffer(3 + t), k.add(rows[t], i));
+    };
+    k.blocks(shape.d, [&](Value i, Value) {
+      Value sum = k.add(k.add(value(0, i), value(1, i)), value(2, i));
+      k.storeBytes(sum, k.scratch(), k.mul(i, 4));
+    });
+    k.ifThen(tapping, [&] {
+      Value tapRow = k.mul(token, shape.tapStride);
+      k.blocks(shape.d, [&](Value i, Value) {
+        Value at = k.add(tapRow, i);
+        Value first = k.add(value(0, i), value(1, i));
+        k.storeVector(first, k.buffer(10), at);
+        k.storeVector(k.add(first, value(2, i)), k.buffer(11), at);
+      });
+    });
+    emitRealNorm(k, shape.d, k.index(0), k.buffer(6), k.buffer(7), eps,
+                 k.buffer(9), k.mul(token, shape.outStride));
+  });
+  return k.finish();
+}
+
+int64_t qembedScratch(const EmbedShape &shape) {
+  return CodeNorm::scratchBytes(shape.d, shape.e2);
+}
+
+int64_t embedScratch(const EmbedShape &shape) { return rowStride(shape.d) * 4; }
+
+} // namespace quern

@@ -1,0 +1,54 @@
+//===- Embed.h - Embedding kernels --------------------------------*- C++
+//-*-===//
+//
+// Three look-ups, their sums and a LayerNorm: tq.qembed on s8 tables, or the
+// same in f32. Chunks are blocks of rows: chunks(base = tokens,
+// divide = kRowsPerChunk).
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_TILE_EMBED_H
+#define QUERN_LIB_TILE_EMBED_H
+
+#include "lib/Tile/Norm.h"
+
+namespace quern {
+
+/// What of the embedding is fixed when the kernel is built. Strides count
+/// elements. Rows of a table are read in whole blocks of 16 columns, so
+/// tableStride is at least d rounded up to 16 (or the data has slack).
+struct EmbedShape {
+  int64_t d = 0;
+  int64_t tableStride = 0, outStride = 0, tapStride = 0;
+  /// True where a table has a scale per row, false where it has one.
+  bool wordScales = false, typeScales = false, positionScales = false;
+  Storage e1 = Storage::U8, e2 = Storage::U8, out = Storage::U8;
+  CodeRange e1Range, e2Range, outRange;
+};
+
+/// The constants of tq.qembed; data() is the content of the `params` buffer.
+struct QEmbedParams {
+  float e1Multiplier, e1Zero, e1Scale, e2Multiplier, e2Zero;
+
+  static constexpr int64_t size = 16;
+  std::array<float, size> data() const;
+};
+
+/// Buffers: ids, types, positions (i32), word, type, position (i8 tables),
+/// their scales (f32), params f32, gamma, beta (f32), norm (i8,
+/// CodeNormParams of e2), out, and the taps of e1 and e2 (codes).
+mlir::func::FuncOp buildQEmbed(mlir::ModuleOp module, llvm::StringRef name,
+                               const EmbedShape &shape);
+
+/// Buffers: ids, types, positions (i32), word, type, position (f32 tables),
+/// gamma, beta, params f32 [1] (eps), out, and the taps of word + type and of
+/// the whole sum; f32.
+mlir::func::FuncOp buildEmbed(mlir::ModuleOp module, llvm::StringRef name,
+                              const EmbedShape &shape);
+
+/// Scratch bytes of one call.
+int64_t qembedScratch(const EmbedShape &shape);
+int64_t embedScratch(const EmbedShape &shape);
+
+} // namespace quern
+
+#endif // QUERN_LIB_TILE_EMBED_H

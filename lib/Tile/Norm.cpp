@@ -1,0 +1,149 @@
+//===- Norm.cpp - LayerNorm of one row, and rows in blocks ----------------===//
+//
+// Statistics over codes are exact integers; byte codes are summed with dot4,
+// the squares as u * (u - 128) + 128 u. Statistics of floats follow the fixed
+// order of sixteen lanes.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/Norm.h"
+
+#include <cstring>
+
+using namespace mlir;
+
+namespace quern {
+
+using Values = KernelBuilder::Values;
+
+void forEachRow(KernelBuilder &k, RowsOf rows, function_ref<void(Value)> body) {
+  Value count = rows == RowsOf::Tokens ? k.tokens() : k.sequences();
+  Value first = k.mul(k.begin(), kRowsPerChunk);
+  Value last = k.min(k.mul(k.end(), kRowsPerChunk), count);
+  k.loop(first, last, 1, body);
+}
+
+CodeNormParams::CodeNormParams(float sumScale, int64_t d, double eps)
+    : scale(sumScale), factor(scale * scale / (double(d) * double(d))),
+      eps(eps) {}
+
+std::array<int8_t, CodeNormParams::size> CodeNormParams::data() const {
+  const double values[] = {scale, factor, eps};
+  static_assert(sizeof(values) == size, "three doubles");
+  std::array<int8_t, size> bytes;
+  std::memcpy(bytes.data(), values, size);
+  return bytes;
+}
+
+CodeNorm::CodeNorm(KernelBuilder &k, int64_t d, Storage sum, Value norm,
+                   Value gamma, Value beta, Value out, CodeRange range)
+    : k(k), d(d), sum(sum), gamma(gamma), beta(beta), out(out), range(range) {
+  auto number = [&](int64_t i) {
+    return k.lane(k.loadBytes(norm, k.index(8 * i), 1, k.f64()), 0);
+  };
+  scale = number(0);
+  factor = number(1);
+  eps = number(2);
+  // putCodes() reaches the end of the last block of 16 only.
+  Value zero = k.zeros(k.vec(16, k.i8()));
+  for (int64_t c = (d + 15) / 16 * 16; c < rowStride(d); c += 16)
+    k.storeVector(zero, k.scratch(), k.index(c));
+}
+
+int64_t CodeNorm::scratchBytes(int64_t d, Storage sum) {
+  return rowStride(d) * storageBytes(sum);
+}
+
+void CodeNorm::putCodes(Value codes, Value column, Value mask) {
+  if (mask)
+    codes = k.select(mask, codes, k.zeros(k.vec(16, k.i32())));
+  if (sum == Storage::U8)
+    return k.storeCodes(codes, k.scratch(), column);
+  k.storeBytes(k.trunc(codes, k.i16()), k.scratch(), k.mul(column, 2));
+}
+
+Value CodeNorm::loadSum(Value column) {
+  if (sum == Storage::U8)
+    return k.loadCodes(k.scratch(), column);
+  return k.zext(k.loadBytes(k.scratch(), k.mul(column, 2), 16, k.i16()),
+                k.i32());
+}
+
+std::pair<Value, Value> CodeNorm::byteSums() {
+  auto bytes = k.vec(64, k.i8());
+  Value zero = k.zeros(k.vec(16, k.i32()));
+  Values s = k.loop(k.index(0), k.index(d), 64, {zero, zero},
+                    [&](Value i, ArrayRef<Value> a) {
+                      Value u = k.loadVector(k.scratch(), i, 64);
+                      return Values{
+                          k.dot4(a[0], u, k.splat(bytes, 1)),
+                          k.dot4(a[1], u, k.bitXor(u, k.splat(bytes, -128)))};
+                    });
+  Value first = k.sext(k.reduceAdd(s[0]), k.i64());
+  Value second = k.sext(k.reduceAdd(s[1]), k.i64());
+  return {first, k.add(second, k.mul(first, k.i64(128)))};
+}
+
+std::pair<Value, Value> CodeNorm::sums() {
+  if (sum == Storage::U8)
+    return byteSums();
+  Value zero = k.zeros(k.vec(16, k.i64()));
+  // Unused columns hold zeros.
+  Values s = k.loop(k.index(0), k.index(d), 16, {zero, zero},
+                    [&](Value i, ArrayRef<Value> a) {
+                      Value u = k.zext(loadSum(i), k.i64());
+                      return Values{k.add(a[0], u), k.add(a[1], k.mul(u, u))};
+                    });
+  return {k.reduceAdd(s[0]), k.reduceAdd(s[1])};
+}
+
+void CodeNorm::finish(Value outOffset) {
+  auto [first, second] = sums();
+  Value n = k.sub(k.mul(second, k.i64(d)), k.mul(first, first));
+  Value variance = k.add(k.mul(k.toFloat(n, k.f64()), factor), eps);
+  Value rs = k.truncateFloat(k.div(scale, k.sqrt(variance)));
+  Value width = k.toFloat(k.i64(d), k.f64());
+  Value mean = k.truncateFloat(k.div(k.toFloat(first, k.f64()), width));
+  rs = k.broadcast(rs);
+  mean = k.broadcast(mean);
+  k.blocks(d, [&](Value i, Value) {
+    Value u = k.toFloat(loadSum(i), k.f32());
+    Value y = k.mul(k.sub(u, mean), rs);
+    y = k.mul(y, k.loadVector(gamma, i));
+    y = k.add(y, k.loadVector(beta, i));
+    k.storeReal(y, out, k.add(outOffset, i), range);
+  });
+}
+
+Value sumColumns(KernelBuilder &k, int64_t d,
+                 function_ref<Value(Value)> value) {
+  Value zero = k.zeros(k.vec(16, k.f32()));
+  Values s = k.blocks(d, {zero}, [&](Value i, Value mask, ArrayRef<Value> a) {
+    Value next = k.add(a[0], value(i));
+    return Values{mask ? k.select(mask, next, a[0]) : next};
+  });
+  return k.sumTree(s[0]);
+}
+
+void emitRealNorm(KernelBuilder &k, int64_t d, Value offset, Value gamma,
+                  Value beta, Value eps, Value out, Value outOffset) {
+  auto x = [&](Value i) {
+    return k.loadBytes(k.scratch(), k.add(offset, k.mul(i, 4)), 16, k.f32());
+  };
+  Value width = k.f32(float(d));
+  Value mean = k.broadcast(k.div(sumColumns(k, d, x), width));
+  Value squares = sumColumns(k, d, [&](Value i) {
+    Value c = k.sub(x(i), mean);
+    return k.mul(c, c);
+  });
+  Value variance = k.div(squares, width);
+  Value rs = k.div(k.f32(1.0f), k.sqrt(k.add(variance, eps)));
+  rs = k.broadcast(rs);
+  k.blocks(d, [&](Value i, Value) {
+    Value y = k.mul(k.sub(x(i), mean), rs);
+    y = k.mul(y, k.loadVector(gamma, i));
+    y = k.add(y, k.loadVector(beta, i));
+    k.storeVector(y, out, k.add(outOffset, i));
+  });
+}
+
+} // namespace quern

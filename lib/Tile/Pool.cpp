@@ -1,0 +1,118 @@
+//===- Pool.cpp - One row per sequence ------------------------------------===//
+//
+// The first row is copied; the mean adds the rows of a block of 16 columns in
+// ascending order, exactly for codes.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/Pool.h"
+
+using namespace mlir;
+
+namespace quern {
+
+using Values = KernelBuilder::Values;
+
+namespace {
+
+/// Emits the pooling of one sequence.
+class Emitter {
+public:
+  Emitter(KernelBuilder &k, const PoolShape &shape)
+      : k(k), shape(shape), x(k.buffer(0)), out(k.buffer(3)) {}
+
+  void emit();
+
+private:
+  bool onCodes() const { return shape.in != Storage::F32; }
+  Value zeroPoint() { return k.toInt(k.load(k.buffer(2), k.index(1))); }
+  void firstRow(Value from, Value length, Value to);
+  void meanOfCodes(Value from, Value length, Value to);
+  void meanOfReals(Value from, Value length, Value to);
+  /// Adds up block i of all rows, each turned into a summand by `load`.
+  Value total(Value from, Value length, Value i, Value zero,
+              function_ref<Value(Value)> load) {
+    return k.loop(
+        k.index(0), length, 1, {zero}, [&](Value row, ArrayRef<Value> a) {
+          Value at = k.add(k.add(from, i), k.mul(row, shape.inStride));
+          return Values{k.add(a[0], load(at))};
+        })[0];
+  }
+
+  KernelBuilder &k;
+  const PoolShape &shape;
+  Value x, out;
+};
+
+void Emitter::emit() {
+  Value offsets = k.buffer(1);
+  k.loop(k.begin(), k.end(), 1, [&](Value s) {
+    Value first = k.toIndex(k.load(offsets, s));
+    Value last = k.toIndex(k.load(offsets, k.add(s, 1)));
+    Value length = k.sub(last, first);
+    Value from = k.mul(first, shape.inStride);
+    Value to = k.mul(s, shape.outStride);
+    if (!shape.mean)
+      firstRow(from, length, to);
+    else if (onCodes())
+      meanOfCodes(from, length, to);
+    else
+      meanOfReals(from, length, to);
+  });
+}
+
+void Emitter::firstRow(Value from, Value length, Value to) {
+  Value empty = k.equal(length, k.index(0));
+  Value none =
+      onCodes() ? k.broadcast(zeroPoint()) : k.zeros(k.vec(16, k.f32()));
+  k.blocks(shape.d, [&](Value i, Value) {
+    Value at = k.add(from, i), target = k.add(to, i);
+    if (onCodes())
+      k.storeCodes(k.select(empty, none, k.loadCodes(x, at)), out, target);
+    else
+      k.storeVector(k.select(empty, none, k.loadVector(x, at)), out, target);
+  });
+}
+
+void Emitter::meanOfCodes(Value from, Value length, Value to) {
+  Value empty = k.equal(length, k.index(0));
+  Value count = k.toI32(length);
+  Value zeros = k.broadcast(k.mul(count, zeroPoint()));
+  Value scale = k.load(k.buffer(2), k.index(0));
+  Value factor = k.div(scale, k.toFloat(count, k.f32()));
+  // 1 / 0 times 0 is not a number.
+  factor = k.broadcast(k.select(empty, k.f32(0.0f), factor));
+  k.blocks(shape.d, [&](Value i, Value) {
+    Value sum = total(from, length, i, k.zeros(k.vec(16, k.i32())),
+                      [&](Value at) { return k.loadCodes(x, at); });
+    Value mean = k.mul(k.toFloat(k.sub(sum, zeros), k.f32()), factor);
+    k.storeVector(mean, out, k.add(to, i));
+  });
+}
+
+void Emitter::meanOfReals(Value from, Value length, Value to) {
+  Value empty = k.equal(length, k.index(0));
+  Value count = k.toFloat(k.toI32(length), k.f32());
+  count = k.broadcast(k.select(empty, k.f32(1.0f), count));
+  k.blocks(shape.d, [&](Value i, Value) {
+    Value sum = total(from, length, i, k.zeros(k.vec(16, k.f32())),
+                      [&](Value at) { return k.loadVector(x, at); });
+    k.storeVector(k.div(sum, count), out, k.add(to, i));
+  });
+}
+
+} // namespace
+
+func::FuncOp buildPool(ModuleOp module, StringRef name,
+                       const PoolShape &shape) {
+  Builder types(module.getContext());
+  Type f32 = types.getF32Type();
+  Type in = shape.in == Storage::F32
+                ? f32
+                : Type(types.getIntegerType(8 * storageBytes(shape.in)));
+  KernelBuilder k(module, name,
+                  {in, types.getI32Type(), f32, shape.mean ? f32 : in});
+  Emitter(k, shape).emit();
+  return k.finish();
+}
+
+} // namespace quern
