@@ -113,6 +113,10 @@ def TQ_RoundingAttr : EnumAttr<TQ_Dialect, TQ_Rounding, "rounding"> {
 def TQ_Quantized : Type<
     CPred<"::quern::tq::isQuantizedType($_self)">, "quantized type">;
 
+/// A 64-bit integer whose accessor is signed.
+def TQ_I64Attr
+    : TypedSignlessIntegerAttrBase<I64, "int64_t", "64-bit integer attribute">;
+
 /// f32 tensors: any rank, [rows, columns], [length].
 def TQ_Float : RankedTensorOf<[F32]>;
 def TQ_FloatMatrix : 2DTensorOf<[F32]>;

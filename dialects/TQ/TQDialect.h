@@ -1,4 +1,5 @@
-//===- TQDialect.h - The tq dialect ------------------------------*- C++ -*-===//
+//===- TQDialect.h - The tq dialect ------------------------------*- C++
+//-*-===//
 //
 // Part of Quern. The dialect class, its enumerations and the small structs
 // its types are made of. Ops are in TQOps.h, types in TQTypes.h.

@@ -159,7 +159,7 @@ def TQ_ScoresOp : TQ_Op<"scores"> {
     ```
   }];
   let arguments = (ins TQ_FloatMatrix:$q, TQ_FloatMatrix:$k,
-                   TQ_IntVector:$offsets, I64Attr:$heads);
+                   TQ_IntVector:$offsets, TQ_I64Attr:$heads);
   let results = (outs TQ_FloatMatrix:$result);
   let assemblyFormat = [{
     $q `,` $k `,` $offsets attr-dict `:` functional-type(operands, results)
@@ -202,7 +202,7 @@ def TQ_ContextOp : TQ_Op<"context"> {
     ```
   }];
   let arguments = (ins TQ_FloatMatrix:$p, TQ_FloatMatrix:$v,
-                   TQ_IntVector:$offsets, I64Attr:$heads);
+                   TQ_IntVector:$offsets, TQ_I64Attr:$heads);
   let results = (outs TQ_FloatMatrix:$result);
   let assemblyFormat = [{
     $p `,` $v `,` $offsets attr-dict `:` functional-type(operands, results)
@@ -262,7 +262,7 @@ def TQ_ObserveOp : TQ_UnaryFloatOp<"observe"> {
     ```
   }];
   let arguments = (ins TQ_Float:$x, StrAttr:$site, StrAttr:$key,
-                   DefaultValuedAttr<I64Attr, "-1">:$layer);
+                   DefaultValuedAttr<TQ_I64Attr, "-1">:$layer);
   let hasVerifier = 1;
 }
 

@@ -50,8 +50,8 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
                       "::quern::tq::Activation::None">:$activation,
     DefaultValuedAttr<F32Attr, "1.0f">:$post_multiplier,
     DefaultValuedAttr<F32Attr, "0.0f">:$post_offset,
-    DefaultValuedAttr<I64Attr, "0">:$lo,
-    DefaultValuedAttr<I64Attr, "255">:$hi,
+    DefaultValuedAttr<TQ_I64Attr, "0">:$lo,
+    DefaultValuedAttr<TQ_I64Attr, "255">:$hi,
     DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
@@ -97,7 +97,7 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
   let arguments = (ins
     TQ_CodeMatrix:$qkv, TQ_IntVector:$offsets, TQ_FloatVector:$exp_hi,
     TQ_FloatVector:$exp_lo,
-    I64Attr:$heads, I64Attr:$head_dim, I64Attr:$zq, I64Attr:$zk, I64Attr:$zv,
+    TQ_I64Attr:$heads, TQ_I64Attr:$head_dim, TQ_I64Attr:$zq, TQ_I64Attr:$zk, TQ_I64Attr:$zv,
     F32Attr:$score_multiplier, F32Attr:$score_offset, F32Attr:$prob_multiplier,
     F32Attr:$context_multiplier, F32Attr:$context_offset,
     DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
@@ -140,9 +140,9 @@ def TQ_QAddNormOp : TQ_Op<"qadd_norm"> {
   let arguments = (ins
     TQ_CodeMatrix:$a, TQ_CodeMatrix:$b, TQ_FloatVector:$ma, TQ_FloatVector:$mb,
     TQ_FloatVector:$mo, TQ_FloatVector:$gamma, TQ_FloatVector:$beta,
-    DefaultValuedAttr<I64Attr, "0">:$sum_lo,
-    DefaultValuedAttr<I64Attr, "255">:$sum_hi,
-    F32Attr:$sum_scale, I64Attr:$sum_zero, F64Attr:$eps,
+    DefaultValuedAttr<TQ_I64Attr, "0">:$sum_lo,
+    DefaultValuedAttr<TQ_I64Attr, "255">:$sum_hi,
+    F32Attr:$sum_scale, TQ_I64Attr:$sum_zero, F64Attr:$eps,
     DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
@@ -184,12 +184,12 @@ def TQ_QEmbedOp : TQ_Op<"qembed"> {
     TQ_FloatVector:$word_scales, TQ_FloatVector:$type_scales,
     TQ_FloatVector:$position_scales, TQ_FloatVector:$gamma,
     TQ_FloatVector:$beta,
-    F32Attr:$e1_multiplier, I64Attr:$e1_zero, F32Attr:$e1_scale,
-    DefaultValuedAttr<I64Attr, "0">:$e1_lo,
-    DefaultValuedAttr<I64Attr, "255">:$e1_hi,
-    F32Attr:$e2_multiplier, I64Attr:$e2_zero, F32Attr:$e2_scale,
-    DefaultValuedAttr<I64Attr, "0">:$e2_lo,
-    DefaultValuedAttr<I64Attr, "255">:$e2_hi,
+    F32Attr:$e1_multiplier, TQ_I64Attr:$e1_zero, F32Attr:$e1_scale,
+    DefaultValuedAttr<TQ_I64Attr, "0">:$e1_lo,
+    DefaultValuedAttr<TQ_I64Attr, "255">:$e1_hi,
+    F32Attr:$e2_multiplier, TQ_I64Attr:$e2_zero, F32Attr:$e2_scale,
+    DefaultValuedAttr<TQ_I64Attr, "0">:$e2_lo,
+    DefaultValuedAttr<TQ_I64Attr, "255">:$e2_hi,
     F64Attr:$eps, DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{

@@ -106,7 +106,7 @@ def TQ_DequantizeWeightOp : TQ_Op<"dequantize_weight"> {
     ```
   }];
   let arguments = (ins TQ_WeightCodes:$codes, TQ_FloatVector:$scales,
-                   DefaultValuedAttr<I64Attr, "8">:$bits);
+                   DefaultValuedAttr<TQ_I64Attr, "8">:$bits);
   let results = (outs TQ_Float:$result);
   let assemblyFormat = [{
     $codes `,` $scales attr-dict `:` functional-type(operands, results)

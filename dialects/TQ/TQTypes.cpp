@@ -68,8 +68,8 @@ static ParseResult parseEnum(AsmParser &parser, Symbolize symbolize,
     return failure();
   std::optional<Enum> parsed = symbolize(word);
   if (!parsed)
-    return parser.emitError(loc) << "expected " << what << ", got '" << word
-                                 << "'";
+    return parser.emitError(loc)
+           << "expected " << what << ", got '" << word << "'";
   value = *parsed;
   return success();
 }
@@ -79,15 +79,15 @@ static bool isPositive(double scale) {
 }
 
 /// Checks a storage width against what the runtime can hold.
-static LogicalResult
-verifyStorage(function_ref<InFlightDiagnostic()> emitError, unsigned bits) {
+static LogicalResult verifyStorage(function_ref<InFlightDiagnostic()> emitError,
+                                   unsigned bits) {
   if (bits < 1 || bits > 16)
     return emitError() << "expects a storage of 1 to 16 bits, got " << bits;
   return success();
 }
 
-static LogicalResult
-verifyScale(function_ref<InFlightDiagnostic()> emitError, double scale) {
+static LogicalResult verifyScale(function_ref<InFlightDiagnostic()> emitError,
+                                 double scale) {
   if (!isPositive(scale))
     return emitError() << "expects a positive finite scale, got " << scale;
   return success();
@@ -186,8 +186,8 @@ LogicalResult GroupType::verify(function_ref<InFlightDiagnostic()> emitError,
   llvm::BitVector used(params.size());
   for (auto [channel, group] : llvm::enumerate(map)) {
     if (group < 0 || group >= int64_t(params.size()))
-      return emitError() << "expects groups below " << params.size()
-                         << ", got " << group << " for channel " << channel;
+      return emitError() << "expects groups below " << params.size() << ", got "
+                         << group << " for channel " << channel;
     used.set(group);
   }
   if (!used.all())
@@ -211,8 +211,9 @@ Type LogType::parse(AsmParser &parser) {
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess() || parseStorage(parser, bits, isSigned) ||
       parser.parseComma() ||
-      parseEnum(parser, [](StringRef s) { return symbolizeLogBase(s); },
-                "two or sqrt2", base) ||
+      parseEnum(
+          parser, [](StringRef s) { return symbolizeLogBase(s); },
+          "two or sqrt2", base) ||
       parseField(parser, "scale") || parser.parseFloat(params.scale) ||
       parseField(parser, "zero") || parser.parseInteger(params.zero) ||
       parser.parseGreater())
@@ -253,8 +254,9 @@ Type BinaryType::parse(AsmParser &parser) {
   SmallVector<UniformParams> params;
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess() ||
-      parseEnum(parser, [](StringRef s) { return symbolizeBinaryKind(s); },
-                "sign or bit", kind) ||
+      parseEnum(
+          parser, [](StringRef s) { return symbolizeBinaryKind(s); },
+          "sign or bit", kind) ||
       parser.parseComma())
     return {};
   if (succeeded(parser.parseOptionalKeyword("axis"))) {
@@ -292,8 +294,8 @@ LogicalResult BinaryType::verify(function_ref<InFlightDiagnostic()> emitError,
                                  BinaryKind kind, int64_t axis,
                                  ArrayRef<UniformParams> params) {
   if (params.empty() || (axis < 0 && params.size() != 1))
-    return emitError() << "expects one scale, or an axis, got "
-                       << params.size() << " scales";
+    return emitError() << "expects one scale, or an axis, got " << params.size()
+                       << " scales";
   for (UniformParams pair : params)
     if (failed(verifyScale(emitError, pair.scale)))
       return failure();
@@ -346,8 +348,9 @@ Type DynamicType::parse(AsmParser &parser) {
   SMLoc loc = parser.getCurrentLocation();
   if (parser.parseLess() || parseStorage(parser, bits, isSigned) ||
       parser.parseComma() ||
-      parseEnum(parser, [](StringRef s) { return symbolizeRangeOf(s); },
-                "tensor, token or sequence", rangeOf))
+      parseEnum(
+          parser, [](StringRef s) { return symbolizeRangeOf(s); },
+          "tensor, token or sequence", rangeOf))
     return {};
   if (succeeded(parser.parseOptionalComma())) {
     if (parser.parseKeyword("symmetric"))
@@ -394,9 +397,8 @@ std::optional<CodeStorage> quern::tq::getCodeStorage(Type type) {
         return CodeStorage{t.getStorageTypeIntegralWidth(), t.isSigned(),
                            t.getStorageTypeMin(), t.getStorageTypeMax()};
       })
-      .Case<GroupType, OffsetType, DynamicType>([&](auto t) {
-        return full(t.getStorageBits(), t.getIsSigned());
-      })
+      .Case<GroupType, OffsetType, DynamicType>(
+          [&](auto t) { return full(t.getStorageBits(), t.getIsSigned()); })
       .Case([&](LogType t) {
         CodeStorage storage = full(t.getBits(), false);
         if (t.getParams().zero > storage.max)
@@ -414,11 +416,9 @@ std::optional<UniformParams> quern::tq::getPerTensorParams(Type type) {
   return UniformParams{uniform.getScale(), uniform.getZeroPoint()};
 }
 
-quant::UniformQuantizedType quern::tq::getUniformType(MLIRContext *context,
-                                                      unsigned bits,
-                                                      bool isSigned,
-                                                      double scale,
-                                                      int64_t zero) {
+quant::UniformQuantizedType
+quern::tq::getUniformType(MLIRContext *context, unsigned bits, bool isSigned,
+                          double scale, int64_t zero) {
   return quant::UniformQuantizedType::get(
       isSigned ? quant::QuantizationFlags::Signed : 0,
       IntegerType::get(context, bits), Float32Type::get(context), scale, zero,

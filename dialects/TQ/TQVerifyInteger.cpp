@@ -1,0 +1,154 @@
+//===- TQVerifyInteger.cpp - Verifiers of the L2 ops ----------------------===//
+//
+// Part of Quern. See TQVerify.cpp. Types without a lowering (groups as inputs
+// of products, logarithmic codes, ...) verify here; the pass that cannot
+// lower one says so.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/TQ/TQChecks.h"
+#include "dialects/TQ/TQOps.h"
+
+using namespace mlir;
+using namespace quern::tq;
+
+LogicalResult QLinearOp::verify() {
+  int64_t outputs = dimOf(getW(), 0);
+  if (failed(checkActivation(*this, "x", getX())) ||
+      failed(checkWeight(*this, "w", getW())) ||
+      failed(checkDim(*this, "w", getW(), 1, dimOf(getX(), 1), "x")) ||
+      failed(checkDim(*this, "correction", getCorrection(), 0, outputs, "w")) ||
+      failed(checkDim(*this, "multiplier", getMultiplier(), 0, outputs, "w")) ||
+      failed(checkDim(*this, "offset", getOffset(), 0, outputs, "w")) ||
+      failed(checkDim(*this, "the result", getResult(), 0, dimOf(getX(), 0),
+                      "x")) ||
+      failed(checkDim(*this, "the result", getResult(), 1, outputs, "w")) ||
+      failed(checkFinite(*this, "post_multiplier", getPostMultiplier())) ||
+      failed(checkFinite(*this, "post_offset", getPostOffset())) ||
+      failed(checkBounds(*this, "code", getLo(), getHi())) ||
+      failed(checkSites(*this, getSites(), getSites().size())))
+    return failure();
+  if (getActivation() == Activation::None &&
+      (getPostMultiplier().convertToFloat() != 1 ||
+       getPostOffset().convertToFloat() != 0))
+    return emitOpError("expects post_multiplier 1 and post_offset 0 without an "
+                       "activation, got ")
+           << getPostMultiplier().convertToFloat() << " and "
+           << getPostOffset().convertToFloat();
+  std::optional<CodeStorage> storage = getCodeStorage(elementOf(getResult()));
+  if (storage && (getLo() < storage->min || getHi() > storage->max))
+    return emitOpError("expects code bounds within [")
+           << storage->min << ", " << storage->max << "], got " << getLo()
+           << " and " << getHi();
+  return checkResult(*this, getResult());
+}
+
+LogicalResult QAttentionOp::verify() {
+  if (getHeads() < 1 || getHeadDim() < 1)
+    return emitOpError("expects positive heads and head_dim, got ")
+           << getHeads() << " and " << getHeadDim();
+  int64_t width = getHeads() * getHeadDim();
+  if (failed(checkActivation(*this, "qkv", getQkv())) ||
+      failed(checkOffsets(*this, getOffsets())) ||
+      failed(checkDim(*this, "qkv", getQkv(), 1, 3 * width,
+                      "3 * heads * head_dim")) ||
+      failed(checkDim(*this, "the result", getResult(), 0, dimOf(getQkv(), 0),
+                      "qkv")) ||
+      failed(checkDim(*this, "the result", getResult(), 1, width,
+                      "heads * head_dim")) ||
+      failed(checkDim(*this, "exp_hi", getExpHi(), 0, 16, "d / 16")) ||
+      failed(checkDim(*this, "exp_lo", getExpLo(), 0, 16, "d % 16")))
+    return failure();
+  CodeStorage storage = *getCodeStorage(elementOf(getQkv()));
+  if (storage.bits > 8)
+    return emitOpError("expects qkv to have codes of at most 8 bits, got ")
+           << elementOf(getQkv());
+  for (auto [name, zero] : {std::pair<StringRef, int64_t>{"zq", getZq()},
+                            {"zk", getZk()},
+                            {"zv", getZv()}})
+    if (zero < 0 || zero > 255)
+      return emitOpError("expects ") << name << " in [0, 255], got " << zero;
+  for (auto [name, value] :
+       {std::pair<StringRef, APFloat>{"score_multiplier", getScoreMultiplier()},
+        {"prob_multiplier", getProbMultiplier()},
+        {"context_multiplier", getContextMultiplier()}})
+    if (failed(checkPositive(*this, name, value)))
+      return failure();
+  return failure(
+      failed(checkFinite(*this, "score_offset", getScoreOffset())) ||
+      failed(checkFinite(*this, "context_offset", getContextOffset())) ||
+      failed(checkSites(*this, getSites(), 3)) ||
+      failed(checkResult(*this, getResult())));
+}
+
+LogicalResult QAddNormOp::verify() {
+  int64_t width = dimOf(getA(), 1);
+  return failure(
+      failed(checkActivation(*this, "a", getA())) ||
+      failed(checkActivation(*this, "b", getB())) ||
+      failed(checkDim(*this, "b", getB(), 0, dimOf(getA(), 0), "a")) ||
+      failed(checkDim(*this, "b", getB(), 1, width, "a")) ||
+      failed(checkOneOrAll(*this, "ma", getMa(), width, "a")) ||
+      failed(checkOneOrAll(*this, "mb", getMb(), width, "a")) ||
+      failed(checkOneOrAll(*this, "mo", getMo(), width, "a")) ||
+      failed(checkDim(*this, "gamma", getGamma(), 0, width, "a")) ||
+      failed(checkDim(*this, "beta", getBeta(), 0, width, "a")) ||
+      failed(checkSameShape(*this, getA(), getResult())) ||
+      failed(checkBounds(*this, "sum", getSumLo(), getSumHi())) ||
+      failed(checkPositive(*this, "sum_scale", getSumScale())) ||
+      failed(checkEps(*this, getEps())) ||
+      failed(checkSites(*this, getSites(), 2)) ||
+      failed(checkResult(*this, getResult())));
+}
+
+LogicalResult QEmbedOp::verify() {
+  int64_t tokens = dimOf(getIds(), 0), width = dimOf(getWord(), 1);
+  return failure(
+      failed(checkDim(*this, "types", getTypes(), 0, tokens, "ids")) ||
+      failed(checkDim(*this, "positions", getPositions(), 0, tokens, "ids")) ||
+      failed(checkWeight(*this, "word", getWord())) ||
+      failed(checkWeight(*this, "type", getType())) ||
+      failed(checkWeight(*this, "position", getPosition())) ||
+      failed(checkDim(*this, "type", getType(), 1, width, "word")) ||
+      failed(checkDim(*this, "position", getPosition(), 1, width, "word")) ||
+      failed(checkOneOrAll(*this, "word_scales", getWordScales(),
+                           dimOf(getWord(), 0), "word")) ||
+      failed(checkOneOrAll(*this, "type_scales", getTypeScales(),
+                           dimOf(getType(), 0), "type")) ||
+      failed(checkOneOrAll(*this, "position_scales", getPositionScales(),
+                           dimOf(getPosition(), 0), "position")) ||
+      failed(checkDim(*this, "gamma", getGamma(), 0, width, "word")) ||
+      failed(checkDim(*this, "beta", getBeta(), 0, width, "word")) ||
+      failed(checkDim(*this, "the result", getResult(), 0, tokens, "ids")) ||
+      failed(checkDim(*this, "the result", getResult(), 1, width, "word")) ||
+      failed(checkPositive(*this, "e1_multiplier", getE1Multiplier())) ||
+      failed(checkPositive(*this, "e1_scale", getE1Scale())) ||
+      failed(checkPositive(*this, "e2_multiplier", getE2Multiplier())) ||
+      failed(checkPositive(*this, "e2_scale", getE2Scale())) ||
+      failed(checkBounds(*this, "e1", getE1Lo(), getE1Hi())) ||
+      failed(checkBounds(*this, "e2", getE2Lo(), getE2Hi())) ||
+      failed(checkEps(*this, getEps())) ||
+      failed(checkSites(*this, getSites(), 3)) ||
+      failed(checkResult(*this, getResult())));
+}
+
+LogicalResult QPoolOp::verify() {
+  if (failed(checkOffsets(*this, getOffsets())) ||
+      failed(checkChannels(*this, getX())) ||
+      failed(
+          checkDim(*this, "the result", getResult(), 1, dimOf(getX(), 1), "x")))
+    return failure();
+  if (getKind() == PoolKind::Cls && elementOf(getResult()) != elementOf(getX()))
+    return emitOpError("expects cls to keep the type ")
+           << elementOf(getX()) << ", got " << elementOf(getResult());
+  if (getKind() == PoolKind::Mean) {
+    if (!elementOf(getResult()).isF32())
+      return emitOpError("expects mean to give f32, got ")
+             << elementOf(getResult());
+    if (!getPerTensorParams(elementOf(getX())))
+      return emitOpError("expects mean of a per-tensor !quant.uniform type, "
+                         "got ")
+             << elementOf(getX());
+  }
+  return success();
+}
