@@ -57,7 +57,8 @@ function(quern_use_mlir name)
     target_compile_options(${name} PRIVATE -fno-exceptions)
     if(QUERN_PCH AND NOT name STREQUAL "QuernPch")
       target_precompile_headers(${name} REUSE_FROM QuernPch)
-      # The header was compiled with the same options as QuernPch.
+      # The header was compiled as position-independent library code.
+      target_compile_options(${name} PRIVATE -fPIC)
     endif()
   endif()
   target_link_libraries(${name} PUBLIC MLIR LLVM)

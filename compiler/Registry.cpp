@@ -1,0 +1,25 @@
+//===- Registry.cpp - The one list of dialects and passes -----------------===//
+//
+// Part of Quern. See Registry.h. This is the only file that includes MLIR's
+// InitAll headers.
+//
+//===----------------------------------------------------------------------===//
+
+#include "compiler/Registry.h"
+
+#include "dialects/TK/TKDialect.h"
+#include "dialects/TQ/TQDialect.h"
+
+#include "mlir/InitAllDialects.h"
+#include "mlir/InitAllExtensions.h"
+#include "mlir/InitAllPasses.h"
+#include "mlir/Target/LLVMIR/Dialect/All.h"
+
+void quern::registerAllQuern(mlir::DialectRegistry &registry) {
+  mlir::registerAllDialects(registry);
+  mlir::registerAllExtensions(registry);
+  mlir::registerAllToLLVMIRTranslations(registry);
+  registry.insert<tq::TQDialect, tk::TKDialect>();
+}
+
+void quern::registerAllQuernPasses() { mlir::registerAllPasses(); }
