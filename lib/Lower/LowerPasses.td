@@ -1,0 +1,86 @@
+//===- LowerPasses.td - Passes from kernels to the LLVM dialect -----------===//
+#ifndef QUERN_LIB_LOWER_LOWERPASSES
+#define QUERN_LIB_LOWER_LOWERPASSES
+
+include "mlir/Pass/PassBase.td"
+
+def IsolateKernels : Pass<"tq-isolate-kernels", "::mlir::ModuleOp"> {
+  let summary = "keep the kernels, drop all else";
+  let description = [{
+    Removes programs, buffers, constants and functions that are no kernels, so
+    that what follows becomes an object file of kernels only. Buffers and
+    constants reach a kernel as pointers at run time; nothing in a kernel names
+    them. Expects no calls from kernels to other functions.
+  }];
+  let statistics = [
+    Statistic<"numKernels", "kernels", "kernels kept">
+  ];
+}
+
+def ExpandMath : Pass<"tq-expand-math"> {
+  let summary = "write the non-linear micro-ops as simple ones";
+  let description = [{
+    Replaces `tk.requant`, `tk.gelu`, `tk.gelu_tanh`, `tk.tanh` and `tk.exp` by
+    the sequences of quant_math.h: arith ops on 16 lanes, `tk.lut16`, `tk.min`,
+    `tk.max` and `tk.round`. All targets share this step; what remains is what
+    a target may have an instruction for. No op gets a fast-math flag, so LLVM
+    keeps each rounding.
+
+    ```mlir
+    %c = tk.requant %acc, %m, %o {lo = 0.0 : f32, hi = 255.0 : f32}
+    ```
+    becomes
+    ```mlir
+    %0 = arith.sitofp %acc : vector<16xi32> to vector<16xf32>
+    %1 = arith.mulf %0, %m : vector<16xf32>
+    %2 = arith.addf %1, %o : vector<16xf32>
+    %c = tk.round %2 {lo = 0.0 : f32, hi = 255.0 : f32}
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::quern::tk::TKDialect"];
+}
+
+def LowerMicroOps : Pass<"tq-lower-micro-ops"> {
+  let summary = "write micro-ops as plain vector code";
+  let description = [{
+    The lowering of every micro-op that holds on any machine; targets run
+    before it and take what they do better. Expects `tq-expand-math` to have
+    run; a micro-op without a lowering is an error.
+
+    ```mlir
+    %a = tk.broadcast4 %m[%i] : memref<?xi8>
+    ```
+    becomes
+    ```mlir
+    %0 = vector.load %m[%i] : memref<?xi8>, vector<4xi8>
+    %1 = vector.bitcast %0 : vector<4xi8> to vector<1xi32>
+    %2 = vector.broadcast %1 : vector<1xi32> to vector<16xi32>
+    %a = vector.bitcast %2 : vector<16xi32> to vector<64xi8>
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
+def LowerEntry : Pass<"tq-lower-entry", "::mlir::ModuleOp"> {
+  let summary = "give each kernel the entry that the run time calls";
+  let description = [{
+    Wraps each kernel, already in the LLVM dialect, in
+
+    `void NAME(void *const *buffers, int64_t tokens, int64_t sequences,
+    int64_t flags, int64_t begin, int64_t end, void *scratch)`
+
+    which loads the buffer pointers and calls the kernel; the kernel itself
+    becomes private and is inlined. Expects the arguments that
+    `convert-func-to-llvm` makes of a kernel: five for each memref.
+  }];
+  let options = [
+    Option<"suffix", "suffix", "std::string", /*default=*/"\"\"",
+           "Added to the name of each entry, for one per tier">
+  ];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect"];
+}
+
+#endif // QUERN_LIB_LOWER_LOWERPASSES

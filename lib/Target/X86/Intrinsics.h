@@ -1,0 +1,36 @@
+//===- Intrinsics.h - Names of the LLVM intrinsics for x86 --------*- C++ -*-===//
+//
+// The one place that names them: an LLVM upgrade that changes one is local.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_TARGET_X86_INTRINSICS_H
+#define QUERN_LIB_TARGET_X86_INTRINSICS_H
+
+#include "llvm/ADT/StringRef.h"
+
+namespace quern::x86 {
+
+using Name = llvm::StringLiteral;
+
+/// (i32 x 16 acc, i8 x 64 unsigned, i8 x 64 signed)
+inline constexpr Name kDot4("llvm.x86.avx512.vpdpbusd.512");
+/// (f32 x 16 table, i32 x 16 index)
+inline constexpr Name kPermuteFloats("llvm.x86.avx512.permvar.sf.512");
+/// (i8 x 64 low, i8 x 64 index, i8 x 64 high); index bit 6 picks the table
+inline constexpr Name kPermuteBytes2("llvm.x86.avx512.vpermi2var.qi.512");
+/// (a, b, rounding): a > b ? a : b
+inline constexpr Name kMax("llvm.x86.avx512.max.ps.512");
+/// (a, b, rounding): a < b ? a : b
+inline constexpr Name kMin("llvm.x86.avx512.min.ps.512");
+/// (f32 x 16, i32 x 16 passthrough, i16 mask, rounding)
+inline constexpr Name kRound("llvm.x86.avx512.mask.cvtps2dq.512");
+/// (i32 x 16, i8 x 16 passthrough, i16 mask): unsigned saturation
+inline constexpr Name kNarrow("llvm.x86.avx512.mask.pmovus.db.512");
+
+/// Rounding operand that leaves the mode to the control register, which is
+/// nearest even.
+inline constexpr int32_t kCurrentRounding = 4;
+
+} // namespace quern::x86
+
+#endif // QUERN_LIB_TARGET_X86_INTRINSICS_H

@@ -1,0 +1,168 @@
+//===- LowerAvx512Vnni.cpp - Micro-ops to AVX-512, VNNI and VBMI ----------===//
+//
+// One pattern for each micro-op that has an instruction.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/TK/TKDialect.h"
+#include "lib/Target/X86/Intrinsics.h"
+#include "lib/Target/X86/X86Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace quern {
+#define GEN_PASS_DEF_LOWERAVX512VNNI
+#include "lib/Target/X86/X86Passes.h.inc"
+} // namespace quern
+
+using namespace mlir;
+using namespace quern;
+
+static Value call(OpBuilder &b, Location loc, llvm::StringLiteral name,
+                  Type result, ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name),
+                                       operands)
+      .getResults();
+}
+
+static Value currentRounding(OpBuilder &b, Location loc) {
+  return LLVM::ConstantOp::create(b, loc,
+                                  b.getI32IntegerAttr(x86::kCurrentRounding));
+}
+
+static Value allLanes(OpBuilder &b, Location loc) {
+  return LLVM::ConstantOp::create(b, loc, b.getI16IntegerAttr(-1));
+}
+
+static Value constant(OpBuilder &b, Location loc, VectorType type,
+                      Attribute element) {
+  return arith::ConstantOp::create(b, loc, SplatElementsAttr::get(type, element));
+}
+
+static Value convert(OpBuilder &b, Location loc, Value v, VectorType ints) {
+  Value zero = constant(b, loc, ints, b.getI32IntegerAttr(0));
+  return call(b, loc, x86::kRound, ints,
+              {v, zero, allLanes(b, loc), currentRounding(b, loc)});
+}
+
+namespace {
+
+struct LowerDot4 : OpRewritePattern<tk::Dot4Op> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tk::Dot4Op op,
+                                PatternRewriter &b) const override {
+    b.replaceOp(op, call(b, op.getLoc(), x86::kDot4, op.getType(),
+                         {op.getAcc(), op.getA(), op.getB()}));
+    return success();
+  }
+};
+
+struct LowerLut16 : OpRewritePattern<tk::Lut16Op> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tk::Lut16Op op,
+                                PatternRewriter &b) const override {
+    // The instruction ignores all but four bits of an index.
+    b.replaceOp(op, call(b, op.getLoc(), x86::kPermuteFloats, op.getType(),
+                         {op.getTable(), op.getIndex()}));
+    return success();
+  }
+};
+
+struct LowerLut256 : OpRewritePattern<tk::Lut256Op> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tk::Lut256Op op,
+                                PatternRewriter &b) const override {
+    Location loc = op.getLoc();
+    auto type = cast<VectorType>(op.getType());
+    auto quarter = [&](int64_t i) -> Value {
+      Value skip = arith::ConstantIndexOp::create(b, loc, 64 * i);
+      Value at = arith::AddIOp::create(b, loc, op.getOffset(), skip);
+      return vector::LoadOp::create(b, loc, type, op.getTable(), at);
+    };
+    Value low = call(b, loc, x86::kPermuteBytes2, type,
+                     {quarter(0), op.getCodes(), quarter(1)});
+    Value high = call(b, loc, x86::kPermuteBytes2, type,
+                      {quarter(2), op.getCodes(), quarter(3)});
+    Value zero = constant(b, loc, type, b.getI8IntegerAttr(0));
+    Value top = arith::CmpIOp::create(b, loc, arith::CmpIPredicate::slt,
+                                      op.getCodes(), zero);
+    b.replaceOpWithNewOp<arith::SelectOp>(op, top, high, low);
+    return success();
+  }
+};
+
+template <typename Op> struct LowerExtremum : OpRewritePattern<Op> {
+  LowerExtremum(MLIRContext *context, llvm::StringLiteral name)
+      : OpRewritePattern<Op>(context), name(name) {}
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &b) const override {
+    Value rounding = currentRounding(b, op.getLoc());
+    b.replaceOp(op, call(b, op.getLoc(), name, op.getType(),
+                         {op.getA(), op.getB(), rounding}));
+    return success();
+  }
+  llvm::StringLiteral name;
+};
+
+struct LowerRound : OpRewritePattern<tk::RoundOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tk::RoundOp op,
+                                PatternRewriter &b) const override {
+    Location loc = op.getLoc();
+    auto floats = cast<VectorType>(op.getValue().getType());
+    Value lo = constant(b, loc, floats, op.getLoAttr());
+    Value hi = constant(b, loc, floats, op.getHiAttr());
+    Value v = tk::MaxOp::create(b, loc, lo, op.getValue());
+    v = tk::MinOp::create(b, loc, hi, v);
+    b.replaceOp(op, convert(b, loc, v, cast<VectorType>(op.getType())));
+    return success();
+  }
+};
+
+/// See the description of the pass.
+struct LowerRoundAndStore : OpRewritePattern<tk::StoreCodesOp> {
+  LowerRoundAndStore(MLIRContext *context)
+      : OpRewritePattern(context, /*benefit=*/2) {}
+  LogicalResult matchAndRewrite(tk::StoreCodesOp op,
+                                PatternRewriter &b) const override {
+    auto round = op.getValue().getDefiningOp<tk::RoundOp>();
+    if (!round || !round->hasOneUse())
+      return b.notifyMatchFailure(op, "value is no rounding of its own");
+    Type element = cast<MemRefType>(op.getMemory().getType()).getElementType();
+    if (!element.isInteger(8) || !round.getLo().isZero() ||
+        round.getHi().convertToFloat() != 255.0f)
+      return b.notifyMatchFailure(op, "not all 256 codes of a byte");
+    Location loc = op.getLoc();
+    auto floats = cast<VectorType>(round.getValue().getType());
+    auto ints = cast<VectorType>(round.getType());
+    auto bytes = VectorType::get({16}, element);
+    Value lo = constant(b, loc, floats, b.getF32FloatAttr(0.0f));
+    Value v = tk::MaxOp::create(b, loc, lo, round.getValue());
+    v = convert(b, loc, v, ints);
+    Value none = constant(b, loc, bytes, b.getI8IntegerAttr(0));
+    v = call(b, loc, x86::kNarrow, bytes, {v, none, allLanes(b, loc)});
+    b.replaceOpWithNewOp<vector::StoreOp>(op, v, op.getMemory(),
+                                          op.getIndex());
+    b.eraseOp(round);
+    return success();
+  }
+};
+
+struct LowerAvx512Vnni : quern::impl::LowerAvx512VnniBase<LowerAvx512Vnni> {
+  void runOnOperation() override {
+    // The store must see the rounding before that is lowered itself.
+    RewritePatternSet first(&getContext());
+    first.add<LowerRoundAndStore>(&getContext());
+    RewritePatternSet rest(&getContext());
+    rest.add<LowerDot4, LowerLut16, LowerLut256, LowerRound>(&getContext());
+    rest.add<LowerExtremum<tk::MaxOp>>(&getContext(), x86::kMax);
+    rest.add<LowerExtremum<tk::MinOp>>(&getContext(), x86::kMin);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(first))) ||
+        failed(applyPatternsGreedily(getOperation(), std::move(rest))))
+      signalPassFailure();
+  }
+};
+
+} // namespace
