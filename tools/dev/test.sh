@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test. The last line is
+# `N passed, N failed, N skipped`.
+#
+#   tools/dev/test.sh [--preset NAME] [--quick]
+#
+# The default preset is dev (assertions on). --quick leaves whole models out.
+# Where CI=true the data folder ../shared must be there; elsewhere its absence
+# skips the tests that need it.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+preset=dev
+target=check-quern
+while [ $# -gt 0 ]; do
+  case $1 in
+  --preset) preset=$2; shift ;;
+  --quick) target=check-quern-quick ;;
+  *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+  esac
+  shift
+done
+say() { printf '\n== %s\n' "$*"; }
+
+shared=${QUERN_SHARED:-../shared}
+if [ ! -d "$shared/glue" ]; then
+  if [ "${CI:-}" = true ]; then
+    echo "test: error: $shared is missing; continuous integration needs it" >&2
+    exit 1
+  fi
+  say "WARNING: no data folder at $shared; tests that need it are SKIPPED"
+fi
+
+tools/dev/setup.sh --preset "$preset"
+say "the runtime configures and builds without LLVM (build/runtime)"
+export CCACHE_SLOPPINESS=pch_defines,time_macros
+cmake --preset runtime
+cmake --build build/runtime
+
+if [ "$target" = check-quern ] && [ -z "${QUERN_MODELS:-}" ]; then
+  if [ -d "$shared/models" ] && ! command -v mvn >/dev/null &&
+    [ "$(id -u)" = 0 ]; then
+    say "installing maven for the BERT-base weights"
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+      --no-install-recommends maven ||
+      say "WARNING: maven could not be installed; BERT-base tests are SKIPPED"
+  fi
+  say "making models for the tests in build/models"
+  tools/dev/make-models.sh build/models
+fi
+
+say "running the tests of build/$preset"
+log=build/$preset/check.log
+status=0
+cmake --build "build/$preset" --target "$target" 2>&1 | tee "$log" || status=$?
+# Ninja says more after a failure; the count stands last all the same.
+[ "$status" = 0 ] || grep -E '^[0-9]+ passed, ' "$log" | tail -n 1
+exit "$status"
