@@ -96,8 +96,7 @@ QUERN_API uint32_t quern_session_step_count(const quern_session *session);
 /** Describes step `index`. Strings live as long as the module. Errors:
  *  ARGUMENT. */
 QUERN_API quern_status quern_session_step(const quern_session *session,
-                                          uint32_t index,
-                                          quern_step_info *info,
+                                          uint32_t index, quern_step_info *info,
                                           quern_error *error);
 
 /** Turns timing of steps on (two clock reads a step) or off. */
@@ -113,11 +112,11 @@ QUERN_API void quern_session_set_callback(quern_session *session,
 
 /** Values of a buffer, a constant or a site. */
 typedef struct quern_view {
-  const void *data;  /**< first element of row 0 */
-  uint32_t element;  /**< quern.manifest.Element: I8 U8 I16 U16 I32 F32 ... */
-  uint64_t rows;     /**< units of the last run: tokens, sequences, pairs */
-  uint64_t columns;  /**< elements of a row that mean something */
-  uint64_t stride;   /**< bytes from row to row */
+  const void *data;    /**< first element of row 0 */
+  uint32_t element;    /**< quern.manifest.Element: I8 U8 I16 U16 I32 F32 ... */
+  uint64_t rows;       /**< units of the last run: tokens, sequences, pairs */
+  uint64_t columns;    /**< elements of a row that mean something */
+  uint64_t stride;     /**< bytes from row to row */
   int32_t valid_after; /**< step after which it held, -1: always */
 } quern_view;
 

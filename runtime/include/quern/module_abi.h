@@ -54,7 +54,8 @@ extern "C" {
 #define QUERN_SLACK_BYTES 64u
 
 /** Bits of a kernel's flags. */
-#define QUERN_FLAG_TAPS 1 /**< Tap operands are there and are to be written. */
+#define QUERN_FLAG_TAPS 1 /**< Tap operands are there and are to be written.   \
+                           */
 
 /**
  * A kernel: does the chunks [begin, end) of one step. Chunks are independent;

@@ -102,6 +102,12 @@ typedef struct quern_text {
 /** Bits of quern_run_texts' options. */
 #define QUERN_RUN_STRICT 1u /**< refuse a text that would be truncated */
 
+/** Bytes [begin, end) of a text. */
+typedef struct quern_span {
+  uint32_t begin;
+  uint32_t end;
+} quern_span;
+
 /**
  * The result of a run. All memory belongs to the session and is valid until
  * its next run or its destruction.
@@ -125,7 +131,7 @@ typedef struct quern_output {
   const int32_t *type_ids;
   const int32_t *offsets;
   const uint8_t *truncated;
-  const uint32_t (*spans)[2];
+  const quern_span *spans;
 } quern_output;
 
 /** Version of the runtime, "0.1.0". Static. */
@@ -163,6 +169,12 @@ QUERN_API void quern_module_describe(const quern_module *module,
  *  module. Thread-safe. */
 QUERN_API const char *quern_module_label(const quern_module *module,
                                          uint32_t index);
+
+/** Text of token `id` of the module's tokenizer, `*bytes` long and not
+ *  terminated, or null where there is none. Lives as long as the module.
+ *  Thread-safe. */
+QUERN_API const char *quern_module_token(const quern_module *module, int32_t id,
+                                         size_t *bytes);
 
 /**
  * Creates a session with `threads` threads, the caller of run being one of

@@ -1,0 +1,154 @@
+//===- Doctor.cpp - the report of `quern doctor` --------------------------===//
+//
+// CPU features as cpuid and the operating system give them, which tiers will
+// run, and why others will not; as text or as one JSON object.
+//
+//===----------------------------------------------------------------------===//
+
+#include "quern/introspect.h"
+#include "runtime/src/Cpu.h"
+
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+using namespace quern;
+
+namespace {
+
+/// Appends to a buffer of fixed size and counts what the whole would take.
+class Writer {
+public:
+  Writer(char *buffer, size_t size) : buffer(buffer), size(size) {
+    if (size)
+      buffer[0] = '\0';
+  }
+
+  __attribute__((format(printf, 2, 3))) void print(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    size_t room = length < size ? size - length : 0;
+    int written =
+        vsnprintf(room ? buffer + length : nullptr, room, format, arguments);
+    va_end(arguments);
+    length += written > 0 ? size_t(written) : 0;
+  }
+
+  /// A JSON string. cpuid's texts are ASCII; anything else becomes '?'.
+  void quote(const char *text) {
+    print("\"");
+    for (; *text; ++text) {
+      if (*text == '"' || *text == '\\')
+        print("\\%c", *text);
+      else
+        print("%c", *text >= 32 && *text < 127 ? *text : '?');
+    }
+    print("\"");
+  }
+
+  size_t total() const { return length; }
+
+private:
+  char *buffer;
+  size_t size;
+  size_t length = 0;
+};
+
+constexpr uint32_t reportedTiers[] = {QUERN_TIER_SCALAR, QUERN_TIER_AVX2,
+                                      QUERN_TIER_AVX512BW,
+                                      QUERN_TIER_AVX512VNNI, QUERN_TIER_AMX};
+
+/// The chosen word of a kernel setting such as "always [madvise] never".
+void readChoice(const char *path, char (&choice)[32]) {
+  strcpy(choice, "unknown");
+  FILE *file = fopen(path, "re");
+  if (!file)
+    return;
+  char line[128] = {};
+  size_t length = fread(line, 1, sizeof(line) - 1, file);
+  fclose(file);
+  line[length] = '\0';
+  const char *open = strchr(line, '[');
+  const char *close = open ? strchr(open, ']') : nullptr;
+  if (close && size_t(close - open) < sizeof(choice)) {
+    memcpy(choice, open + 1, close - open - 1);
+    choice[close - open - 1] = '\0';
+  }
+}
+
+} // namespace
+
+size_t quern_doctor(int json, char *buffer, size_t size) {
+  CpuInfo cpu = queryCpu();
+  const char *cap = getenv("QUERN_MAX_ISA");
+  char hugePages[32];
+  readChoice("/sys/kernel/mm/transparent_hugepage/enabled", hugePages);
+  uint32_t best = QUERN_TIER_SCALAR;
+  for (uint32_t tier : reportedTiers)
+    if (quern_tier_usable(tier, nullptr))
+      best = tier;
+
+  Writer out(buffer, size);
+  if (json) {
+    out.print("{\"version\": \"%s\", \"abi\": %u, \"file_version\": %u, ",
+              quern_version(), QUERN_ABI_VERSION, QUERN_FILE_VERSION);
+    out.print("\"cpu\": {\"vendor\": ");
+    out.quote(cpu.vendor);
+    out.print(", \"name\": ");
+    out.quote(cpu.brand);
+    out.print(", \"usable\": %u, \"features\": {", usableCpuCount());
+    for (uint32_t i = 0; i < FeatureCount; ++i)
+      out.print("%s\"%s\": %s", i ? ", " : "", featureName(i),
+                cpu.features >> i & 1 ? "true" : "false");
+    out.print("}}, \"huge_pages\": \"%s\", \"max_isa\": ", hugePages);
+    if (cap)
+      out.quote(cap);
+    else
+      out.print("null");
+    out.print(", \"best_tier\": \"%s\", \"tiers\": [", quern_tier_name(best));
+    bool first = true;
+    for (uint32_t tier : reportedTiers) {
+      const char *why;
+      bool usable = quern_tier_usable(tier, &why);
+      out.print("%s{\"name\": \"%s\", \"usable\": %s", first ? "" : ", ",
+                quern_tier_name(tier), usable ? "true" : "false");
+      if (why) {
+        out.print(", \"reason\": ");
+        out.quote(why);
+      }
+      out.print("}");
+      first = false;
+    }
+    out.print("]}\n");
+    return out.total();
+  }
+
+  out.print("quern %s (module ABI %u, file version %u)\n", quern_version(),
+            QUERN_ABI_VERSION, QUERN_FILE_VERSION);
+  out.print("cpu         %s, %s (names may be wrong in virtual machines)\n",
+            cpu.vendor, cpu.brand);
+  out.print("usable      %u CPU%s\n", usableCpuCount(),
+            usableCpuCount() == 1 ? "" : "s");
+  out.print("has        ");
+  for (uint32_t i = 0; i < FeatureCount; ++i)
+    if (cpu.features >> i & 1)
+      out.print(" %s", featureName(i));
+  out.print("\nlacks      ");
+  for (uint32_t i = 0; i < FeatureCount; ++i)
+    if (!(cpu.features >> i & 1))
+      out.print(" %s", featureName(i));
+  out.print("\nhuge pages  %s\n", hugePages);
+  if (cap)
+    out.print("QUERN_MAX_ISA=%s\n", cap);
+  out.print("tiers\n");
+  for (uint32_t tier : reportedTiers) {
+    const char *why;
+    if (quern_tier_usable(tier, &why))
+      out.print("  %-11s yes%s\n", quern_tier_name(tier),
+                tier == best ? ", the best here" : "");
+    else
+      out.print("  %-11s no: %s\n", quern_tier_name(tier), why);
+  }
+  return out.total();
+}

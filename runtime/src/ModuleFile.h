@@ -1,0 +1,49 @@
+//===- ModuleFile.h - a module file, mapped and checked -------------------===//
+//
+// Everything about a file that can be known without executing it. Both
+// loading and inspecting begin here: trailer, sizes, padding and checksums are
+// checked before anything else looks at the file.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUERN_RUNTIME_SRC_MODULEFILE_H
+#define QUERN_RUNTIME_SRC_MODULEFILE_H
+
+#include "runtime/src/Support.h"
+
+namespace quern {
+
+class ModuleFile {
+public:
+  ModuleFile() = default;
+  ModuleFile(const ModuleFile &) = delete;
+  ModuleFile &operator=(const ModuleFile &) = delete;
+  ~ModuleFile();
+
+  /// Maps and checks `path`. Once, on an empty object.
+  quern_status open(const char *path, quern_error *error);
+
+  const quern_trailer &trailer() const { return *end; }
+  const char *section(quern_section_id id) const {
+    return base + end->sections[id].offset;
+  }
+  uint64_t sectionBytes(quern_section_id id) const {
+    return end->sections[id].bytes;
+  }
+  /// Stays open as long as the object: its /proc name must stay unique.
+  int descriptor() const { return fd; }
+
+private:
+  quern_status map(const char *path, quern_error *error);
+  quern_status checkTrailer(const char *path, quern_error *error) const;
+  quern_status checkSections(const char *path, quern_error *error) const;
+
+  int fd = -1;
+  const char *base = nullptr;
+  uint64_t bytes = 0;
+  const quern_trailer *end = nullptr;
+};
+
+} // namespace quern
+
+#endif // QUERN_RUNTIME_SRC_MODULEFILE_H

@@ -1,0 +1,206 @@
+//===- SessionApi.cpp - the C functions on sessions -----------------------===//
+//
+// Thin: argument checks and hand-over. Documented in quern.h and introspect.h.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/src/Session.h"
+
+#include <cstdio>
+
+using namespace quern;
+using namespace quern::manifest;
+
+quern_status quern_session_create(const quern_module *module, uint32_t threads,
+                                  quern_session **session, quern_error *error) {
+  if (!module || !session)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_session_create: null");
+  *session = nullptr;
+  quern_session *created = create<quern_session>(*module);
+  if (!created)
+    return fail(error, QUERN_ERROR_MEMORY, "out of memory");
+  if (quern_status status = created->start(threads, error)) {
+    destroy(created);
+    return status;
+  }
+  *session = created;
+  return QUERN_OK;
+}
+
+void quern_session_destroy(quern_session *session) { destroy(session); }
+
+quern_status quern_session_reserve(quern_session *session, uint32_t tokens,
+                                   uint32_t sequences, quern_error *error) {
+  return session->reserve(tokens, sequences, error);
+}
+
+quern_status quern_run_texts(quern_session *session, const quern_text *texts,
+                             uint32_t count, uint32_t options,
+                             quern_output *output, quern_error *error) {
+  if (output)
+    *output = {};
+  if (!session || !output)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_run_texts: null");
+  if (quern_status status = session->tokenize(texts, count, options, error))
+    return status;
+  if (quern_status status = session->run(error))
+    return status;
+  session->describe(*output, /*data=*/true, /*texts=*/true);
+  return QUERN_OK;
+}
+
+quern_status quern_run_ids(quern_session *session, const int32_t *ids,
+                           const int32_t *type_ids, const int32_t *offsets,
+                           uint32_t sequences, quern_output *output,
+                           quern_error *error) {
+  if (output)
+    *output = {};
+  if (!session || !output)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_run_ids: null");
+  if (quern_status status =
+          session->takeIds(ids, type_ids, offsets, sequences, error))
+    return status;
+  if (quern_status status = session->run(error))
+    return status;
+  session->describe(*output, /*data=*/true, /*texts=*/false);
+  return QUERN_OK;
+}
+
+quern_status quern_tokenize(quern_session *session, const quern_text *texts,
+                            uint32_t count, uint32_t options,
+                            quern_output *output, quern_error *error) {
+  if (output)
+    *output = {};
+  if (!session || !output)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_tokenize: null");
+  if (quern_status status = session->tokenize(texts, count, options, error))
+    return status;
+  session->describe(*output, /*data=*/false, /*texts=*/true);
+  return QUERN_OK;
+}
+
+quern_status quern_session_force_tier(quern_session *session, uint32_t tier,
+                                      quern_error *error) {
+  return session->chooseKernels(tier, error);
+}
+
+uint32_t quern_session_tier(const quern_session *session) {
+  uint32_t highest = 0;
+  for (const PlannedStep &step : session->steps)
+    highest = step.tier > highest ? step.tier : highest;
+  return highest;
+}
+
+uint32_t quern_session_threads(const quern_session *session) {
+  return session->pool.size();
+}
+
+quern_status quern_session_set_affinity(quern_session *session, const int *cpus,
+                                        uint32_t count, quern_error *error) {
+  if (count != session->pool.size())
+    return fail(error, QUERN_ERROR_ARGUMENT,
+                "affinity: found %u CPUs, expected one for each of %u threads",
+                count, session->pool.size());
+  for (uint32_t i = 0; i < count; ++i)
+    if (!session->pool.bind(i, cpus[i]))
+      return fail(error, QUERN_ERROR_ARGUMENT,
+                  "affinity: CPU %d cannot be used for thread %u", cpus[i], i);
+  return QUERN_OK;
+}
+
+uint32_t quern_session_step_count(const quern_session *session) {
+  return uint32_t(session->steps.size());
+}
+
+quern_status quern_session_step(const quern_session *session, uint32_t index,
+                                quern_step_info *info, quern_error *error) {
+  *info = {};
+  if (index >= session->steps.size())
+    return fail(error, QUERN_ERROR_ARGUMENT,
+                "step: found %u, expected below "
+                "%zu",
+                index, session->steps.size());
+  const PlannedStep &step = session->steps[index];
+  const Step &source = *step.source;
+  const Kernel &kernel =
+      *session->module.manifest->kernels()->Get(source.kernel());
+  info->name = source.name()->c_str();
+  info->op = textOf(source.op());
+  info->kernel = kernel.name()->c_str();
+  info->family = "";
+  for (uint32_t i = 0; i < lengthOf(kernel.tiers()); ++i)
+    if (kernel.tiers()->Get(i)->tier() == step.tier)
+      info->family = textOf(kernel.tiers()->Get(i)->family());
+  info->layer = source.layer();
+  info->tier = step.tier;
+  info->gemm_n = source.gemm_n();
+  info->gemm_k = source.gemm_k();
+  info->nanoseconds = step.nanoseconds;
+  info->macs = source.macs_per_token() * session->rowsOf(Unit::Tokens) +
+               source.macs_per_pair() * session->rowsOf(Unit::Pairs) +
+               source.macs_per_sequence() * session->rowsOf(Unit::Sequences);
+  info->chunks = uint64_t(step.chunks);
+  return QUERN_OK;
+}
+
+void quern_session_set_timing(quern_session *session, int on) {
+  session->timing = on != 0;
+}
+
+void quern_session_set_callback(quern_session *session,
+                                quern_step_callback callback, void *context) {
+  session->callback = callback;
+  session->callbackContext = context;
+}
+
+quern_status quern_session_buffer(const quern_session *session,
+                                  const char *name, quern_view *view,
+                                  quern_error *error) {
+  *view = {};
+  const auto &buffers = *session->module.manifest->buffers();
+  for (uint32_t i = 0; i < buffers.size(); ++i) {
+    const Buffer &buffer = *buffers.Get(i);
+    if (strcmp(buffer.name()->c_str(), name) != 0)
+      continue;
+    if (!session->addresses[i])
+      return fail(error, QUERN_ERROR_ARGUMENT,
+                  "buffer %s is a tap, and capture is off", name);
+    view->data = session->addresses[i];
+    view->element = uint32_t(buffer.element());
+    view->rows = session->rowsOf(buffer.unit());
+    view->columns = buffer.columns();
+    view->stride = buffer.bytes_per_unit();
+    view->valid_after = -1;
+    return QUERN_OK;
+  }
+  return fail(error, QUERN_ERROR_ARGUMENT, "the module has no buffer %s", name);
+}
+
+void quern_session_set_capture(quern_session *session, int on) {
+  session->captureWanted = on != 0;
+}
+
+quern_status quern_session_site(const quern_session *session, const char *name,
+                                quern_view *view, quern_error *error) {
+  *view = {};
+  const Manifest &manifest = *session->module.manifest;
+  for (uint32_t i = 0; i < lengthOf(manifest.sites()); ++i) {
+    if (strcmp(manifest.sites()->Get(i)->name()->c_str(), name) != 0)
+      continue;
+    if (!session->capture.on())
+      return fail(error, QUERN_ERROR_ARGUMENT,
+                  "site %s: capture was off in the last run", name);
+    if (!session->capture.view(manifest, i, session->addresses, *view))
+      return fail(error, QUERN_ERROR_ARGUMENT,
+                  "site %s is not materialized in this module", name);
+    return QUERN_OK;
+  }
+  return fail(error, QUERN_ERROR_ARGUMENT, "the module has no site %s", name);
+}
+
+void quern_session_counters(const quern_session *session,
+                            quern_run_counters *counters) {
+  *counters = session->counters;
+  counters->arena_bytes = session->memory.size();
+  counters->capture_bytes = session->capture.bytes();
+}
