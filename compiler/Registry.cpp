@@ -7,8 +7,11 @@
 
 #include "compiler/Registry.h"
 
+#include "compiler/Emit/ObjectCode.h"
 #include "dialects/TK/TKDialect.h"
 #include "dialects/TQ/TQDialect.h"
+#include "lib/Lower/LowerPasses.h"
+#include "lib/Target/X86/X86Passes.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -22,4 +25,10 @@ void quern::registerAllQuern(mlir::DialectRegistry &registry) {
   registry.insert<tq::TQDialect, tk::TKDialect>();
 }
 
-void quern::registerAllQuernPasses() { mlir::registerAllPasses(); }
+void quern::registerAllQuernPasses() {
+  mlir::registerAllPasses();
+  registerLowerPasses();
+  registerLowerPipelines();
+  registerX86Passes();
+  registerTierPipelines();
+}

@@ -1,0 +1,52 @@
+//===- KernelJit.h - Run kernels in this process ------------------*- C++ -*-===//
+//
+// The object of a tier, loaded where it was made: for tests, benchmarks, and
+// calibration with compiled f32 code. It is the same object that goes into a
+// module file.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_EMIT_KERNELJIT_H
+#define QUERN_COMPILER_EMIT_KERNELJIT_H
+
+#include "compiler/Emit/ObjectCode.h"
+
+namespace llvm::orc {
+class LLJIT;
+} // namespace llvm::orc
+
+namespace quern {
+
+/// The C entry of a kernel.
+using KernelEntry = void (*)(void *const *buffers, int64_t tokens,
+                             int64_t sequences, int64_t flags, int64_t begin,
+                             int64_t end, void *scratch);
+
+/// True if this machine can run code of `tier`, by cpuid.
+bool canRun(Tier tier);
+
+/// Kernels of one module and tier in memory, ready to be called.
+class KernelJit {
+public:
+  KernelJit(KernelJit &&);
+  KernelJit &operator=(KernelJit &&);
+  ~KernelJit();
+
+  /// Lowers, compiles and loads the kernels of `module`.
+  static Expected<KernelJit> create(mlir::ModuleOp module, Tier tier);
+
+  /// Loads an object file made by emitKernels.
+  static Expected<KernelJit> load(const std::string &object, Tier tier);
+
+  /// The entry of `kernel` (its name without the tier).
+  Expected<KernelEntry> lookup(llvm::StringRef kernel) const;
+
+private:
+  KernelJit(std::unique_ptr<llvm::orc::LLJIT> jit, Tier tier);
+
+  std::unique_ptr<llvm::orc::LLJIT> jit;
+  Tier tier;
+};
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_EMIT_KERNELJIT_H

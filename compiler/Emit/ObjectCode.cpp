@@ -1,0 +1,167 @@
+//===- ObjectCode.cpp - Kernels to machine code ---------------------------===//
+//
+// Tiers differ in one pass and in the target machine; the rest of the road is
+// common.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Emit/ObjectCode.h"
+
+#include "lib/Lower/LowerPasses.h"
+#include "lib/Target/X86/X86Passes.h"
+
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Export.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/TargetSelect.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm/TargetParser/Triple.h"
+
+using namespace mlir;
+
+namespace quern {
+
+namespace {
+struct TierPipelineOptions : PassPipelineOptions<TierPipelineOptions> {
+  Option<Tier> tier{
+      *this, "tier", llvm::cl::desc("Instruction family to lower for"),
+      llvm::cl::init(Tier::Avx512Vnni),
+      llvm::cl::values(
+          clEnumValN(Tier::Scalar, "scalar", "any x86-64"),
+          clEnumValN(Tier::Avx512Vnni, "avx512vnni",
+                     "AVX-512 with VNNI and VBMI"))};
+};
+} // namespace
+
+llvm::StringRef getTierName(Tier tier) {
+  return tier == Tier::Scalar ? "scalar" : "avx512vnni";
+}
+
+std::string getEntryName(llvm::StringRef kernel, Tier tier) {
+  return (kernel + "." + getTierName(tier)).str();
+}
+
+void buildTierPipeline(OpPassManager &pm, Tier tier) {
+  buildExpandPipeline(pm);
+  if (tier == Tier::Avx512Vnni)
+    pm.addPass(createLowerAvx512Vnni());
+  buildToLLVMPipeline(pm, ("." + getTierName(tier)).str());
+}
+
+void registerTierPipelines() {
+  PassPipelineRegistration<TierPipelineOptions>(
+      "tq-x86-pipeline", "Kernels to the LLVM dialect for one tier of x86-64",
+      [](OpPassManager &pm, const TierPipelineOptions &options) {
+        buildTierPipeline(pm, options.tier);
+      });
+}
+
+Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(Tier tier) {
+  static const bool initialized = [] {
+    LLVMInitializeX86TargetInfo();
+    LLVMInitializeX86Target();
+    LLVMInitializeX86TargetMC();
+    LLVMInitializeX86AsmPrinter();
+    return true;
+  }();
+  (void)initialized;
+  llvm::Triple triple("x86_64-unknown-linux-gnu");
+  std::string problem;
+  const llvm::Target *target =
+      llvm::TargetRegistry::lookupTarget(triple, problem);
+  if (!target)
+    return Error(problem);
+  llvm::TargetOptions options;
+  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
+  // Features are named, not taken from a CPU: names are wrong in virtual
+  // machines, and x86-64-v4 alone has no VNNI.
+  bool vnni = tier == Tier::Avx512Vnni;
+  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
+      triple, vnni ? "x86-64-v4" : "x86-64",
+      vnni ? "+avx512vnni,+avx512vbmi" : "", options, llvm::Reloc::PIC_,
+      std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+}
+
+Expected<OwningOpRef<ModuleOp>> lowerKernels(ModuleOp module, Tier tier) {
+  OwningOpRef<ModuleOp> copy(module.clone());
+  PassManager pm(module.getContext());
+  buildTierPipeline(pm, tier);
+  if (failed(pm.run(*copy)))
+    return Error::make("kernels cannot be lowered for tier ",
+                       getTierName(tier).str());
+  return copy;
+}
+
+/// Without these attributes LLVM halves 512-bit vectors.
+static void useWholeVectors(llvm::Module &module) {
+  for (llvm::Function &function : module) {
+    if (function.isDeclaration())
+      continue;
+    function.addFnAttr("prefer-vector-width", "512");
+    function.addFnAttr("min-legal-vector-width", "512");
+  }
+}
+
+static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+  llvm::LoopAnalysisManager lam;
+  llvm::FunctionAnalysisManager fam;
+  llvm::CGSCCAnalysisManager cam;
+  llvm::ModuleAnalysisManager mam;
+  llvm::PassBuilder builder(&machine);
+  builder.registerModuleAnalyses(mam);
+  builder.registerCGSCCAnalyses(cam);
+  builder.registerFunctionAnalyses(fam);
+  builder.registerLoopAnalyses(lam);
+  builder.crossRegisterProxies(lam, fam, cam, mam);
+  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
+      .run(module, mam);
+}
+
+Expected<std::string> emitLowered(ModuleOp lowered, Tier tier, CodeForm form) {
+  auto machine = createTargetMachine(tier);
+  if (!machine)
+    return machine.takeError();
+  registerBuiltinDialectTranslation(*lowered.getContext());
+  registerLLVMDialectTranslation(*lowered.getContext());
+  llvm::LLVMContext context;
+  std::unique_ptr<llvm::Module> module =
+      translateModuleToLLVMIR(lowered, context, "quern");
+  if (!module)
+    return Error("kernels cannot be translated to LLVM");
+  module->setTargetTriple((*machine)->getTargetTriple());
+  module->setDataLayout((*machine)->createDataLayout());
+  if (tier == Tier::Avx512Vnni)
+    useWholeVectors(*module);
+  optimize(*module, **machine);
+
+  std::string text;
+  if (form == CodeForm::LLVMText) {
+    llvm::raw_string_ostream(text) << *module;
+    return text;
+  }
+  llvm::SmallVector<char, 0> bytes;
+  llvm::raw_svector_ostream out(bytes);
+  llvm::legacy::PassManager passes;
+  auto type = form == CodeForm::Object ? llvm::CodeGenFileType::ObjectFile
+                                       : llvm::CodeGenFileType::AssemblyFile;
+  if ((*machine)->addPassesToEmitFile(passes, out, nullptr, type))
+    return Error("the target cannot emit this kind of file");
+  passes.run(*module);
+  return std::string(bytes.begin(), bytes.end());
+}
+
+Expected<std::string> emitKernels(ModuleOp module, Tier tier, CodeForm form) {
+  auto lowered = lowerKernels(module, tier);
+  if (!lowered)
+    return lowered.takeError();
+  return emitLowered(**lowered, tier, form);
+}
+
+} // namespace quern

@@ -1,0 +1,72 @@
+//===- ObjectCode.h - Kernels to machine code ---------------------*- C++ -*-===//
+//
+// One object for each tier of a module: the same kernels, lowered for the
+// instruction family of the tier and optimized by LLVM. The run time picks a
+// tier when it loads the module.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_EMIT_OBJECTCODE_H
+#define QUERN_COMPILER_EMIT_OBJECTCODE_H
+
+#include "lib/Support/Status.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/StringRef.h"
+
+#include <memory>
+#include <string>
+
+namespace mlir {
+class OpPassManager;
+} // namespace mlir
+
+namespace llvm {
+class TargetMachine;
+} // namespace llvm
+
+namespace quern {
+
+/// The instruction families that a module can hold code for.
+enum class Tier {
+  /// Any x86-64.
+  Scalar,
+  /// AVX-512 with VNNI and VBMI.
+  Avx512Vnni,
+};
+
+/// "scalar" or "avx512vnni", also the ending of entry names.
+llvm::StringRef getTierName(Tier tier);
+
+/// What to make of the lowered kernels.
+enum class CodeForm { Object, Assembly, LLVMText };
+
+/// Name of the symbol of `kernel` in the object of `tier`.
+std::string getEntryName(llvm::StringRef kernel, Tier tier);
+
+/// Adds all passes from an L3 module to the LLVM dialect for `tier`.
+void buildTierPipeline(mlir::OpPassManager &pm, Tier tier);
+
+/// Registers tq-x86-pipeline, which is buildTierPipeline with the tier as an
+/// option.
+void registerTierPipelines();
+
+/// The target machine of `tier`; its code never fuses a multiply and an add.
+Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(Tier tier);
+
+/// A copy of the kernels of `module` in the LLVM dialect. Diagnostics of the
+/// passes go to the context's handler.
+Expected<mlir::OwningOpRef<mlir::ModuleOp>> lowerKernels(mlir::ModuleOp module,
+                                                         Tier tier);
+
+/// Machine code, assembly or LLVM text of a module in the LLVM dialect.
+Expected<std::string> emitLowered(mlir::ModuleOp lowered, Tier tier,
+                                  CodeForm form);
+
+/// Lowers and emits.
+Expected<std::string> emitKernels(mlir::ModuleOp module, Tier tier,
+                                  CodeForm form);
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_EMIT_OBJECTCODE_H
