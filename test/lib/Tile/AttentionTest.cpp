@@ -1,0 +1,193 @@
+//===- AttentionTest.cpp - Attention kernels against scalar code ----------===//
+//
+// Integer and f32 attention on every tier, bit for bit, with taps, for lengths
+// around the block sizes and heads that are no multiple of anything.
+//
+//===----------------------------------------------------------------------===//
+#include "test/lib/Tile/KernelCall.h"
+#include "test/lib/Tile/RowReference.h"
+
+using namespace quern;
+using namespace quern::test;
+
+namespace {
+
+struct Case {
+  int64_t heads, headDim;
+  std::vector<int64_t> lengths;
+  /// Codes of 0 and 255 only.
+  bool extreme = false;
+  Storage context = Storage::U8;
+};
+
+std::ostream &operator<<(std::ostream &os, const Case &c) {
+  os << c.heads << " heads of " << c.headDim << ", lengths";
+  for (int64_t l : c.lengths)
+    os << ' ' << l;
+  return os << (c.extreme ? ", extreme" : "");
+}
+
+class AttentionTest : public testing::TestWithParam<Case> {
+protected:
+  AttentionTest() {
+    const Case &c = GetParam();
+    int64_t d = c.heads * c.headDim;
+    shape.heads = c.heads;
+    shape.headDim = c.headDim;
+    shape.qkvStride = rowStride(3 * d);
+    shape.kColumn = d;
+    shape.vColumn = 2 * d;
+    shape.contextStride = rowStride(d);
+    shape.context = c.context;
+    if (c.context == Storage::U16)
+      shape.contextRange = {0, 65535};
+    offsets = {0};
+    for (int64_t l : c.lengths) {
+      offsets.push_back(int32_t(offsets.back() + l));
+      pairs += l * l;
+      shape.maxLength = std::max(l, longest);
+      longest = shape.maxLength;
+    }
+    tokens = offsets.back();
+    sequences = int64_t(c.lengths.size());
+    chunks = sequences * c.heads;
+  }
+
+  template <typename Context> void checkCodes();
+
+  AttentionShape shape;
+  std::vector<int32_t> offsets;
+  int64_t tokens = 0, sequences = 0, chunks = 0, pairs = 0, longest = 1;
+};
+
+template <typename Context> void AttentionTest::checkCodes() {
+  const Case &c = GetParam();
+  Random random(7);
+  auto qkv = random.codes<uint8_t>(bufferSize(tokens, shape.qkvStride), 256);
+  if (c.extreme)
+    for (uint8_t &v : qkv)
+      v = v < 128 ? 0 : 255;
+  QAttentionParams p;
+  fillExpTables(0.031, 512, p);
+  p.scoreMultiplier = c.extreme ? 1e-4f : 4e-4f / float(c.headDim) * 32;
+  p.scoreOffset = 117;
+  p.probMultiplier = 1.0f / 0.0039f;
+  p.contextMultiplier = c.context == Storage::U16 ? 2.9f : 0.011f;
+  p.contextOffset = c.context == Storage::U16 ? 30123.0f : 120.0f;
+  p.zq = c.extreme ? 255 : 131;
+  p.zk = c.extreme ? 0 : 97;
+  p.zv = c.extreme ? 255 : 140;
+  auto params = p.data();
+  size_t size = bufferSize(tokens, shape.contextStride);
+  std::vector<Context> expected(size);
+  std::vector<uint8_t> s(c.heads * pairs), prob(s.size());
+  qattention(shape, p, qkv, offsets, expected, s, prob);
+  for (Tier tier : testedTiers()) {
+    SCOPED_TRACE(getTierName(tier).str());
+    KernelCall kernel(tier, qattentionScratch(shape), [&](mlir::ModuleOp m) {
+      buildQAttention(m, "kernel", shape);
+    });
+    std::vector<Context> got(size, 77), split(size, 78);
+    std::vector<uint8_t> gotS(s.size(), 1), gotP(s.size(), 1);
+    auto buffers = [&](std::vector<Context> &out) -> std::vector<void *> {
+      return {qkv.data(), offsets.data(), params.data(),
+              out.data(), gotS.data(),    gotP.data()};
+    };
+    kernel.run(buffers(got), tokens, sequences, chunks, true);
+    expectRows(gotS, s, 1, int64_t(s.size()), 0);
+    expectRows(gotP, prob, 1, int64_t(s.size()), 0);
+    int64_t d = c.heads * c.headDim;
+    expectRows(got, expected, tokens, d, shape.contextStride);
+    std::fill(gotS.begin(), gotS.end(), 1);
+    kernel.runSplit(buffers(split), tokens, sequences, chunks, false, 3);
+    expectRows(split, expected, tokens, d, shape.contextStride);
+    EXPECT_TRUE(std::all_of(gotS.begin(), gotS.end(), [](uint8_t v) {
+      return v == 1;
+    })) << "taps were written though off";
+  }
+}
+
+TEST_P(AttentionTest, Codes) {
+  if (GetParam().context == Storage::U16)
+    checkCodes<uint16_t>();
+  else
+    checkCodes<uint8_t>();
+}
+
+TEST_P(AttentionTest, Floats) {
+  const Case &c = GetParam();
+  Random random(11);
+  auto qkv = random.reals(bufferSize(tokens, shape.qkvStride), -2.0f, 2.0f);
+  float scale = 1.0f / std::sqrt(float(c.headDim)) * (c.extreme ? 20 : 1);
+  size_t size = bufferSize(tokens, shape.contextStride);
+  std::vector<float> expected(size), s(c.heads * pairs), prob(s.size());
+  attention(shape, scale, qkv, offsets, expected, s, prob);
+  for (Tier tier : testedTiers()) {
+    SCOPED_TRACE(getTierName(tier).str());
+    KernelCall kernel(tier, attentionScratch(shape), [&](mlir::ModuleOp m) {
+      buildAttention(m, "kernel", shape);
+    });
+    std::vector<float> got(size), split(size), gotS(s.size()), gotP(s.size());
+    auto buffers = [&](std::vector<float> &out) -> std::vector<void *> {
+      return {qkv.data(), offsets.data(), &scale,
+              out.data(), gotS.data(),    gotP.data()};
+    };
+    kernel.run(buffers(got), tokens, sequences, chunks, true);
+    expectRows(gotS, s, 1, int64_t(s.size()), 0);
+    expectRows(gotP, prob, 1, int64_t(s.size()), 0);
+    int64_t d = c.heads * c.headDim;
+    expectRows(got, expected, tokens, d, shape.contextStride);
+    kernel.runSplit(buffers(split), tokens, sequences, chunks, false, 5);
+    expectRows(split, expected, tokens, d, shape.contextStride);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, AttentionTest,
+    testing::Values(Case{2, 64, {1}}, Case{1, 64, {2, 3, 17}},
+                    Case{2, 32, {128, 1, 16}}, Case{4, 25, {3, 31, 33, 8}},
+                    Case{1, 64, {200}}, Case{1, 64, {512}},
+                    Case{2, 25, {1, 130}, true}, Case{1, 64, {65, 2}, true},
+                    Case{1, 80, {19, 48}}, Case{3, 7, {5, 64}},
+                    Case{2, 64, {40, 9}, false, Storage::U16},
+                    Case{2, 25, {9, 20}, false, Storage::U16}));
+
+/// The table softmax against the softmax of the same scores in double, before
+/// the probabilities are rounded to codes.
+TEST(TableSoftmax, IsWithin2ToMinus15) {
+  Random random(5);
+  std::vector<std::vector<uint8_t>> rows = {std::vector<uint8_t>(512, 255),
+                                            std::vector<uint8_t>(512, 0),
+                                            std::vector<uint8_t>(128, 200),
+                                            {7},
+                                            {0, 255},
+                                            {255, 254}};
+  std::vector<uint8_t> peak(512, 0);
+  peak[300] = 255;
+  rows.push_back(peak);
+  peak.assign(512, 250);
+  peak[3] = 255;
+  rows.push_back(peak);
+  for (uint32_t limit : {2u, 5u, 40u, 256u})
+    rows.push_back(random.codes<uint8_t>(512, limit));
+  double worst = 0;
+  for (double step : {1e-4, 1e-3, 0.01, 0.05, 0.2, 1.0, 4.0}) {
+    QAttentionParams p;
+    fillExpTables(step, 512, p);
+    for (const auto &s : rows) {
+      std::vector<int32_t> e;
+      double sum = softmaxNumerators(p, s, e), exact = 0;
+      int top = *std::max_element(s.begin(), s.end());
+      for (uint8_t c : s)
+        exact += std::exp(-step * (top - c));
+      for (size_t j = 0; j != s.size(); ++j) {
+        double expected = std::exp(-step * (top - s[j])) / exact;
+        worst = std::max(worst, std::abs(e[j] / sum - expected));
+      }
+    }
+  }
+  EXPECT_LE(worst, 0x1p-15);
+  EXPECT_GT(worst, 0);
+}
+
+} // namespace
