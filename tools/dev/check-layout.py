@@ -142,6 +142,8 @@ def check_file(root, path, say):
     if path.endswith((".h", ".cpp", ".c", ".td")):
         if not text.startswith(("//===-", "/*===-")) and lines > 3:
             say("does not begin with a banner (//===- Name - phrase ---===//)")
+        if text.split("\n", 2)[1:2] == ["//-*-===//"]:
+            say("has a banner of more than 80 columns, wrapped")
         pattern = TD_INCLUDE if path.endswith(".td") else None
         targets = pattern.findall(text) if pattern else [
             t for _, t in INCLUDE.findall(text)]

@@ -16,8 +16,7 @@ mkdir -p build/models
 .venv/bin/python tools/dev/get-minilm.py build/models/minilm
 
 say "compiling it to integer machine code: build/minilm.qbm"
-"$quern" compile build/models/minilm -o build/minilm.qbm \
-  --calibrate tools/dev/sentences.txt
+"$quern" compile build/models/minilm -o build/minilm.qbm
 
 say "similarity of sentences (cosine of their embeddings)"
 "$quern" run build/minilm.qbm \
