@@ -1,0 +1,211 @@
+//===- GemmParts.cpp - What both GEMM kernels share -----------------------===//
+//
+// Names, packing, and the loops around a register tile.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/GemmParts.h"
+
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
+#include <cassert>
+#include <cstring>
+
+using namespace mlir;
+
+namespace quern {
+
+static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+//===----------------------------------------------------------------------===//
+// Shape and packing
+//===----------------------------------------------------------------------===//
+
+GemmPanels getGemmPanels(const GemmShape &shape) {
+  // Enough chunks for a dozen threads, each of some microseconds.
+  const int64_t wantedChunks = 24;
+  GemmPanels panels;
+  int64_t blocks = ceilDiv(shape.n, 16);
+  panels.width = blocks % 3 == 0 ? 3 : blocks % 2 == 0 ? 2 : 1;
+  panels.count = blocks / panels.width;
+  panels.perChunk = ceilDiv(panels.count, wantedChunks);
+  return panels;
+}
+
+GemmChunks getGemmChunks(const GemmShape &shape) {
+  GemmPanels panels = getGemmPanels(shape);
+  return {shape.rowsPerChunk, ceilDiv(panels.count, panels.perChunk)};
+}
+
+static std::string describe(const GemmShape &shape, const char *kind) {
+  static const char *const activations[] = {"", "_gelu", "_gelutanh", "_relu",
+                                            "_tanh"};
+  static const char *const storages[] = {"_u8", "_u16", "_f32"};
+  std::string name = std::string("linear_") + kind + "_" +
+                     std::to_string(shape.k) + "x" + std::to_string(shape.n) +
+                     activations[int(shape.activation)] +
+                     storages[int(shape.out)];
+  int64_t lo = int64_t(shape.range.lo), hi = int64_t(shape.range.hi);
+  if (shape.out != Storage::F32 &&
+      (lo != 0 || hi != (shape.out == Storage::U8 ? 255 : 65535)))
+    name += "_" + std::to_string(lo) + "to" + std::to_string(hi);
+  if (shape.inStride != rowStride(shape.k) ||
+      shape.outStride != rowStride(shape.n))
+    name += "_stride" + std::to_string(shape.inStride) + "to" +
+            std::to_string(shape.outStride);
+  if (shape.rows == RowsOf::Sequences)
+    name += "_sequences";
+  if (shape.exact)
+    name += "_exact";
+  return name;
+}
+
+std::string getGemmName(const GemmShape &shape) {
+  return describe(shape, "u8");
+}
+std::string getFloatGemmName(const GemmShape &shape) {
+  return describe(shape, "f32");
+}
+
+int64_t packedGemmBytes(int64_t n, int64_t k) {
+  return ceilDiv(n, 16) * ceilDiv(k, 64) * 1024;
+}
+
+void packGemmWeights(const int8_t *w, int64_t n, int64_t k, int8_t *packed) {
+  int64_t panel = ceilDiv(k, 64) * 1024;
+  std::memset(packed, 0, size_t(packedGemmBytes(n, k)));
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < k; ++j)
+      packed[i / 16 * panel + j / 4 * 64 + i % 16 * 4 + j % 4] = w[i * k + j];
+}
+
+int64_t packedFloatGemmSize(int64_t n, int64_t k) {
+  return ceilDiv(n, 16) * k * 16;
+}
+
+void packFloatGemmWeights(const float *w, int64_t n, int64_t k,
+                          float *packed) {
+  std::memset(packed, 0, size_t(packedFloatGemmSize(n, k)) * sizeof(float));
+  for (int64_t i = 0; i < n; ++i)
+    for (int64_t j = 0; j < k; ++j)
+      packed[i / 16 * k * 16 + j * 16 + i % 16] = w[i * k + j];
+}
+
+//===----------------------------------------------------------------------===//
+// Loops
+//===----------------------------------------------------------------------===//
+
+/// The tiles of one column panel: 8 rows each, then one of 4 if 4 or fewer
+/// rows are left.
+static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
+                           const GemmStream &stream, int64_t width,
+                           Value firstRow, Value rows, Value panel,
+                           function_ref<void(const GemmTile &)> body) {
+  Value whole = k.div(k.add(rows, 3), k.index(8));
+  Value wholeRows = k.mul(whole, 8);
+  Value hasTail = k.less(wholeRows, rows);
+  Value tiles = k.add(whole, k.select(hasTail, k.index(1), k.index(0)));
+
+  // The tiles share the next panel's lines; rounding up lets the last ones
+  // run over, which a prefetch may.
+  int64_t lines = width * stream.panelElements / stream.lineElements;
+  Value perTile = k.div(k.add(k.sub(tiles, k.index(1)), lines), tiles);
+  Value perStep = k.div(k.add(perTile, stream.steps - 1),
+                        k.index(stream.steps));
+  Value elementsPerTile = k.mul(perStep, stream.steps * stream.lineElements);
+  Value next = k.mul(k.add(panel, width), stream.panelElements);
+
+  GemmTile tile;
+  tile.width = width;
+  tile.panel = panel;
+  tile.rowCount = k.add(firstRow, rows);
+  tile.prefetches = perStep;
+  k.loop(k.index(0), whole, 1, [&](Value i) {
+    tile.rows = 8;
+    tile.row = k.add(firstRow, k.mul(i, 8));
+    tile.prefetchAt = k.add(next, k.mul(i, elementsPerTile));
+    body(tile);
+  });
+  k.ifThen(hasTail, [&] {
+    tile.rows = 4;
+    tile.row = k.add(firstRow, wholeRows);
+    tile.prefetchAt = k.add(next, k.mul(whole, elementsPerTile));
+    body(tile);
+  });
+}
+
+void forEachTile(KernelBuilder &k, const GemmShape &shape,
+                 const GemmStream &stream,
+                 function_ref<void(const GemmTile &)> body) {
+  assert(shape.rowsPerChunk % 8 == 0 && "row blocks are whole tiles");
+  GemmPanels panels = getGemmPanels(shape);
+  GemmChunks chunks = getGemmChunks(shape);
+  Value allRows =
+      shape.rows == RowsOf::Tokens ? k.tokens() : k.sequences();
+  k.loop(k.begin(), k.end(), 1, [&](Value chunk) {
+    Value columns = k.index(chunks.multiply);
+    Value firstRow = k.mul(k.div(chunk, columns), shape.rowsPerChunk);
+    Value rows = k.min(k.sub(allRows, firstRow),
+                       k.index(shape.rowsPerChunk));
+    Value first = k.mul(k.rem(chunk, columns), panels.perChunk);
+    Value last = k.min(k.add(first, panels.perChunk), k.index(panels.count));
+    k.loop(first, last, 1, [&](Value i) {
+      forEachRowTile(k, shape, stream, panels.width, firstRow, rows,
+                     k.mul(i, panels.width), body);
+    });
+  });
+}
+
+void prefetchStep(KernelBuilder &k, const GemmStream &stream,
+                  const GemmTile &tile, Value weights, Value step) {
+  Value at = k.add(tile.prefetchAt,
+                   k.mul(k.mul(step, tile.prefetches), stream.lineElements));
+  k.loop(k.index(0), tile.prefetches, 1, [&](Value i) {
+    Value line = k.add(at, k.mul(i, stream.lineElements));
+    memref::PrefetchOp::create(k.op(), k.loc(), weights, ValueRange(line),
+                               /*isWrite=*/false, /*localityHint=*/3,
+                               /*isDataCache=*/true);
+  });
+}
+
+//===----------------------------------------------------------------------===//
+// The end of a tile
+//===----------------------------------------------------------------------===//
+
+Value activate(KernelBuilder &k, GemmActivation activation, Value v) {
+  switch (activation) {
+  case GemmActivation::None:
+    return v;
+  case GemmActivation::Gelu:
+    return k.gelu(v);
+  case GemmActivation::GeluTanh:
+    return k.geluTanh(v);
+  case GemmActivation::Relu:
+    return k.maxReal(v, k.zeros(k.vec(16, k.f32())));
+  case GemmActivation::Tanh:
+    return k.tanh(v);
+  }
+  llvm_unreachable("all activations are handled");
+}
+
+void storeBlock(KernelBuilder &k, const GemmShape &shape, const GemmTile &tile,
+                int64_t row, int64_t block, Value v, Value y) {
+  Value column = k.mul(tile.panel, 16);
+  Value at = k.add(k.add(k.mul(k.add(tile.row, row), shape.outStride), column),
+                   block * 16);
+  if (!shape.exact) {
+    if (shape.out == Storage::F32)
+      k.storeVector(v, y, at);
+    else
+      k.storeCodes(v, y, at);
+    return;
+  }
+  // Lanes at and beyond column n are not the kernel's to write.
+  if (shape.out != Storage::F32)
+    v = k.trunc(v, k.element(shape.out));
+  Value inside = k.less(k.add(tile.row, row), tile.rowCount);
+  Value start = k.add(column, block * 16);
+  Value left = k.min(k.sub(k.index(shape.n), start), k.index(16));
+  k.ifThen(inside, [&] { k.storeMasked(v, y, at, k.mask(left)); });
+}
+
+} // namespace quern
