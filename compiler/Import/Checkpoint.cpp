@@ -49,13 +49,17 @@ static std::string oldSpelling(const std::string &name) {
   return "";
 }
 
+std::string Checkpoint::storedName(std::string_view name) const {
+  // Heads (`classifier`, `qa_outputs`) lie beside the encoder.
+  for (std::string_view part : {"embeddings.", "encoder.", "pooler."})
+    if (name.substr(0, part.size()) == part)
+      return prefix + std::string(name);
+  return std::string(name);
+}
+
 const SafetensorsMap::value_type *
 Checkpoint::find(std::string_view name) const {
-  // Heads (`classifier`, `qa_outputs`) lie beside the encoder.
-  bool encoder = name.rfind("embeddings.", 0) == 0 ||
-                 name.rfind("encoder.", 0) == 0 ||
-                 name.rfind("pooler.", 0) == 0;
-  std::string stored = (encoder ? prefix : "") + std::string(name);
+  std::string stored = storedName(name);
   auto it = tensors.find(stored);
   if (it == tensors.end())
     it = tensors.find(oldSpelling(stored));
@@ -80,7 +84,8 @@ Expected<FloatData> Checkpoint::read(std::string_view name,
   std::string wanted =
       "expected f32, f16 or bf16 of shape " + shapeToString(shape);
   if (!item)
-    return Error::make(file, ": tensor ", name, ": found none, ", wanted);
+    return Error::make(file, ": tensor ", storedName(name), ": found none, ",
+                       wanted);
   const auto &[stored, tensor] = *item;
   std::string where = tensor.file->path() + ": tensor " + printable(stored);
   if (tensor.shape != shape)
@@ -94,6 +99,8 @@ Expected<FloatData> Checkpoint::read(std::string_view name,
     return Error::make(
         where, ": found ", std::isnan(values->data[bad]) ? "NaN" : "infinity",
         " at index ", position(bad, shape), ", expected finite values");
+  if (values->mapped)
+    tensor.file->release(values->data, tensor.bytes);
   used.insert(stored);
   return values;
 }

@@ -39,6 +39,8 @@ public:
 
 private:
   Checkpoint(std::string file, SafetensorsMap tensors);
+  /// The canonical name as this checkpoint prefixes it.
+  std::string storedName(std::string_view name) const;
   /// The stored tensor of a canonical name, or null.
   const SafetensorsMap::value_type *find(std::string_view name) const;
 

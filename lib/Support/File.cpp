@@ -58,6 +58,16 @@ MappedFile::~MappedFile() {
     ::munmap(const_cast<std::byte *>(bytes), length);
 }
 
+void MappedFile::release(const void *begin, size_t size) const {
+  // Only whole pages; the neighbours' bytes on shared pages stay.
+  auto page = static_cast<uintptr_t>(::sysconf(_SC_PAGESIZE));
+  auto first = reinterpret_cast<uintptr_t>(begin);
+  uintptr_t low = (first + page - 1) / page * page;
+  uintptr_t high = (first + size) / page * page;
+  if (low < high)
+    ::madvise(reinterpret_cast<void *>(low), high - low, MADV_DONTNEED);
+}
+
 bool quern::fileExists(const std::string &path) {
   struct stat status;
   return ::stat(path.c_str(), &status) == 0;

@@ -37,6 +37,9 @@ public:
   std::string_view text() const {
     return {reinterpret_cast<const char *>(bytes), length};
   }
+  /// Gives the memory of some bytes back to the system until they are read
+  /// again: a pass over a large file need not keep all of it resident.
+  void release(const void *begin, size_t size) const;
   /// The path as it was given to open().
   const std::string &path() const { return name; }
 

@@ -1,0 +1,245 @@
+//===- HfConfigTest.cpp - Configuration files of a model folder -----------===//
+//
+// What is understood, and what is refused by name.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Import/HfConfig.h"
+#include "lib/Support/File.h"
+#include "lib/Support/Json.h"
+#include "test/support/TempFolder.h"
+#include "test/support/TinyModel.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+using namespace quern;
+using namespace quern::test;
+using nlohmann::json;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+namespace {
+class HfConfigTest : public testing::Test {
+protected:
+  HfConfigTest() {
+    auto base = parseJson(tinyConfig(TinyModelOptions()), "base");
+    config = *base;
+  }
+  Expected<ModelInfo> read() { return readText(config.dump()); }
+  Expected<ModelInfo> readText(const std::string &text) {
+    if (Error error = writeText(folder.file("config.json"), text))
+      return error;
+    return readHfConfig(folder.path());
+  }
+  /// The message after one key was changed.
+  std::string with(const char *key, const json &value) {
+    json saved = config;
+    config[key] = value;
+    auto info = read();
+    config = saved;
+    return info ? "no error" : info.message();
+  }
+  /// Sentence-transformers' files with this pooling configuration.
+  void writeModules(const json &pooling, bool normalize = true) {
+    TinyModelOptions options;
+    options.head = HeadKind::Embedding;
+    options.normalize = normalize;
+    EXPECT_FALSE(writeTinyModel(folder.path(), options));
+    if (!pooling.is_null())
+      EXPECT_FALSE(
+          writeText(folder.file("1_Pooling/config.json"), pooling.dump()));
+  }
+
+  TempFolder folder;
+  json config;
+};
+} // namespace
+
+TEST_F(HfConfigTest, Classification) {
+  auto info = read();
+  ASSERT_TRUE(info) << info.message();
+  EXPECT_EQ(info->head, HeadKind::Classification);
+  EXPECT_THAT(info->labels, ElementsAre("label 0", "label 1"));
+  EXPECT_EQ(info->hidden, 32);
+  EXPECT_EQ(info->heads, 2);
+  EXPECT_EQ(info->layers, 2);
+  EXPECT_EQ(info->intermediate, 64);
+  EXPECT_EQ(info->vocab, 384);
+  EXPECT_EQ(info->maxLength, 64);
+  EXPECT_EQ(info->layerNormEps, 1e-12);
+  EXPECT_EQ(info->activation, ActivationKind::Gelu);
+  EXPECT_TRUE(info->pooler);
+}
+
+TEST_F(HfConfigTest, LabelsKeepTheOrderOfTheirNumbers) {
+  config["id2label"] = json::object();
+  for (int i = 0; i < 12; ++i)
+    config["id2label"][std::to_string(i)] = "n" + std::to_string(i);
+  auto info = read();
+  ASSERT_TRUE(info) << info.message();
+  EXPECT_EQ(info->labels[2], "n2");
+  EXPECT_EQ(info->labels[10], "n10");
+  config.erase("id2label");
+  EXPECT_THAT(read()->labels, ElementsAre("LABEL_0", "LABEL_1"));
+  config["num_labels"] = 3;
+  EXPECT_EQ(read()->labels.size(), 3u);
+}
+
+TEST_F(HfConfigTest, Heads) {
+  config["architectures"] = {"BertForTokenClassification"};
+  EXPECT_EQ(read()->head, HeadKind::TokenClassification);
+  EXPECT_FALSE(read()->pooler);
+  config["architectures"] = {"BertForQuestionAnswering"};
+  EXPECT_EQ(read()->head, HeadKind::QuestionAnswering);
+  EXPECT_THAT(read()->labels, ElementsAre("start", "end"));
+  config["architectures"] = {"BertModel"};
+  EXPECT_EQ(read()->head, HeadKind::Embedding);
+  config["architectures"] = {"BertForSequenceClassification"};
+  config["id2label"] = {{"0", "score"}};
+  EXPECT_EQ(read()->head, HeadKind::Regression);
+  config["problem_type"] = "single_label_classification";
+  EXPECT_EQ(read()->head, HeadKind::Classification);
+  config["problem_type"] = nullptr;
+  EXPECT_EQ(read()->head, HeadKind::Regression);
+}
+
+TEST_F(HfConfigTest, Activations) {
+  for (auto [name, kind] :
+       {std::pair("gelu", ActivationKind::Gelu),
+        std::pair("gelu_new", ActivationKind::GeluTanh),
+        std::pair("gelu_pytorch_tanh", ActivationKind::GeluTanh),
+        std::pair("relu", ActivationKind::Relu)}) {
+    config["hidden_act"] = name;
+    EXPECT_EQ(read()->activation, kind);
+  }
+  EXPECT_THAT(with("hidden_act", "silu"),
+              AllOf(HasSubstr("config.json: hidden_act: found \"silu\""),
+                    HasSubstr("\"gelu_new\"")));
+}
+
+TEST_F(HfConfigTest, OtherModelsAreRefusedByName) {
+  for (const char *name : {"roberta", "distilbert", "llama", ""})
+    EXPECT_THAT(with("model_type", name),
+                HasSubstr("config.json: model_type: found \"" +
+                          std::string(name) + "\", expected \"bert\""));
+  EXPECT_THAT(with("model_type", 3), HasSubstr("expected a string"));
+  EXPECT_THAT(with("architectures", {"BertForMaskedLM"}),
+              AllOf(HasSubstr("found \"BertForMaskedLM\""),
+                    HasSubstr("BertForSequenceClassification")));
+  EXPECT_THAT(with("architectures", json::array()),
+              HasSubstr("architectures: found an array of 0"));
+  EXPECT_THAT(with("position_embedding_type", "relative_key"),
+              HasSubstr("position_embedding_type: found \"relative_key\""));
+  EXPECT_THAT(with("is_decoder", true), HasSubstr("is_decoder: found true"));
+  EXPECT_THAT(with("quantization_config", {{"bits", 4}}),
+              HasSubstr("quantization_config"));
+  EXPECT_THAT(with("problem_type", "multi_label_classification"),
+              HasSubstr("problem_type: found \"multi_label_classification\""));
+}
+
+TEST_F(HfConfigTest, SizesMustBeTrue) {
+  EXPECT_THAT(with("num_attention_heads", 5),
+              HasSubstr("hidden_size: found 32, expected a multiple of "
+                        "num_attention_heads, 5"));
+  for (const char *key :
+       {"hidden_size", "num_attention_heads", "num_hidden_layers",
+        "intermediate_size", "vocab_size", "max_position_embeddings"}) {
+    for (const json &value : {json(), json(0), json(-1), json("32"), json(1.5),
+                              json(INT64_MAX), json(UINT64_MAX)})
+      EXPECT_THAT(with(key, value),
+                  HasSubstr("config.json: " + std::string(key) + ": found"));
+  }
+  EXPECT_THAT(with("layer_norm_eps", 0), HasSubstr("layer_norm_eps: found 0"));
+  EXPECT_THAT(with("layer_norm_eps", "x"), HasSubstr("expected a number"));
+}
+
+TEST_F(HfConfigTest, LabelsMustBeNumbered) {
+  EXPECT_THAT(with("id2label", {{"0", "a"}, {"2", "b"}}),
+              HasSubstr("expected a name for number 1 of 2"));
+  EXPECT_THAT(with("id2label", json::object()), HasSubstr("id2label"));
+  EXPECT_THAT(with("id2label", {{"0", 1}}), HasSubstr("id2label"));
+}
+
+TEST_F(HfConfigTest, FilesThatAreNoConfiguration) {
+  EXPECT_THAT(readText("").message(), HasSubstr("found an empty file"));
+  EXPECT_THAT(readText("[]").message(), HasSubstr("expected a JSON object"));
+  EXPECT_THAT(readText("{").message(), HasSubstr("parse error"));
+  std::string deep;
+  for (int i = 0; i < 10000; ++i)
+    deep += "{\"a\":";
+  EXPECT_THAT(readText(deep).message(), HasSubstr("nested deeper than 64"));
+  std::filesystem::remove(folder.file("config.json"));
+  std::filesystem::create_directory(folder.file("config.json"));
+  EXPECT_THAT(readHfConfig(folder.path()).message(),
+              HasSubstr("config.json: found a directory, expected a file"));
+}
+
+TEST_F(HfConfigTest, SentenceTransformers) {
+  writeModules(json());
+  auto info = readHfConfig(folder.path());
+  ASSERT_TRUE(info) << info.message();
+  EXPECT_EQ(info->head, HeadKind::Embedding);
+  EXPECT_EQ(info->pooling, PoolingKind::Mean);
+  EXPECT_TRUE(info->normalize);
+  EXPECT_EQ(info->maxLength, 64);
+  writeModules({{"pooling_mode_cls_token", true}, {"include_prompt", true}},
+               false);
+  info = readHfConfig(folder.path());
+  ASSERT_TRUE(info) << info.message();
+  EXPECT_EQ(info->pooling, PoolingKind::Cls);
+  EXPECT_FALSE(info->normalize);
+  std::string length = folder.file("sentence_bert_config.json");
+  ASSERT_FALSE(writeText(length, R"({"max_seq_length": 20})"));
+  EXPECT_EQ(readHfConfig(folder.path())->maxLength, 20);
+  ASSERT_FALSE(writeText(length, R"({"max_seq_length": 512})"));
+  EXPECT_EQ(readHfConfig(folder.path())->maxLength, 64);
+  ASSERT_FALSE(writeText(length, R"({"max_seq_length": 1})"));
+  EXPECT_THAT(readHfConfig(folder.path()).message(),
+              HasSubstr("max_seq_length: found 1"));
+}
+
+TEST_F(HfConfigTest, OtherPoolingIsRefused) {
+  auto message = [&](const json &pooling) {
+    writeModules(pooling);
+    auto info = readHfConfig(folder.path());
+    return info ? "no error" : info.message();
+  };
+  EXPECT_THAT(message({{"pooling_mode_max_tokens", true}}),
+              HasSubstr("pooling_mode_max_tokens: found true, expected only "
+                        "pooling_mode_cls_token or pooling_mode_mean_tokens"));
+  EXPECT_THAT(message({{"pooling_mode_mean_tokens", false}}),
+              HasSubstr("found 0 pooling modes"));
+  EXPECT_THAT(message({{"pooling_mode_mean_tokens", true},
+                       {"pooling_mode_cls_token", true}}),
+              HasSubstr("found 2 pooling modes"));
+  EXPECT_THAT(message({{"pooling_mode_mean_tokens", true},
+                       {"word_embedding_dimension", 33}}),
+              HasSubstr("found 33, expected the model's hidden size, 32"));
+}
+
+TEST_F(HfConfigTest, OtherModulesAreRefused) {
+  writeModules(json());
+  std::string path = folder.file("modules.json");
+  auto message = [&](const std::string &text) {
+    EXPECT_FALSE(writeText(path, text));
+    auto info = readHfConfig(folder.path());
+    return info ? "no error" : info.message();
+  };
+  std::string transformer =
+      R"({"path": "", "type": "sentence_transformers.models.Transformer"})";
+  EXPECT_THAT(message("{}"), HasSubstr("expected a list of modules"));
+  EXPECT_THAT(message("[1]"), HasSubstr("module 0: found 1"));
+  EXPECT_THAT(message("[" + transformer + "]"),
+              HasSubstr("found no Pooling module"));
+  EXPECT_THAT(
+      message("[" + transformer +
+              R"(, {"path": "2_Dense", "type": "sentence_transformers.models.)"
+              R"(Dense"}])"),
+      HasSubstr(
+          "module 1: type: found \"sentence_transformers.models.Dense\""));
+  EXPECT_THAT(message("[" + transformer +
+                      R"(, {"path": "../../x", "type": "sentence_transformers.)"
+                      R"(models.Pooling"}])"),
+              HasSubstr("path: found \"../../x\", expected a folder within"));
+}

@@ -1,0 +1,80 @@
+//===- TinyModel.h - Small random BERT folders for tests ------------------===//
+//
+// Writes Hugging Face folders of seeded random BERTs, of any widths and head
+// and in every spelling that checkpoints come in, so that tests need no
+// download. The same options give the same bytes on every machine.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_TEST_SUPPORT_TINYMODEL_H
+#define QUERN_TEST_SUPPORT_TINYMODEL_H
+
+#include "compiler/Import/ModelInfo.h"
+#include "compiler/Import/Safetensors.h"
+#include "lib/Support/Status.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace quern::test {
+
+/// What to write.
+struct TinyModelOptions {
+  HeadKind head = HeadKind::Classification;
+  int64_t hidden = 32;
+  int64_t heads = 2;
+  int64_t layers = 2;
+  int64_t intermediate = 64;
+  int64_t vocab = 384;
+  int64_t positions = 64;
+  /// Outputs of the head (embeddings have none, question answering has two).
+  int64_t labels = 2;
+  /// hidden_act of config.json.
+  std::string activation = "gelu";
+  /// Embeddings: pooling and normalization, in sentence-transformers' files
+  /// unless `pooler` asks for a bare BertModel with a pooler.
+  PoolingKind pooling = PoolingKind::Mean;
+  bool normalize = true;
+  bool pooler = false;
+
+  /// Names start with `bert.`
+  bool prefix = true;
+  /// LayerNorm.gamma and LayerNorm.beta.
+  bool oldNames = false;
+  /// An int64 buffer that a reader has to ignore.
+  bool positionIds = true;
+  /// F32, F16 or BF16.
+  std::string dtype = "F32";
+  /// More than one: files with an index.
+  int shards = 1;
+  uint64_t seed = 1;
+};
+
+/// The weights in the order of the file.
+std::vector<SafetensorsOutput> tinyWeights(const TinyModelOptions &options);
+
+/// The text of config.json.
+std::string tinyConfig(const TinyModelOptions &options);
+
+/// The text of vocab.txt: special tokens, characters, words and pieces of
+/// English, then unused entries up to `size`.
+std::string tinyVocabulary(int64_t size);
+
+/// The least vocabulary: all entries but the unused ones.
+int64_t tinyVocabularySize();
+
+/// Writes everything into `folder`, which is made when it is not there.
+Error writeTinyModel(const std::string &folder,
+                     const TinyModelOptions &options);
+
+/// Writes the weights only: one file, or shards with an index.
+Error writeTinyWeights(const std::string &folder,
+                       const std::vector<SafetensorsOutput> &weights,
+                       int shards = 1);
+
+/// Writes one text file.
+Error writeText(const std::string &path, const std::string &text);
+
+} // namespace quern::test
+
+#endif // QUERN_TEST_SUPPORT_TINYMODEL_H

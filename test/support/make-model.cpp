@@ -1,0 +1,100 @@
+//===- make-model.cpp - quern-make-model ----------------------------------===//
+//
+// Writes a tiny random model folder, for lit and end-to-end tests:
+//
+//   quern-make-model OUT [--head H] [--hidden N] [--heads N] ...
+//
+//===----------------------------------------------------------------------===//
+#include "test/support/TinyModel.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+
+using namespace quern;
+using namespace quern::test;
+
+static int usage(const char *what) {
+  std::fprintf(
+      stderr,
+      "quern-make-model: error: %s\n"
+      "usage: quern-make-model OUT [--seed N] [--hidden N] [--heads N]\n"
+      "  [--layers N] [--intermediate N] [--vocab N] [--positions N]\n"
+      "  [--labels N] [--shards N] [--dtype F32|F16|BF16]\n"
+      "  [--head classification|regression|token_classification|\n"
+      "          question_answering|embedding]\n"
+      "  [--pooling mean|cls] [--activation gelu|gelu_new|relu|...]\n"
+      "  [--no-normalize] [--pooler] [--no-prefix] [--old-names]\n",
+      what);
+  return 2;
+}
+
+/// Sets a number or a word; false for an unknown name or a bad value.
+static bool setValue(TinyModelOptions &o, const std::string &name,
+                     const std::string &value) {
+  const std::map<std::string, int64_t *> numbers = {
+      {"--hidden", &o.hidden}, {"--heads", &o.heads},
+      {"--layers", &o.layers}, {"--intermediate", &o.intermediate},
+      {"--vocab", &o.vocab},   {"--positions", &o.positions},
+      {"--labels", &o.labels}};
+  int64_t number = std::strtoll(value.c_str(), nullptr, 10);
+  if (auto it = numbers.find(name); it != numbers.end()) {
+    *it->second = number;
+    return number > 0 && number <= 1 << 20;
+  }
+  if (name == "--seed")
+    o.seed = static_cast<uint64_t>(number);
+  else if (name == "--shards")
+    o.shards = static_cast<int>(number);
+  else if (name == "--dtype")
+    o.dtype = value;
+  else if (name == "--activation")
+    o.activation = value;
+  else if (name == "--pooling")
+    o.pooling = value == "cls" ? PoolingKind::Cls : PoolingKind::Mean;
+  else if (name != "--head")
+    return false;
+  if (name != "--head")
+    return true;
+  for (HeadKind head : {HeadKind::Classification, HeadKind::Regression,
+                        HeadKind::TokenClassification,
+                        HeadKind::QuestionAnswering, HeadKind::Embedding})
+    if (headName(head) == value) {
+      o.head = head;
+      return true;
+    }
+  return false;
+}
+
+static bool setFlag(TinyModelOptions &o, const std::string &name) {
+  if (name == "--no-normalize")
+    o.normalize = false;
+  else if (name == "--pooler")
+    o.pooler = true;
+  else if (name == "--no-prefix")
+    o.prefix = false;
+  else if (name == "--old-names")
+    o.oldNames = true;
+  else
+    return false;
+  return true;
+}
+
+int main(int argc, char **argv) {
+  if (argc < 2 || argv[1][0] == '-')
+    return usage("expected the name of the folder to write first");
+  TinyModelOptions options;
+  for (int i = 2; i < argc; ++i) {
+    if (setFlag(options, argv[i]))
+      continue;
+    if (i + 1 == argc || !setValue(options, argv[i], argv[i + 1]))
+      return usage((std::string("cannot use ") + argv[i]).c_str());
+    ++i;
+  }
+  if (Error error = writeTinyModel(argv[1], options)) {
+    std::fprintf(stderr, "quern-make-model: error: %s\n",
+                 error.message().c_str());
+    return 1;
+  }
+  return 0;
+}
