@@ -1,0 +1,78 @@
+//===- Passes.td - Passes from L0 to L1 -----------------------*- tablegen -*-//
+//
+// Summaries, descriptions and options; the examples are the lit tests.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_QUANTIZE_PASSES
+#define QUERN_LIB_QUANTIZE_PASSES
+
+include "mlir/Pass/PassBase.td"
+
+def Quantize : Pass<"tq-quantize", "::mlir::ModuleOp"> {
+  let summary = "write the quantizers of a scheme into the float model";
+  let description = [{
+    L0 to L1. Reads the module attribute `tq.scheme`:
+
+    ```mlir
+    tq.scheme = {
+      sites = {L0.x = {bits = 8 : i64, scale = 0.1 : f32, zero = 3 : i64},
+               C = "fp32"},
+      weights = {linear = {bits = 8 : i64, granularity = "channel",
+                           estimator = "mse"},
+                 norms = "fp32"}}
+    ```
+
+    Every `tq.observe` becomes `tq.quantize` and `tq.dequantize` with the scale
+    and zero point of its site, or disappears where the scheme says "fp32". A
+    site the scheme lacks is an error.
+
+    Every constant that is a matrix of `tq.linear`, a table of `tq.embedding` or
+    a gain of `tq.layer_norm` becomes codes under `tq.dequantize_weight`:
+    symmetric, scale = clip / (2^(bits-1) - 1), codes clamped to
+    [-2^(bits-1), 2^(bits-1) - 1]. The clip is the largest magnitude, or the
+    value of least squared error. `granularity = "channel"` gives each row its
+    own. The roles are `linear`, `pooler` (the linear under site P),
+    `classifier` (the linear under site C), `word_table` (the table indexed by
+    the first argument), `table`, `norms`. Biases stay f32.
+
+    Before:
+    ```mlir
+    %0 = tq.linear %x, %w, %b
+    %1 = tq.observe %0 {key = "g", layer = 0 : i64, site = "L0.g"}
+    ```
+    After:
+    ```mlir
+    %w8 = tq.dequantize_weight %codes, %scales {bits = 8 : i64}
+    %0 = tq.linear %x, %w8, %b
+    %1 = tq.quantize %0 {site = "L0.g"} : ... !quant.uniform<u8:f32, 0.1:3>
+    %2 = tq.dequantize %1
+    ```
+  }];
+  let dependentDialects = ["::quern::tq::TQDialect",
+                           "::mlir::arith::ArithDialect"];
+  let statistics = [
+    Statistic<"sitesQuantized", "sites-quantized", "Sites given a quantizer">,
+    Statistic<"sitesFloat", "sites-float", "Sites left in f32">,
+    Statistic<"weightsQuantized", "weights-quantized", "Weights given codes">,
+  ];
+}
+
+def CheckStage : Pass<"tq-check-stage", "::mlir::ModuleOp"> {
+  let summary = "hold a module against the contract of its level";
+  let description = [{
+    Fails, naming the operation, when the module holds something its level
+    must not hold:
+
+    - `import` (L0): float ops and `tq.observe`; no quantizer, no codes.
+    - `simulate` (L1): no `tq.observe`, no integer op; every `tq.quantize` has
+      a site of its own and is read only by `tq.dequantize`.
+    - `integer` (L2): no `tq.observe`, no `tq.dequantize_weight`; every weight
+      of an integer op is a constant. Float ops are islands and stay legal.
+  }];
+  let options = [
+    Option<"stage", "stage", "std::string", "\"integer\"",
+           "The level to check: import, simulate or integer">,
+  ];
+}
+
+#endif // QUERN_LIB_QUANTIZE_PASSES

@@ -1,0 +1,41 @@
+//===- Pipeline.cpp - The pipeline from L0 to L1 --------------------------===//
+//
+// Registration of the stage's passes and `tq-quantize-pipeline`.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Quantize/Passes.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassRegistry.h"
+
+#include "dialects/TQ/TQDialect.h"
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+using namespace mlir;
+
+namespace quern {
+#define GEN_PASS_REGISTRATION
+#include "lib/Quantize/Passes.h.inc"
+} // namespace quern
+
+void quern::buildQuantizePipeline(OpPassManager &manager) {
+  // L0 in: float ops and observes.
+  CheckStageOptions import;
+  import.stage = "import";
+  manager.addPass(createCheckStage(import));
+  manager.addPass(createQuantize());
+  // L1 out: quantizers by site, weights as codes.
+  CheckStageOptions simulate;
+  simulate.stage = "simulate";
+  manager.addPass(createCheckStage(simulate));
+}
+
+void quern::registerQuantizePasses() {
+  registerQuantize();
+  registerCheckStage();
+  PassPipelineRegistration<>(
+      "tq-quantize-pipeline",
+      "From L0 with a tq.scheme to L1: check, write quantizers, check",
+      [](OpPassManager &manager) { buildQuantizePipeline(manager); });
+}

@@ -1,0 +1,164 @@
+//===- Quantize.cpp - Write the quantizers of a scheme into a model -------===//
+//
+// The pass tq-quantize: sites first, then weights by the role their users give
+// them.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Quantize/Passes.h"
+#include "lib/Quantize/SchemeAttr.h"
+
+#include "dialects/TQ/Constants.h"
+#include "dialects/TQ/TQOps.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Remarks.h"
+#include "llvm/ADT/DenseMap.h"
+
+namespace quern {
+#define GEN_PASS_DEF_QUANTIZE
+#include "lib/Quantize/Passes.h.inc"
+} // namespace quern
+
+using namespace mlir;
+using namespace quern;
+
+namespace {
+
+/// The site observed at the end of a chain of elementwise ops, or "".
+StringRef siteBehind(Value value) {
+  for (Operation *user : value.getUsers()) {
+    if (auto observe = dyn_cast<tq::ObserveOp>(user))
+      return observe.getSite();
+    if (isa<tq::TanhOp, tq::GeluOp, tq::ReluOp>(user))
+      return siteBehind(user->getResult(0));
+  }
+  return "";
+}
+
+/// The role of the constant read by `operand`, or "" if it is no weight.
+StringRef roleOf(OpOperand &operand) {
+  Operation *user = operand.getOwner();
+  if (auto linear = dyn_cast<tq::LinearOp>(user)) {
+    if (operand.get() != linear.getW())
+      return "";
+    StringRef site = siteBehind(linear.getResult());
+    return site == "P" ? "pooler" : site == "C" ? "classifier" : "linear";
+  }
+  if (auto embedding = dyn_cast<tq::EmbeddingOp>(user)) {
+    auto index = dyn_cast<BlockArgument>(embedding.getIndex());
+    return index && index.getArgNumber() == 0 ? "word_table" : "table";
+  }
+  if (auto norm = dyn_cast<tq::LayerNormOp>(user))
+    return operand.get() == norm.getGamma() ? "norms" : "";
+  return "";
+}
+
+struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
+  using QuantizeBase::QuantizeBase;
+
+  void runOnOperation() override {
+    std::optional<SchemeAttr> scheme = SchemeAttr::read(getOperation());
+    if (!scheme)
+      return signalPassFailure();
+    // Roles are read off the observed sites, so weights come first.
+    SmallVector<arith::ConstantOp> constants;
+    SmallVector<tq::ObserveOp> observes;
+    getOperation().walk([&](Operation *op) {
+      if (auto constant = dyn_cast<arith::ConstantOp>(op))
+        constants.push_back(constant);
+      if (auto observe = dyn_cast<tq::ObserveOp>(op))
+        observes.push_back(observe);
+    });
+    for (arith::ConstantOp constant : constants)
+      if (failed(quantizeWeight(constant, *scheme)))
+        return signalPassFailure();
+    for (tq::ObserveOp observe : observes)
+      if (failed(quantizeSite(observe, *scheme)))
+        return signalPassFailure();
+  }
+
+  LogicalResult quantizeSite(tq::ObserveOp observe, const SchemeAttr &scheme) {
+    StringRef site = observe.getSite();
+    if (!scheme.contains(site))
+      return observe.emitError("site '")
+             << site << "' is not in tq.scheme, expected a quantizer or "
+             << "\"fp32\"";
+    std::optional<SiteQuantizer> quantizer = scheme.site(site);
+    if (!quantizer) {
+      remark::analysis(observe.getLoc(),
+                       remark::RemarkOpts::name("Site").category("quantize"))
+          << remark::add("site ") << site << remark::add(" stays in f32");
+      observe.replaceAllUsesWith(observe.getX());
+      observe.erase();
+      ++sitesFloat;
+      return success();
+    }
+    OpBuilder builder(observe);
+    auto codes = RankedTensorType::get(
+        cast<RankedTensorType>(observe.getType()).getShape(),
+        tq::getUniformType(&getContext(), quantizer->bits, /*isSigned=*/false,
+                           quantizer->scale, quantizer->zero));
+    auto quantize =
+        tq::QuantizeOp::create(builder, observe.getLoc(), codes, observe.getX(),
+                               observe.getSiteAttr());
+    auto dequantize = tq::DequantizeOp::create(
+        builder, observe.getLoc(), observe.getType(), quantize.getResult());
+    observe.replaceAllUsesWith(dequantize.getResult());
+    observe.erase();
+    ++sitesQuantized;
+    return success();
+  }
+
+  LogicalResult quantizeWeight(arith::ConstantOp constant,
+                               const SchemeAttr &scheme) {
+    // One dequantize_weight per role that the constant has.
+    llvm::MapVector<StringRef, SmallVector<OpOperand *>> byRole;
+    for (OpOperand &use : constant->getUses()) {
+      StringRef role = roleOf(use);
+      if (!role.empty() && scheme.weight(role))
+        byRole[role].push_back(&use);
+    }
+    for (auto &[role, uses] : byRole) {
+      auto data = tq::getConstantData<float>(constant.getResult());
+      if (!data)
+        return constant.emitError("holds no f32 data to quantize");
+      for (float value : data->array())
+        if (!std::isfinite(value))
+          return constant.emitError("expects finite weights, got ") << value;
+      auto type = cast<RankedTensorType>(constant.getType());
+      bool matrix = type.getRank() == 2;
+      WeightQuantizer quantizer = *scheme.weight(role);
+      quantizer.perRow &= matrix;
+      size_t rows = matrix ? type.getDimSize(0) : 1;
+      WeightCodes codes = quern::quantizeWeight(
+          data->data(), rows, rows ? data->size() / rows : 0, quantizer);
+
+      OpBuilder builder(constant);
+      Location loc = constant.getLoc();
+      StringRef base = tq::getConstantName(constant.getResult());
+      std::string name = base.empty() ? "weight" : base.str();
+      remark::passed(loc,
+                     remark::RemarkOpts::name("Weight").category("quantize"))
+          << remark::add("weight ") << name << remark::add(" in role ") << role
+          << remark::add(", scales ")
+          << remark::metric("scales", codes.scales.size());
+      Value scales = tq::createVector<float>(builder, loc, name + ".scales",
+                                             std::move(codes.scales));
+      Value stored = tq::createConstant<int8_t>(
+          builder, loc, type.clone(builder.getI8Type()), name + ".codes",
+          std::move(codes.codes));
+      Value weight = tq::DequantizeWeightOp::create(
+          builder, loc, type, stored, scales,
+          builder.getI64IntegerAttr(quantizer.bits));
+      for (OpOperand *use : uses)
+        use->set(weight);
+      ++weightsQuantized;
+    }
+    if (constant->use_empty())
+      constant->erase();
+    return success();
+  }
+};
+
+} // namespace

@@ -1,0 +1,125 @@
+//===- SchemeAttr.cpp - The module attribute tq.scheme --------------------===//
+//
+// Reading with messages that name the entry, what it holds and what it should.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Quantize/SchemeAttr.h"
+
+#include "mlir/IR/Diagnostics.h"
+
+#include <cmath>
+
+using namespace mlir;
+using namespace quern;
+
+namespace {
+
+bool isFloat(Attribute entry) {
+  auto text = dyn_cast<StringAttr>(entry);
+  return text && text.getValue() == "fp32";
+}
+
+/// Emits `tq.scheme: SECTION.NAME: expected WHAT, got VALUE`.
+LogicalResult refuse(ModuleOp module, StringRef section, StringRef name,
+                     Attribute value, const Twine &expected) {
+  return module.emitError("tq.scheme: ")
+         << section << "." << name << ": expected " << expected << ", got "
+         << value;
+}
+
+LogicalResult checkSite(ModuleOp module, NamedAttribute entry) {
+  StringRef name = entry.getName();
+  Attribute value = entry.getValue();
+  if (isFloat(value))
+    return success();
+  auto dict = dyn_cast<DictionaryAttr>(value);
+  auto bits = dict ? dict.getAs<IntegerAttr>("bits") : IntegerAttr();
+  auto scale = dict ? dict.getAs<FloatAttr>("scale") : FloatAttr();
+  auto zero = dict ? dict.getAs<IntegerAttr>("zero") : IntegerAttr();
+  if (!bits || !scale || !zero || dict.size() != 3)
+    return refuse(module, "sites", name, value,
+                  "\"fp32\" or {bits, scale, zero}");
+  if (bits.getInt() != 8 && bits.getInt() != 16)
+    return refuse(module, "sites", name, bits, "8 or 16 bits");
+  double s = scale.getValueAsDouble();
+  if (!(s > 0) || std::isinf(s) || double(float(s)) != s)
+    return refuse(module, "sites", name, scale,
+                  "a positive scale that f32 holds exactly");
+  if (zero.getInt() < 0 || zero.getInt() >= int64_t(1) << bits.getInt())
+    return refuse(module, "sites", name, zero,
+                  "a zero point of " + Twine(bits.getInt()) + " bits");
+  return success();
+}
+
+LogicalResult checkWeight(ModuleOp module, NamedAttribute entry) {
+  static constexpr StringLiteral roles[] = {
+      "linear", "pooler", "classifier", "word_table", "table", "norms"};
+  StringRef name = entry.getName();
+  Attribute value = entry.getValue();
+  if (!llvm::is_contained(roles, name))
+    return refuse(module, "weights", name, value,
+                  "one of linear, pooler, classifier, word_table, table, "
+                  "norms");
+  if (isFloat(value))
+    return success();
+  auto dict = dyn_cast<DictionaryAttr>(value);
+  auto bits = dict ? dict.getAs<IntegerAttr>("bits") : IntegerAttr();
+  auto granularity =
+      dict ? dict.getAs<StringAttr>("granularity") : StringAttr();
+  auto estimator = dict ? dict.getAs<StringAttr>("estimator") : StringAttr();
+  if (!bits || !granularity || !estimator || dict.size() != 3)
+    return refuse(module, "weights", name, value,
+                  "\"fp32\" or {bits, granularity, estimator}");
+  if (bits.getInt() < 2 || bits.getInt() > 8)
+    return refuse(module, "weights", name, bits, "2 to 8 bits");
+  if (granularity != "tensor" && granularity != "channel")
+    return refuse(module, "weights", name, granularity,
+                  "\"tensor\" or \"channel\"");
+  if (estimator != "minmax" && estimator != "mse")
+    return refuse(module, "weights", name, estimator, "\"minmax\" or \"mse\"");
+  return success();
+}
+
+} // namespace
+
+std::optional<SchemeAttr> SchemeAttr::read(ModuleOp module) {
+  auto dict = module->getAttrOfType<DictionaryAttr>(name);
+  SchemeAttr result;
+  if (dict) {
+    result.sites = dict.getAs<DictionaryAttr>("sites");
+    result.weights = dict.getAs<DictionaryAttr>("weights");
+  }
+  if (!result.sites || !result.weights) {
+    module.emitError("expects the attribute 'tq.scheme' with the dictionaries "
+                     "'sites' and 'weights'");
+    return std::nullopt;
+  }
+  for (NamedAttribute entry : result.sites)
+    if (failed(checkSite(module, entry)))
+      return std::nullopt;
+  for (NamedAttribute entry : result.weights)
+    if (failed(checkWeight(module, entry)))
+      return std::nullopt;
+  return result;
+}
+
+std::optional<SiteQuantizer> SchemeAttr::site(StringRef site) const {
+  auto dict = sites.getAs<DictionaryAttr>(site);
+  if (!dict)
+    return std::nullopt;
+  return SiteQuantizer{dict.getAs<IntegerAttr>("bits").getInt(),
+                       dict.getAs<FloatAttr>("scale").getValueAsDouble(),
+                       dict.getAs<IntegerAttr>("zero").getInt()};
+}
+
+std::optional<WeightQuantizer> SchemeAttr::weight(StringRef role) const {
+  auto dict = weights.getAs<DictionaryAttr>(role);
+  if (!dict)
+    return std::nullopt;
+  WeightQuantizer quantizer;
+  quantizer.bits = dict.getAs<IntegerAttr>("bits").getInt();
+  quantizer.perRow =
+      dict.getAs<StringAttr>("granularity").getValue() == "channel";
+  quantizer.mse = dict.getAs<StringAttr>("estimator").getValue() == "mse";
+  return quantizer;
+}

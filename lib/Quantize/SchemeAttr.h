@@ -1,0 +1,52 @@
+//===- SchemeAttr.h - The module attribute tq.scheme ---------------*- C++ -*-//
+//
+// Reads the dictionary that says how sites and weights are quantized; the
+// driver writes it from a recipe and calibrated ranges (SchemeTable.h), tests
+// write it by hand.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_QUANTIZE_SCHEMEATTR_H
+#define QUERN_LIB_QUANTIZE_SCHEMEATTR_H
+
+#include "lib/Quantize/WeightCodes.h"
+
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinOps.h"
+
+#include <optional>
+
+namespace quern {
+
+/// One activation quantizer of the scheme.
+struct SiteQuantizer {
+  int64_t bits;
+  double scale;
+  int64_t zero;
+};
+
+/// The attribute of a module, checked when it is read.
+class SchemeAttr {
+public:
+  static constexpr llvm::StringLiteral name = "tq.scheme";
+
+  /// Reads the attribute; emits an error on the module when it is missing or
+  /// has entries that are not understood.
+  static std::optional<SchemeAttr> read(mlir::ModuleOp module);
+
+  /// True when the scheme knows the site.
+  bool contains(llvm::StringRef site) const { return sites.contains(site); }
+
+  /// The quantizer of a site; none where it stays in f32.
+  std::optional<SiteQuantizer> site(llvm::StringRef site) const;
+
+  /// The quantizer of the weights in a role (`linear`, `norms`, ...); none
+  /// where they stay in f32. A role that is not listed stays in f32.
+  std::optional<WeightQuantizer> weight(llvm::StringRef role) const;
+
+private:
+  mlir::DictionaryAttr sites, weights;
+};
+
+} // namespace quern
+
+#endif // QUERN_LIB_QUANTIZE_SCHEMEATTR_H

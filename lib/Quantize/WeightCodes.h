@@ -1,0 +1,36 @@
+//===- WeightCodes.h - Weights to signed codes ---------------------*- C++ -*-//
+//
+// Symmetric quantization of a weight (quantization.md 3.1): one scale for the
+// tensor or one per row, the clip value being the largest magnitude or that of
+// least squared error. Plain arithmetic.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_QUANTIZE_WEIGHTCODES_H
+#define QUERN_LIB_QUANTIZE_WEIGHTCODES_H
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace quern {
+
+/// How a weight is quantized.
+struct WeightQuantizer {
+  unsigned bits = 8;
+  bool perRow = false;
+  bool mse = true;
+};
+
+/// Codes, row-major as the weight, and one scale or one per row.
+struct WeightCodes {
+  std::vector<int8_t> codes;
+  std::vector<float> scales;
+};
+
+/// code = clamp(round_half_even(w / scale), -2^(bits-1), 2^(bits-1) - 1).
+WeightCodes quantizeWeight(const float *values, size_t rows, size_t cols,
+                           const WeightQuantizer &quantizer);
+
+} // namespace quern
+
+#endif // QUERN_LIB_QUANTIZE_WEIGHTCODES_H
