@@ -1,0 +1,128 @@
+//===- FoldLinear.cpp - Linear, activation and quantizer to integers ------===//
+//
+// The pass tq-fold-linear; quantization.md 9.1.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Rewrite/Match.h"
+#include "lib/Rewrite/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace quern {
+#define GEN_PASS_DEF_FOLDLINEAR
+#include "lib/Rewrite/Passes.h.inc"
+} // namespace quern
+
+using namespace mlir;
+using namespace quern;
+
+namespace {
+
+/// Above this many inputs 255 * 128 * K overflows i32.
+constexpr int64_t largestK = 65793;
+
+std::optional<tq::Activation> activationOf(Operation *op) {
+  if (auto gelu = dyn_cast_or_null<tq::GeluOp>(op))
+    return gelu.getApproximate() == tq::Approximate::Tanh
+               ? tq::Activation::GeluTanh
+               : tq::Activation::Gelu;
+  if (isa_and_nonnull<tq::ReluOp>(op))
+    return tq::Activation::Relu;
+  if (isa_and_nonnull<tq::TanhOp>(op))
+    return tq::Activation::Tanh;
+  return std::nullopt;
+}
+
+struct FoldLinearPass : quern::impl::FoldLinearBase<FoldLinearPass> {
+  using FoldLinearBase::FoldLinearBase;
+
+  void runOnOperation() override {
+    SmallVector<tq::LinearOp> linears;
+    getOperation().walk([&](tq::LinearOp op) { linears.push_back(op); });
+    for (tq::LinearOp linear : linears) {
+      std::string why = fold(linear);
+      if (why.empty()) {
+        ++folded;
+        continue;
+      }
+      ++refused;
+      remarkRefused(linear, "FoldLinear", why);
+    }
+  }
+
+  /// Rewrites, or returns why not.
+  std::string fold(tq::LinearOp linear) {
+    std::optional<Codes> x = matchCodes(linear.getX());
+    if (!x)
+      return "its input has no codes of one scale";
+    if (x->bits != 8)
+      return "its input has codes of " + std::to_string(x->bits) +
+             " bits, an integer product needs 8";
+    std::optional<Weight> weight = matchWeight(linear.getW());
+    if (!weight)
+      return "its weight is not quantized";
+    auto bias = tq::getConstantData<float>(linear.getB());
+    if (!bias)
+      return "its bias is not a constant";
+    auto shape = cast<RankedTensorType>(linear.getW().getType()).getShape();
+    size_t rows = shape[0], cols = shape[1];
+    if (shape[1] > largestK)
+      return "its " + std::to_string(cols) +
+             " inputs overflow an i32 accumulator";
+
+    // What follows: an activation, then a quantizer, each the only reader.
+    Value last = linear.getResult();
+    auto activation = tq::Activation::None;
+    if (auto found = activationOf(onlyUser(last))) {
+      activation = *found;
+      last = onlyUser(last)->getResult(0);
+    }
+    tq::QuantizeOp quantize = matchOnlyQuantizer(last);
+    std::optional<Codes> y =
+        quantize ? describeCodes(quantize.getResult()) : std::nullopt;
+    bool isPlain = activation == tq::Activation::None;
+
+    double outScale = y && isPlain ? y->scale : 1;
+    double outZero = y && isPlain ? static_cast<double>(y->zero) : 0;
+    std::vector<int32_t> correction(rows);
+    std::vector<float> multiplier(rows), offset(rows);
+    for (size_t n = 0; n < rows; ++n) {
+      int64_t sum = 0;
+      for (size_t k = 0; k < cols; ++k)
+        sum += weight->codeData[n * cols + k];
+      correction[n] = static_cast<int32_t>(-x->zero * sum);
+      multiplier[n] =
+          static_cast<float>(x->scale * weight->scaleOf(n) / outScale);
+      offset[n] = static_cast<float>((*bias)[n] / outScale + outZero);
+    }
+
+    Operation *end = quantize ? quantize.getOperation() : last.getDefiningOp();
+    OpBuilder builder(end);
+    Location loc = linear.getLoc();
+    std::string base = tq::getConstantName(weight->codes).str();
+    Value corrections = tq::createVector<int32_t>(
+        builder, loc, base + ".correction", std::move(correction));
+    Value multipliers = tq::createVector<float>(
+        builder, loc, base + ".multiplier", std::move(multiplier));
+    Value offsets = tq::createVector<float>(builder, loc, base + ".offset",
+                                            std::move(offset));
+    double postScale = y && !isPlain ? y->scale : 1;
+    double postZero = y && !isPlain ? static_cast<double>(y->zero) : 0;
+    auto result = tq::QLinearOp::create(
+        builder, loc, end->getResult(0).getType(), x->value, weight->codes,
+        corrections, multipliers, offsets, activation,
+        APFloat(static_cast<float>(1 / postScale)),
+        APFloat(static_cast<float>(postZero)), /*lo=*/0,
+        /*hi=*/y ? (int64_t(1) << y->bits) - 1 : 255,
+        siteNames(builder, {quantize}));
+    remarkFolded(linear, "FoldLinear",
+                 Twine("integer linear of ") + Twine(cols) + " inputs and " +
+                     Twine(rows) + " outputs, result in " +
+                     (y ? Twine(y->bits) + " bits" : Twine("f32")));
+    end->getResult(0).replaceAllUsesWith(result.getResult());
+    return "";
+  }
+};
+
+} // namespace

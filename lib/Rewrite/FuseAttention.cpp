@@ -1,0 +1,238 @@
+//===- FuseAttention.cpp - Attention and Q, K, V to integers --------------===//
+//
+// The pass tq-fuse-attention: first everything is matched, then the three
+// products are joined and the block is replaced.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Rewrite/Match.h"
+#include "lib/Rewrite/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include <cmath>
+
+namespace quern {
+#define GEN_PASS_DEF_FUSEATTENTION
+#include "lib/Rewrite/Passes.h.inc"
+} // namespace quern
+
+using namespace mlir;
+using namespace quern;
+
+namespace {
+
+/// A matched attention block.
+struct Attention {
+  tq::ScoresOp scores;
+  tq::SoftmaxOp softmax;
+  tq::ContextOp context;
+  tq::QuantizeOp quantizeScores, quantizeProbs, quantizeContext;
+  Codes s, p, c;
+  /// Products and codes of q, k and v.
+  tq::QLinearOp products[3];
+  Codes qkv[3];
+};
+
+/// Matches the quantizer in front of `real`; `what` names it in the refusal.
+std::string matchSite(Value real, StringRef what, bool eightBits,
+                      tq::QuantizeOp &quantize, Codes &codes) {
+  std::optional<Codes> found = matchCodes(real);
+  if (!found)
+    return (what + " have no quantizer").str();
+  if (eightBits && found->bits != 8)
+    return (what + " have codes of " + Twine(found->bits) + " bits, expected 8")
+        .str();
+  quantize = found->value.getDefiningOp<tq::QuantizeOp>();
+  if (!quantize || quantize.getRounding() != tq::Rounding::HalfEven ||
+      !onlyUser(real) || !onlyUser(found->value))
+    return (what + " are read elsewhere").str();
+  codes = *found;
+  return "";
+}
+
+std::string matchAttention(tq::ContextOp context, Attention &block) {
+  block.context = context;
+  block.quantizeContext = matchOnlyQuantizer(context.getResult());
+  if (!block.quantizeContext)
+    return "the context has no quantizer";
+  block.c = *describeCodes(block.quantizeContext.getResult());
+
+  std::string why = matchSite(context.getP(), "the probabilities", true,
+                              block.quantizeProbs, block.p);
+  if (!why.empty())
+    return why;
+  if (block.p.zero != 0)
+    return "the probabilities have zero point " + std::to_string(block.p.zero) +
+           ", expected 0";
+  block.softmax = block.quantizeProbs.getX().getDefiningOp<tq::SoftmaxOp>();
+  if (!block.softmax || !block.softmax->hasOneUse())
+    return "the probabilities are not those of one softmax";
+
+  why = matchSite(block.softmax.getS(), "the scores", true,
+                  block.quantizeScores, block.s);
+  if (!why.empty())
+    return why;
+  block.scores = block.quantizeScores.getX().getDefiningOp<tq::ScoresOp>();
+  if (!block.scores || !block.scores->hasOneUse())
+    return "the softmax is not over raw scores";
+  if (block.scores.getHeads() != context.getHeads() ||
+      block.scores.getOffsets() != context.getOffsets() ||
+      block.softmax.getOffsets() != context.getOffsets())
+    return "scores and context differ in heads or offsets";
+
+  Value reals[3] = {block.scores.getQ(), block.scores.getK(), context.getV()};
+  for (int i = 0; i < 3; ++i) {
+    std::optional<Codes> codes = matchCodes(reals[i]);
+    if (!codes || codes->bits != 8)
+      return "q, k or v has no 8-bit codes";
+    block.qkv[i] = *codes;
+    block.products[i] = codes->value.getDefiningOp<tq::QLinearOp>();
+    if (!block.products[i])
+      return "q, k or v is no integer product";
+    if (block.products[i].getX() != block.products[0].getX() ||
+        block.products[i].getActivation() != tq::Activation::None ||
+        !onlyUser(reals[i]) || !onlyUser(codes->value))
+      return "q, k and v are not plain products of one input for this block";
+  }
+  return "";
+}
+
+/// The elements of one constant operand of the three products, one after the
+/// other; empty when one is no constant.
+template <typename T> std::vector<T> concatenate(ArrayRef<Value> parts) {
+  std::vector<T> all;
+  for (Value part : parts) {
+    auto data = tq::getConstantData<T>(part);
+    if (!data)
+      return {};
+    all.insert(all.end(), data->array().begin(), data->array().end());
+  }
+  return all;
+}
+
+struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
+  using FuseAttentionBase::FuseAttentionBase;
+
+  void runOnOperation() override {
+    SmallVector<tq::ContextOp> contexts;
+    getOperation().walk([&](tq::ContextOp op) { contexts.push_back(op); });
+    for (tq::ContextOp context : contexts) {
+      Attention block;
+      std::string why = matchAttention(context, block);
+      if (why.empty())
+        why = fuse(block);
+      if (why.empty()) {
+        ++fused;
+        continue;
+      }
+      ++refused;
+      remarkRefused(context, "FuseAttention", why);
+    }
+  }
+
+  /// One product of q, k and v; null when a constant cannot be read.
+  tq::QLinearOp joinProducts(OpBuilder &builder, Attention &block) {
+    tq::QLinearOp q = block.products[0], k = block.products[1],
+                  v = block.products[2];
+    std::vector<int8_t> weights =
+        concatenate<int8_t>({q.getW(), k.getW(), v.getW()});
+    std::vector<int32_t> corrections = concatenate<int32_t>(
+        {q.getCorrection(), k.getCorrection(), v.getCorrection()});
+    std::vector<float> multipliers = concatenate<float>(
+        {q.getMultiplier(), k.getMultiplier(), v.getMultiplier()});
+    std::vector<float> offsets =
+        concatenate<float>({q.getOffset(), k.getOffset(), v.getOffset()});
+    auto weightType = cast<RankedTensorType>(q.getW().getType());
+    int64_t inputs = weightType.getDimSize(1);
+    int64_t outputs = static_cast<int64_t>(corrections.size());
+    if (!outputs || weights.size() != size_t(outputs * inputs) ||
+        multipliers.size() != size_t(outputs) ||
+        offsets.size() != size_t(outputs))
+      return nullptr;
+
+    // The codes of each third keep their own scale and zero point.
+    SmallVector<int64_t> map;
+    SmallVector<tq::UniformParams> params;
+    SmallVector<Attribute> sites;
+    for (int i = 0; i < 3; ++i) {
+      map.append(cast<RankedTensorType>(block.products[i].getW().getType())
+                     .getDimSize(0),
+                 i);
+      params.push_back({block.qkv[i].scale, block.qkv[i].zero});
+      llvm::append_range(sites, block.products[i].getSites());
+    }
+    auto group =
+        tq::GroupType::get(&getContext(), /*storageBits=*/8,
+                           /*isSigned=*/false, /*axis=*/1, map, params);
+    auto rows = cast<RankedTensorType>(q.getType()).getDimSize(0);
+
+    Location loc = q.getLoc();
+    std::string base = tq::getConstantName(q.getW()).str();
+    base = (base.empty() ? "weight" : base) + ".qkv";
+    Value weight = tq::createConstant<int8_t>(
+        builder, loc, weightType.clone(ArrayRef<int64_t>{outputs, inputs}),
+        base, std::move(weights));
+    Value correction = tq::createVector<int32_t>(
+        builder, loc, base + ".correction", std::move(corrections));
+    Value multiplier = tq::createVector<float>(
+        builder, loc, base + ".multiplier", std::move(multipliers));
+    Value offset = tq::createVector<float>(builder, loc, base + ".offset",
+                                           std::move(offsets));
+    return tq::QLinearOp::create(
+        builder, loc, RankedTensorType::get({rows, outputs}, group), q.getX(),
+        weight, correction, multiplier, offset, tq::Activation::None,
+        APFloat(1.0f), APFloat(0.0f), /*lo=*/0, /*hi=*/255,
+        builder.getArrayAttr(sites));
+  }
+
+  /// Largest value of exp_hi * exp_lo, so that a row sums in u32.
+  double largestExp() {
+    int64_t length = 512;
+    auto module = getOperation()->getParentOfType<ModuleOp>();
+    if (auto model = module->getAttrOfType<DictionaryAttr>("tq.model"))
+      if (auto given = model.getAs<IntegerAttr>("max_length"))
+        length = std::max<int64_t>(given.getInt(), 1);
+    return static_cast<double>(
+        std::min<int64_t>((int64_t(1) << 23) - 1, 0xffffffffll / length));
+  }
+
+  std::string fuse(Attention &block) {
+    OpBuilder builder(block.quantizeContext);
+    tq::QLinearOp qkv = joinProducts(builder, block);
+    if (!qkv)
+      return "a constant of q, k or v has no data";
+    int64_t heads = block.context.getHeads();
+    int64_t width =
+        cast<RankedTensorType>(block.context.getType()).getDimSize(1);
+
+    double step = block.s.scale * block.softmax.getScale().convertToFloat();
+    double largest = largestExp();
+    std::vector<float> hi(16), lo(16);
+    for (int i = 0; i < 16; ++i) {
+      hi[i] = static_cast<float>(std::exp(-16 * i * step) * largest);
+      lo[i] = static_cast<float>(std::exp(-i * step));
+    }
+    Location loc = block.context.getLoc();
+    Value expHi = tq::createVector<float>(builder, loc, "exp_hi", hi);
+    Value expLo = tq::createVector<float>(builder, loc, "exp_lo", lo);
+    auto f32 = [](double value) { return APFloat(static_cast<float>(value)); };
+    auto result = tq::QAttentionOp::create(
+        builder, loc, block.quantizeContext.getType(), qkv.getResult(),
+        block.context.getOffsets(), expHi, expLo, heads, width / heads,
+        block.qkv[0].zero, block.qkv[1].zero, block.qkv[2].zero,
+        f32(block.qkv[0].scale * block.qkv[1].scale / block.s.scale),
+        f32(static_cast<double>(block.s.zero)), f32(1 / block.p.scale),
+        f32(block.p.scale * block.qkv[2].scale / block.c.scale),
+        f32(static_cast<double>(block.c.zero)),
+        siteNames(builder, {block.quantizeScores, block.quantizeProbs,
+                            block.quantizeContext}));
+    remarkFolded(block.context, "FuseAttention",
+                 "integer attention of " + Twine(heads) + " heads of " +
+                     Twine(width / heads));
+    block.quantizeContext.replaceAllUsesWith(result.getResult());
+    return "";
+  }
+};
+
+} // namespace

@@ -1,0 +1,106 @@
+//===- Match.cpp - What the rewrites look for -----------------------------===//
+//
+// See Match.h.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Rewrite/Match.h"
+
+#include "mlir/IR/Remarks.h"
+
+using namespace mlir;
+using namespace quern;
+
+std::optional<Codes> quern::describeCodes(Value codes) {
+  Type type = cast<RankedTensorType>(codes.getType()).getElementType();
+  std::optional<tq::UniformParams> params = tq::getPerTensorParams(type);
+  std::optional<tq::CodeStorage> storage = tq::getCodeStorage(type);
+  if (!params || !storage || storage->isSigned)
+    return std::nullopt;
+  return Codes{codes, params->scale, params->zero, storage->bits};
+}
+
+std::optional<Codes> quern::matchCodes(Value real) {
+  auto dequantize = real.getDefiningOp<tq::DequantizeOp>();
+  return dequantize ? describeCodes(dequantize.getX()) : std::nullopt;
+}
+
+Operation *quern::onlyUser(Value value) {
+  return value.hasOneUse() ? *value.user_begin() : nullptr;
+}
+
+tq::QuantizeOp quern::matchOnlyQuantizer(Value real) {
+  auto quantize = dyn_cast_or_null<tq::QuantizeOp>(onlyUser(real));
+  if (!quantize || quantize.getRounding() != tq::Rounding::HalfEven ||
+      !describeCodes(quantize.getResult()))
+    return nullptr;
+  return quantize;
+}
+
+std::optional<Weight> quern::matchWeight(Value real) {
+  auto op = real.getDefiningOp<tq::DequantizeWeightOp>();
+  if (!op)
+    return std::nullopt;
+  auto codes = tq::getConstantData<int8_t>(op.getCodes());
+  auto scales = tq::getConstantData<float>(op.getScales());
+  if (!codes || !scales)
+    return std::nullopt;
+  return Weight{op.getCodes(), op.getScales(), std::move(*codes),
+                std::move(*scales)};
+}
+
+std::optional<std::vector<double>> quern::matchVector(Value real) {
+  std::vector<double> values;
+  if (auto data = tq::getConstantData<float>(real)) {
+    values.assign(data->array().begin(), data->array().end());
+    return values;
+  }
+  std::optional<Weight> weight = matchWeight(real);
+  if (!weight)
+    return std::nullopt;
+  for (size_t i = 0; i < weight->codeData.size(); ++i)
+    values.push_back(weight->scaleOf(i) * weight->codeData[i]);
+  return values;
+}
+
+std::optional<Affine> quern::foldAffine(tq::LayerNormOp norm,
+                                        tq::QuantizeOp behind) {
+  std::optional<std::vector<double>> gamma = matchVector(norm.getGamma());
+  std::optional<std::vector<double>> beta = matchVector(norm.getBeta());
+  if (!gamma || !beta)
+    return std::nullopt;
+  double scale = 1, zero = 0;
+  if (behind) {
+    std::optional<Codes> out = describeCodes(behind.getResult());
+    scale = out->scale;
+    zero = static_cast<double>(out->zero);
+  }
+  Affine affine;
+  for (double g : *gamma)
+    affine.gamma.push_back(static_cast<float>(g / scale));
+  for (double b : *beta)
+    affine.beta.push_back(static_cast<float>(b / scale + zero));
+  return affine;
+}
+
+ArrayAttr quern::siteNames(Builder &builder,
+                           ArrayRef<tq::QuantizeOp> quantizers) {
+  SmallVector<Attribute> names;
+  for (tq::QuantizeOp quantize : quantizers)
+    if (quantize && quantize.getSiteAttr())
+      names.push_back(quantize.getSiteAttr());
+  return builder.getArrayAttr(names);
+}
+
+void quern::remarkFolded(Operation *op, StringRef pass, const Twine &what) {
+  std::string text = what.str();
+  remark::passed(op->getLoc(),
+                 remark::RemarkOpts::name(pass).category("rewrite"))
+      << StringRef(text);
+}
+
+void quern::remarkRefused(Operation *op, StringRef pass, const Twine &why) {
+  std::string text = "stays in f32: " + why.str();
+  remark::missed(op->getLoc(),
+                 remark::RemarkOpts::name(pass).category("rewrite"))
+      << StringRef(text);
+}

@@ -1,0 +1,77 @@
+//===- Match.h - What the rewrites look for ------------------------*- C++ -*-//
+//
+// Codes behind a real value, the quantizer in front of one, weights in codes,
+// and the remarks that say what was done or refused. Private to this folder.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_REWRITE_MATCH_H
+#define QUERN_LIB_REWRITE_MATCH_H
+
+#include "dialects/TQ/Constants.h"
+#include "dialects/TQ/TQOps.h"
+
+#include <optional>
+
+namespace quern {
+
+/// Unsigned codes with one scale and zero point.
+struct Codes {
+  mlir::Value value;
+  double scale;
+  int64_t zero;
+  unsigned bits;
+};
+
+/// The codes that `real` is the tq.dequantize of.
+std::optional<Codes> matchCodes(mlir::Value real);
+
+/// Scale, zero point and bits of an unsigned per-tensor tensor of codes.
+std::optional<Codes> describeCodes(mlir::Value codes);
+
+/// The tq.quantize that is the only reader of `real`; null otherwise, or when
+/// its type is not unsigned with one scale, or its rounding not half to even.
+tq::QuantizeOp matchOnlyQuantizer(mlir::Value real);
+
+/// The op that is the only reader of the value, or null.
+mlir::Operation *onlyUser(mlir::Value value);
+
+/// A weight in codes.
+struct Weight {
+  mlir::Value codes;
+  mlir::Value scales;
+  tq::ConstantData<int8_t> codeData;
+  tq::ConstantData<float> scaleData;
+
+  double scaleOf(size_t row) const {
+    return scaleData[scaleData.size() == 1 ? 0 : row];
+  }
+};
+
+/// The weight that `real` is the tq.dequantize_weight of.
+std::optional<Weight> matchWeight(mlir::Value real);
+
+/// The values of a vector (LayerNorm gain, bias) in double, whether it is an
+/// f32 constant or codes under tq.dequantize_weight.
+std::optional<std::vector<double>> matchVector(mlir::Value real);
+
+/// Gain and shift of a LayerNorm with the quantizer behind it folded in:
+/// g / s and b / s + z, or g and b themselves without one.
+struct Affine {
+  std::vector<float> gamma, beta;
+};
+std::optional<Affine> foldAffine(tq::LayerNormOp norm, tq::QuantizeOp behind);
+
+/// The sites of quantizers as an array attribute; quantizers without a site
+/// and null ones are left out.
+mlir::ArrayAttr siteNames(mlir::Builder &builder,
+                          llvm::ArrayRef<tq::QuantizeOp> quantizers);
+
+/// Remarks of category `rewrite`: `what` became integer / stays f32 because.
+void remarkFolded(mlir::Operation *op, llvm::StringRef pass,
+                  const llvm::Twine &what);
+void remarkRefused(mlir::Operation *op, llvm::StringRef pass,
+                   const llvm::Twine &why);
+
+} // namespace quern
+
+#endif // QUERN_LIB_REWRITE_MATCH_H

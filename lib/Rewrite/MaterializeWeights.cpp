@@ -1,0 +1,66 @@
+//===- MaterializeWeights.cpp - f32 constants for float islands -----------===//
+//
+// The pass tq-materialize-weights.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Rewrite/Match.h"
+#include "lib/Rewrite/Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+namespace quern {
+#define GEN_PASS_DEF_MATERIALIZEWEIGHTS
+#include "lib/Rewrite/Passes.h.inc"
+} // namespace quern
+
+using namespace mlir;
+using namespace quern;
+
+namespace {
+
+struct MaterializeWeightsPass
+    : quern::impl::MaterializeWeightsBase<MaterializeWeightsPass> {
+  using MaterializeWeightsBase::MaterializeWeightsBase;
+
+  void runOnOperation() override {
+    SmallVector<tq::DequantizeWeightOp> weights;
+    getOperation().walk([&](tq::DequantizeWeightOp op) {
+      if (llvm::any_of(op->getUsers(), isAlive))
+        weights.push_back(op);
+    });
+    for (tq::DequantizeWeightOp op : weights) {
+      std::optional<Weight> weight = matchWeight(op.getResult());
+      if (!weight) {
+        op.emitError("expects constant codes and scales");
+        return signalPassFailure();
+      }
+      auto type = cast<RankedTensorType>(op.getType());
+      size_t size = weight->codeData.size();
+      size_t cols = weight->scaleData.size() == 1
+                        ? size
+                        : size / weight->scaleData.size();
+      std::vector<float> values(size);
+      for (size_t i = 0; i < size; ++i)
+        values[i] = weight->scaleData[i / std::max<size_t>(cols, 1)] *
+                    static_cast<float>(weight->codeData[i]);
+      OpBuilder builder(op);
+      Value constant = tq::createConstant<float>(
+          builder, op.getLoc(), type,
+          (tq::getConstantName(weight->codes) + ".f32").str(),
+          std::move(values));
+      for (Operation *user : op->getUsers())
+        if (isAlive(user))
+          remarkRefused(user, "MaterializeWeights",
+                        user->getName().getStringRef() +
+                            " with weights written out in f32");
+      op.replaceAllUsesWith(constant);
+      ++materialized;
+    }
+  }
+
+  /// Ops that a rewrite has replaced are still there until tq-clean-up.
+  static bool isAlive(Operation *op) { return !op->use_empty(); }
+};
+
+} // namespace
