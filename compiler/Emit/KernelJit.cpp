@@ -21,9 +21,9 @@ bool canRun(Tier tier) {
   if (tier == Tier::Scalar)
     return true;
   auto features = llvm::sys::getHostCPUFeatures();
-  for (const char *name : {"avx512f", "avx512bw", "avx512dq", "avx512vl",
-                           "avx512cd", "avx512vnni", "avx512vbmi", "avx2",
-                           "bmi2", "fma", "f16c", "lzcnt", "movbe"})
+  for (const char *name :
+       {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx512vnni",
+        "avx512vbmi", "avx2", "bmi2", "fma", "f16c", "lzcnt", "movbe"})
     if (!features.lookup(name))
       return false;
   return true;

@@ -1,4 +1,4 @@
-//===- KernelJit.h - Run kernels in this process ------------------*- C++ -*-===//
+//===- KernelJit.h - Run kernels in this process --------------------------===//
 //
 // The object of a tier, loaded where it was made: for tests, benchmarks, and
 // calibration with compiled f32 code. It is the same object that goes into a

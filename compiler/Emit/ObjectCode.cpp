@@ -33,10 +33,9 @@ struct TierPipelineOptions : PassPipelineOptions<TierPipelineOptions> {
   Option<Tier> tier{
       *this, "tier", llvm::cl::desc("Instruction family to lower for"),
       llvm::cl::init(Tier::Avx512Vnni),
-      llvm::cl::values(
-          clEnumValN(Tier::Scalar, "scalar", "any x86-64"),
-          clEnumValN(Tier::Avx512Vnni, "avx512vnni",
-                     "AVX-512 with VNNI and VBMI"))};
+      llvm::cl::values(clEnumValN(Tier::Scalar, "scalar", "any x86-64"),
+                       clEnumValN(Tier::Avx512Vnni, "avx512vnni",
+                                  "AVX-512 with VNNI and VBMI"))};
 };
 } // namespace
 

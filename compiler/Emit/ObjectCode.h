@@ -1,4 +1,4 @@
-//===- ObjectCode.h - Kernels to machine code ---------------------*- C++ -*-===//
+//===- ObjectCode.h - Kernels to machine code -----------------------------===//
 //
 // One object for each tier of a module: the same kernels, lowered for the
 // instruction family of the tier and optimized by LLVM. The run time picks a

@@ -55,12 +55,8 @@ struct Lanes {
   Value mul(Value a, Value b) {
     return arith::MulFOp::create(builder, loc, a, b);
   }
-  Value max(Value a, Value b) {
-    return tk::MaxOp::create(builder, loc, a, b);
-  }
-  Value min(Value a, Value b) {
-    return tk::MinOp::create(builder, loc, a, b);
-  }
+  Value max(Value a, Value b) { return tk::MaxOp::create(builder, loc, a, b); }
+  Value min(Value a, Value b) { return tk::MinOp::create(builder, loc, a, b); }
   Value bits(Value v) {
     return arith::BitcastOp::create(builder, loc, ints, v);
   }

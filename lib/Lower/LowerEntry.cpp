@@ -30,8 +30,8 @@ static void appendMemRef(OpBuilder &b, Location loc, Value pointer,
   };
   // Kernels take sizes from the token count; the size of a buffer is not
   // known here and nothing may read it.
-  arguments.append({pointer, pointer, constant(0), constant(INT64_MAX),
-                    constant(1)});
+  arguments.append(
+      {pointer, pointer, constant(0), constant(INT64_MAX), constant(1)});
 }
 
 static LogicalResult addEntry(LLVM::LLVMFuncOp kernel, StringRef suffix) {
@@ -52,17 +52,17 @@ static LogicalResult addEntry(LLVM::LLVMFuncOp kernel, StringRef suffix) {
   kernel.setAlwaysInline(true);
   kernel->removeAttr(quern::tk::TKDialect::getKernelAttrName());
 
-  auto type = LLVM::LLVMFunctionType::get(
-      LLVM::LLVMVoidType::get(b.getContext()),
-      {pointer, i64, i64, i64, i64, i64, pointer});
+  auto type =
+      LLVM::LLVMFunctionType::get(LLVM::LLVMVoidType::get(b.getContext()),
+                                  {pointer, i64, i64, i64, i64, i64, pointer});
   auto entry = LLVM::LLVMFuncOp::create(b, loc, name, type);
   Block *block = entry.addEntryBlock(b);
   b.setInsertionPointToStart(block);
   SmallVector<Value> arguments;
   for (unsigned i = 0; i < buffers; ++i) {
-    Value at = LLVM::GEPOp::create(b, loc, pointer, pointer,
-                                   block->getArgument(0),
-                                   ArrayRef<LLVM::GEPArg>{int32_t(i)});
+    Value at =
+        LLVM::GEPOp::create(b, loc, pointer, pointer, block->getArgument(0),
+                            ArrayRef<LLVM::GEPArg>{int32_t(i)});
     appendMemRef(b, loc, LLVM::LoadOp::create(b, loc, pointer, at), arguments);
   }
   for (unsigned i = 0; i < kNumCounts; ++i)

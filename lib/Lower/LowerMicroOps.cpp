@@ -92,9 +92,9 @@ struct LowerTileDot : OpRewritePattern<tk::TileDotOp> {
       for (int64_t k = 0; k < 16; ++k) {
         Value four = vector::ExtractOp::create(b, loc, words, k);
         Value all = vector::BroadcastOp::create(b, loc, lanes, four);
-        acc = tk::Dot4Op::create(
-            b, loc, acc, vector::BitCastOp::create(b, loc, bytes, all),
-            weights[k]);
+        acc = tk::Dot4Op::create(b, loc, acc,
+                                 vector::BitCastOp::create(b, loc, bytes, all),
+                                 weights[k]);
       }
       result = vector::InsertOp::create(b, loc, acc, result, m);
     }
@@ -110,10 +110,10 @@ struct LowerBroadcast4 : OpRewritePattern<tk::Broadcast4Op> {
     Location loc = op.getLoc();
     Value four = vector::LoadOp::create(b, loc, lanesOf(4, b.getI8Type()),
                                         op.getMemory(), op.getIndex());
-    Value word = vector::BitCastOp::create(
-        b, loc, lanesOf(1, b.getI32Type()), four);
-    Value all = vector::BroadcastOp::create(
-        b, loc, lanesOf(16, b.getI32Type()), word);
+    Value word =
+        vector::BitCastOp::create(b, loc, lanesOf(1, b.getI32Type()), four);
+    Value all =
+        vector::BroadcastOp::create(b, loc, lanesOf(16, b.getI32Type()), word);
     b.replaceOpWithNewOp<vector::BitCastOp>(op, op.getType(), all);
     return success();
   }
@@ -147,14 +147,13 @@ struct LowerLut16 : OpRewritePattern<tk::Lut16Op> {
     Value low = arith::AndIOp::create(
         b, loc, op.getIndex(),
         splat<int32_t>(b, loc, cast<VectorType>(op.getIndex().getType()), 15));
-    Value result =
-        splat<float>(b, loc, cast<VectorType>(op.getType()), 0.0f);
+    Value result = splat<float>(b, loc, cast<VectorType>(op.getType()), 0.0f);
     for (int64_t l = 0; l < 16; ++l) {
       Value code = vector::ExtractOp::create(b, loc, low, l);
       Value index =
           arith::IndexCastUIOp::create(b, loc, b.getIndexType(), code);
-      Value v = vector::ExtractOp::create(b, loc, op.getTable(),
-                                          OpFoldResult(index));
+      Value v =
+          vector::ExtractOp::create(b, loc, op.getTable(), OpFoldResult(index));
       result = vector::InsertOp::create(b, loc, v, result, l);
     }
     b.replaceOp(op, result);
@@ -170,8 +169,8 @@ struct LowerRound : OpRewritePattern<tk::RoundOp> {
     auto ints = cast<VectorType>(op.getType());
     auto floats = cast<VectorType>(op.getValue().getType());
     float lo = op.getLo().convertToFloat(), hi = op.getHi().convertToFloat();
-    Value v = tk::MaxOp::create(b, loc, splat(b, loc, floats, lo),
-                                op.getValue());
+    Value v =
+        tk::MaxOp::create(b, loc, splat(b, loc, floats, lo), op.getValue());
     v = tk::MinOp::create(b, loc, splat(b, loc, floats, hi), v);
     // Adding a constant of which one ulp is one rounds half to even; the
     // number then stands in the low bits. 2^23 serves [0, 2^23], 1.5 * 2^23
@@ -191,8 +190,8 @@ template <typename Op, arith::CmpFPredicate Predicate>
 struct LowerSelect : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
   LogicalResult matchAndRewrite(Op op, PatternRewriter &b) const override {
-    Value first = arith::CmpFOp::create(b, op.getLoc(), Predicate, op.getA(),
-                                        op.getB());
+    Value first =
+        arith::CmpFOp::create(b, op.getLoc(), Predicate, op.getA(), op.getB());
     b.replaceOpWithNewOp<arith::SelectOp>(op, first, op.getA(), op.getB());
     return success();
   }
@@ -203,9 +202,8 @@ struct LowerLoadCodes : OpRewritePattern<tk::LoadCodesOp> {
   LogicalResult matchAndRewrite(tk::LoadCodesOp op,
                                 PatternRewriter &b) const override {
     Type element = cast<MemRefType>(op.getMemory().getType()).getElementType();
-    Value codes =
-        vector::LoadOp::create(b, op.getLoc(), lanesOf(16, element),
-                               op.getMemory(), op.getIndex());
+    Value codes = vector::LoadOp::create(b, op.getLoc(), lanesOf(16, element),
+                                         op.getMemory(), op.getIndex());
     if (op.getIsSigned())
       b.replaceOpWithNewOp<arith::ExtSIOp>(op, op.getType(), codes);
     else
@@ -219,8 +217,8 @@ struct LowerStoreCodes : OpRewritePattern<tk::StoreCodesOp> {
   LogicalResult matchAndRewrite(tk::StoreCodesOp op,
                                 PatternRewriter &b) const override {
     Type element = cast<MemRefType>(op.getMemory().getType()).getElementType();
-    Value codes = arith::TruncIOp::create(
-        b, op.getLoc(), lanesOf(16, element), op.getValue());
+    Value codes = arith::TruncIOp::create(b, op.getLoc(), lanesOf(16, element),
+                                          op.getValue());
     b.replaceOpWithNewOp<vector::StoreOp>(op, codes, op.getMemory(),
                                           op.getIndex());
     return success();

@@ -1,4 +1,4 @@
-//===- LowerPasses.h - From kernels to the LLVM dialect -----------*- C++ -*-===//
+//===- LowerPasses.h - From kernels to the LLVM dialect -------------------===//
 //
 // The common road: micro-ops to vectors, vectors to the LLVM dialect, and the
 // C entry of each kernel. Target passes come between tq-expand-math and

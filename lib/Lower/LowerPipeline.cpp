@@ -38,8 +38,7 @@ void quern::buildToLLVMPipeline(OpPassManager &pm, llvm::StringRef suffix) {
   pm.addPass(createLowerEntry(entry));
 }
 
-void quern::buildLowerPipeline(OpPassManager &pm,
-                               const LowerOptions &options) {
+void quern::buildLowerPipeline(OpPassManager &pm, const LowerOptions &options) {
   buildExpandPipeline(pm);
   buildToLLVMPipeline(pm, options.suffix);
 }

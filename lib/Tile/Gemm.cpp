@@ -52,35 +52,33 @@ private:
     Values sums;
     Values first;
     for (int64_t j = 0; j < tile.width; ++j)
-      first.push_back(
-          k.loadVector(operands.correction,
-                       k.add(k.mul(tile.panel, 16), j * 16)));
+      first.push_back(k.loadVector(operands.correction,
+                                   k.add(k.mul(tile.panel, 16), j * 16)));
     for (int64_t i = 0; i < tile.rows; ++i)
       sums.append(first.begin(), first.end());
-    Value rowStart = k.mul(tile.row, shape.inStride);
+    Value rowStart = k.mul(tile.row, shape.xStride);
     Value panelStart = k.mul(tile.panel, stream.panelElements);
-    return k.loop(
-        k.index(0), k.index(stream.steps), 1, sums,
-        [&](Value step, ArrayRef<Value> carried) {
-          prefetchStep(k, stream, tile, operands.w, step);
-          Values now(carried.begin(), carried.end());
-          for (int64_t t = 0; t < kUnroll; ++t)
-            multiplyFour(now, rowStart, panelStart,
-                         k.add(k.mul(step, kUnroll), t));
-          return now;
-        });
+    return k.loop(k.index(0), k.index(stream.steps), 1, sums,
+                  [&](Value step, ArrayRef<Value> carried) {
+                    prefetchStep(k, stream, tile, operands.w, step);
+                    Values now(carried.begin(), carried.end());
+                    for (int64_t t = 0; t < kUnroll; ++t)
+                      multiplyFour(now, rowStart, panelStart,
+                                   k.add(k.mul(step, kUnroll), t));
+                    return now;
+                  });
   }
 
   /// Adds the products of k in [4 * k4, 4 * k4 + 4).
   void multiplyFour(Values &sums, Value rowStart, Value panelStart, Value k4) {
     Values weights;
     for (int64_t j = 0; j < tile.width; ++j) {
-      Value at = k.add(k.add(panelStart, k.mul(k4, 64)),
-                       j * stream.panelElements);
+      Value at =
+          k.add(k.add(panelStart, k.mul(k4, 64)), j * stream.panelElements);
       weights.push_back(k.loadVector(operands.w, at, 64));
     }
     for (int64_t i = 0; i < tile.rows; ++i) {
-      Value at = k.add(k.add(rowStart, k.mul(k4, 4)), i * shape.inStride);
+      Value at = k.add(k.add(rowStart, k.mul(k4, 4)), i * shape.xStride);
       Value a = k.broadcast4(operands.x, at);
       for (int64_t j = 0; j < tile.width; ++j) {
         Value &sum = sums[i * tile.width + j];
@@ -116,12 +114,12 @@ private:
 func::FuncOp buildGemm(ModuleOp module, StringRef name,
                        const GemmShape &shape) {
   int64_t blocks = (shape.k + 63) / 64;
-  assert(shape.inStride >= blocks * 64 && "rows are read in whole blocks");
+  assert(shape.xStride >= blocks * 64 && "rows are read in whole blocks");
   assert((shape.exact || shape.outStride >= (shape.n + 15) / 16 * 16) &&
          "columns are written in blocks of 16");
   Builder b(module.getContext());
-  bool post = shape.activation != GemmActivation::None &&
-              shape.out != Storage::F32;
+  bool post =
+      shape.activation != GemmActivation::None && shape.out != Storage::F32;
   SmallVector<Type> elements = {b.getI8Type(), b.getI8Type(), b.getI32Type(),
                                 b.getF32Type(), b.getF32Type()};
   if (post)

@@ -1,4 +1,4 @@
-//===- Gemm.h - Kernels of linear layers --------------------------*- C++ -*-===//
+//===- Gemm.h - Kernels of linear layers ----------------------------------===//
 //
 // Generators of y = requantize(x * W^T) for u8 x s8 codes, and of the f32
 // linear layer. The number of rows is known at run time, all else is part of
@@ -16,12 +16,15 @@ namespace quern {
 /// Function applied before the result is stored or requantized.
 enum class GemmActivation { None, Gelu, GeluTanh, Relu, Tanh };
 
+/// "none", "gelu", "gelu_tanh", "relu" or "tanh".
+llvm::StringRef activationName(GemmActivation activation);
+
 /// Shape of a linear layer and form of its result. Strides count elements.
 struct GemmShape {
   /// Inner and outer width: x is [rows, k], W is [n, k].
   int64_t k = 0, n = 0;
   /// At least k rounded up to 64 (u8), or k (f32).
-  int64_t inStride = 0;
+  int64_t xStride = 0;
   /// At least n rounded up to 16, unless `exact`.
   int64_t outStride = 0;
   GemmActivation activation = GemmActivation::None;
@@ -35,6 +38,9 @@ struct GemmShape {
   /// Rows of one chunk; a multiple of 8.
   int64_t rowsPerChunk = 128;
 };
+
+/// The f32 kernel's result is f32, whatever `out` says.
+using FloatGemmShape = GemmShape;
 
 /// chunks(base = rows, divide, multiply) of a launch.
 struct GemmChunks {
@@ -55,7 +61,7 @@ std::string getGemmName(const GemmShape &shape);
 std::string getFloatGemmName(const GemmShape &shape);
 
 /// u8 x s8 with exact i32 accumulators. Buffers, in order:
-///   x          i8   [rows][inStride], u8 codes
+///   x          i8   [rows][xStride], u8 codes
 ///   w          i8   packed as by packGemmWeights
 ///   correction i32  [n up to 16]: first value of each accumulator
 ///   multiplier f32  [n up to 16]
@@ -72,7 +78,7 @@ mlir::func::FuncOp buildGemm(mlir::ModuleOp module, llvm::StringRef name,
 
 /// f32 with products and sums rounded one by one, k ascending from 0, then the
 /// bias. Buffers, in order:
-///   x f32 [rows][inStride], w f32 packed as by packFloatGemmWeights,
+///   x f32 [rows][xStride], w f32 packed as by packFloatGemmWeights,
 ///   bias f32 [n up to 16], y f32 [rows][outStride]
 mlir::func::FuncOp buildFloatGemm(mlir::ModuleOp module, llvm::StringRef name,
                                   const GemmShape &shape);

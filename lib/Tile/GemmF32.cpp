@@ -24,36 +24,37 @@ static Values multiply(KernelBuilder &k, const GemmShape &shape,
   Value x = k.buffer(0), w = k.buffer(1);
   int64_t unroll = getUnroll(shape.k);
   Values zeros(tile.rows * tile.width, k.zeros(k.vec(16, k.f32())));
-  Value rowStart = k.mul(tile.row, shape.inStride);
+  Value rowStart = k.mul(tile.row, shape.xStride);
   Value panelStart = k.mul(tile.panel, stream.panelElements);
-  return k.loop(
-      k.index(0), k.index(stream.steps), 1, zeros,
-      [&](Value step, ArrayRef<Value> carried) {
-        prefetchStep(k, stream, tile, w, step);
-        Values sums(carried.begin(), carried.end());
-        for (int64_t t = 0; t < unroll; ++t) {
-          Value at = k.add(k.mul(step, unroll), t);
-          Value line = k.add(panelStart, k.mul(at, 16));
-          Values weights;
-          for (int64_t j = 0; j < tile.width; ++j)
-            weights.push_back(
-                k.loadVector(w, k.add(line, j * stream.panelElements)));
-          for (int64_t i = 0; i < tile.rows; ++i) {
-            Value element = k.add(k.add(rowStart, at), i * shape.inStride);
-            Value a = k.broadcast(k.load(x, element));
-            for (int64_t j = 0; j < tile.width; ++j) {
-              Value &sum = sums[i * tile.width + j];
-              sum = k.add(sum, k.mul(a, weights[j]));
-            }
-          }
-        }
-        return sums;
-      });
+  return k.loop(k.index(0), k.index(stream.steps), 1, zeros,
+                [&](Value step, ArrayRef<Value> carried) {
+                  prefetchStep(k, stream, tile, w, step);
+                  Values sums(carried.begin(), carried.end());
+                  for (int64_t t = 0; t < unroll; ++t) {
+                    Value at = k.add(k.mul(step, unroll), t);
+                    Value line = k.add(panelStart, k.mul(at, 16));
+                    Values weights;
+                    for (int64_t j = 0; j < tile.width; ++j)
+                      weights.push_back(k.loadVector(
+                          w, k.add(line, j * stream.panelElements)));
+                    for (int64_t i = 0; i < tile.rows; ++i) {
+                      Value element =
+                          k.add(k.add(rowStart, at), i * shape.xStride);
+                      Value a = k.broadcast(k.load(x, element));
+                      for (int64_t j = 0; j < tile.width; ++j) {
+                        Value &sum = sums[i * tile.width + j];
+                        sum = k.add(sum, k.mul(a, weights[j]));
+                      }
+                    }
+                  }
+                  return sums;
+                });
 }
 
 func::FuncOp buildFloatGemm(ModuleOp module, StringRef name,
-                            const GemmShape &shape) {
-  assert(shape.out == Storage::F32 && "the result is f32");
+                            const GemmShape &asked) {
+  GemmShape shape = asked;
+  shape.out = Storage::F32;
   assert((shape.exact || shape.outStride >= (shape.n + 15) / 16 * 16) &&
          "columns are written in blocks of 16");
   Type f32 = Float32Type::get(module.getContext());

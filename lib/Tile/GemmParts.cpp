@@ -36,21 +36,26 @@ GemmChunks getGemmChunks(const GemmShape &shape) {
   return {shape.rowsPerChunk, ceilDiv(panels.count, panels.perChunk)};
 }
 
+StringRef activationName(GemmActivation activation) {
+  static const char *const names[] = {"none", "gelu", "gelu_tanh", "relu",
+                                      "tanh"};
+  return names[int(activation)];
+}
+
 static std::string describe(const GemmShape &shape, const char *kind) {
-  static const char *const activations[] = {"", "_gelu", "_gelutanh", "_relu",
-                                            "_tanh"};
   static const char *const storages[] = {"_u8", "_u16", "_f32"};
   std::string name = std::string("linear_") + kind + "_" +
-                     std::to_string(shape.k) + "x" + std::to_string(shape.n) +
-                     activations[int(shape.activation)] +
-                     storages[int(shape.out)];
+                     std::to_string(shape.k) + "x" + std::to_string(shape.n);
+  if (shape.activation != GemmActivation::None)
+    name += "_" + activationName(shape.activation).str();
+  name += storages[int(shape.out)];
   int64_t lo = int64_t(shape.range.lo), hi = int64_t(shape.range.hi);
   if (shape.out != Storage::F32 &&
       (lo != 0 || hi != (shape.out == Storage::U8 ? 255 : 65535)))
     name += "_" + std::to_string(lo) + "to" + std::to_string(hi);
-  if (shape.inStride != rowStride(shape.k) ||
+  if (shape.xStride != rowStride(shape.k) ||
       shape.outStride != rowStride(shape.n))
-    name += "_stride" + std::to_string(shape.inStride) + "to" +
+    name += "_stride" + std::to_string(shape.xStride) + "to" +
             std::to_string(shape.outStride);
   if (shape.rows == RowsOf::Sequences)
     name += "_sequences";
@@ -62,7 +67,9 @@ static std::string describe(const GemmShape &shape, const char *kind) {
 std::string getGemmName(const GemmShape &shape) {
   return describe(shape, "u8");
 }
-std::string getFloatGemmName(const GemmShape &shape) {
+std::string getFloatGemmName(const GemmShape &asked) {
+  GemmShape shape = asked;
+  shape.out = Storage::F32;
   return describe(shape, "f32");
 }
 
@@ -82,8 +89,7 @@ int64_t packedFloatGemmSize(int64_t n, int64_t k) {
   return ceilDiv(n, 16) * k * 16;
 }
 
-void packFloatGemmWeights(const float *w, int64_t n, int64_t k,
-                          float *packed) {
+void packFloatGemmWeights(const float *w, int64_t n, int64_t k, float *packed) {
   std::memset(packed, 0, size_t(packedFloatGemmSize(n, k)) * sizeof(float));
   for (int64_t i = 0; i < n; ++i)
     for (int64_t j = 0; j < k; ++j)
@@ -109,8 +115,8 @@ static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
   // run over, which a prefetch may.
   int64_t lines = width * stream.panelElements / stream.lineElements;
   Value perTile = k.div(k.add(k.sub(tiles, k.index(1)), lines), tiles);
-  Value perStep = k.div(k.add(perTile, stream.steps - 1),
-                        k.index(stream.steps));
+  Value perStep =
+      k.div(k.add(perTile, stream.steps - 1), k.index(stream.steps));
   Value elementsPerTile = k.mul(perStep, stream.steps * stream.lineElements);
   Value next = k.mul(k.add(panel, width), stream.panelElements);
 
@@ -139,13 +145,11 @@ void forEachTile(KernelBuilder &k, const GemmShape &shape,
   assert(shape.rowsPerChunk % 8 == 0 && "row blocks are whole tiles");
   GemmPanels panels = getGemmPanels(shape);
   GemmChunks chunks = getGemmChunks(shape);
-  Value allRows =
-      shape.rows == RowsOf::Tokens ? k.tokens() : k.sequences();
+  Value allRows = shape.rows == RowsOf::Tokens ? k.tokens() : k.sequences();
   k.loop(k.begin(), k.end(), 1, [&](Value chunk) {
     Value columns = k.index(chunks.multiply);
     Value firstRow = k.mul(k.div(chunk, columns), shape.rowsPerChunk);
-    Value rows = k.min(k.sub(allRows, firstRow),
-                       k.index(shape.rowsPerChunk));
+    Value rows = k.min(k.sub(allRows, firstRow), k.index(shape.rowsPerChunk));
     Value first = k.mul(k.rem(chunk, columns), panels.perChunk);
     Value last = k.min(k.add(first, panels.perChunk), k.index(panels.count));
     k.loop(first, last, 1, [&](Value i) {

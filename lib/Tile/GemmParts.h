@@ -1,4 +1,4 @@
-//===- GemmParts.h - What both GEMM kernels share -----------------*- C++ -*-===//
+//===- GemmParts.h - What both GEMM kernels share -------------------------===//
 //
 // The walk over chunks, column panels and register tiles, the prefetch of the
 // next panel, and the end of a tile.

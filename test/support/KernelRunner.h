@@ -1,4 +1,4 @@
-//===- KernelRunner.h - Compile and call kernels in a test --------*- C++ -*-===//
+//===- KernelRunner.h - Compile and call kernels in a test ----------------===//
 //
 // A test builds kernels into module(), then runs them for each tier that this
 // machine has:

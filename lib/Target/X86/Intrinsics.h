@@ -1,4 +1,4 @@
-//===- Intrinsics.h - Names of the LLVM intrinsics for x86 --------*- C++ -*-===//
+//===- Intrinsics.h - Names of the LLVM intrinsics for x86 ----------------===//
 //
 // The one place that names them: an LLVM upgrade that changes one is local.
 //

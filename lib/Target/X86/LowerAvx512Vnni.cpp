@@ -39,7 +39,8 @@ static Value allLanes(OpBuilder &b, Location loc) {
 
 static Value constant(OpBuilder &b, Location loc, VectorType type,
                       Attribute element) {
-  return arith::ConstantOp::create(b, loc, SplatElementsAttr::get(type, element));
+  return arith::ConstantOp::create(b, loc,
+                                   SplatElementsAttr::get(type, element));
 }
 
 static Value convert(OpBuilder &b, Location loc, Value v, VectorType ints) {
@@ -143,8 +144,7 @@ struct LowerRoundAndStore : OpRewritePattern<tk::StoreCodesOp> {
     v = convert(b, loc, v, ints);
     Value none = constant(b, loc, bytes, b.getI8IntegerAttr(0));
     v = call(b, loc, x86::kNarrow, bytes, {v, none, allLanes(b, loc)});
-    b.replaceOpWithNewOp<vector::StoreOp>(op, v, op.getMemory(),
-                                          op.getIndex());
+    b.replaceOpWithNewOp<vector::StoreOp>(op, v, op.getMemory(), op.getIndex());
     b.eraseOp(round);
     return success();
   }

@@ -1,4 +1,4 @@
-//===- X86Passes.h - Micro-ops to x86 instructions ----------------*- C++ -*-===//
+//===- X86Passes.h - Micro-ops to x86 instructions ------------------------===//
 //
 // One pass for each instruction family; it runs between tq-expand-math and
 // tq-lower-micro-ops.

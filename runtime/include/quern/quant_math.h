@@ -174,15 +174,15 @@ static inline float qm_abs(float x) {
 /// x * Phi(x), exact form: relu(x) - h(|x|) with h(t) = t * Phi(-t).
 /// Absolute error at most 2^-20 up to |x| = 8, then half an ulp of x more.
 static inline float qm_gelu(float x) {
-  float h = qm_segments(qm_abs(x), QM_GELU_SCALE, qm_gelu_table,
-                        QM_GELU_DEGREE);
+  float h =
+      qm_segments(qm_abs(x), QM_GELU_SCALE, qm_gelu_table, QM_GELU_DEGREE);
   return qm_max(x, 0.0f) - h;
 }
 
 /// The tanh approximation of GELU, with the same bound against itself.
 static inline float qm_gelu_tanh(float x) {
-  float h = qm_segments(qm_abs(x), QM_GELU_SCALE, qm_gelu_tanh_table,
-                        QM_GELU_DEGREE);
+  float h =
+      qm_segments(qm_abs(x), QM_GELU_SCALE, qm_gelu_tanh_table, QM_GELU_DEGREE);
   return qm_max(x, 0.0f) - h;
 }
 
@@ -191,8 +191,8 @@ static inline float qm_relu(float x) { return qm_max(x, 0.0f); }
 
 /// Hyperbolic tangent, absolute error at most 2^-21, odd, tanh(0) = 0.
 static inline float qm_tanh(float x) {
-  float y = qm_segments(qm_abs(x), QM_TANH_SCALE, qm_tanh_table,
-                        QM_TANH_DEGREE);
+  float y =
+      qm_segments(qm_abs(x), QM_TANH_SCALE, qm_tanh_table, QM_TANH_DEGREE);
   uint32_t bits, sign;
   memcpy(&sign, &x, 4);
   memcpy(&bits, &y, 4);
