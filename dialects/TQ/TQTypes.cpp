@@ -238,9 +238,10 @@ LogicalResult LogType::verify(function_ref<InFlightDiagnostic()> emitError,
   if (bits < 1 || bits > 8)
     return emitError() << "expects logarithmic codes of 1 to 8 bits, got "
                        << bits;
-  if (params.zero < 0 || params.zero > (int64_t(1) << bits))
-    return emitError() << "expects the code of zero in [0, "
-                       << (int64_t(1) << bits) << "], got " << params.zero;
+  int64_t symbols = int64_t(1) << bits;
+  if (params.zero != symbols && params.zero != symbols - 1)
+    return emitError() << "expects the code of zero to be " << symbols - 1
+                       << " or " << symbols << ", got " << params.zero;
   return verifyScale(emitError, params.scale);
 }
 

@@ -42,8 +42,10 @@ def TQ_LogType : TQ_Type<"Log", "log"> {
   let description = [{
     `x_hat = scale * 2^-q` (base `two`) or
     `x_hat = scale * 2^-ceil(q/2) * (q odd ? sqrt(2) : 1)` (base `sqrt2`);
-    the code `zero` means exact 0. With `zero = 2^bits` the type has
-    2^bits + 1 values and its storage needs one bit more.
+    the code `zero` means exact 0 and is the last: 2^bits - 1, or 2^bits, with
+    which the type has 2^bits + 1 values and its storage needs one bit more.
+    `q = clamp(round(-log_base(x / scale)))`; what would reach the code of
+    zero, and every x <= 0, is zero.
 
     ```mlir
     !tq.log<u4, sqrt2, scale = 1.0, zero = 16>
@@ -57,8 +59,8 @@ def TQ_LogType : TQ_Type<"Log", "log"> {
 def TQ_BinaryType : TQ_Type<"Binary", "binary"> {
   let summary = "1-bit codes: signs, or zero and one";
   let description = [{
-    `sign`: code 1 is `+scale`, code 0 is `-scale`. `bit`: code 1 is `scale`,
-    code 0 is 0. One scale for the tensor, or one per index of `axis`.
+    `sign`: code 1 is `+scale` (x >= 0), code 0 is `-scale`. `bit`: code 1 is
+    `scale` (x > scale / 2), code 0 is 0. One scale for the tensor, or one per index of `axis`.
 
     ```mlir
     !tq.binary<sign, scales = [0.02]>
@@ -91,7 +93,7 @@ def TQ_DynamicType : TQ_Type<"Dynamic", "dynamic"> {
   let description = [{
     Scale and zero point come from the minimum and maximum of the values of
     one tensor, token or sequence when the function runs. `symmetric` fixes
-    the zero point at 0.
+    the zero point at 0. The range is widened to hold 0.
 
     ```mlir
     !tq.dynamic<u8, token>

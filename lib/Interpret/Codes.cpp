@@ -1,0 +1,245 @@
+//===- Codes.cpp - Quantizers in real arithmetic --------------------------===//
+//
+// Part of Quern. See Codes.h. The uniform family (per tensor, per axis,
+// groups, run-time ranges) is reduced to one pair of parameters per channel.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Interpret/Codes.h"
+
+#include "mlir/Dialect/Quant/IR/QuantTypes.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::tq;
+
+double quern::roundReal(double x, Rounding rounding) {
+  switch (rounding) {
+  case Rounding::HalfEven: {
+    // Independent of the processor's rounding mode.
+    double low = std::floor(x), rest = x - low;
+    if (rest != 0.5)
+      return rest < 0.5 ? low : low + 1;
+    return std::fmod(low, 2) == 0 ? low : low + 1;
+  }
+  case Rounding::HalfUp: {
+    double low = std::floor(x);
+    return x - low < 0.5 ? low : low + 1;
+  }
+  case Rounding::HalfAway:
+    return std::round(x);
+  case Rounding::Floor:
+    return std::floor(x);
+  case Rounding::Trunc:
+    return std::trunc(x);
+  }
+  llvm_unreachable("all modes are handled");
+}
+
+int32_t quern::quantizeUniform(double x, UniformParams params, int64_t min,
+                               int64_t max, Rounding rounding) {
+  double q = roundReal(x / params.scale, rounding) + double(params.zero);
+  // Written so that a NaN fails the first test.
+  if (!(q >= double(min)))
+    return min;
+  return q > double(max) ? max : int32_t(q);
+}
+
+//===----------------------------------------------------------------------===//
+// Uniform types
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// Parameters of a uniform type, one pair per index of `axis`, or one.
+struct UniformCodes {
+  int64_t axis = -1;
+  SmallVector<UniformParams> params;
+};
+
+} // namespace
+
+/// The parameters of a static uniform type; none for another type.
+static std::optional<UniformCodes> getUniform(Type type) {
+  UniformCodes codes;
+  if (auto t = dyn_cast<quant::UniformQuantizedType>(type)) {
+    codes.params.push_back({t.getScale(), t.getZeroPoint()});
+    return codes;
+  }
+  if (auto t = dyn_cast<quant::UniformQuantizedPerAxisType>(type)) {
+    codes.axis = t.getQuantizedDimension();
+    for (auto [scale, zero] : llvm::zip(t.getScales(), t.getZeroPoints()))
+      codes.params.push_back({scale, zero});
+    return codes;
+  }
+  if (auto t = dyn_cast<GroupType>(type)) {
+    codes.axis = t.getAxis();
+    for (int64_t group : t.getMap())
+      codes.params.push_back(t.getParams()[group]);
+    return codes;
+  }
+  return std::nullopt;
+}
+
+/// Scale and zero point of the asymmetric (or symmetric) quantizer of the
+/// values' range, which is widened to hold 0.
+static UniformParams findRange(ArrayRef<double> values, DynamicType type,
+                               const CodeStorage &storage) {
+  double low = 0, high = 1e-8;
+  for (double value : values) {
+    low = std::min(low, value);
+    high = std::max(high, value);
+  }
+  if (type.getSymmetric())
+    return {std::max(-low, high) / double(storage.max), 0};
+  double scale = (high - low) / double(storage.max - storage.min);
+  double zero = roundReal(-low / scale, Rounding::HalfEven) + storage.min;
+  return {scale,
+          int64_t(std::clamp(zero, double(storage.min), double(storage.max)))};
+}
+
+/// Run-time parameters: one pair, or one per row.
+static FailureOr<UniformCodes> findRanges(Operation *op, const Tensor &x,
+                                          DynamicType type) {
+  std::vector<double> values = x.toVector<double>();
+  CodeStorage storage = *getCodeStorage(type);
+  UniformCodes codes;
+  if (type.getRangeOf() == RangeOf::Tensor) {
+    codes.params.push_back(findRange(values, type, storage));
+    return codes;
+  }
+  if (type.getRangeOf() != RangeOf::Token || x.getRank() != 2) {
+    op->emitOpError("has no interpretation of the type ") << type;
+    return failure();
+  }
+  codes.axis = 0;
+  for (int64_t row = 0; row < x.rows(); ++row)
+    codes.params.push_back(
+        findRange(ArrayRef<double>(values).slice(row * x.width(), x.width()),
+                  type, storage));
+  return codes;
+}
+
+/// Calls visit(element, parameters) for every element.
+template <typename Visit>
+static void forEach(const Tensor &x, const UniformCodes &codes, Visit visit) {
+  int64_t inner = 1, channels = 1;
+  if (codes.axis >= 0) {
+    channels = x.getShape()[codes.axis];
+    for (int64_t dim :
+         ArrayRef<int64_t>(x.getShape()).drop_front(codes.axis + 1))
+      inner *= dim;
+  }
+  for (int64_t i = 0, end = x.size(); i < end; ++i)
+    visit(i, codes.params[codes.axis < 0 ? 0 : i / inner % channels]);
+}
+
+//===----------------------------------------------------------------------===//
+// Logarithmic and binary types
+//===----------------------------------------------------------------------===//
+
+static int32_t quantizeLog(double x, LogType type, Rounding rounding) {
+  UniformParams params = type.getParams();
+  double perOctave = type.getBase() == LogBase::Two ? 1 : 2;
+  double q = roundReal(-perOctave * std::log2(x / params.scale), rounding);
+  // log2 of 0 is -inf and of less is no number: both fail the test. The code
+  // of zero is the last, so what would reach it is zero.
+  if (!(q < double(params.zero)))
+    return params.zero;
+  return q < 0 ? 0 : int32_t(q);
+}
+
+static double dequantizeLog(int32_t code, LogType type) {
+  UniformParams params = type.getParams();
+  if (code == params.zero)
+    return 0;
+  if (type.getBase() == LogBase::Two)
+    return std::ldexp(params.scale, -code);
+  double value = std::ldexp(params.scale, -((code + 1) / 2));
+  return code % 2 ? value * std::sqrt(2.) : value;
+}
+
+static UniformCodes getBinary(BinaryType type) {
+  return {type.getAxis(), SmallVector<UniformParams>(type.getParams())};
+}
+
+//===----------------------------------------------------------------------===//
+// Any type
+//===----------------------------------------------------------------------===//
+
+FailureOr<Tensor> quern::quantizeTensor(Operation *op, const Tensor &x,
+                                        Type type, Rounding rounding) {
+  std::vector<double> values = x.toVector<double>();
+  std::vector<int32_t> codes(values.size());
+  std::optional<CodeStorage> storage = getCodeStorage(type);
+  std::optional<UniformCodes> uniform = getUniform(type);
+  std::vector<UniformParams> ranges;
+  if (auto t = dyn_cast<DynamicType>(type)) {
+    FailureOr<UniformCodes> found = findRanges(op, x, t);
+    if (failed(found))
+      return failure();
+    ranges.assign(found->params.begin(), found->params.end());
+    uniform = std::move(*found);
+  }
+  if (uniform) {
+    forEach(x, *uniform, [&](int64_t i, UniformParams params) {
+      codes[i] = quantizeUniform(values[i], params, storage->min, storage->max,
+                                 rounding);
+    });
+  } else if (auto t = dyn_cast<OffsetType>(type)) {
+    for (auto [code, value] : llvm::zip(codes, values))
+      code = quantizeUniform(value - t.getParams().offset,
+                             {t.getParams().scale, 0}, storage->min,
+                             storage->max, rounding);
+  } else if (auto t = dyn_cast<LogType>(type)) {
+    for (auto [code, value] : llvm::zip(codes, values))
+      code = quantizeLog(value, t, rounding);
+  } else if (auto t = dyn_cast<BinaryType>(type)) {
+    bool isSign = t.getKind() == BinaryKind::Sign;
+    forEach(x, getBinary(t), [&](int64_t i, UniformParams params) {
+      codes[i] = isSign ? values[i] >= 0
+                        : quantizeUniform(values[i], params, 0, 1, rounding);
+    });
+  } else {
+    op->emitOpError("has no interpretation of the type ") << type;
+    return failure();
+  }
+  Tensor result = Tensor::of(std::move(codes), x.getShape());
+  result.ranges = std::move(ranges);
+  return result;
+}
+
+FailureOr<Tensor> quern::dequantizeTensor(Operation *op, const Tensor &codes,
+                                          Type type) {
+  std::vector<int32_t> q = codes.toVector<int32_t>();
+  std::vector<double> values(q.size());
+  std::optional<UniformCodes> uniform = getUniform(type);
+  if (auto t = dyn_cast<DynamicType>(type); t && !codes.ranges.empty()) {
+    uniform.emplace();
+    uniform->axis = t.getRangeOf() == RangeOf::Tensor ? -1 : 0;
+    uniform->params.assign(codes.ranges.begin(), codes.ranges.end());
+  }
+  if (uniform) {
+    forEach(codes, *uniform, [&](int64_t i, UniformParams params) {
+      values[i] = params.scale * double(q[i] - params.zero);
+    });
+  } else if (auto t = dyn_cast<OffsetType>(type)) {
+    for (auto [value, code] : llvm::zip(values, q))
+      value = t.getParams().scale * code + t.getParams().offset;
+  } else if (auto t = dyn_cast<LogType>(type)) {
+    for (auto [value, code] : llvm::zip(values, q))
+      value = dequantizeLog(code, t);
+  } else if (auto t = dyn_cast<BinaryType>(type)) {
+    double zero = t.getKind() == BinaryKind::Sign ? -1 : 0;
+    forEach(codes, getBinary(t), [&](int64_t i, UniformParams params) {
+      values[i] = params.scale * (q[i] ? 1 : zero);
+    });
+  } else {
+    op->emitOpError("has no interpretation of the type ") << type;
+    return failure();
+  }
+  return Tensor::of(std::move(values), codes.getShape());
+}

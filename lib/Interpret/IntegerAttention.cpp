@@ -1,0 +1,164 @@
+//===- IntegerAttention.cpp - L2: attention over codes --------------------===//
+//
+// Part of Quern. tq.qattention by the formula of TQIntegerOps.td, in three
+// steps over whole tensors so that each site can be seen and forced.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Interpret/Evaluation.h"
+#include "quern/quant_math.h"
+
+#include <algorithm>
+
+using namespace mlir;
+using namespace quern;
+
+namespace {
+
+/// Shapes and operands of one attention.
+struct Attention {
+  tq::QAttentionOp op;
+  std::vector<Sequence> sequences;
+  /// Codes of q, k and v less their zero points, [tokens, heads * dim] each.
+  std::vector<int16_t> q, k, v;
+  int64_t heads, dim, perHead;
+
+  /// Start of the row of scores of head h, token i of sequence s.
+  int64_t row(int64_t h, const Sequence &s, int64_t i) const {
+    return h * perHead + s.scores + i * s.length;
+  }
+  /// Start of the values of head h of a token.
+  int64_t at(int64_t token, int64_t h) const {
+    return (token * heads + h) * dim;
+  }
+
+  std::vector<int32_t> scores();
+  FailureOr<std::vector<int32_t>>
+  softmax(ArrayRef<int32_t> scores, ArrayRef<float> high, ArrayRef<float> low);
+  std::vector<int32_t> context(ArrayRef<int32_t> probs);
+};
+
+} // namespace
+
+std::vector<int32_t> Attention::scores() {
+  float multiplier = op.getScoreMultiplier().convertToFloat();
+  float offset = op.getScoreOffset().convertToFloat();
+  std::vector<int32_t> codes(heads * perHead);
+  for (int64_t h = 0; h < heads; ++h)
+    for (const Sequence &s : sequences)
+      for (int64_t i = 0; i < s.length; ++i)
+        for (int64_t j = 0; j < s.length; ++j) {
+          const int16_t *a = q.data() + at(s.begin + i, h);
+          const int16_t *b = k.data() + at(s.begin + j, h);
+          int32_t acc = 0;
+          for (int64_t d = 0; d < dim; ++d)
+            acc += a[d] * b[d];
+          codes[row(h, s, i) + j] = qm_requant(acc, multiplier, offset, 0, 255);
+        }
+  return codes;
+}
+
+FailureOr<std::vector<int32_t>> Attention::softmax(ArrayRef<int32_t> scores,
+                                                   ArrayRef<float> high,
+                                                   ArrayRef<float> low) {
+  float multiplier = op.getProbMultiplier().convertToFloat();
+  std::vector<int32_t> probs(scores.size());
+  std::vector<int32_t> e;
+  for (int64_t h = 0; h < heads; ++h)
+    for (const Sequence &s : sequences)
+      for (int64_t i = 0; i < s.length; ++i) {
+        ArrayRef<int32_t> codes = scores.slice(row(h, s, i), s.length);
+        int32_t top = *std::max_element(codes.begin(), codes.end());
+        e.resize(s.length);
+        uint64_t sum = 0;
+        for (int64_t j = 0; j < s.length; ++j) {
+          int32_t d = top - codes[j];
+          e[j] = qm_rne(high[d >> 4] * low[d & 15]);
+          sum += uint64_t(e[j]);
+        }
+        if (sum == 0 || sum > UINT32_MAX) {
+          op.emitOpError(
+              "expects sums of exponentials in [1, 4294967295], got ")
+              << sum << " over " << s.length << " tokens";
+          return failure();
+        }
+        float r = multiplier / float(uint32_t(sum));
+        for (int64_t j = 0; j < s.length; ++j)
+          probs[row(h, s, i) + j] = qm_round_code(float(e[j]) * r, 0, 255);
+      }
+  return probs;
+}
+
+std::vector<int32_t> Attention::context(ArrayRef<int32_t> probs) {
+
+  float multiplier = op.getContextMultiplier().convertToFloat();
+  float offset = op.getContextOffset().convertToFloat();
+  tq::CodeStorage storage =
+      *tq::getCodeStorage(op.getResult().getType().getElementType());
+  std::vector<int32_t> codes(v.size());
+  std::vector<int32_t> acc(dim);
+  for (int64_t h = 0; h < heads; ++h)
+    for (const Sequence &s : sequences)
+      for (int64_t i = 0; i < s.length; ++i) {
+        std::fill(acc.begin(), acc.end(), 0);
+        for (int64_t j = 0; j < s.length; ++j)
+          for (int64_t d = 0; d < dim; ++d)
+            acc[d] += probs[row(h, s, i) + j] * v[at(s.begin + j, h) + d];
+        for (int64_t d = 0; d < dim; ++d)
+          codes[at(s.begin + i, h) + d] =
+              qm_requant(acc[d], multiplier, offset, float(storage.min),
+                         float(storage.max));
+      }
+  return codes;
+}
+
+/// Columns [start, start + width) of `codes`, less the zero point.
+static std::vector<int16_t> takeColumns(const Tensor &codes, int64_t start,
+                                        int64_t width, int64_t zero) {
+  std::vector<int16_t> columns;
+  columns.reserve(codes.rows() * width);
+  ArrayRef<int32_t> all = codes.get<int32_t>();
+  for (int64_t t = 0; t < codes.rows(); ++t)
+    for (int32_t code : all.slice(t * codes.width() + start, width))
+      columns.push_back(code - zero);
+  return columns;
+}
+
+FailureOr<Tensor> quern::evaluate(tq::QAttentionOp op, Evaluation &run) {
+  const Tensor &qkv = run.get(op.getQkv());
+  auto sequences = readSequences(op, run.get(op.getOffsets()), qkv.rows());
+  if (failed(sequences))
+    return failure();
+  int64_t heads = op.getHeads(), dim = op.getHeadDim(), width = heads * dim;
+  int64_t perHead = countScores(*sequences);
+  Attention attention{op,
+                      std::move(*sequences),
+                      takeColumns(qkv, 0, width, op.getZq()),
+                      takeColumns(qkv, width, width, op.getZk()),
+                      takeColumns(qkv, 2 * width, width, op.getZv()),
+                      heads,
+                      dim,
+                      perHead};
+  auto name = [&](unsigned i) -> StringRef {
+    return op.getSites().empty()
+               ? StringRef()
+               : cast<StringAttr>(op.getSites()[i]).getValue();
+  };
+  FailureOr<Tensor> s =
+      run.site(op, name(0), makeTensor(attention.scores(), heads, perHead), {});
+  if (failed(s))
+    return failure();
+  auto probs =
+      attention.softmax(s->get<int32_t>(), run.get(op.getExpHi()).get<float>(),
+                        run.get(op.getExpLo()).get<float>());
+  if (failed(probs))
+    return failure();
+  FailureOr<Tensor> p =
+      run.site(op, name(1), makeTensor(std::move(*probs), heads, perHead), {});
+  if (failed(p))
+    return failure();
+  return run.site(
+      op, name(2),
+      makeTensor(attention.context(p->get<int32_t>()), qkv.rows(), width),
+      op.getResult().getType().getElementType());
+}

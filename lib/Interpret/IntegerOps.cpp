@@ -1,0 +1,184 @@
+//===- IntegerOps.cpp - L2: products and pooling over codes ---------------===//
+//
+// Part of Quern. tq.qlinear and tq.qpool by the formulas of TQIntegerOps.td.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Interpret/Evaluation.h"
+#include "quern/quant_math.h"
+
+using namespace mlir;
+using namespace quern;
+
+/// Element types of an activation whose products are defined: per-tensor
+/// codes, and groups only where they differ by output column.
+static LogicalResult checkInput(tq::QLinearOp op) {
+  Type type = op.getX().getType().getElementType();
+  if (tq::getPerTensorParams(type))
+    return success();
+  return op.emitOpError("has no lowering for inputs of type ") << type;
+}
+
+static float applyActivation(tq::Activation activation, float v) {
+  switch (activation) {
+  case tq::Activation::None:
+    return v;
+  case tq::Activation::Gelu:
+    return qm_gelu(v);
+  case tq::Activation::GeluTanh:
+    return qm_gelu_tanh(v);
+  case tq::Activation::Relu:
+    return qm_relu(v);
+  case tq::Activation::Tanh:
+    return qm_tanh(v);
+  }
+  llvm_unreachable("all activations are handled");
+}
+
+/// acc[t, n] = sum_k x[t, k] * w[n, k], exact. Eight-bit codes as i16 are what
+/// compilers turn into multiply-add instructions.
+static std::vector<int64_t> multiply(const Tensor &x, const Tensor &w,
+                                     unsigned bits) {
+  int64_t tokens = x.rows(), width = x.width(), outputs = w.rows();
+  std::vector<int64_t> acc(tokens * outputs);
+  // 65793 products of 255 and 128 fill an i32.
+  bool isSmall = bits <= 8 && width < 65793;
+  std::vector<int32_t> wide = x.toVector<int32_t>();
+  std::vector<int16_t> narrow(isSmall ? wide.size() : 0);
+  std::copy_n(wide.begin(), narrow.size(), narrow.begin());
+  std::vector<int16_t> row(width);
+  for (int64_t n = 0; n < outputs; ++n) {
+    w.readRow(n, row.data());
+    for (int64_t t = 0; t < tokens; ++t) {
+      if (isSmall) {
+        int32_t sum = 0;
+        for (int64_t k = 0; k < width; ++k)
+          sum += narrow[t * width + k] * row[k];
+        acc[t * outputs + n] = sum;
+        continue;
+      }
+      int64_t sum = 0;
+      for (int64_t k = 0; k < width; ++k)
+        sum += int64_t(wide[t * width + k]) * row[k];
+      acc[t * outputs + n] = sum;
+    }
+  }
+  return acc;
+}
+
+/// Shows columns [n * width, (n + 1) * width) of the result as the n-th site.
+static LogicalResult showSites(tq::QLinearOp op, Evaluation &run,
+                               std::vector<int32_t> &codes, int64_t tokens,
+                               int64_t outputs) {
+  ArrayAttr sites = op.getSites();
+  if (sites.empty())
+    return success();
+  if (outputs % int64_t(sites.size()))
+    return op.emitOpError("expects columns for ")
+           << sites.size() << " sites, got " << outputs;
+  Type type = op.getResult().getType().getElementType();
+  int64_t width = outputs / sites.size();
+  for (auto [n, site] : llvm::enumerate(sites.getAsRange<StringAttr>())) {
+    std::vector<int32_t> part(tokens * width);
+    for (int64_t t = 0; t < tokens; ++t)
+      std::copy_n(codes.begin() + t * outputs + n * width, width,
+                  part.begin() + t * width);
+    // The parameters of the n-th columns, as a type of their own.
+    Type scheme = type;
+    if (auto group = dyn_cast<tq::GroupType>(type);
+        group && group.getParams().size() == sites.size()) {
+      tq::UniformParams params = group.getParams()[n];
+      scheme =
+          tq::getUniformType(op.getContext(), group.getStorageBits(),
+                             group.getIsSigned(), params.scale, params.zero);
+    }
+    FailureOr<Tensor> shown = run.site(
+        op, site, Tensor::of(std::move(part), {tokens, width}), scheme);
+    if (failed(shown))
+      return failure();
+    ArrayRef<int32_t> forced = shown->get<int32_t>();
+    for (int64_t t = 0; t < tokens; ++t)
+      std::copy_n(forced.begin() + t * width, width,
+                  codes.begin() + t * outputs + n * width);
+  }
+  return success();
+}
+
+FailureOr<Tensor> quern::evaluate(tq::QLinearOp op, Evaluation &run) {
+  if (failed(checkInput(op)))
+    return failure();
+  const Tensor &x = run.get(op.getX()), &w = run.get(op.getW());
+  unsigned bits =
+      tq::getCodeStorage(op.getX().getType().getElementType())->bits;
+  int64_t tokens = x.rows(), outputs = w.rows();
+  auto correction = run.get(op.getCorrection()).toVector<int32_t>();
+  auto multiplier = run.get(op.getMultiplier()).toVector<float>();
+  auto offset = run.get(op.getOffset()).toVector<float>();
+  float lo = float(op.getLo()), hi = float(op.getHi());
+  float postMultiplier = op.getPostMultiplier().convertToFloat();
+  float postOffset = op.getPostOffset().convertToFloat();
+  bool isFloat = op.getResult().getType().getElementType().isF32();
+
+  std::vector<int64_t> acc = multiply(x, w, bits);
+  std::vector<float> values(isFloat ? acc.size() : 0);
+  std::vector<int32_t> codes(isFloat ? 0 : acc.size());
+  for (int64_t t = 0; t < tokens; ++t)
+    for (int64_t n = 0; n < outputs; ++n) {
+      int64_t i = t * outputs + n;
+      float v = float(acc[i] + correction[n]) * multiplier[n];
+      v = v + offset[n];
+      if (op.getActivation() != tq::Activation::None) {
+        v = applyActivation(op.getActivation(), v);
+        if (!isFloat) {
+          v = v * postMultiplier;
+          v = v + postOffset;
+        }
+      }
+      if (isFloat)
+        values[i] = v;
+      else
+        codes[i] = qm_round_code(v, lo, hi);
+    }
+  if (isFloat) {
+    Tensor result = makeTensor(std::move(values), tokens, outputs);
+    if (op.getSites().size() != 1)
+      return result;
+    return run.site(op, cast<StringAttr>(op.getSites()[0]), result, {});
+  }
+  if (failed(showSites(op, run, codes, tokens, outputs)))
+    return failure();
+  return makeTensor(std::move(codes), tokens, outputs);
+}
+
+FailureOr<Tensor> quern::evaluate(tq::QPoolOp op, Evaluation &run) {
+  const Tensor &x = run.get(op.getX());
+  auto sequences = readSequences(op, run.get(op.getOffsets()), x.rows());
+  if (failed(sequences))
+    return failure();
+  int64_t width = x.width(), count = sequences->size();
+  ArrayRef<int32_t> codes = x.get<int32_t>();
+  auto params = tq::getPerTensorParams(op.getX().getType().getElementType());
+  int64_t zero = params ? params->zero : 0;
+
+  if (op.getKind() == tq::PoolKind::Cls) {
+    std::vector<int32_t> y(count * width, zero);
+    for (auto [i, s] : llvm::enumerate(*sequences))
+      if (s.length)
+        std::copy_n(codes.begin() + s.begin * width, width,
+                    y.begin() + i * width);
+    return makeTensor(std::move(y), count, width);
+  }
+  std::vector<float> y(count * width);
+  for (auto [i, s] : llvm::enumerate(*sequences)) {
+    if (!s.length)
+      continue;
+    float scale = float(params->scale) / float(s.length);
+    for (int64_t j = 0; j < width; ++j) {
+      int64_t sum = 0;
+      for (int64_t t = 0; t < s.length; ++t)
+        sum += codes[(s.begin + t) * width + j] - zero;
+      y[i * width + j] = float(sum) * scale;
+    }
+  }
+  return makeTensor(std::move(y), count, width);
+}

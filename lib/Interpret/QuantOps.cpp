@@ -1,0 +1,101 @@
+//===- QuantOps.cpp - Quantize, dequantize, constants of codes ------------===//
+//
+// Part of Quern. In real arithmetic the formulas of Codes.h; in machine
+// arithmetic the f32 sequences that TQQuantOps.td states.
+//
+//===----------------------------------------------------------------------===//
+
+#include "lib/Interpret/Codes.h"
+#include "lib/Interpret/Constants.h"
+#include "lib/Interpret/Evaluation.h"
+#include "quern/quant_math.h"
+
+using namespace mlir;
+using namespace quern;
+
+static Type elementOf(Value value) {
+  return cast<RankedTensorType>(value.getType()).getElementType();
+}
+
+/// Parameters of a per-tensor type; reports on `op` if it is another one.
+static FailureOr<tq::UniformParams> requirePerTensor(Operation *op, Type type) {
+  if (auto params = tq::getPerTensorParams(type))
+    return *params;
+  op->emitOpError("is defined in f32 for per-tensor types only, got ") << type;
+  return failure();
+}
+
+FailureOr<Tensor> quern::evaluate(tq::ConstantOp op, Evaluation &run) {
+  tq::CodeStorage storage = *tq::getCodeStorage(elementOf(op.getResult()));
+  return readConstant(op, op.getValue(), storage.isSigned);
+}
+
+FailureOr<Tensor> quern::evaluate(tq::QuantizeOp op, Evaluation &run) {
+  const Tensor &x = run.get(op.getX());
+  Type type = elementOf(op.getResult());
+  FailureOr<Tensor> codes = failure();
+  if (!run.isMachine()) {
+    codes = quantizeTensor(op, x, type, op.getRounding());
+  } else {
+    auto params = requirePerTensor(op, type);
+    if (failed(params))
+      return failure();
+    if (op.getRounding() != tq::Rounding::HalfEven) {
+      op.emitOpError("is defined in f32 for half_even only, got ")
+          << tq::stringifyRounding(op.getRounding());
+      return failure();
+    }
+    tq::CodeStorage storage = *tq::getCodeStorage(type);
+    float inverse = float(1.0 / params->scale);
+    float lo = float(storage.min - params->zero);
+    float hi = float(storage.max - params->zero);
+    std::vector<int32_t> q;
+    q.reserve(x.size());
+    for (float value : x.toVector<float>())
+      q.push_back(qm_round_code(value * inverse, lo, hi) +
+                  int32_t(params->zero));
+    codes = Tensor::of(std::move(q), x.getShape());
+  }
+  if (failed(codes))
+    return failure();
+  return run.site(op, op.getSite().value_or(""), *codes, type);
+}
+
+FailureOr<Tensor> quern::evaluate(tq::DequantizeOp op, Evaluation &run) {
+  const Tensor &codes = run.get(op.getX());
+  Type type = elementOf(op.getX());
+  if (!run.isMachine())
+    return dequantizeTensor(op, codes, type);
+  auto params = requirePerTensor(op, type);
+  if (failed(params))
+    return failure();
+  std::vector<float> values;
+  values.reserve(codes.size());
+  for (int32_t code : codes.toVector<int32_t>())
+    values.push_back(float(code - params->zero) * float(params->scale));
+  return Tensor::of(std::move(values), codes.getShape());
+}
+
+FailureOr<Tensor> quern::evaluate(tq::RequantizeOp op, Evaluation &run) {
+  const Tensor &x = run.get(op.getX());
+  Type type = elementOf(op.getResult());
+  tq::CodeStorage storage = *tq::getCodeStorage(type);
+  std::vector<int32_t> codes = x.toVector<int32_t>();
+  for (int32_t &code : codes)
+    code = qm_requant(code, op.getMultiplier().convertToFloat(),
+                      op.getOffset().convertToFloat(), float(storage.min),
+                      float(storage.max));
+  return run.site(op, op.getSite().value_or(""),
+                  Tensor::of(std::move(codes), x.getShape()), type);
+}
+
+FailureOr<Tensor> quern::evaluate(tq::DequantizeWeightOp op, Evaluation &run) {
+  const Tensor &codes = run.get(op.getCodes());
+  const Tensor &scales = run.get(op.getScales());
+  if (codes.getKind() != Tensor::Kind::I8 ||
+      scales.getKind() != Tensor::Kind::F32) {
+    op.emitOpError("expects constants of i8 codes and f32 scales");
+    return failure();
+  }
+  return Tensor::scaled(codes, scales);
+}
