@@ -264,10 +264,10 @@ const quern_trailer *quern_inspect_trailer(const quern_inspection *inspection) {
 }
 
 const void *quern_inspect_section(const quern_inspection *inspection,
-                                  quern_section_id section, uint64_t *bytes) {
-  if (uint32_t(section) >= QUERN_SECTION_COUNT)
+                                  uint32_t section, uint64_t *bytes) {
+  if (section >= QUERN_SECTION_COUNT)
     return nullptr;
   if (bytes)
-    *bytes = inspection->file.sectionBytes(section);
-  return inspection->file.section(section);
+    *bytes = inspection->file.sectionBytes(quern_section_id(section));
+  return inspection->file.section(quern_section_id(section));
 }

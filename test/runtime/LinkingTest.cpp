@@ -25,14 +25,6 @@ namespace {
 #endif
 #endif
 
-std::vector<std::string> linesOf(const std::string &text) {
-  std::vector<std::string> lines;
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);)
-    lines.push_back(line);
-  return lines;
-}
-
 TEST(Linking, CProgramRunsAModel) {
   TestModule parts;
   parts.pack();
@@ -59,6 +51,15 @@ TEST(Linking, NothingOfLlvm) {
   }
 }
 
+#ifndef QUERN_TEST_SANITIZED
+std::vector<std::string> linesOf(const std::string &text) {
+  std::vector<std::string> lines;
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);)
+    lines.push_back(line);
+  return lines;
+}
+
 TEST(Linking, ExportsOnlyTheApi) {
   std::string shared = outputOf(std::string("nm -D --defined-only ") +
                                 QUERN_TEST_LIBRARY_SHARED);
@@ -75,7 +76,6 @@ TEST(Linking, ExportsOnlyTheApi) {
   EXPECT_GT(count, 60);
 }
 
-#ifndef QUERN_TEST_SANITIZED
 TEST(Linking, NeedsOnlyLibc) {
   for (const char *file :
        {QUERN_TEST_LIBRARY_SHARED, QUERN_TEST_EXAMPLE_STATIC}) {

@@ -337,8 +337,7 @@ TEST_F(ModuleFileTest, InspectionGivesTheSections) {
   EXPECT_EQ(std::string(found, bytes), module.weights);
   EXPECT_EQ(reinterpret_cast<uintptr_t>(found) % QUERN_DATA_ALIGN, 0u);
   EXPECT_EQ(quern_inspect_trailer(inspection)->file_bytes, file.size());
-  EXPECT_EQ(quern_inspect_section(inspection, quern_section_id(4), &bytes),
-            nullptr);
+  EXPECT_EQ(quern_inspect_section(inspection, 4, &bytes), nullptr);
   quern_inspect_close(inspection);
 }
 

@@ -32,11 +32,11 @@ QUERN_API void quern_inspect_close(quern_inspection *inspection);
 QUERN_API const quern_trailer *
 quern_inspect_trailer(const quern_inspection *inspection);
 
-/** A section's bytes, e.g. the manifest (a verified FlatBuffer of
- *  runtime/src/manifest.fbs). Live as long as the inspection. */
+/** Bytes of a section (quern_section_id), e.g. the manifest (a verified
+ * FlatBuffer of runtime/src/manifest.fbs). Live as long as the inspection. Null
+ *  for a section that does not exist. */
 QUERN_API const void *quern_inspect_section(const quern_inspection *inspection,
-                                            quern_section_id section,
-                                            uint64_t *bytes);
+                                            uint32_t section, uint64_t *bytes);
 
 /** The module's manifest: a verified FlatBuffer that lives as long as it. */
 QUERN_API const void *quern_module_manifest(const quern_module *module,
