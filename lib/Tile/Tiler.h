@@ -1,0 +1,104 @@
+//===- Tiler.h - Graph ops to launches --------------------------*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Walks the graph in order and appends the launches of each op. Float chains
+// that one kernel does together (add and LayerNorm, scores and softmax and
+// context, linear and activation) are recognized here; `tq.observe` names the
+// sites on the way. Integer ops: TileInteger.cpp; float ops: TileFloat.cpp.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_TILE_TILER_H
+#define QUERN_LIB_TILE_TILER_H
+
+#include "dialects/TQ/TQOps.h"
+#include "lib/Tile/ProgramBuilder.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
+
+namespace quern {
+
+class Tiler {
+public:
+  Tiler(mlir::func::FuncOp function, ProgramBuilder &program)
+      : function(function), program(program) {}
+
+  /// Tiles the whole function. An op without a kernel is an error on the op.
+  mlir::LogicalResult run();
+
+private:
+  mlir::LogicalResult tile(mlir::Operation *op);
+
+  // TileInteger.cpp
+  mlir::LogicalResult tileQLinear(tq::QLinearOp op);
+  mlir::LogicalResult tileQAttention(tq::QAttentionOp op);
+  mlir::LogicalResult tileQAddNorm(tq::QAddNormOp op);
+  mlir::LogicalResult tileQEmbed(tq::QEmbedOp op);
+  mlir::LogicalResult tileQPool(tq::QPoolOp op);
+  mlir::LogicalResult tileQuantize(tq::QuantizeOp op);
+  mlir::LogicalResult tileDequantize(tq::DequantizeOp op);
+  mlir::LogicalResult tileRequantize(tq::RequantizeOp op);
+
+  // TileFloat.cpp
+  mlir::LogicalResult tileLinear(tq::LinearOp op);
+  mlir::LogicalResult tileQkv(tq::LinearOp first, tq::ContextOp context,
+                              bool &matched);
+  mlir::LogicalResult tileContext(tq::ContextOp op);
+  mlir::LogicalResult tileLayerNorm(tq::LayerNormOp op);
+  mlir::LogicalResult tileAdd(tq::AddOp op);
+  mlir::LogicalResult tilePool(tq::PoolOp op);
+  mlir::LogicalResult tileNormalize(tq::NormalizeOp op);
+  mlir::LogicalResult tileFunction(mlir::Operation *op);
+
+  /// The value behind observe ops.
+  static mlir::Value source(mlir::Value value);
+  /// The only op that reads the value, looking through observe ops; null if
+  /// several do.
+  static mlir::Operation *onlyReader(mlir::Value value);
+  /// Site named by an observe of the value, or "".
+  static std::string observedSite(mlir::Value value);
+  /// True if the value is the function's result, looking through observes.
+  static bool isReturned(mlir::Value value);
+
+  /// Place of a value that was tiled; an error on `reader` if it was not.
+  mlir::FailureOr<Place> placeOf(mlir::Value value, mlir::Operation *reader);
+  /// Declares the place of a result: the program's output if it is returned.
+  Place define(mlir::Value result, llvm::StringRef name, int64_t d,
+               Storage storage, RowsOf rows);
+  /// Symbol of a graph argument's buffer (ids, types, positions, offsets).
+  mlir::FailureOr<std::string> inputOf(mlir::Value value,
+                                       mlir::Operation *reader);
+  /// Elements of a constant operand.
+  template <typename T>
+  mlir::FailureOr<ConstantView<T>> constant(mlir::Value value,
+                                            llvm::StringRef what,
+                                            mlir::Operation *reader);
+  /// A name for what the op makes: its site, or its kind and a number.
+  std::string nameOf(mlir::Operation *op, llvm::StringRef site);
+
+  mlir::func::FuncOp function;
+  ProgramBuilder &program;
+  llvm::DenseMap<mlir::Value, Place> places;
+  llvm::DenseMap<mlir::Value, std::string> inputs;
+  llvm::DenseSet<mlir::Operation *> done;
+  llvm::StringMap<unsigned> counts;
+};
+
+/// Columns of a value: its last dimension.
+int64_t widthOf(mlir::Value value);
+
+/// How the elements of a value are kept, and the range of its codes. Fails for
+/// element types that have no kernel.
+mlir::FailureOr<Storage> storageOf(mlir::Value value, mlir::Operation *reader);
+CodeRange rangeOf(mlir::Value value);
+
+/// Sites of an op's attribute, as strings.
+std::vector<std::string> siteNames(mlir::ArrayAttr sites);
+
+/// Short name of a storage for kernel names.
+llvm::StringRef storageName(Storage storage);
+
+} // namespace quern
+
+#endif // QUERN_LIB_TILE_TILER_H
