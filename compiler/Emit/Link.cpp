@@ -1,0 +1,311 @@
+//===- Link.cpp - Objects to what a loader takes --------------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// The kernel table and the linked image are written as assembly: the field
+// order is that of module_abi.h, checked there by static assertions on sizes.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Emit/Link.h"
+
+#include "compiler/Emit/Toolchain.h"
+#include "lib/Support/File.h"
+#include "runtime/include/quern/module_abi.h"
+
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+#include <cctype>
+
+namespace quern {
+
+/// Assembly of a quern_kernel_table under `symbol`.
+static std::string tableAssembly(const std::string &symbol,
+                                 const std::vector<TierObject> &tiers,
+                                 const std::vector<std::string> &kernels,
+                                 bool exported) {
+  std::string text = "  .section .data.rel.ro,\"aw\",@progbits\n  .balign 8\n";
+  for (const TierObject &tier : tiers) {
+    text += ".Lkernels_" + getTierName(tier.tier).str() + ":\n";
+    for (const std::string &kernel : kernels)
+      text += "  .quad \"" + getEntryName(kernel, tier.tier) + "\"\n";
+  }
+  text += ".Ltiers:\n";
+  for (const TierObject &tier : tiers)
+    text += "  .long " + std::to_string(tier.id) + ", " +
+            std::to_string(kernels.size()) + "\n  .quad .Lkernels_" +
+            getTierName(tier.tier).str() + "\n";
+  if (exported)
+    text += "  .globl " + symbol + "\n";
+  text += "  .type " + symbol + ",@object\n" + symbol + ":\n  .long " +
+          std::to_string(QUERN_ABI_VERSION) + ", " +
+          std::to_string(tiers.size()) + "\n  .quad .Ltiers\n  .size " +
+          symbol + ", 16\n  .section .note.GNU-stack,\"\",@progbits\n";
+  return text;
+}
+
+/// Assembly of a section that holds a file's bytes from `label` on.
+static std::string includeAssembly(const std::string &label,
+                                   const std::string &path,
+                                   unsigned alignment) {
+  return "  .section .rodata." + label + ",\"a\",@progbits\n  .balign " +
+         std::to_string(alignment) + "\n.L" + label + ":\n  .incbin \"" + path +
+         "\"\n.L" + label + "_end:\n";
+}
+
+/// Assembly of a quern_linked_image under `symbol`.
+static std::string imageAssembly(const std::string &symbol,
+                                 const std::string &table) {
+  auto part = [](const char *label) {
+    std::string name = std::string(".L") + label;
+    return "  .quad " + name + ", " + name + "_end - " + name + "\n";
+  };
+  return "  .section .data.rel.ro,\"aw\",@progbits\n  .balign 8\n  .globl " +
+         symbol + "\n  .type " + symbol + ",@object\n" + symbol +
+         ":\n  .long " + std::to_string(QUERN_ABI_VERSION) + ", 0\n  .quad " +
+         table + "\n" + part("manifest") + part("tokenizer") +
+         part("weights") + "  .size " + symbol + ", 64\n";
+}
+
+static Error assemble(const TemporaryFolder &folder, const std::string &text,
+                      const std::string &name) {
+  Expected<std::string> clang = findProgram({"clang-22", "clang"});
+  if (!clang)
+    return clang.takeError();
+  Expected<std::string> source = folder.write(name + ".s", text);
+  if (!source)
+    return source.takeError();
+  return runProgram(
+      *clang, {"-c", "-x", "assembler", *source, "-o", folder.file(name)},
+      folder);
+}
+
+static Expected<std::vector<std::string>>
+writeObjects(const TemporaryFolder &folder,
+             const std::vector<TierObject> &tiers) {
+  std::vector<std::string> paths;
+  for (const TierObject &tier : tiers) {
+    Expected<std::string> path =
+        folder.write(getTierName(tier.tier).str() + ".o", tier.object);
+    if (!path)
+      return path.takeError();
+    paths.push_back(*path);
+  }
+  return paths;
+}
+
+Expected<std::string>
+linkSharedObject(const std::vector<TierObject> &tiers,
+                 const std::vector<std::string> &kernels) {
+  Expected<TemporaryFolder> folder = TemporaryFolder::create();
+  if (!folder)
+    return folder.takeError();
+  Expected<std::vector<std::string>> objects = writeObjects(*folder, tiers);
+  if (!objects)
+    return objects.takeError();
+  if (Error error = assemble(
+          *folder, tableAssembly(QUERN_TABLE_SYMBOL, tiers, kernels, true),
+          "table.o"))
+    return error;
+  Expected<std::string> lld = findProgram({"ld.lld-22", "ld.lld"});
+  if (!lld)
+    return lld.takeError();
+  Expected<std::string> version = folder->write(
+      "exports", std::string("{ global: ") + QUERN_TABLE_SYMBOL +
+                     "; local: *; };\n");
+  if (!version)
+    return version.takeError();
+  std::string out = folder->file("module.so");
+  std::vector<std::string> arguments = {
+      "-shared",     "-Bsymbolic", "--no-undefined", "--version-script",
+      *version,      "-z",         "relro",          "-z",
+      "now",         "--strip-debug", "--build-id=none", "-o", out};
+  arguments.insert(arguments.end(), objects->begin(), objects->end());
+  arguments.push_back(folder->file("table.o"));
+  if (Error error = runProgram(*lld, arguments, *folder))
+    return error;
+  return readFile(out);
+}
+
+/// Writes the weights as they lie in a module file.
+static Error writeWeights(const std::string &path, const ModuleParts &parts) {
+  Expected<OutputFile> file = OutputFile::create(path);
+  if (!file)
+    return file.takeError();
+  std::string zeros(QUERN_DATA_ALIGN + QUERN_SLACK_BYTES, '\0');
+  auto fillTo = [&](uint64_t offset) {
+    assert(offset - file->position() <= zeros.size() && "pieces are dense");
+    return file->write(zeros.data(), offset - file->position());
+  };
+  for (const DataPiece &piece : parts.data) {
+    if (Error error = fillTo(piece.offset))
+      return error;
+    if (Error error = file->write(piece.bytes))
+      return error;
+  }
+  if (Error error = fillTo(parts.weightBytes))
+    return error;
+  return file->commit();
+}
+
+/// Objects of everything of a module, with its image under `symbol`.
+static Expected<std::vector<std::string>>
+imageObjects(const TemporaryFolder &folder, const std::string &symbol,
+             const std::vector<TierObject> &tiers,
+             const std::vector<std::string> &kernels,
+             const ModuleParts &parts) {
+  Expected<std::vector<std::string>> objects = writeObjects(folder, tiers);
+  if (!objects)
+    return objects.takeError();
+  Expected<std::string> manifest = folder.write("manifest", parts.manifest);
+  if (!manifest)
+    return manifest.takeError();
+  Expected<std::string> tokenizer = folder.write("tokenizer", parts.tokenizer);
+  if (!tokenizer)
+    return tokenizer.takeError();
+  std::string weights = folder.file("weights");
+  if (Error error = writeWeights(weights, parts))
+    return error;
+  std::string text = includeAssembly("manifest", *manifest, 16) +
+                     includeAssembly("tokenizer", *tokenizer, 64) +
+                     includeAssembly("weights", weights, 4096) +
+                     imageAssembly(symbol, "quern_table_") +
+                     tableAssembly("quern_table_", tiers, kernels, false);
+  if (Error error = assemble(folder, text, "image.o"))
+    return error;
+  objects->push_back(folder.file("image.o"));
+  return objects;
+}
+
+Error linkObject(const std::string &path, const std::string &name,
+                 const std::vector<TierObject> &tiers,
+                 const std::vector<std::string> &kernels,
+                 const ModuleParts &parts) {
+  Expected<TemporaryFolder> folder = TemporaryFolder::create();
+  if (!folder)
+    return folder.takeError();
+  Expected<std::vector<std::string>> objects =
+      imageObjects(*folder, name, tiers, kernels, parts);
+  if (!objects)
+    return objects.takeError();
+  Expected<std::string> lld = findProgram({"ld.lld-22", "ld.lld"});
+  if (!lld)
+    return lld.takeError();
+  Expected<std::string> objcopy =
+      findProgram({"llvm-objcopy-22", "llvm-objcopy"});
+  if (!objcopy)
+    return objcopy.takeError();
+  std::string whole = folder->file("whole.o"), final = folder->file("final.o");
+  std::vector<std::string> arguments = {"-r", "-o", whole};
+  arguments.insert(arguments.end(), objects->begin(), objects->end());
+  if (Error error = runProgram(*lld, arguments, *folder))
+    return error;
+  // Kernels of two modules may have the same names: only the image stays
+  // visible.
+  if (Error error =
+          runProgram(*objcopy, {"--keep-global-symbol=" + name, whole, final},
+                     *folder))
+    return error;
+
+  std::string guard;
+  for (char c : name)
+    guard += char(std::toupper(static_cast<unsigned char>(c)));
+  std::string header =
+      "/* A compiled model. In ten lines:\n"
+      " *\n"
+      " *   quern_module *module;\n"
+      " *   quern_error error;\n"
+      " *   if (quern_module_open_linked(&" + name + ", &module, &error))\n"
+      " *     return fprintf(stderr, \"%s\\n\", error.message), 1;\n"
+      " */\n"
+      "#ifndef QUERN_MODULE_" + guard + "_H\n#define QUERN_MODULE_" + guard +
+      "_H\n\n#include <quern/quern.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n"
+      "#endif\nextern const quern_linked_image " + name +
+      ";\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n";
+  llvm::SmallString<128> headerPath(path);
+  llvm::sys::path::replace_extension(headerPath, "h");
+  Expected<OutputFile> headerFile = OutputFile::create(std::string(headerPath));
+  if (!headerFile)
+    return headerFile.takeError();
+  Expected<OutputFile> objectFile = OutputFile::create(path);
+  if (!objectFile)
+    return objectFile.takeError();
+  Expected<std::shared_ptr<const MappedFile>> bytes = MappedFile::open(final);
+  if (!bytes)
+    return bytes.takeError();
+  if (Error error = objectFile->write((*bytes)->data(), (*bytes)->size()))
+    return error;
+  if (Error error = headerFile->write(header))
+    return error;
+  if (Error error = objectFile->commit())
+    return error;
+  return headerFile->commit();
+}
+
+/// The runtime's libraries: beside an installed quern, or where it was built.
+static Expected<std::vector<std::string>> runtimeLibraries() {
+  std::vector<std::string> paths;
+  std::string all = QUERN_RUNTIME_LIBRARIES;
+  for (size_t from = 0; from < all.size();) {
+    size_t to = std::min(all.find('|', from), all.size());
+    std::string path = all.substr(from, to - from);
+    if (!fileExists(path)) {
+      std::string self = llvm::sys::fs::getMainExecutable(nullptr, nullptr);
+      std::string beside = joinPath(
+          llvm::sys::path::parent_path(self).str() + "/../lib",
+          llvm::sys::path::filename(path).str());
+      if (!fileExists(beside))
+        return Error::make(path, ": not found, expected the runtime library "
+                                 "there or in ", beside);
+      path = beside;
+    }
+    paths.push_back(path);
+    from = to + 1;
+  }
+  return paths;
+}
+
+Error linkExecutable(const std::string &path,
+                     const std::vector<TierObject> &tiers,
+                     const std::vector<std::string> &kernels,
+                     const ModuleParts &parts) {
+  Expected<TemporaryFolder> folder = TemporaryFolder::create();
+  if (!folder)
+    return folder.takeError();
+  Expected<std::vector<std::string>> objects =
+      imageObjects(*folder, "quern_program_image", tiers, kernels, parts);
+  if (!objects)
+    return objects.takeError();
+  Expected<std::string> clang = findProgram({"clang++-22", "clang++"});
+  if (!clang)
+    return clang.takeError();
+  Expected<std::vector<std::string>> libraries = runtimeLibraries();
+  if (!libraries)
+    return libraries.takeError();
+  std::string out = folder->file("program");
+  std::vector<std::string> arguments = {"-fuse-ld=lld",       "-static-libstdc++",
+                                        "-static-libgcc",     "-Wl,--gc-sections",
+                                        "-Wl,--as-needed",    "-Wl,-s",
+                                        "-o",                 out};
+  arguments.insert(arguments.end(), objects->begin(), objects->end());
+  arguments.insert(arguments.end(), libraries->begin(), libraries->end());
+  arguments.insert(arguments.end(), {"-lm", "-lpthread", "-ldl"});
+  if (Error error = runProgram(*clang, arguments, *folder))
+    return error;
+  Expected<std::shared_ptr<const MappedFile>> bytes = MappedFile::open(out);
+  if (!bytes)
+    return bytes.takeError();
+  Expected<OutputFile> file = OutputFile::create(path);
+  if (!file)
+    return file.takeError();
+  if (Error error = file->write((*bytes)->data(), (*bytes)->size()))
+    return error;
+  if (Error error = file->commit())
+    return error;
+  if (std::error_code code = llvm::sys::fs::setPermissions(
+          path, llvm::sys::fs::perms(0755)))
+    return Error::make(path, ": cannot be made executable: ", code.message());
+  return Error::success();
+}
+
+} // namespace quern

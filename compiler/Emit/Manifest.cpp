@@ -1,0 +1,441 @@
+//===- Manifest.cpp - What a module says about itself ---------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Emit/Manifest.h"
+
+#include "dialects/TK/TKDialect.h"
+#include "runtime/include/quern/module_abi.h"
+#include "runtime/src/manifest_generated.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir;
+namespace fb = quern::manifest;
+
+namespace quern {
+
+/// Elements of `value` as bytes: resources and plain dense constants are read
+/// in place.
+static FailureOr<std::string_view> rawBytes(ElementsAttr value) {
+  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
+    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
+    if (!blob)
+      return failure();
+    ArrayRef<char> data = blob->getData();
+    return std::string_view(data.data(), data.size());
+  }
+  if (auto dense = dyn_cast<DenseElementsAttr>(value)) {
+    if (dense.isSplat() && dense.getNumElements() != 1)
+      return failure();
+    ArrayRef<char> data = dense.getRawData();
+    return std::string_view(data.data(), data.size());
+  }
+  return failure();
+}
+
+static int64_t intAttr(DictionaryAttr dict, StringRef name,
+                       int64_t absent = 0) {
+  if (auto attr = dict ? dict.getAs<IntegerAttr>(name) : nullptr)
+    return attr.getValue().getSExtValue();
+  return absent;
+}
+
+static std::string strAttr(DictionaryAttr dict, StringRef name) {
+  if (auto attr = dict ? dict.getAs<StringAttr>(name) : nullptr)
+    return attr.str();
+  return "";
+}
+
+static double floatAttr(DictionaryAttr dict, StringRef name) {
+  if (auto attr = dict ? dict.getAs<FloatAttr>(name) : nullptr)
+    return attr.getValueAsDouble();
+  return 0;
+}
+
+static bool boolAttr(DictionaryAttr dict, StringRef name) {
+  auto attr = dict ? dict.getAs<BoolAttr>(name) : nullptr;
+  return attr && attr.getValue();
+}
+
+static SmallVector<int64_t> ints(Attribute attr) {
+  SmallVector<int64_t> values;
+  if (auto array = dyn_cast_or_null<DenseI64ArrayAttr>(attr))
+    llvm::append_range(values, array.asArrayRef());
+  return values;
+}
+
+static fb::Element elementOf(Type type) {
+  if (type.isF32())
+    return fb::Element::F32;
+  if (type.isF64())
+    return fb::Element::F64;
+  bool isSigned = !type.isUnsignedInteger();
+  switch (type.getIntOrFloatBitWidth()) {
+  case 8:
+    return isSigned ? fb::Element::I8 : fb::Element::U8;
+  case 16:
+    return isSigned ? fb::Element::I16 : fb::Element::U16;
+  case 64:
+    return fb::Element::I64;
+  default:
+    return fb::Element::I32;
+  }
+}
+
+static fb::Extent extentOf(Attribute attr) {
+  SmallVector<int64_t> parts = ints(attr);
+  parts.resize(3, 0);
+  return fb::Extent(parts[0], parts[1], parts[2]);
+}
+
+namespace {
+class ManifestBuilder {
+public:
+  ManifestBuilder(ModuleOp module, const ManifestRequest &request)
+      : module(module), request(request) {}
+
+  FailureOr<ManifestResult> build();
+
+private:
+  flatbuffers::Offset<fb::Model> model();
+  LogicalResult buffers();
+  LogicalResult data();
+  void kernels();
+  LogicalResult steps(tk::ProgramOp program);
+  LogicalResult step(tk::LaunchOp launch, unsigned index);
+  FailureOr<uint32_t> site(DictionaryAttr described, tk::LaunchOp launch,
+                           unsigned step);
+
+  flatbuffers::Offset<flatbuffers::String> text(StringRef value) {
+    return builder.CreateString(value.data(), value.size());
+  }
+
+  ModuleOp module;
+  const ManifestRequest &request;
+  ManifestResult result;
+  flatbuffers::FlatBufferBuilder builder{1 << 16};
+  llvm::StringMap<unsigned> bufferIndex, dataIndex, kernelIndex;
+  llvm::StringMap<bool> isTap;
+  std::vector<flatbuffers::Offset<fb::Buffer>> bufferTable;
+  std::vector<flatbuffers::Offset<fb::Data>> dataTable;
+  std::vector<flatbuffers::Offset<fb::Kernel>> kernelTable;
+  std::vector<flatbuffers::Offset<fb::Site>> siteTable;
+  std::vector<flatbuffers::Offset<fb::Step>> stepTable;
+};
+} // namespace
+
+flatbuffers::Offset<fb::Model> ManifestBuilder::model() {
+  auto info = module->getAttrOfType<DictionaryAttr>("tq.model");
+  std::vector<flatbuffers::Offset<flatbuffers::String>> labels;
+  if (auto array = info ? info.getAs<ArrayAttr>("labels") : nullptr)
+    for (Attribute label : array)
+      labels.push_back(text(cast<StringAttr>(label).getValue()));
+  std::string head = strAttr(info, "head");
+  fb::Head kind = head == "classification"         ? fb::Head::Classification
+                  : head == "regression"           ? fb::Head::Regression
+                  : head == "token_classification" ? fb::Head::TokenClassification
+                  : head == "question_answering"   ? fb::Head::QuestionAnswering
+                                                   : fb::Head::Embedding;
+  bool byToken = kind == fb::Head::TokenClassification ||
+                 kind == fb::Head::QuestionAnswering;
+  std::string pooling = strAttr(info, "pooling");
+  auto family = text(strAttr(info, "family"));
+  auto labelVector = builder.CreateVector(labels);
+  auto problem = text(strAttr(info, "problem"));
+  auto name = text(request.modelName);
+  int64_t columns = intAttr(info, "columns");
+  fb::ModelBuilder out(builder);
+  out.add_family(family);
+  out.add_head(kind);
+  out.add_labels(labelVector);
+  out.add_hidden(intAttr(info, "hidden"));
+  out.add_layers(intAttr(info, "layers"));
+  out.add_heads(intAttr(info, "heads"));
+  out.add_intermediate(intAttr(info, "intermediate"));
+  out.add_vocab(intAttr(info, "vocab"));
+  out.add_max_length(intAttr(info, "max_length"));
+  out.add_pooling(pooling == "mean"  ? fb::Pooling::Mean
+                  : pooling == "cls" ? fb::Pooling::Cls
+                                     : fb::Pooling::None);
+  out.add_normalize(boolAttr(info, "normalize"));
+  out.add_problem(problem);
+  out.add_columns(columns);
+  out.add_rows(byToken ? fb::Unit::Tokens : fb::Unit::Sequences);
+  out.add_name(name);
+  return out.Finish();
+}
+
+LogicalResult ManifestBuilder::buffers() {
+  for (auto buffer : module.getOps<tk::BufferOp>()) {
+    fb::Unit unit = fb::Unit::Tokens;
+    fb::Role role = fb::Role::Arena;
+    tk::BufferKind kind = buffer.getKind();
+    if (kind == tk::BufferKind::Sequences)
+      unit = fb::Unit::Sequences;
+    if (kind == tk::BufferKind::Pairs)
+      unit = fb::Unit::Pairs;
+    if (buffer.getUnit() == tk::Base::Sequences)
+      unit = fb::Unit::Sequences;
+    bool tap = buffer->hasAttr("tap") || kind == tk::BufferKind::Pairs;
+    if (tap)
+      role = fb::Role::Tap;
+    if (kind == tk::BufferKind::Output)
+      role = fb::Role::Output;
+    if (kind == tk::BufferKind::Input) {
+      auto name = buffer->getAttrOfType<StringAttr>("role");
+      if (!name)
+        return buffer.emitOpError("input without a role");
+      role = llvm::StringSwitch<fb::Role>(name.getValue())
+                 .Case("ids", fb::Role::Ids)
+                 .Case("types", fb::Role::Types)
+                 .Case("positions", fb::Role::Positions)
+                 .Default(fb::Role::Offsets);
+      if (role == fb::Role::Offsets)
+        unit = fb::Unit::Offsets;
+    }
+    fb::Extent arena = extentOf(buffer->getAttr("arena"));
+    auto name = text(buffer.getSymName());
+    fb::BufferBuilder out(builder);
+    out.add_name(name);
+    out.add_unit(unit);
+    out.add_role(role);
+    out.add_element(elementOf(buffer.getElement()));
+    out.add_bytes_per_unit(buffer.getBytes());
+    out.add_columns(
+        intAttr(buffer->getAttrDictionary(), "columns"));
+    out.add_arena(&arena);
+    isTap[buffer.getSymName()] = tap;
+    bufferIndex[buffer.getSymName()] = bufferTable.size();
+    bufferTable.push_back(out.Finish());
+  }
+  return success();
+}
+
+LogicalResult ManifestBuilder::data() {
+  for (auto data : module.getOps<tk::DataOp>()) {
+    FailureOr<std::string_view> bytes = rawBytes(data.getValue());
+    if (failed(bytes))
+      return data.emitOpError("has no elements that can be written");
+    DictionaryAttr attrs = data->getAttrDictionary();
+    Type element =
+        cast<ShapedType>(data.getValue().getType()).getElementType();
+    result.weightBytes = llvm::alignTo(result.weightBytes, QUERN_DATA_ALIGN);
+    result.data.push_back(
+        {data.getSymName().str(), result.weightBytes, *bytes});
+    auto name = text(data.getSymName());
+    auto scheme = text(strAttr(attrs, "scheme"));
+    fb::DataBuilder out(builder);
+    out.add_name(name);
+    out.add_offset(result.weightBytes);
+    out.add_bytes(bytes->size());
+    out.add_bits(intAttr(attrs, "bits"));
+    out.add_element(elementOf(element));
+    out.add_parameters(intAttr(attrs, "parameters"));
+    out.add_scheme(scheme);
+    dataIndex[data.getSymName()] = dataTable.size();
+    dataTable.push_back(out.Finish());
+    result.weightBytes += bytes->size();
+  }
+  // Kernels read whole vectors past the end of a constant.
+  result.weightBytes = llvm::alignTo(
+      result.weightBytes + QUERN_SLACK_BYTES, QUERN_DATA_ALIGN);
+  return success();
+}
+
+void ManifestBuilder::kernels() {
+  for (auto function : module.getOps<func::FuncOp>()) {
+    if (!tk::isKernel(function))
+      continue;
+    std::vector<flatbuffers::Offset<fb::KernelTier>> tiers;
+    for (const TierInfo &tier : request.tiers) {
+      auto family = text(tier.family);
+      auto reason = text(tier.reason);
+      tiers.push_back(
+          fb::CreateKernelTier(builder, tier.id, family, reason));
+    }
+    auto name = text(function.getSymName());
+    auto tierVector = builder.CreateVector(tiers);
+    kernelIndex[function.getSymName()] = kernelTable.size();
+    kernelTable.push_back(fb::CreateKernel(builder, name, tierVector));
+    result.kernels.push_back(function.getSymName().str());
+  }
+}
+
+FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
+                                          tk::LaunchOp launch, unsigned step) {
+  std::string siteName = strAttr(described, "name");
+  auto schemes = module->getAttrOfType<DictionaryAttr>("tq.scheme");
+  auto sites = schemes ? schemes.getAs<DictionaryAttr>("sites") : nullptr;
+  auto scheme = sites ? sites.getAs<DictionaryAttr>(siteName) : nullptr;
+  int32_t buffer = -1;
+  if (auto ref = described.getAs<FlatSymbolRefAttr>("buffer")) {
+    auto found = bufferIndex.find(ref.getValue());
+    if (found == bufferIndex.end())
+      return launch.emitOpError("site ")
+             << siteName << " lies in unknown buffer " << ref;
+    buffer = found->second;
+  }
+  auto name = text(siteName);
+  auto key = text(strAttr(described, "key"));
+  int64_t bits = intAttr(scheme, "bits");
+  std::string line = "f32";
+  if (bits != 0) {
+    line = "u" + std::to_string(bits) + " per tensor";
+  }
+  auto schemeText = text(line);
+  std::vector<float> scale, zero;
+  if (bits != 0) {
+    scale.push_back(floatAttr(scheme, "scale"));
+    zero.push_back(intAttr(scheme, "zero"));
+  }
+  auto scaleVector = builder.CreateVector(scale);
+  auto zeroVector = builder.CreateVector(zero);
+  fb::SiteBuilder out(builder);
+  out.add_name(name);
+  out.add_key(key);
+  out.add_layer(intAttr(described, "layer", -1));
+  out.add_bits(bits);
+  out.add_scheme(schemeText);
+  out.add_scale(scaleVector);
+  out.add_zero(zeroVector);
+  out.add_buffer(buffer);
+  out.add_step(step);
+  out.add_column(intAttr(described, "column"));
+  out.add_columns(intAttr(described, "columns"));
+  out.add_element(bits == 0   ? fb::Element::F32
+                  : bits <= 8 ? fb::Element::U8
+                              : fb::Element::U16);
+  siteTable.push_back(out.Finish());
+  return siteTable.size() - 1;
+}
+
+LogicalResult ManifestBuilder::step(tk::LaunchOp launch, unsigned index) {
+  std::vector<fb::Operand> operands;
+  for (Attribute ref : launch.getBuffers()) {
+    StringRef symbol = cast<FlatSymbolRefAttr>(ref).getValue();
+    if (auto found = bufferIndex.find(symbol); found != bufferIndex.end()) {
+      operands.emplace_back(isTap[symbol] ? fb::OperandKind::Tap
+                                          : fb::OperandKind::Buffer,
+                            found->second);
+      continue;
+    }
+    auto found = dataIndex.find(symbol);
+    if (found == dataIndex.end())
+      return launch.emitOpError("operand ") << ref << " is no buffer or data";
+    operands.emplace_back(fb::OperandKind::Data, found->second);
+  }
+  DictionaryAttr attrs = launch->getAttrDictionary();
+  std::vector<uint32_t> sites;
+  if (auto array = attrs.getAs<ArrayAttr>("sites"))
+    for (Attribute described : array) {
+      FailureOr<uint32_t> added =
+          site(cast<DictionaryAttr>(described), launch, index);
+      if (failed(added))
+        return failure();
+      sites.push_back(*added);
+    }
+  SmallVector<int64_t> gemm = ints(attrs.get("gemm"));
+  gemm.resize(2, 0);
+  SmallVector<int64_t> macs = ints(attrs.get("macs"));
+  macs.resize(3, 0);
+  std::string op = strAttr(attrs, "op");
+  std::string stepName = strAttr(attrs, "step");
+  auto name = text(stepName.empty() ? op : stepName);
+  auto opName = text(op);
+  auto operandVector = builder.CreateVectorOfStructs(operands);
+  auto siteVector = builder.CreateVector(sites);
+  fb::StepBuilder out(builder);
+  out.add_kernel(kernelIndex.lookup(launch.getKernel()));
+  out.add_name(name);
+  out.add_op(opName);
+  out.add_layer(intAttr(attrs, "layer", -1));
+  out.add_operands(operandVector);
+  out.add_base(launch.getBase() == tk::Base::Tokens ? fb::ChunkBase::Tokens
+               : launch.getBase() == tk::Base::Sequences
+                   ? fb::ChunkBase::Sequences
+                   : fb::ChunkBase::One);
+  out.add_divide(launch.getDivide());
+  out.add_multiply(launch.getMultiply());
+  out.add_grain(intAttr(attrs, "grain", 1));
+  out.add_sites(siteVector);
+  out.add_gemm_n(gemm[0]);
+  out.add_gemm_k(gemm[1]);
+  out.add_macs_per_token(macs[0]);
+  out.add_macs_per_pair(macs[1]);
+  out.add_macs_per_sequence(macs[2]);
+  stepTable.push_back(out.Finish());
+  return success();
+}
+
+LogicalResult ManifestBuilder::steps(tk::ProgramOp program) {
+  for (auto [index, launch] :
+       llvm::enumerate(program.getBody().getOps<tk::LaunchOp>()))
+    if (failed(step(launch, index)))
+      return failure();
+  return success();
+}
+
+FailureOr<ManifestResult> ManifestBuilder::build() {
+  auto programs = llvm::to_vector(module.getOps<tk::ProgramOp>());
+  if (programs.size() != 1)
+    return module.emitError("has ")
+           << programs.size() << " programs, expected one";
+  kernels();
+  if (failed(buffers()) || failed(data()) || failed(steps(programs.front())))
+    return failure();
+
+  auto modelTable = model();
+  auto siteVector = builder.CreateVector(siteTable);
+  auto bufferVector = builder.CreateVector(bufferTable);
+  auto dataVector = builder.CreateVector(dataTable);
+  auto kernelVector = builder.CreateVector(kernelTable);
+  auto stepVector = builder.CreateVector(stepTable);
+  std::vector<uint16_t> tiers;
+  for (const TierInfo &tier : request.tiers)
+    tiers.push_back(tier.id);
+  auto tierVector = builder.CreateVector(tiers);
+  auto target = text(request.target);
+  auto recipeName = text(request.recipeName);
+  auto recipeJson = text(request.recipeJson);
+  std::vector<flatbuffers::Offset<fb::Property>> properties;
+  for (const auto &[key, value] : request.provenance)
+    properties.push_back(
+        fb::CreateProperty(builder, text(key), text(value)));
+  auto provenance = builder.CreateVector(properties);
+  fb::Extent arena = extentOf(module->getAttr("tk.arena"));
+
+  fb::ManifestBuilder out(builder);
+  out.add_abi_version(QUERN_ABI_VERSION);
+  out.add_model(modelTable);
+  out.add_sites(siteVector);
+  out.add_buffers(bufferVector);
+  out.add_data(dataVector);
+  out.add_kernels(kernelVector);
+  out.add_steps(stepVector);
+  out.add_arena(&arena);
+  out.add_scratch_bytes(
+      intAttr(module->getAttrDictionary(), "tk.scratch_bytes"));
+  out.add_tiers(tierVector);
+  out.add_target(target);
+  out.add_recipe_name(recipeName);
+  out.add_recipe_json(recipeJson);
+  out.add_provenance(provenance);
+  fb::FinishManifestBuffer(builder, out.Finish());
+  result.bytes.assign(
+      reinterpret_cast<const char *>(builder.GetBufferPointer()),
+      builder.GetSize());
+  return std::move(result);
+}
+
+FailureOr<ManifestResult> buildManifest(ModuleOp module,
+                                        const ManifestRequest &request) {
+  return ManifestBuilder(module, request).build();
+}
+
+} // namespace quern

@@ -1,0 +1,137 @@
+//===- ModuleFile.cpp - Writing a module file -----------------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// The weights are streamed from where they lie, so that a module larger than
+// memory costs no more than its largest constant.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Emit/ModuleFile.h"
+
+#include "lib/Support/File.h"
+#include "runtime/include/quern/module_abi.h"
+
+#include <cstring>
+#include <memory>
+#include <xxhash.h>
+
+namespace quern {
+
+namespace {
+/// A file that knows the checksum of the section being written.
+class SectionWriter {
+public:
+  explicit SectionWriter(OutputFile &file)
+      : file(file), state(XXH64_createState(), XXH64_freeState) {}
+
+  Error begin(uint64_t alignment) {
+    if (Error error = pad((alignment - file.position() % alignment) %
+                          alignment))
+      return error;
+    XXH64_reset(state.get(), 0);
+    start = file.position();
+    return Error::success();
+  }
+
+  Error write(const void *bytes, size_t size) {
+    XXH64_update(state.get(), bytes, size);
+    return file.write(bytes, size);
+  }
+
+  /// Zeros that belong to the section.
+  Error fill(uint64_t size) {
+    static const char zeros[4096] = {};
+    for (; size > 0; size -= std::min<uint64_t>(size, sizeof(zeros)))
+      if (Error error =
+              write(zeros, std::min<uint64_t>(size, sizeof(zeros))))
+        return error;
+    return Error::success();
+  }
+
+  uint64_t position() const { return file.position() - start; }
+
+  quern_section end() {
+    return {start, file.position() - start, XXH64_digest(state.get())};
+  }
+
+private:
+  /// Zeros between sections.
+  Error pad(uint64_t size) {
+    static const char zeros[4096] = {};
+    for (; size > 0; size -= std::min<uint64_t>(size, sizeof(zeros)))
+      if (Error error =
+              file.write(zeros, std::min<uint64_t>(size, sizeof(zeros))))
+        return error;
+    return Error::success();
+  }
+
+  OutputFile &file;
+  std::unique_ptr<XXH64_state_t, XXH_errorcode (*)(XXH64_state_t *)> state;
+  uint64_t start = 0;
+};
+} // namespace
+
+static Error writeBytes(SectionWriter &writer, uint64_t alignment,
+                        std::string_view bytes, quern_section &section) {
+  if (Error error = writer.begin(alignment))
+    return error;
+  if (Error error = writer.write(bytes.data(), bytes.size()))
+    return error;
+  section = writer.end();
+  return Error::success();
+}
+
+static Error writeWeights(SectionWriter &writer, const ModuleParts &parts,
+                          quern_section &section) {
+  if (Error error = writer.begin(QUERN_WEIGHTS_ALIGN))
+    return error;
+  for (const DataPiece &piece : parts.data) {
+    assert(piece.offset >= writer.position() && "pieces ascend");
+    if (Error error = writer.fill(piece.offset - writer.position()))
+      return error;
+    if (Error error = writer.write(piece.bytes.data(), piece.bytes.size()))
+      return error;
+  }
+  assert(parts.weightBytes >= writer.position() && "size covers the pieces");
+  if (Error error = writer.fill(parts.weightBytes - writer.position()))
+    return error;
+  section = writer.end();
+  return Error::success();
+}
+
+Error writeModuleFile(const std::string &path, const ModuleParts &parts) {
+  Expected<OutputFile> file = OutputFile::create(path);
+  if (!file)
+    return file.takeError();
+
+  quern_trailer trailer = {};
+  std::memcpy(trailer.magic, QUERN_FILE_MAGIC, sizeof(trailer.magic));
+  trailer.version = QUERN_FILE_VERSION;
+  trailer.section_count = QUERN_SECTION_COUNT;
+
+  SectionWriter writer(*file);
+  quern_section *sections = trailer.sections;
+  if (Error error = writeBytes(writer, 1, parts.code,
+                               sections[QUERN_SECTION_CODE]))
+    return error;
+  if (Error error = writeBytes(writer, QUERN_MANIFEST_ALIGN, parts.manifest,
+                               sections[QUERN_SECTION_MANIFEST]))
+    return error;
+  if (Error error = writeBytes(writer, QUERN_TOKENIZER_ALIGN, parts.tokenizer,
+                               sections[QUERN_SECTION_TOKENIZER]))
+    return error;
+  if (Error error =
+          writeWeights(writer, parts, sections[QUERN_SECTION_WEIGHTS]))
+    return error;
+
+  if (Error error = writer.begin(QUERN_TRAILER_ALIGN))
+    return error;
+  trailer.file_bytes = file->position() + sizeof(trailer);
+  trailer.xxh64 =
+      XXH64(&trailer, offsetof(quern_trailer, xxh64), /*seed=*/0);
+  if (Error error = file->write(&trailer, sizeof(trailer)))
+    return error;
+  return file->commit();
+}
+
+} // namespace quern
