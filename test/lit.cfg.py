@@ -8,7 +8,8 @@ Substitutions
     %cc        the C compiler of the build
 
 Features for REQUIRES
-    shared, models-NAME, mlir, avx512vnni, clang-format, numpy, sanitizer
+    shared, models-NAME, mlir, avx512vnni, clang-format, numpy,
+    hf-tokenizers, sanitizer
 """
 import os
 import shutil
@@ -79,3 +80,6 @@ if {"avx512f", "avx512bw", "avx512vl", "avx512_vnni",
 if subprocess.run([python, "-c", "import numpy, safetensors"],
                   stderr=subprocess.DEVNULL).returncode == 0:
     features.add("numpy")
+if subprocess.run([python, "-c", "import tokenizers"],
+                  stderr=subprocess.DEVNULL).returncode == 0:
+    features.add("hf-tokenizers")
