@@ -53,10 +53,11 @@ struct Layout {
     values = keySums + tokens * 4;
     codes = values + tokens * valuePanels * 16;
     exps = codes + kRows * codeStride;
-    terms = exps + tokens * 4;
+    expStride = tokens * 4 + 64;
+    terms = exps + kRows * expStride;
     size = terms + 2 * 64;
   }
-  int64_t keySteps, valuePanels, codeStride;
+  int64_t keySteps, valuePanels, codeStride, expStride;
   int64_t keys, keySums, values, codes, exps, terms, size;
 };
 
@@ -80,8 +81,11 @@ private:
   void scores(Value row);
   void scorePair(Value row, Value pair);
   void softmax(Value row);
-  void softmaxRow(Value row, Value r);
-  Value rowMax(Value codes);
+  void tapRows(Value row, Value tap);
+  Values rowMaxima();
+  Values exponentials(ArrayRef<Value> tops);
+  Values probabilities(Value ratios);
+  Value reduceRows(Values v);
   void contextPanels(Value row, int64_t first, int64_t count);
   void storeContext(Value row, int64_t first, int64_t count, Values codes);
 
@@ -103,7 +107,7 @@ private:
   Value contextMultiplier, contextOffset, zq, zk, zv;
   // Of the head.
   HeadChunk c;
-  Value queryColumn, valueStride, headColumn;
+  Value queryColumn, valueStride, headColumn, excess;
 };
 
 void Emitter::emit() {
@@ -255,74 +259,133 @@ void Emitter::scorePair(Value row, Value pair) {
   }
 }
 
+/// Eight rows side by side, so that the latencies of one hide in the others.
+/// Rows past the end of the sequence hold anything and are not used.
 void Emitter::softmax(Value row) {
-  Value rows = k.min(k.sub(c.length, row), k.index(kRows));
-  k.loop(k.index(0), rows, 1, [&](Value r) { softmaxRow(row, r); });
+  tapRows(row, scoreTap);
+  Values tops = rowMaxima();
+  Values sums = exponentials(tops);
+  Value counted = k.mul(k.toI32(k.roundUp(c.length, 16)), k.i32(kMagicBits));
+  excess = k.broadcast(counted, kRows);
+  Value total = k.sub(reduceRows(sums), excess);
+  Value ratios =
+      k.div(k.broadcast(probMultiplier, kRows), k.unsignedToFloat(total));
+  Value sum = k.sub(reduceRows(probabilities(ratios)), excess);
+  Value factor = k.broadcast(k.sub(k.i32(128), zv), kRows);
+  k.storeBytes(k.mul(sum, factor), scratch, k.index(layout.terms + 64));
+  tapRows(row, probTap);
 }
 
-/// The largest score code of a row, as i32.
-Value Emitter::rowMax(Value codes) {
+/// Copies the codes of the rows of the sequence to a tap.
+void Emitter::tapRows(Value row, Value tap) {
+  k.ifThen(c.tapping, [&] {
+    Value rows = k.min(k.sub(c.length, row), k.index(kRows));
+    k.loop(k.index(0), rows, 1, [&](Value r) {
+      Value from = k.add(k.mul(r, layout.codeStride), layout.codes);
+      Value to = k.add(c.tapBase, k.mul(k.add(row, r), c.length));
+      k.copyRow(scratch, from, tap, to, c.length);
+    });
+  });
+}
+
+/// The largest score code of each row, in 16 lanes of i32.
+Values Emitter::rowMaxima() {
   auto bytes = k.vec(64, k.i8());
-  auto larger = [&](Value m, Value at, Value mask) {
-    Value s = k.loadVector(scratch, k.add(codes, at), 64);
-    if (mask)
-      s = k.select(mask, s, k.zeros(bytes));
-    return k.maxUnsigned(m, s);
+  auto larger = [&](ArrayRef<Value> m, Value at, Value mask) {
+    Values next;
+    for (int64_t r = 0; r != kRows; ++r) {
+      Value s = k.loadVector(scratch, k.add(at, codeRow(r)), 64);
+      if (mask)
+        s = k.select(mask, s, k.zeros(bytes));
+      next.push_back(k.maxUnsigned(m[r], s));
+    }
+    return next;
   };
   Value whole = k.mul(k.div(c.length, k.index(64)), 64);
-  Values m = k.loop(k.index(0), whole, 64, {k.zeros(bytes)},
-                    [&](Value i, ArrayRef<Value> a) {
-                      return Values{larger(a[0], i, Value())};
-                    });
+  Values m(kRows, k.zeros(bytes));
+  m = k.loop(k.index(0), whole, 64, m,
+             [&](Value i, ArrayRef<Value> a) { return larger(a, i, Value()); });
   m = k.loop(whole, c.length, 64, m, [&](Value i, ArrayRef<Value> a) {
-    return Values{larger(a[0], i, k.mask(k.sub(c.length, i), 64))};
+    return larger(a, i, k.mask(k.sub(c.length, i), 64));
   });
-  return k.zext(k.reduceMaxUnsigned(m[0]), k.i32());
+  for (Value &v : m)
+    v = k.broadcast(k.zext(k.reduceMaxUnsigned(v), k.i32()));
+  return m;
 }
 
-/// Score codes to probability codes, in place, and (128 - zv) times their sum.
-void Emitter::softmaxRow(Value row, Value r) {
+/// Stores e of each score, plus the magic number, which rounds it. Returns
+/// the lane sums of the bits of what is stored: each lane of each block has
+/// added the bits of the magic number.
+Values Emitter::exponentials(ArrayRef<Value> tops) {
+  auto lanes = k.vec(16, k.i32());
+  Value magic = k.splat(k.vec(16, k.f32()), kMagic);
+  return k.blocks(
+      c.length, Values(kRows, k.zeros(lanes)),
+      [&](Value i, Value mask, ArrayRef<Value> a) {
+        Values next;
+        Value to = k.mul(i, 4);
+        for (int64_t r = 0; r != kRows; ++r) {
+          Value codes = k.loadCodes(scratch, k.add(i, codeRow(r)));
+          Value d = k.sub(tops[r], codes);
+          Value high = k.lut16(k.shiftRight(d, k.splat(lanes, 4)), expHi);
+          Value e = k.add(k.mul(high, k.lut16(d, expLo)), magic);
+          if (mask)
+            e = k.select(mask, e, magic);
+          k.storeBytes(e, scratch,
+                       k.add(to, layout.exps + r * layout.expStride));
+          next.push_back(k.add(a[r], k.bitcast(e, lanes)));
+        }
+        return next;
+      });
+}
+
+/// Probability codes in the place of the score codes, and their lane sums
+/// with the bits of the magic number as above.
+Values Emitter::probabilities(Value ratios) {
   auto lanes = k.vec(16, k.i32());
   auto reals = k.vec(16, k.f32());
-  Value codes = k.add(k.mul(r, layout.codeStride), layout.codes);
-  Value tapAt = k.add(c.tapBase, k.mul(k.add(row, r), c.length));
-  k.ifThen(c.tapping,
-           [&] { k.copyRow(scratch, codes, scoreTap, tapAt, c.length); });
-  Value top = k.broadcast(rowMax(codes));
-  Value magic = k.splat(reals, kMagic);
-  // Adding the magic number rounds e and keeps it as float and as integer.
-  Value sum = k.blocks(
-      c.length, {k.zeros(lanes)}, [&](Value i, Value mask, ArrayRef<Value> a) {
-        Value d = k.sub(top, k.loadCodes(scratch, k.add(codes, i)));
-        Value high = k.lut16(k.shiftRight(d, k.splat(lanes, 4)), expHi);
-        Value e = k.add(k.mul(high, k.lut16(d, expLo)), magic);
-        if (mask)
-          e = k.select(mask, e, magic);
-        k.storeBytes(e, scratch, k.add(k.mul(i, 4), layout.exps));
-        return Values{k.add(a[0], k.bitcast(e, lanes))};
-      })[0];
-  // Each lane of each block has added the bits of the magic number.
-  Value counted = k.toI32(k.roundUp(c.length, 16));
-  Value excess = k.mul(counted, k.i32(kMagicBits));
-  Value total = k.sub(k.reduceAdd(sum), excess);
-  Value ratio = k.broadcast(k.div(probMultiplier, k.unsignedToFloat(total)));
-  Value limit = k.splat(reals, 255);
-  Value probSum = k.blocks(
-      c.length, {k.zeros(lanes)}, [&](Value i, Value, ArrayRef<Value> a) {
-        Value e =
-            k.loadBytes(scratch, k.add(k.mul(i, 4), layout.exps), 16, k.f32());
-        Value p = k.mul(k.sub(e, magic), ratio);
-        // p >= 0, so the lower limit holds.
-        p = k.bitcast(k.add(k.minReal(limit, p), magic), lanes);
-        k.storeCodes(p, scratch, k.add(codes, i));
-        return Values{k.add(a[0], p)};
-      })[0];
-  probSum = k.sub(k.reduceAdd(probSum), excess);
-  Value term = k.mul(probSum, k.sub(k.i32(128), zv));
-  k.storeBytes(k.broadcast(term, 1), scratch,
-               k.add(k.mul(r, 4), layout.terms + 64));
-  k.ifThen(c.tapping,
-           [&] { k.copyRow(scratch, codes, probTap, tapAt, c.length); });
+  Value magic = k.splat(reals, kMagic), limit = k.splat(reals, 255);
+  Values ratio;
+  for (int64_t r = 0; r != kRows; ++r)
+    ratio.push_back(k.broadcast(k.lane(ratios, r)));
+  return k.blocks(c.length, Values(kRows, k.zeros(lanes)),
+                  [&](Value i, Value, ArrayRef<Value> a) {
+                    Values next;
+                    Value from = k.mul(i, 4);
+                    for (int64_t r = 0; r != kRows; ++r) {
+                      Value e = k.loadBytes(
+                          scratch,
+                          k.add(from, layout.exps + r * layout.expStride), 16,
+                          k.f32());
+                      Value p = k.mul(k.sub(e, magic), ratio[r]);
+                      // p >= 0, so the lower limit holds.
+                      p = k.bitcast(k.add(k.minReal(limit, p), magic), lanes);
+                      k.storeCodes(p, scratch, k.add(i, codeRow(r)));
+                      next.push_back(k.add(a[r], p));
+                    }
+                    return next;
+                  });
+}
+
+/// The sum of the lanes of each of eight vectors, as one vector<8xi32>.
+Value Emitter::reduceRows(Values v) {
+  for (int64_t width = 8; width; width /= 2) {
+    // Groups of `width` lanes stay in order; a group's halves are added.
+    Values next;
+    for (size_t i = 0; i < v.size(); i += 2) {
+      bool last = v.size() == 1;
+      Value a = v[i], b = last ? a : v[i + 1];
+      SmallVector<int64_t> low, high;
+      for (int64_t l = 0; l != (last ? 8 : 16); ++l) {
+        int64_t from = l / width * 2 * width + l % width;
+        low.push_back(from);
+        high.push_back(from + width);
+      }
+      next.push_back(k.add(k.shuffle(a, b, low), k.shuffle(a, b, high)));
+    }
+    v = next;
+  }
+  return v[0];
 }
 
 /// Context codes of a row block for `count` panels of 16 channels.
