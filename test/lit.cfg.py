@@ -77,9 +77,11 @@ with open("/proc/cpuinfo") as info:
 if {"avx512f", "avx512bw", "avx512vl", "avx512_vnni",
         "avx512vbmi"} <= set(flags):
     features.add("avx512vnni")
-if subprocess.run([python, "-c", "import numpy, safetensors"],
-                  stderr=subprocess.DEVNULL).returncode == 0:
-    features.add("numpy")
+for feature, modules in (("numpy", "numpy, safetensors"),
+                         ("hf-tokenizers", "tokenizers")):
+    if subprocess.run([python, "-c", "import " + modules],
+                      stderr=subprocess.DEVNULL).returncode == 0:
+        features.add(feature)
 if subprocess.run([python, "-c", "import tokenizers"],
                   stderr=subprocess.DEVNULL).returncode == 0:
     features.add("hf-tokenizers")

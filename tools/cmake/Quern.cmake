@@ -97,8 +97,6 @@ function(quern_test name)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT 900 LABELS "${label}"
     ENVIRONMENT "QUERN_SOURCE_DIR=${PROJECT_SOURCE_DIR};QUERN_BINARY_DIR=${PROJECT_BINARY_DIR}")
-  set_property(GLOBAL APPEND PROPERTY QUERN_TEST_BINARIES ${name})
-  set_property(GLOBAL APPEND PROPERTY QUERN_TEST_BINARIES_${label} ${name})
 endfunction()
 
 # Adds every direct subfolder that has a CMakeLists.txt, in name order.
