@@ -1,0 +1,327 @@
+// RUN: quern-opt %s --split-input-file --verify-diagnostics
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x5xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects w to have size 4 in dimension 1, as x, got 5}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x5xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<7xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects correction to have size 8 in dimension 0, as w, got 7}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<7xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<7xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects multiplier to have size 8 in dimension 0, as w, got 7}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<7xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<1xf32>) {
+  // expected-error @+1 {{expects offset to have size 8 in dimension 0, as w, got 1}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<1xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<i8:f32, 0.1>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects x to have unsigned codes of at most 16 bits, got '!quant.uniform<i8:f32, 1.000000e-01>'}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o : (tensor<?x4x!quant.uniform<i8:f32, 0.1>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4x!quant.uniform<u8:f32, 0.1>>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects w to have signed codes of at most 8 bits, got '!quant.uniform<u8:f32, 1.000000e-01>'}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4x!quant.uniform<u8:f32, 0.1>>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects code bounds within [0, 255], got 0 and 65535}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o {hi = 65535 : i64} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects code bounds in order and within [-32768, 65535], got 3 and 2}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o {lo = 3 : i64, hi = 2 : i64} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects post_multiplier 1 and post_offset 0 without an activation, got 2.000000e+00 and 0.000000e+00}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o {post_multiplier = 2.0 : f32} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects different sites, got 'L0.q' twice}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o {sites = ["L0.q", "L0.q"]} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects 8 channels for axis 1, got 3}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!tq.group<u8, axis = 1, map = [0 x 3], params = [0.5]>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects a finite post_offset, got nan}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o {activation = #tq.activation<relu>, post_offset = 0x7FC00000 : f32} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x11x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects qkv to have size 12 in dimension 1, as 3 * heads * head_dim, got 11}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x11x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects positive heads and head_dim, got 0 and 2}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 0 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects the result to have size 4 in dimension 1, as heads * head_dim, got 5}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x5x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<15xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects exp_hi to have size 16 in dimension 0, as d / 16, got 15}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<15xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<17xf32>) {
+  // expected-error @+1 {{expects exp_lo to have size 16 in dimension 0, as d % 16, got 17}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<17xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects zk in [0, 255], got 256}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 256 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects a positive prob_multiplier, got 0.000000e+00}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 0.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects 3 sites or none, got 1}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, sites = ["L0.s"]} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u16:f32, 0.1>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects qkv to have codes of at most 8 bits, got '!quant.uniform<u16:f32, 1.000000e-01>'}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x12x!quant.uniform<u16:f32, 0.1>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %b: tensor<?x5x!quant.uniform<u8:f32, 0.1:128>>, %ma: tensor<4xf32>, %mb: tensor<4xf32>, %mo: tensor<4xf32>, %g: tensor<4xf32>, %be: tensor<4xf32>) {
+  // expected-error @+1 {{expects b to have size 4 in dimension 1, as a, got 5}}
+  %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %g, %be {sum_scale = 0.1 : f32, sum_zero = 128 : i64, eps = 1.0e-12 : f64} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x5x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %b: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %ma: tensor<3xf32>, %mb: tensor<4xf32>, %mo: tensor<4xf32>, %g: tensor<4xf32>, %be: tensor<4xf32>) {
+  // expected-error @+1 {{expects ma to have size 4 in dimension 0, as a, got 3}}
+  %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %g, %be {sum_scale = 0.1 : f32, sum_zero = 128 : i64, eps = 1.0e-12 : f64} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<3xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %b: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %ma: tensor<4xf32>, %mb: tensor<4xf32>, %mo: tensor<4xf32>, %g: tensor<1xf32>, %be: tensor<4xf32>) {
+  // expected-error @+1 {{expects gamma to have size 4 in dimension 0, as a, got 1}}
+  %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %g, %be {sum_scale = 0.1 : f32, sum_zero = 128 : i64, eps = 1.0e-12 : f64} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<1xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %b: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %ma: tensor<4xf32>, %mb: tensor<4xf32>, %mo: tensor<4xf32>, %g: tensor<4xf32>, %be: tensor<5xf32>) {
+  // expected-error @+1 {{expects beta to have size 4 in dimension 0, as a, got 5}}
+  %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %g, %be {sum_scale = 0.1 : f32, sum_zero = 128 : i64, eps = 1.0e-12 : f64} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<5xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %b: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %ma: tensor<4xf32>, %mb: tensor<4xf32>, %mo: tensor<4xf32>, %g: tensor<4xf32>, %be: tensor<4xf32>) {
+  // expected-error @+1 {{expects a positive sum_scale, got -1.000000e+00}}
+  %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %g, %be {sum_scale = -1.0 : f32, sum_zero = 128 : i64, eps = 1.0e-12 : f64} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %b: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %ma: tensor<4xf32>, %mb: tensor<4xf32>, %mo: tensor<4xf32>, %g: tensor<4xf32>, %be: tensor<4xf32>) {
+  // expected-error @+1 {{expects sum bounds in order and within [-32768, 65535], got 0 and 65536}}
+  %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %g, %be {sum_scale = 0.1 : f32, sum_zero = 128 : i64, eps = 1.0e-12 : f64, sum_hi = 65536 : i64} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %b: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %ma: tensor<4xf32>, %mb: tensor<4xf32>, %mo: tensor<4xf32>, %g: tensor<4xf32>, %be: tensor<4xf32>) {
+  // expected-error @+1 {{expects 2 sites or none, got 3}}
+  %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %g, %be {sum_scale = 0.1 : f32, sum_zero = 128 : i64, eps = 1.0e-12 : f64, sites = ["a", "b", "c"]} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %b: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %ma: tensor<4xf32>, %mb: tensor<4xf32>, %mo: tensor<4xf32>, %g: tensor<4xf32>, %be: tensor<4xf32>) {
+  // expected-error @+1 {{expects an eps of 0 or more, got nan}}
+  %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %g, %be {sum_scale = 0.1 : f32, sum_zero = 128 : i64, eps = 0x7FF8000000000000 : f64} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %b: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %ma: tensor<4xf32>, %mb: tensor<4xf32>, %mo: tensor<4xf32>, %g: tensor<4xf32>, %be: tensor<4xf32>) {
+  // expected-error @+1 {{expects the result to have size 4 in dimension 1, as the operand, got 5}}
+  %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %g, %be {sum_scale = 0.1 : f32, sum_zero = 128 : i64, eps = 1.0e-12 : f64} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x5x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%i: tensor<?xi32>, %t: tensor<?xi32>, %p: tensor<?xi32>, %w: tensor<10x4xi8>, %ty: tensor<2x5xi8>, %po: tensor<16x4xi8>, %sw: tensor<10xf32>, %st: tensor<1xf32>, %sp: tensor<1xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects type to have size 4 in dimension 1, as word, got 5}}
+  %0 = tq.qembed %i, %t, %p, %w, %ty, %po, %sw, %st, %sp, %g, %b {e1_multiplier = 10.0 : f32, e1_zero = 128 : i64, e1_scale = 0.1 : f32, e2_multiplier = 10.0 : f32, e2_zero = 128 : i64, e2_scale = 0.1 : f32, eps = 1.0e-12 : f64} : (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<10x4xi8>, tensor<2x5xi8>, tensor<16x4xi8>, tensor<10xf32>, tensor<1xf32>, tensor<1xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%i: tensor<?xi32>, %t: tensor<?xi32>, %p: tensor<?xi32>, %w: tensor<10x4xi8>, %ty: tensor<2x4xi8>, %po: tensor<16x4xi8>, %sw: tensor<9xf32>, %st: tensor<1xf32>, %sp: tensor<1xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects word_scales to have size 10 in dimension 0, as word, got 9}}
+  %0 = tq.qembed %i, %t, %p, %w, %ty, %po, %sw, %st, %sp, %g, %b {e1_multiplier = 10.0 : f32, e1_zero = 128 : i64, e1_scale = 0.1 : f32, e2_multiplier = 10.0 : f32, e2_zero = 128 : i64, e2_scale = 0.1 : f32, eps = 1.0e-12 : f64} : (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<10x4xi8>, tensor<2x4xi8>, tensor<16x4xi8>, tensor<9xf32>, tensor<1xf32>, tensor<1xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%i: tensor<?xi32>, %t: tensor<?xi32>, %p: tensor<?xi32>, %w: tensor<10x4xi8>, %ty: tensor<2x4xi8>, %po: tensor<16x4xi8>, %sw: tensor<10xf32>, %st: tensor<1xf32>, %sp: tensor<2xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects position_scales to have size 16 in dimension 0, as position, got 2}}
+  %0 = tq.qembed %i, %t, %p, %w, %ty, %po, %sw, %st, %sp, %g, %b {e1_multiplier = 10.0 : f32, e1_zero = 128 : i64, e1_scale = 0.1 : f32, e2_multiplier = 10.0 : f32, e2_zero = 128 : i64, e2_scale = 0.1 : f32, eps = 1.0e-12 : f64} : (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<10x4xi8>, tensor<2x4xi8>, tensor<16x4xi8>, tensor<10xf32>, tensor<1xf32>, tensor<2xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%i: tensor<3xi32>, %t: tensor<2xi32>, %p: tensor<?xi32>, %w: tensor<10x4xi8>, %ty: tensor<2x4xi8>, %po: tensor<16x4xi8>, %sw: tensor<10xf32>, %st: tensor<1xf32>, %sp: tensor<1xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects types to have size 3 in dimension 0, as ids, got 2}}
+  %0 = tq.qembed %i, %t, %p, %w, %ty, %po, %sw, %st, %sp, %g, %b {e1_multiplier = 10.0 : f32, e1_zero = 128 : i64, e1_scale = 0.1 : f32, e2_multiplier = 10.0 : f32, e2_zero = 128 : i64, e2_scale = 0.1 : f32, eps = 1.0e-12 : f64} : (tensor<3xi32>, tensor<2xi32>, tensor<?xi32>, tensor<10x4xi8>, tensor<2x4xi8>, tensor<16x4xi8>, tensor<10xf32>, tensor<1xf32>, tensor<1xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<3x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%i: tensor<?xi32>, %t: tensor<?xi32>, %p: tensor<?xi32>, %w: tensor<10x4xi8>, %ty: tensor<2x4xi8>, %po: tensor<16x4xi8>, %sw: tensor<10xf32>, %st: tensor<1xf32>, %sp: tensor<1xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects a positive e1_scale, got 0.000000e+00}}
+  %0 = tq.qembed %i, %t, %p, %w, %ty, %po, %sw, %st, %sp, %g, %b {e1_multiplier = 10.0 : f32, e1_zero = 128 : i64, e1_scale = 0.0 : f32, e2_multiplier = 10.0 : f32, e2_zero = 128 : i64, e2_scale = 0.1 : f32, eps = 1.0e-12 : f64} : (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<10x4xi8>, tensor<2x4xi8>, tensor<16x4xi8>, tensor<10xf32>, tensor<1xf32>, tensor<1xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%i: tensor<?xi32>, %t: tensor<?xi32>, %p: tensor<?xi32>, %w: tensor<10x4xi8>, %ty: tensor<2x4xi8>, %po: tensor<16x4xi8>, %sw: tensor<10xf32>, %st: tensor<1xf32>, %sp: tensor<1xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects e2 bounds in order and within [-32768, 65535], got 1 and 0}}
+  %0 = tq.qembed %i, %t, %p, %w, %ty, %po, %sw, %st, %sp, %g, %b {e1_multiplier = 10.0 : f32, e1_zero = 128 : i64, e1_scale = 0.1 : f32, e2_multiplier = 10.0 : f32, e2_zero = 128 : i64, e2_scale = 0.1 : f32, eps = 1.0e-12 : f64, e2_lo = 1 : i64, e2_hi = 0 : i64} : (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<10x4xi8>, tensor<2x4xi8>, tensor<16x4xi8>, tensor<10xf32>, tensor<1xf32>, tensor<1xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%i: tensor<?xi32>, %t: tensor<?xi32>, %p: tensor<?xi32>, %w: tensor<10x4xi8>, %ty: tensor<2x4xi8>, %po: tensor<16x4xi8>, %sw: tensor<10xf32>, %st: tensor<1xf32>, %sp: tensor<1xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects 3 sites or none, got 2}}
+  %0 = tq.qembed %i, %t, %p, %w, %ty, %po, %sw, %st, %sp, %g, %b {e1_multiplier = 10.0 : f32, e1_zero = 128 : i64, e1_scale = 0.1 : f32, e2_multiplier = 10.0 : f32, e2_zero = 128 : i64, e2_scale = 0.1 : f32, eps = 1.0e-12 : f64, sites = ["a", "b"]} : (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<10x4xi8>, tensor<2x4xi8>, tensor<16x4xi8>, tensor<10xf32>, tensor<1xf32>, tensor<1xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%i: tensor<?xi32>, %t: tensor<?xi32>, %p: tensor<?xi32>, %w: tensor<10x4xi8>, %ty: tensor<2x4xi8>, %po: tensor<16x4xi8>, %sw: tensor<10xf32>, %st: tensor<1xf32>, %sp: tensor<1xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects the result to have size 4 in dimension 1, as word, got 6}}
+  %0 = tq.qembed %i, %t, %p, %w, %ty, %po, %sw, %st, %sp, %g, %b {e1_multiplier = 10.0 : f32, e1_zero = 128 : i64, e1_scale = 0.1 : f32, e2_multiplier = 10.0 : f32, e2_zero = 128 : i64, e2_scale = 0.1 : f32, eps = 1.0e-12 : f64} : (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<10x4xi8>, tensor<2x4xi8>, tensor<16x4xi8>, tensor<10xf32>, tensor<1xf32>, tensor<1xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x6x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>) {
+  // expected-error @+1 {{expects cls to keep the type '!quant.uniform<u8:f32, 1.000000e-01:128>', got 'f32'}}
+  %0 = tq.qpool %x, %o {kind = #tq.pool_kind<cls>} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>) {
+  // expected-error @+1 {{expects mean to give f32, got '!quant.uniform<u8:f32, 1.000000e-01:128>'}}
+  %0 = tq.qpool %x, %o {kind = #tq.pool_kind<mean>} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x3x!tq.group<u8, axis = 1, map = [0 x 3], params = [0.5]>>, %o: tensor<?xi32>) {
+  // expected-error @+1 {{expects mean of a per-tensor !quant.uniform type, got}}
+  %0 = tq.qpool %x, %o {kind = #tq.pool_kind<mean>} : (tensor<?x3x!tq.group<u8, axis = 1, map = [0 x 3], params = [0.5]>>, tensor<?xi32>) -> tensor<?x3xf32>
+  return
+}
