@@ -20,6 +20,9 @@ namespace {
 /// Steps of 4 k that one turn of the inner loop does; k is padded to 16 steps.
 constexpr int64_t kUnroll = 4;
 
+/// Rows whose epilogues run in step; divides the rows of a tile.
+constexpr int64_t kInStep = 4;
+
 /// The operands of the kernel.
 struct Operands {
   Value x, w, correction, multiplier, offset, post, y;
@@ -39,10 +42,14 @@ public:
       Value column = k.add(k.mul(tile.panel, 16), j * 16);
       Value multiplier = k.loadVector(operands.multiplier, column);
       Value offset = k.loadVector(operands.offset, column);
-      for (int64_t i = 0; i < tile.rows; ++i)
-        storeBlock(k, shape, tile, i, j,
-                   finish(sums[i * tile.width + j], multiplier, offset),
-                   operands.y);
+      for (int64_t i = 0; i < tile.rows; i += kInStep) {
+        Values group;
+        for (int64_t r = 0; r < kInStep; ++r)
+          group.push_back(sums[(i + r) * tile.width + j]);
+        finish(group, multiplier, offset);
+        for (int64_t r = 0; r < kInStep; ++r)
+          storeBlock(k, shape, tile, i + r, j, group[r], operands.y);
+      }
     }
   }
 
@@ -87,19 +94,33 @@ private:
     }
   }
 
-  /// From accumulators to what is stored.
-  Value finish(Value sum, Value multiplier, Value offset) {
+  /// From accumulators to what is stored, several in step: each is a long
+  /// chain of operations.
+  void finish(Values &values, Value multiplier, Value offset) {
     bool real = shape.out == Storage::F32;
-    if (shape.activation == GemmActivation::None && !real)
-      return k.requant(sum, multiplier, offset, shape.range);
-    Value v = k.toFloat(sum, k.f32());
-    v = k.add(k.mul(v, multiplier), offset);
-    v = activate(k, shape.activation, v);
+    if (shape.activation == GemmActivation::None && !real) {
+      for (Value &v : values)
+        v = k.requant(v, multiplier, offset, shape.range);
+      return;
+    }
+    for (Value &v : values)
+      v = k.toFloat(v, k.f32());
+    for (Value &v : values)
+      v = k.mul(v, multiplier);
+    for (Value &v : values)
+      v = k.add(v, offset);
+    for (Value &v : values)
+      v = activate(k, shape.activation, v);
     if (real)
-      return v;
+      return;
     Value scale = k.broadcast(k.load(operands.post, k.index(0)));
     Value zero = k.broadcast(k.load(operands.post, k.index(1)));
-    return k.round(k.add(k.mul(v, scale), zero), shape.range);
+    for (Value &v : values)
+      v = k.mul(v, scale);
+    for (Value &v : values)
+      v = k.add(v, zero);
+    for (Value &v : values)
+      v = k.round(v, shape.range);
   }
 
   KernelBuilder &k;
