@@ -1,0 +1,68 @@
+//===- GemmCase.h - Operands and reference of one GEMM kernel -------------===//
+//
+// Random operands with extreme rows and columns, buffers as the run time
+// allocates them, and the outputs by quant_math.h. Used by benchmark and test.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_BENCH_GEMMCASE_H
+#define QUERN_COMPILER_BENCH_GEMMCASE_H
+
+#include "lib/Tile/Gemm.h"
+
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <vector>
+
+namespace quern {
+
+/// Bytes on a 64-byte boundary.
+class AlignedBytes {
+public:
+  explicit AlignedBytes(size_t size, unsigned char fill = 0);
+  template <typename T> T *as() { return reinterpret_cast<T *>(bytes.get()); }
+  size_t size() const { return count; }
+
+private:
+  struct Free {
+    void operator()(unsigned char *p) const { std::free(p); }
+  };
+  std::unique_ptr<unsigned char, Free> bytes;
+  size_t count;
+};
+
+/// One kernel with its operands.
+class GemmCase {
+public:
+  /// `real` chooses the f32 kernel.
+  GemmCase(const GemmShape &shape, int64_t rows, bool real = false);
+
+  /// Name under which build() makes the kernel.
+  const std::string &name() const { return kernel; }
+  void build(mlir::ModuleOp module) const;
+
+  /// Buffer operands in the kernel's order.
+  std::vector<void *> operands();
+  /// Chunks that cover all rows.
+  int64_t chunks() const;
+
+  /// Outputs (of the first rows and columns) that differ from the reference,
+  /// plus bytes changed beyond them if the shape is exact.
+  int64_t countWrong();
+
+private:
+  void makeReference();
+
+  GemmShape shape;
+  int64_t rows;
+  bool real;
+  std::string kernel;
+  AlignedBytes x, w, correction, multiplier, offset, post, y;
+  std::vector<int8_t> weights;
+  std::vector<float> floatWeights;
+  std::vector<unsigned char> expected;
+};
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_BENCH_GEMMCASE_H
