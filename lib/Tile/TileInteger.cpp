@@ -372,13 +372,13 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
 }
 
 /// Scale and zero point of a value whose type has one of each.
-static FailureOr<std::pair<float, float>> scaleOf(Value value, Operation *op) {
+static FailureOr<std::pair<double, float>> scaleOf(Value value, Operation *op) {
   auto params = tq::getPerTensorParams(
       cast<ShapedType>(value.getType()).getElementType());
   if (!params)
     return op->emitOpError("has no kernel for type ")
            << value.getType() << ", expected one scale per tensor";
-  return std::pair<float, float>(params->scale, float(params->zero));
+  return std::pair<double, float>(params->scale, float(params->zero));
 }
 
 LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
@@ -395,7 +395,8 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
                      mean ? Storage::F32 : x->storage, RowsOf::Sequences);
   PoolShape shape{x->d, x->stride, out.stride, x->storage, mean};
   std::string params = program.data(
-      info.step + ".params", std::vector<float>{scale->first, scale->second});
+      info.step + ".params",
+      std::vector<float>{float(scale->first), scale->second});
   std::string kernel = program.kernel(
       join({mean ? "pool_mean" : "pool_cls", storageName(x->storage).str(),
             num(x->d)}),
@@ -457,7 +458,8 @@ LogicalResult Tiler::tileDequantize(tq::DequantizeOp op) {
   RowShape shape{x->d,       x->stride,    0,      out.stride,
                  x->storage, Storage::F32, x->rows};
   std::string params = program.data(
-      info.step + ".params", std::vector<float>{scale->first, scale->second});
+      info.step + ".params",
+      std::vector<float>{float(scale->first), scale->second});
   std::string kernel = program.kernel(
       join({"dequantize", storageName(x->storage).str(), num(x->d),
             num(x->stride), x->rows == RowsOf::Tokens ? "t" : "s"}),
