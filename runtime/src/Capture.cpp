@@ -1,5 +1,7 @@
 //===- Capture.cpp - keep every site of a run -----------------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // See Capture.h.
 //
 //===----------------------------------------------------------------------===//

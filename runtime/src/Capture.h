@@ -1,5 +1,7 @@
 //===- Capture.h - keep every site of a run -------------------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // For tools that compare a run site by site: memory for taps, and copies of the
 // sites whose arena buffers later steps overwrite.
 //

@@ -1,5 +1,7 @@
 //===- Cpu.cpp - what this machine can run --------------------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // See Cpu.h. The text and JSON of `quern doctor` are in Doctor.cpp.
 //
 //===----------------------------------------------------------------------===//

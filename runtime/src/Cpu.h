@@ -1,5 +1,7 @@
 //===- Cpu.h - what this machine can run ----------------------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // Features come from cpuid and xgetbv, never from the CPU's name: virtual
 // machines report wrong names. A tier is usable when the CPU has its features,
 // the operating system saves its registers, and QUERN_MAX_ISA allows it.

@@ -1,5 +1,7 @@
 //===- Doctor.cpp - the report of `quern doctor` --------------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // CPU features as cpuid and the operating system give them, which tiers will
 // run, and why others will not; as text or as one JSON object.
 //

@@ -1,5 +1,7 @@
 //===- ManifestCheck.cpp - is a manifest sound? ---------------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // See ManifestCheck.h.
 //
 //===----------------------------------------------------------------------===//

@@ -1,5 +1,7 @@
 //===- ManifestCheck.h - is a manifest sound? -----------------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // The FlatBuffers verifier proves that a manifest can be read; this proves
 // that it makes sense: every index, offset and size that the runtime will
 // compute with stays inside what it refers to.

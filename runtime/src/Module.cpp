@@ -1,5 +1,7 @@
 //===- Module.cpp - open modules, from files and from programs ------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // A file is checked as a whole, manifest included, before the dynamic loader
 // sees it: loading executes code.
 //

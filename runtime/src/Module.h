@@ -1,5 +1,7 @@
 //===- Module.h - an opened module ----------------------------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // Immutable after opening, therefore shared by sessions on any threads.
 //
 //===----------------------------------------------------------------------===//

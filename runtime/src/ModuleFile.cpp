@@ -1,5 +1,7 @@
 //===- ModuleFile.cpp - a module file, mapped and checked -----------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // See ModuleFile.h. The checksums find damage, not malice: whoever can write a
 // module can write its checksums.
 //
@@ -87,8 +89,7 @@ quern_status ModuleFile::map(const char *path, quern_error *error) {
   return QUERN_OK;
 }
 
-quern_status ModuleFile::checkTrailer(const char *path,
-                                      quern_error *error) const {
+quern_status ModuleFile::checkTrailer(const char *path, quern_error *error) {
   const char *at = base + bytes - sizeof(quern_trailer);
   quern_trailer found;
   memcpy(&found, at, sizeof(found));
@@ -121,8 +122,7 @@ quern_status ModuleFile::checkTrailer(const char *path,
                 "%s: size of the file: found %" PRIu64
                 ", expected a multiple of %u",
                 path, bytes, QUERN_TRAILER_ALIGN);
-  const_cast<ModuleFile *>(this)->end =
-      reinterpret_cast<const quern_trailer *>(at);
+  end = reinterpret_cast<const quern_trailer *>(at);
   return QUERN_OK;
 }
 

@@ -1,5 +1,7 @@
 //===- ModuleFile.h - a module file, mapped and checked -------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // Everything about a file that can be known without executing it. Both
 // loading and inspecting begin here: trailer, sizes, padding and checksums are
 // checked before anything else looks at the file.
@@ -35,7 +37,7 @@ public:
 
 private:
   quern_status map(const char *path, quern_error *error);
-  quern_status checkTrailer(const char *path, quern_error *error) const;
+  quern_status checkTrailer(const char *path, quern_error *error);
   quern_status checkSections(const char *path, quern_error *error) const;
 
   int fd = -1;

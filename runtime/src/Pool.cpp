@@ -1,5 +1,7 @@
 //===- Pool.cpp - a spin pool that hands out chunks -----------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // See Pool.h. Order of memory: run() writes the region, then releases the
 // ticket; who takes a chunk acquires it and so sees the region, which cannot
 // change before that chunk is reported finished.

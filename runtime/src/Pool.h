@@ -1,5 +1,7 @@
 //===- Pool.h - a spin pool that hands out chunks -------------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // An inference is about a hundred short regions; blocking between them would
 // cost as much as the work. So workers spin while a run is on, take chunks by a
 // ticket, and the caller takes part and waits for finished chunks, not for

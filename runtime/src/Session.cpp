@@ -1,5 +1,7 @@
 //===- Session.cpp - the memory and threads of one caller -----------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // See Session.h. Inputs are in SessionInput.cpp, the C functions in
 // SessionApi.cpp.
 //

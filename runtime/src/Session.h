@@ -1,5 +1,7 @@
 //===- Session.h - the memory and threads of one caller -------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // A session resolves a module's steps to kernels and addresses once, so that a
 // run is a loop over steps. All memory is taken when capacity grows; running
 // takes none.

@@ -1,5 +1,7 @@
 //===- SessionApi.cpp - the C functions on sessions -----------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // Thin: argument checks and hand-over. Documented in quern.h and introspect.h.
 //
 //===----------------------------------------------------------------------===//

@@ -1,5 +1,7 @@
 //===- SessionInput.cpp - texts and ids to token-packed inputs ------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // All sequences are laid end to end; offsets say where each begins. Ids are
 // checked here, once, so that kernels may gather with them unchecked.
 //
@@ -193,9 +195,9 @@ void quern_session::describe(quern_output &output, bool data,
   output.type_ids = input.types.data();
   output.offsets = input.offsets.data();
   if (texts) {
-    static_assert(sizeof(quern_span) == sizeof(Span), "the same two fields");
+    static_assert(sizeof(uint32_t[2]) == sizeof(Span), "the same two fields");
     output.truncated = input.truncated.data();
-    output.spans = reinterpret_cast<const quern_span *>(input.spans.data());
+    output.spans = reinterpret_cast<const uint32_t (*)[2]>(input.spans.data());
   }
   if (data) {
     output.data = result;

@@ -1,5 +1,7 @@
 //===- Support.cpp - errors and memory of the runtime ---------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // See Support.h.
 //
 //===----------------------------------------------------------------------===//

@@ -1,5 +1,7 @@
 //===- Support.h - errors and memory of the runtime -----------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // The runtime is built without exceptions, without RTTI and without the C++
 // library's compiled part, so that programs written with it need libc only.
 // Hence these few replacements: a status with a message, growing arrays of

@@ -1,4 +1,6 @@
 //===- DoctorTest.cpp - tiers and the doctor's report ---------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
 
 #include "quern/introspect.h"
 #include "runtime/src/Cpu.h"

@@ -1,5 +1,7 @@
 //===- LinkingTest.cpp - what the libraries need and export ---------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // Programs that run models need libc only: no LLVM, no C++ library.
 //
 //===----------------------------------------------------------------------===//

@@ -1,5 +1,7 @@
 //===- ModuleFileTest.cpp - damaged and lying module files ----------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // Each case ends in an error that names the file, what was found and what was
 // expected; none reaches the dynamic loader.
 //

@@ -1,5 +1,7 @@
 //===- PoolTest.cpp - every chunk once, whatever the threads do -----------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // Also run under ThreadSanitizer (QUERN_SANITIZE=thread).
 //
 //===----------------------------------------------------------------------===//

@@ -1,5 +1,7 @@
 //===- SessionTest.cpp - runs of a hand-made module -----------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // Values, batches, threads, capacity, and what tools see of a run.
 //
 //===----------------------------------------------------------------------===//
@@ -199,8 +201,8 @@ TEST_F(SessionTest, RunsTextsAndPairs) {
   EXPECT_EQ(std::vector<int>(output.type_ids + 5, output.type_ids + 11), types);
   EXPECT_EQ(output.offsets[1], 5);
   EXPECT_EQ(output.truncated[0], 0);
-  EXPECT_EQ(output.spans[3].begin, 4u);
-  EXPECT_EQ(output.spans[3].end, 5u);
+  EXPECT_EQ(output.spans[3][0], 4u);
+  EXPECT_EQ(output.spans[3][1], 5u);
   EXPECT_EQ(std::vector<float>(output.data, output.data + 3),
             parts.expected(first));
   EXPECT_EQ(std::vector<float>(output.data + 3, output.data + 6),

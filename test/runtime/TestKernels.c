@@ -1,5 +1,7 @@
 /*===- TestKernels.c - kernels of a tiny model, written by hand -------------===
  *
+ * Part of Quern, under the Apache License v2.0; see LICENSE.
+ *
  * What the compiler would emit for: embed ids, mix the tokens of a sequence,
  * sum a projection over each sequence. Small integers throughout, so results
  * are exact. See TestModule.cpp for the manifest.

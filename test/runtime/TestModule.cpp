@@ -1,5 +1,7 @@
 //===- TestModule.cpp - a module made by hand -----------------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // See TestModule.h. Also an example of how a manifest is built.
 //
 //===----------------------------------------------------------------------===//

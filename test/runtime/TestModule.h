@@ -1,5 +1,7 @@
 //===- TestModule.h - a module made by hand -------------------------------===//
 //
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
 // Writes what the compiler would write for TestKernels.c: manifest, tokenizer,
 // weights, trailer. Tests bend it before it is written.
 //

@@ -1,5 +1,8 @@
-/*===- example.c - the whole C API in a few lines
- * ---------------------------===*/
+/*===- example.c - the whole C API in a few lines ---------------------------===
+ *
+ * Part of Quern, under the Apache License v2.0; see LICENSE.
+ *
+ *===----------------------------------------------------------------------===*/
 
 #include <quern/quern.h>
 

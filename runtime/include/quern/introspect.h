@@ -1,5 +1,7 @@
 /*===- introspect.h - a module and a session from the inside, for tools -----===
  *
+ * Part of Quern, under the Apache License v2.0; see LICENSE.
+ *
  * For inspect, verify, bench and tests: step names and times, buffers, sites
  * and taps of a run, and modules read without executing anything of them. C,
  * like quern.h, and under the same rules; less stable.

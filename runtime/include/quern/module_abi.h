@@ -1,5 +1,7 @@
 /*===- module_abi.h - what a compiled module and the runtime agree on ------===
  *
+ * Part of Quern, under the Apache License v2.0; see LICENSE.
+ *
  * The compiler writes these structures into a module, the runtime reads them;
  * nothing else crosses between the two except the manifest (a FlatBuffer,
  * runtime/src/manifest.fbs). Plain C, fixed sizes, little endian, 64 bit.
@@ -54,8 +56,9 @@ extern "C" {
 #define QUERN_SLACK_BYTES 64u
 
 /** Bits of a kernel's flags. */
-#define QUERN_FLAG_TAPS 1 /**< Tap operands are there and are to be written.   \
-                           */
+#define QUERN_FLAG_TAPS                                                        \
+  1 /**< Tap operands are there and are to be written.                         \
+     */
 
 /**
  * A kernel: does the chunks [begin, end) of one step. Chunks are independent;

@@ -1,5 +1,7 @@
 /*===- quern.h - run a compiled model: the public C API ---------------------===
  *
+ * Part of Quern, under the Apache License v2.0; see LICENSE.
+ *
  * In ten lines:
  *
  *   quern_error error;
@@ -102,12 +104,6 @@ typedef struct quern_text {
 /** Bits of quern_run_texts' options. */
 #define QUERN_RUN_STRICT 1u /**< refuse a text that would be truncated */
 
-/** Bytes [begin, end) of a text. */
-typedef struct quern_span {
-  uint32_t begin;
-  uint32_t end;
-} quern_span;
-
 /**
  * The result of a run. All memory belongs to the session and is valid until
  * its next run or its destruction.
@@ -131,7 +127,7 @@ typedef struct quern_output {
   const int32_t *type_ids;
   const int32_t *offsets;
   const uint8_t *truncated;
-  const quern_span *spans;
+  const uint32_t (*spans)[2];
 } quern_output;
 
 /** Version of the runtime, "0.1.0". Static. */
