@@ -85,10 +85,14 @@ std::optional<Affine> quern::foldAffine(tq::LayerNormOp norm,
 ArrayAttr quern::siteNames(Builder &builder,
                            ArrayRef<tq::QuantizeOp> quantizers) {
   SmallVector<Attribute> names;
-  for (tq::QuantizeOp quantize : quantizers)
-    if (quantize && quantize.getSiteAttr())
-      names.push_back(quantize.getSiteAttr());
-  return builder.getArrayAttr(names);
+  bool any = false;
+  for (tq::QuantizeOp quantize : quantizers) {
+    bool named = quantize && quantize.getSiteAttr();
+    names.push_back(named ? quantize.getSiteAttr() : builder.getStringAttr(""));
+    any |= named;
+  }
+  return builder.getArrayAttr(any ? ArrayRef<Attribute>(names)
+                                  : ArrayRef<Attribute>());
 }
 
 void quern::remarkFolded(Operation *op, StringRef pass, const Twine &what) {

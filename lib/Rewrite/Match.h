@@ -61,8 +61,8 @@ struct Affine {
 };
 std::optional<Affine> foldAffine(tq::LayerNormOp norm, tq::QuantizeOp behind);
 
-/// The sites of quantizers as an array attribute; quantizers without a site
-/// and null ones are left out.
+/// The sites of quantizers as an array attribute, by position: a quantizer
+/// without a site, or none, is an empty name. Empty when all names are.
 mlir::ArrayAttr siteNames(mlir::Builder &builder,
                           llvm::ArrayRef<tq::QuantizeOp> quantizers);
 

@@ -281,6 +281,8 @@ std::vector<Case> cases() {
   add("IslandAtLayer", R"({"base": "w8a8", "sites": {"L1": "fp32"}})");
   add("IslandAtScores", R"({"base": "w8a8", "sites": {"s": 16, "p1": 16}})");
   add("IslandAtSums", R"({"base": "w8a8", "sites": {"u": "fp32", "y0": 16}})");
+  add("FloatNorms",
+      R"({"base": "w8a8", "sites": {"emb": "fp32", "x": "fp32", "z0": "fp32"}})");
   add("IslandAtEmbedding", R"({"base": "w8a8", "sites": {"E.t": "fp32"}})");
   add("FloatWeights", R"({"base": "w8a8", "weight": "fp32"})");
   add("FloatActivations", R"({"base": "w8a8", "activation": "fp32"})");

@@ -1,0 +1,69 @@
+// RUN: quern-opt %s --tq-quantize --split-input-file --verify-diagnostics
+
+// expected-error @below {{expects the attribute 'tq.scheme' with the dictionaries 'sites' and 'weights'}}
+module {}
+
+// -----
+
+// expected-error @below {{tq.scheme: sites.L0.x: expected 8 or 16 bits, got 7 : i64}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.x = {bits = 7 : i64, scale = 1.0 : f32, zero = 0 : i64}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: sites.L0.x: expected a zero point of 8 bits, got 256 : i64}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.x = {bits = 8 : i64, scale = 1.0 : f32, zero = 256 : i64}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: sites.L0.x: expected a positive scale that f32 holds exactly, got 1.000000e-01 : f64}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.x = {bits = 8 : i64, scale = 0.1 : f64, zero = 0 : i64}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: sites.L0.x: expected "fp32" or {bits, scale, zero}, got "fp16"}}
+module attributes {tq.scheme = {weights = {}, sites = {L0.x = "fp16"}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: weights.bias: expected one of linear, pooler, classifier, word_table, table, norms, got "fp32"}}
+module attributes {tq.scheme = {sites = {}, weights = {bias = "fp32"}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: weights.linear: expected 2 to 8 bits, got 9 : i64}}
+module attributes {tq.scheme = {sites = {}, weights = {
+  linear = {bits = 9 : i64, granularity = "tensor", estimator = "mse"}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: weights.linear: expected "tensor" or "channel", got "row"}}
+module attributes {tq.scheme = {sites = {}, weights = {
+  linear = {bits = 8 : i64, granularity = "row", estimator = "mse"}}}} {}
+
+// -----
+
+module attributes {tq.scheme = {sites = {}, weights = {}}} {
+  func.func @forward(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+    // expected-error @below {{site 'L0.g' is not in tq.scheme, expected a quantizer or "fp32"}}
+    %0 = tq.observe %x {key = "g", layer = 0 : i64, site = "L0.g"}
+        : tensor<?x2xf32>
+    return %0 : tensor<?x2xf32>
+  }
+}
+
+// -----
+
+module attributes {tq.scheme = {sites = {}, weights = {
+  norms = {bits = 8 : i64, granularity = "tensor", estimator = "mse"}}}} {
+  func.func @forward(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+    // expected-error @below {{expects finite weights, got}}
+    %g = arith.constant dense<[1.0, 0x7FC00000]> : tensor<2xf32>
+    %b = arith.constant dense<1.0> : tensor<2xf32>
+    %0 = tq.layer_norm %x, %g, %b {eps = 1.0e-12 : f64}
+        : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    return %0 : tensor<?x2xf32>
+  }
+}

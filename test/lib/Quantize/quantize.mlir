@@ -1,0 +1,49 @@
+// RUN: quern-opt %s --tq-quantize | FileCheck %s
+
+// Sites become quantize and dequantize, or disappear; the linear's weight
+// becomes codes with one scale per row; the bias stays.
+
+module attributes {tq.scheme = {
+  sites = {L0.g = {bits = 8 : i64, scale = 5.0e-01 : f32, zero = 3 : i64},
+           L0.h = {bits = 16 : i64, scale = 2.5e-01 : f32, zero = 300 : i64},
+           L0.u = "fp32"},
+  weights = {linear = {bits = 8 : i64, granularity = "channel",
+                       estimator = "minmax"},
+             norms = {bits = 8 : i64, granularity = "tensor",
+                      estimator = "minmax"}}}} {
+
+  // CHECK-LABEL: func.func @forward
+  // CHECK-SAME: %[[X:.*]]: tensor<?x2xf32>
+  func.func @forward(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+    // 127 / 127 = 1 and 254 / 127 = 2 per row.
+    // CHECK-DAG: %[[WS:.*]] = arith.constant dense<[1.000000e+00, 2.000000e+00]> : tensor<2xf32>
+    // CHECK-DAG: %[[WC:.*]] = arith.constant dense<{{\[\[}}127, -3], [-1, -127]]> : tensor<2x2xi8>
+    // CHECK: %[[W:.*]] = tq.dequantize_weight %[[WC]], %[[WS]]
+    %w = arith.constant dense<[[127.0, -3.4], [-2.0, -254.0]]> : tensor<2x2xf32>
+    // CHECK: %[[B:.*]] = arith.constant dense<1.000000e+00> : tensor<2xf32>
+    %b = arith.constant dense<1.0> : tensor<2xf32>
+    // The gain has one scale whatever the recipe says.
+    // CHECK-DAG: %[[GS:.*]] = arith.constant dense<1.000000e+00> : tensor<1xf32>
+    // CHECK-DAG: %[[GC:.*]] = arith.constant dense<[127, 64]> : tensor<2xi8>
+    // CHECK: %[[G:.*]] = tq.dequantize_weight %[[GC]], %[[GS]]
+    %g = arith.constant dense<[127.0, 64.0]> : tensor<2xf32>
+    // CHECK: %[[L:.*]] = tq.linear %[[X]], %[[W]], %[[B]]
+    %0 = tq.linear %x, %w, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    // CHECK: %[[Q:.*]] = tq.quantize %[[L]] {site = "L0.g"} : tensor<?x2xf32> -> tensor<?x2x!quant.uniform<u8:f32, 5.000000e-01:3>>
+    // CHECK: %[[D:.*]] = tq.dequantize %[[Q]]
+    %1 = tq.observe %0 {key = "g", layer = 0 : i64, site = "L0.g"}
+        : tensor<?x2xf32>
+    // CHECK: %[[A:.*]] = tq.add %[[D]], %[[X]]
+    %2 = tq.add %1, %x : tensor<?x2xf32>
+    // CHECK-NEXT: %[[N:.*]] = tq.layer_norm %[[A]], %[[G]], %[[B]]
+    %3 = tq.observe %2 {key = "u", layer = 0 : i64, site = "L0.u"}
+        : tensor<?x2xf32>
+    %4 = tq.layer_norm %3, %g, %b {eps = 1.0e-12 : f64}
+        : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    // CHECK: tq.quantize %[[N]] {site = "L0.h"} : tensor<?x2xf32> -> tensor<?x2x!quant.uniform<u16:f32, 2.500000e-01:300>>
+    %5 = tq.observe %4 {key = "h", layer = 0 : i64, site = "L0.h"}
+        : tensor<?x2xf32>
+    return %5 : tensor<?x2xf32>
+  }
+}

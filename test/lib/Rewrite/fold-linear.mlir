@@ -1,0 +1,81 @@
+// RUN: quern-opt %s --split-input-file \
+// RUN:   --pass-pipeline='builtin.module(func.func(tq-fold-linear,tq-clean-up))' \
+// RUN:   | FileCheck %s
+
+!x = !quant.uniform<u8:f32, 0.5:10>
+!y = !quant.uniform<u8:f32, 0.25:3>
+
+// The quantizer goes into multiplier (0.5 * w / 0.25) and offset (b / 0.25 + 3);
+// the correction is -10 times the row sums 3 and -1.
+
+// CHECK-LABEL: func.func @plain
+// CHECK-SAME: (%[[X:.*]]: tensor<
+// CHECK-DAG: %[[W:.*]] = arith.constant dense<{{\[\[}}1, 2], [3, -4]]> : tensor<2x2xi8>
+// CHECK-DAG: %[[C:.*]] = arith.constant dense<[-30, 10]> : tensor<2xi32>
+// CHECK-DAG: %[[M:.*]] = arith.constant dense<[2.000000e+00, 4.000000e+00]> : tensor<2xf32>
+// CHECK-DAG: %[[O:.*]] = arith.constant dense<[7.000000e+00, -1.000000e+00]> : tensor<2xf32>
+// CHECK: %[[Y:.*]] = tq.qlinear %[[X]], %[[W]], %[[C]], %[[M]], %[[O]] {sites = ["L0.g"]}
+// CHECK: return %[[Y]]
+func.func @plain(%xq: tensor<?x2x!x>) -> tensor<?x2x!y> {
+  %codes = arith.constant dense<[[1, 2], [3, -4]]> : tensor<2x2xi8>
+  %scales = arith.constant dense<[1.0, 2.0]> : tensor<2xf32>
+  %b = arith.constant dense<[1.0, -1.0]> : tensor<2xf32>
+  %w = tq.dequantize_weight %codes, %scales
+      : (tensor<2x2xi8>, tensor<2xf32>) -> tensor<2x2xf32>
+  %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+  %0 = tq.linear %x, %w, %b
+      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %1 = tq.quantize %0 {site = "L0.g"} : tensor<?x2xf32> -> tensor<?x2x!y>
+  return %1 : tensor<?x2x!y>
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.5:10>
+!y = !quant.uniform<u16:f32, 0.25:300>
+
+// Behind an activation the quantizer stays apart: 1 / 0.25 and 300.
+
+// CHECK-LABEL: func.func @gelu_to_16_bits
+// CHECK-DAG: arith.constant dense<{{\[\[}}1, 2], [3, -4]]> : tensor<2x2xi8>
+// CHECK-DAG: arith.constant dense<5.000000e-01> : tensor<2xf32>
+// CHECK-DAG: arith.constant dense<[1.000000e+00, -1.000000e+00]> : tensor<2xf32>
+// CHECK: tq.qlinear
+// CHECK-SAME: activation = #tq.activation<gelu>
+// CHECK-SAME: hi = 65535 : i64, post_multiplier = 4.000000e+00 : f32, post_offset = 3.000000e+02 : f32, sites = ["L0.f"]
+func.func @gelu_to_16_bits(%xq: tensor<?x2x!x>) -> tensor<?x2x!y> {
+  %codes = arith.constant dense<[[1, 2], [3, -4]]> : tensor<2x2xi8>
+  %scales = arith.constant dense<1.0> : tensor<1xf32>
+  %b = arith.constant dense<[1.0, -1.0]> : tensor<2xf32>
+  %w = tq.dequantize_weight %codes, %scales
+      : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+  %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+  %0 = tq.linear %x, %w, %b
+      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %1 = tq.gelu %0 : tensor<?x2xf32>
+  %2 = tq.quantize %1 {site = "L0.f"} : tensor<?x2xf32> -> tensor<?x2x!y>
+  return %2 : tensor<?x2x!y>
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.5:10>
+
+// Logits in f32: no quantizer, so the result is real.
+
+// CHECK-LABEL: func.func @float_result
+// CHECK: tq.qlinear
+// CHECK-SAME: activation = #tq.activation<tanh>
+// CHECK-SAME: -> tensor<?x2xf32>
+func.func @float_result(%xq: tensor<?x2x!x>) -> tensor<?x2xf32> {
+  %codes = arith.constant dense<[[1, 2], [3, -4]]> : tensor<2x2xi8>
+  %scales = arith.constant dense<1.0> : tensor<1xf32>
+  %b = arith.constant dense<[1.0, -1.0]> : tensor<2xf32>
+  %w = tq.dequantize_weight %codes, %scales
+      : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+  %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+  %0 = tq.linear %x, %w, %b
+      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %1 = tq.tanh %0 : tensor<?x2xf32>
+  return %1 : tensor<?x2xf32>
+}
