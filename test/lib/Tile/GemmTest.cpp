@@ -1,0 +1,152 @@
+//===- GemmTest.cpp - GEMM kernels against a plain reference --------------===//
+//
+// All tiers, shapes with and without tails, extreme sums, every activation and
+// form of result: bit for bit.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/Gemm.h"
+
+#include "compiler/Bench/GemmCase.h"
+#include "test/support/KernelRunner.h"
+
+#include <gtest/gtest.h>
+
+using namespace quern;
+
+namespace {
+
+GemmShape makeShape(int64_t k, int64_t n) {
+  GemmShape shape;
+  shape.k = k;
+  shape.n = n;
+  shape.xStride = rowStride(k);
+  shape.outStride = rowStride(n);
+  return shape;
+}
+
+/// Compiles `shape` for all tiers and checks it for each number of rows.
+void check(const GemmShape &shape, const std::vector<int64_t> &rows,
+           bool real = false) {
+  KernelRunner runner;
+  GemmCase(shape, 1, real).build(runner.module());
+  for (Tier tier : KernelRunner::tiers()) {
+    ASSERT_EQ(runner.compile(tier), "");
+    for (int64_t count : rows) {
+      GemmCase gemm(shape, count, real);
+      std::vector<void *> operands = gemm.operands();
+      RunCounts counts;
+      bool tokens = shape.rows == RowsOf::Tokens;
+      counts.tokens = tokens ? count : 3;
+      counts.sequences = tokens ? 1 : count;
+      counts.end = gemm.chunks();
+      ASSERT_TRUE(
+          runner.run(gemm.name(), {operands.begin(), operands.end()}, counts));
+      EXPECT_EQ(gemm.countWrong(), 0)
+          << gemm.name() << "." << getTierName(tier).str() << ", " << count
+          << " rows";
+    }
+  }
+}
+
+TEST(Gemm, AnyNumberOfRows) {
+  std::vector<int64_t> rows;
+  for (int64_t i = 1; i <= 20; ++i)
+    rows.push_back(i);
+  rows.push_back(128);
+  rows.push_back(133);
+  rows.push_back(257);
+  check(makeShape(64, 96), rows);
+}
+
+TEST(Gemm, WidthsThatNeedPadding) {
+  check(makeShape(100, 270), {1, 5, 12, 40});
+  check(makeShape(270, 100), {7, 9});
+  check(makeShape(384, 384), {11});
+  check(makeShape(1, 1), {3});
+}
+
+TEST(Gemm, ExtremeSums) { check(makeShape(3072, 48), {1, 8, 9}); }
+
+TEST(Gemm, ManyPanelsInAChunk) { check(makeShape(64, 3072), {4, 130}); }
+
+TEST(Gemm, Activations) {
+  for (GemmActivation activation :
+       {GemmActivation::Gelu, GemmActivation::GeluTanh, GemmActivation::Relu,
+        GemmActivation::Tanh}) {
+    GemmShape shape = makeShape(100, 80);
+    shape.activation = activation;
+    check(shape, {1, 13, 32});
+    shape.out = Storage::F32;
+    check(shape, {6});
+  }
+}
+
+TEST(Gemm, FormsOfTheResult) {
+  GemmShape shape = makeShape(128, 112);
+  shape.out = Storage::U16;
+  shape.range = {0, 65535};
+  check(shape, {1, 20});
+  shape.out = Storage::U8;
+  shape.range = {3, 250};
+  check(shape, {20});
+  shape.out = Storage::F32;
+  check(shape, {1, 20});
+}
+
+TEST(Gemm, ResultOfTheCaller) {
+  GemmShape shape = makeShape(100, 2);
+  shape.out = Storage::F32;
+  shape.outStride = 2;
+  shape.exact = true;
+  check(shape, {1, 4, 11});
+  shape.rows = RowsOf::Sequences;
+  check(shape, {1, 9});
+  shape = makeShape(64, 50);
+  shape.outStride = 50;
+  shape.exact = true;
+  check(shape, {5, 17});
+}
+
+TEST(FloatGemm, EqualsTheReferenceBitForBit) {
+  check(makeShape(100, 270), {1, 7, 20}, true);
+  check(makeShape(64, 96), {8, 130}, true);
+  check(makeShape(33, 17), {5}, true);
+  check(makeShape(50, 40), {4}, true);
+}
+
+TEST(FloatGemm, Activations) {
+  for (GemmActivation activation :
+       {GemmActivation::Gelu, GemmActivation::GeluTanh, GemmActivation::Relu,
+        GemmActivation::Tanh}) {
+    GemmShape shape = makeShape(20, 32);
+    shape.activation = activation;
+    check(shape, {9}, true);
+  }
+}
+
+TEST(FloatGemm, ResultOfTheCaller) {
+  GemmShape shape = makeShape(100, 3);
+  shape.outStride = 3;
+  shape.exact = true;
+  shape.rows = RowsOf::Sequences;
+  check(shape, {1, 6}, true);
+}
+
+TEST(GemmShape, NamesDiffer) {
+  GemmShape a = makeShape(768, 3072), b = a;
+  b.activation = GemmActivation::Gelu;
+  EXPECT_EQ(getGemmName(a), "linear_u8_768x3072_u8");
+  EXPECT_EQ(getGemmName(b), "linear_u8_768x3072_gelu_u8");
+  EXPECT_EQ(getFloatGemmName(a), "linear_f32_768x3072_f32");
+}
+
+TEST(GemmShape, ColumnsAreCutEvenly) {
+  EXPECT_EQ(getGemmPanels(makeShape(768, 768)).width, 3);
+  EXPECT_EQ(getGemmPanels(makeShape(768, 1024)).width, 2);
+  EXPECT_EQ(getGemmPanels(makeShape(768, 16)).width, 1);
+  GemmChunks chunks = getGemmChunks(makeShape(768, 3072));
+  EXPECT_EQ(chunks.divide, 128);
+  EXPECT_EQ(chunks.multiply, 22);
+}
+
+} // namespace
