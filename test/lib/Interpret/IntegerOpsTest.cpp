@@ -1,0 +1,305 @@
+//===- IntegerOpsTest.cpp - L2 ops against straightforward loops ----------===//
+//
+// Part of Quern. Products, sums and pooling over codes: exact against loops
+// that follow the descriptions, and near the real-valued formula.
+//
+//===----------------------------------------------------------------------===//
+
+#include "quern/quant_math.h"
+#include "test/lib/Interpret/InterpretTest.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace quern;
+
+namespace {
+
+class QLinearTest : public InterpretTest {
+protected:
+  /// A product of 70 inputs and 6 outputs.
+  void build(const std::string &input, const std::string &attributes,
+             const std::string &output) {
+    parse("(%x: tensor<?x70x" + input +
+              ">, %w: tensor<6x70xi8>, %c: tensor<6xi32>, %m: tensor<6xf32>, "
+              "%o: tensor<6xf32>) -> tensor<?x6x" +
+              output + ">",
+          "%0 = tq.qlinear %x, %w, %c, %m, %o {" + attributes +
+              "} : (tensor<?x70x" + input +
+              ">, tensor<6x70xi8>, tensor<6xi32>, tensor<6xf32>, "
+              "tensor<6xf32>) -> tensor<?x6x" +
+              output + ">\nreturn %0 : tensor<?x6x" + output + ">\n");
+  }
+  /// acc + correction in 64 bits.
+  std::vector<int64_t> accumulate(int64_t tokens) {
+    std::vector<int64_t> acc;
+    for (int64_t t = 0; t < tokens; ++t)
+      for (int n = 0; n < 6; ++n) {
+        acc.push_back(c.get<int32_t>()[n]);
+        for (int k = 0; k < 70; ++k)
+          acc.back() += int64_t(x.get<int32_t>()[t * 70 + k]) *
+                        w.get<int32_t>()[n * 70 + k];
+      }
+    return acc;
+  }
+  Tensor run(const SiteHooks &hooks = {}) {
+    return InterpretTest::run({x, w, c, m, o}, hooks);
+  }
+  Tensor x = codes(5, 70, 0, 255), w = codes(6, 70, -128, 127);
+  Tensor c = ints({-5000, 3, 0, 77, 1, 123456}), m = floatVector(6, 0.001),
+         o = floatVector(6, 50);
+};
+
+TEST_F(QLinearTest, IsExactAtTheEndsOfTheRange) {
+  build("!quant.uniform<u8:f32, 0.1:128>", "",
+        "!quant.uniform<u8:f32, 0.1:128>");
+  for (bool extreme : {false, true}) {
+    if (extreme) {
+      x = codes(5, 70, 255, 255);
+      w = codes(6, 70, -128, -128);
+    }
+    auto acc = accumulate(5);
+    auto y = run().toVector<int32_t>();
+    ASSERT_EQ(y.size(), acc.size()) << message;
+    for (size_t i = 0; i < y.size(); ++i) {
+      float v = float(int32_t(acc[i])) * m.get<float>()[i % 6];
+      v = v + o.get<float>()[i % 6];
+      EXPECT_EQ(y[i],
+                int32_t(std::nearbyint(std::min(std::max(v, 0.0f), 255.0f))));
+    }
+  }
+}
+
+TEST_F(QLinearTest, ActivationComesBeforeTheRequantization) {
+  build("!quant.uniform<u8:f32, 0.1:128>",
+        "activation = #tq.activation<gelu>, post_multiplier = 8.0 : f32, "
+        "post_offset = 3.0 : f32, hi = 200 : i64",
+        "!quant.uniform<u8:f32, 0.125:3>");
+  auto acc = accumulate(5);
+  auto y = run().toVector<int32_t>();
+  ASSERT_EQ(y.size(), acc.size()) << message;
+  for (size_t i = 0; i < y.size(); ++i) {
+    float v = float(int32_t(acc[i])) * m.get<float>()[i % 6];
+    v = qm_gelu(v + o.get<float>()[i % 6]) * 8.0f;
+    EXPECT_EQ(y[i], qm_round_code(v + 3.0f, 0, 200));
+  }
+}
+
+TEST_F(QLinearTest, FloatResultIsNotClamped) {
+  build("!quant.uniform<u8:f32, 0.1:128>", "sites = [\"C\"]", "f32");
+  SiteHooks hooks;
+  int seen = 0;
+  hooks.observe = [&](const SiteValue &site) { seen += site.name == "C"; };
+  auto acc = accumulate(5);
+  auto y = run(hooks).toVector<float>();
+  EXPECT_EQ(seen, 1);
+  ASSERT_EQ(y.size(), acc.size()) << message;
+  for (size_t i = 0; i < y.size(); ++i) {
+    float v = float(int32_t(acc[i])) * m.get<float>()[i % 6];
+    EXPECT_EQ(y[i], v + o.get<float>()[i % 6]);
+  }
+}
+
+TEST_F(QLinearTest, SixteenBitInputsDoNotOverflow) {
+  build("!quant.uniform<u16:f32, 0.1:128>", "", "f32");
+  x = codes(5, 70, 65535, 65535);
+  w = codes(6, 70, -128, -128);
+  m = Tensor::of(std::vector<float>(6, 1), {6});
+  o = Tensor::of(std::vector<float>(6, 0), {6});
+  auto y = run().toVector<float>();
+  ASSERT_EQ(y.size(), 30u) << message;
+  for (int n = 0; n < 6; ++n)
+    EXPECT_EQ(y[n], float(int64_t(70) * 65535 * -128 + c.get<int32_t>()[n]));
+}
+
+TEST_F(QLinearTest, FusedColumnsHaveTheirOwnSites) {
+  build("!quant.uniform<u8:f32, 0.1:128>",
+        "sites = [\"L0.q\", \"L0.k\", \"L0.v\"]",
+        "!tq.group<u8, axis = 1, map = [0 x 2, 1 x 2, 2 x 2], "
+        "params = [0.1:1, 0.2:2, 0.3:3]>");
+  auto plain = run().toVector<int32_t>();
+  ASSERT_EQ(plain.size(), 30u) << message;
+  SiteHooks hooks;
+  std::vector<std::string> names;
+  hooks.observe = [&](const SiteValue &site) {
+    ASSERT_EQ(site.value.getShape(), (Tensor::Shape{5, 2}));
+    auto params = tq::getPerTensorParams(site.scheme);
+    ASSERT_TRUE(params);
+    EXPECT_EQ(params->zero, int64_t(names.size()) + 1);
+    for (int t = 0; t < 5; ++t)
+      for (size_t j = 0; j < 2; ++j)
+        EXPECT_EQ(site.value.get<int32_t>()[t * 2 + j],
+                  plain[t * 6 + names.size() * 2 + j]);
+    names.push_back(site.name.str());
+  };
+  hooks.force = [&](const SiteValue &site) -> std::optional<Tensor> {
+    if (site.name != "L0.k")
+      return std::nullopt;
+    return Tensor::of(std::vector<int32_t>(10, 9), {5, 2});
+  };
+  auto forced = run(hooks).toVector<int32_t>();
+  EXPECT_EQ(names, (std::vector<std::string>{"L0.q", "L0.k", "L0.v"}));
+  for (int i = 0; i < 30; ++i)
+    EXPECT_EQ(forced[i], i % 6 / 2 == 1 ? 9 : plain[i]);
+}
+
+TEST_F(QLinearTest, InputsWithoutALoweringAreRefused) {
+  build("!tq.group<u8, axis = 1, map = [0 x 35, 1 x 35], "
+        "params = [0.1, 0.2]>",
+        "", "f32");
+  run();
+  EXPECT_EQ(message.rfind("'tq.qlinear' op has no lowering for inputs of type "
+                          "'!tq.group<u8",
+                          0),
+            0u)
+      << message;
+}
+
+class QAddNormTest : public InterpretTest {
+protected:
+  void build(const std::string &bits, const std::string &attributes,
+             const std::string &output) {
+    std::string type = "tensor<?x48x!quant.uniform<u" + bits + ":f32, 0.1>>";
+    std::string vector = "tensor<48xf32>";
+    parse("(%a: " + type + ", %b: " + type + ", %ma: tensor<1xf32>, %mb: " +
+              vector + ", %mo: " + vector + ", %g: " + vector +
+              ", %be: " + vector + ") -> tensor<?x48x" + output + ">",
+          "%0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %g, %be {" + attributes +
+              ", sum_zero = 100 : i64, eps = 1.0e-12 : f64, "
+              "sites = [\"L0.u\", \"L0.x\"]} : (" +
+              type + ", " + type + ", tensor<1xf32>, " + vector + ", " +
+              vector + ", " + vector + ", " + vector + ") -> tensor<?x48x" +
+              output + ">\nreturn %0 : tensor<?x48x" + output + ">\n");
+  }
+};
+
+TEST_F(QAddNormTest, IsTheLayerNormOfTheQuantizedSum) {
+  for (int bits : {8, 16}) {
+    int top = (1 << bits) - 1;
+    build(std::to_string(bits),
+          "sum_scale = 0.05 : f32, sum_hi = " + std::to_string(top) + " : i64",
+          "f32");
+    Tensor a = codes(9, 48, 0, top), b = codes(9, 48, 0, top);
+    Tensor ma = Tensor::of(std::vector<float>{0.3f}, {1});
+    Tensor mb = floatVector(48, 0.4), mo = floatVector(48, 10);
+    Tensor g = floatVector(48), be = floatVector(48);
+    std::vector<int32_t> u;
+    SiteHooks hooks;
+    hooks.observe = [&](const SiteValue &site) {
+      if (site.name == "L0.u") {
+        u = site.value.toVector<int32_t>();
+        EXPECT_EQ(tq::getCodeStorage(site.scheme)->bits, unsigned(bits));
+      }
+    };
+    auto y = run({a, b, ma, mb, mo, g, be}, hooks).toVector<float>();
+    ASSERT_EQ(y.size(), 9u * 48) << message;
+    for (int t = 0; t < 9; ++t) {
+      double mean = 0, var = 0;
+      for (int j = 0; j < 48; ++j) {
+        int i = t * 48 + j;
+        float first = float(a.get<int32_t>()[i]) * 0.3f;
+        float second = float(b.get<int32_t>()[i]) * mb.get<float>()[j];
+        float sum = first + second;
+        EXPECT_EQ(u[i], qm_round_code(sum + mo.get<float>()[j], 0, top));
+        mean += 0.05f * double(u[i]) / 48;
+      }
+      for (int j = 0; j < 48; ++j)
+        var += std::pow(0.05f * double(u[t * 48 + j]) - mean, 2) / 48;
+      for (int j = 0; j < 48; ++j) {
+        double exact = (0.05f * double(u[t * 48 + j]) - mean) /
+                           std::sqrt(var + 1e-12) * g.get<float>()[j] +
+                       be.get<float>()[j];
+        EXPECT_NEAR(y[t * 48 + j], exact, 1e-4 * (1 + std::fabs(exact)));
+      }
+    }
+  }
+}
+
+TEST_F(QAddNormTest, EqualCodesGiveBeta) {
+  build("8", "sum_scale = 0.05 : f32", "!quant.uniform<u8:f32, 0.1:7>");
+  Tensor a = codes(1, 48, 200, 200),
+         one = Tensor::of(std::vector<float>{1}, {1});
+  Tensor zero = Tensor::of(std::vector<float>(48, 0), {48});
+  Tensor seven = Tensor::of(std::vector<float>(48, 7), {48});
+  // The variance is 0; eps keeps the division defined.
+  EXPECT_EQ(
+      run({a, a, one, zero, zero, floatVector(48), seven}).toVector<int32_t>(),
+      std::vector<int32_t>(48, 7))
+      << message;
+}
+
+TEST_F(InterpretTest, QEmbedFollowsItsFormula) {
+  parse("(%i: tensor<?xi32>, %t: tensor<?xi32>, %p: tensor<?xi32>, "
+        "%w: tensor<10x4xi8>, %ty: tensor<2x4xi8>, %po: tensor<16x4xi8>, "
+        "%sw: tensor<10xf32>, %st: tensor<1xf32>, %sp: tensor<1xf32>, "
+        "%g: tensor<4xf32>, %b: tensor<4xf32>) -> "
+        "tensor<?x4x!quant.uniform<u8:f32, 0.05:128>>",
+        "%0 = tq.qembed %i, %t, %p, %w, %ty, %po, %sw, %st, %sp, %g, %b "
+        "{e1_multiplier = 10.0 : f32, e1_zero = 100 : i64, e1_scale = 0.1 : "
+        "f32, e2_multiplier = 5.0 : f32, e2_zero = 120 : i64, e2_scale = 0.2 "
+        ": f32, eps = 1.0e-12 : f64, sites = [\"E.t\", \"E.e\", \"E.z\"]} : "
+        "(tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<10x4xi8>, "
+        "tensor<2x4xi8>, tensor<16x4xi8>, tensor<10xf32>, tensor<1xf32>, "
+        "tensor<1xf32>, tensor<4xf32>, tensor<4xf32>) -> "
+        "tensor<?x4x!quant.uniform<u8:f32, 0.05:128>>\n"
+        "return %0 : tensor<?x4x!quant.uniform<u8:f32, 0.05:128>>\n");
+  Tensor word = codes(10, 4, -128, 127), type = codes(2, 4, -128, 127);
+  Tensor place = codes(16, 4, -128, 127);
+  Tensor sw = Tensor::of(std::vector<float>(10, 0.01f), {10});
+  Tensor st = Tensor::of(std::vector<float>{0.02f}, {1});
+  Tensor g = floatVector(4, 20),
+         b = Tensor::of(std::vector<float>(4, 128), {4});
+  std::vector<std::vector<int32_t>> seen;
+  SiteHooks hooks;
+  hooks.observe = [&](const SiteValue &site) {
+    seen.push_back(site.value.toVector<int32_t>());
+  };
+  auto inputs = [&](int id) {
+    return std::vector<Tensor>{ints({9, id}),
+                               ints({0, 1}),
+                               ints({0, 15}),
+                               word,
+                               type,
+                               place,
+                               sw,
+                               st,
+                               st,
+                               g,
+                               b};
+  };
+  run(inputs(3), hooks);
+  ASSERT_EQ(seen.size(), 3u) << message;
+  for (int j = 0; j < 4; ++j) {
+    float t = float(word.get<int32_t>()[3 * 4 + j]) * 0.01f;
+    t = t + float(type.get<int32_t>()[4 + j]) * 0.02f;
+    int32_t e1 = qm_round_code(t * 10.0f + 100.0f, 0, 255);
+    EXPECT_EQ(seen[0][4 + j], e1);
+    float sum = (float(e1) - 100.0f) * 0.1f;
+    sum = sum + float(place.get<int32_t>()[15 * 4 + j]) * 0.02f;
+    EXPECT_EQ(seen[1][4 + j], qm_round_code(sum * 5.0f + 120.0f, 0, 255));
+  }
+  run(inputs(10));
+  EXPECT_EQ(message, "'tq.qembed' op expects ids in [0, 10), got 10");
+}
+
+TEST_F(InterpretTest, QPoolTakesTheFirstRowOrTheMean) {
+  std::string in = "tensor<?x2x!quant.uniform<u8:f32, 0.5:10>>";
+  for (bool mean : {false, true}) {
+    std::string out = mean ? "tensor<?x2xf32>" : in;
+    parse("(%x: " + in + ", %o: tensor<?xi32>) -> " + out,
+          "%0 = tq.qpool %x, %o {kind = #tq.pool_kind<" +
+              std::string(mean ? "mean" : "cls") + ">} : (" + in +
+              ", tensor<?xi32>) -> " + out + "\nreturn %0 : " + out + "\n");
+    Tensor x = Tensor::of(std::vector<int32_t>{10, 20, 11, 40, 0, 255}, {3, 2});
+    Tensor y = run({x, ints({0, 2, 2, 3})});
+    ASSERT_EQ(y.size(), 6) << message;
+    if (!mean)
+      EXPECT_EQ(y.toVector<int32_t>(),
+                (std::vector<int32_t>{10, 20, 10, 10, 0, 255}));
+    else
+      EXPECT_EQ(y.toVector<float>(),
+                (std::vector<float>{0.25, 10, 0, 0, -5, 122.5}));
+  }
+}
+
+} // namespace
