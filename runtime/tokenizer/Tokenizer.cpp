@@ -22,10 +22,15 @@ static bool inside(const Header &header, uint32_t offset, uint64_t count,
 }
 
 /// Whether `count` numbers ascend from 0 to `last`.
-static bool ascends(const uint32_t *numbers, size_t count, uint32_t last) {
-  bool ordered = numbers[0] == 0 && numbers[count - 1] == last;
-  for (size_t i = 1; i < count; ++i)
-    ordered &= numbers[i - 1] <= numbers[i];
+template <typename Get>
+static bool ascends(size_t count, uint32_t last, Get get) {
+  uint32_t previous = 0;
+  bool ordered = get(0) == 0 && get(count - 1) == last;
+  for (size_t i = 1; i < count; ++i) {
+    uint32_t next = get(i);
+    ordered &= previous <= next;
+    previous = next;
+  }
   return ordered;
 }
 
@@ -43,15 +48,17 @@ const char *Tokenizer::open(const void *blob, size_t size) {
   // Pointers are formed from checked offsets only.
   const char *problem = check(size);
   if (!problem) {
-    offsets = words(header->offsets);
+    bases = words(header->bases);
+    offsets = reinterpret_cast<const uint16_t *>(bytes + header->offsets);
     buckets = words(header->buckets);
     entries = words(header->entries);
     added = reinterpret_cast<const Added *>(bytes + header->added);
     pool = bytes + header->pool;
-    if (!ascends(offsets, size_t(header->tokenCount) + 1, header->poolSize))
+    if (!ascends(size_t(header->tokenCount) + 1, header->poolSize,
+                 [this](size_t i) { return offset(i); }))
       problem = "tokenizer has tokens outside its pool";
-    else if (!ascends(buckets, (size_t(1) << header->bucketBits) + 1,
-                      header->entryCount))
+    else if (!ascends((size_t(1) << header->bucketBits) + 1, header->entryCount,
+                      [this](size_t i) { return buckets[i]; }))
       problem = "tokenizer has buckets outside its entries";
   }
   if (!problem) {
@@ -89,7 +96,8 @@ const char *Tokenizer::check(size_t size) const {
     return "tokenizer has an impossible number of buckets";
   if (header->prefixSize > 64 || header->addedCount > idLimit)
     return "tokenizer has an impossible prefix or added tokens";
-  if (!inside(*header, header->offsets, uint64_t(count) + 1, 4) ||
+  if (!inside(*header, header->bases, (uint64_t(count) >> blockBits) + 1, 4) ||
+      !inside(*header, header->offsets, uint64_t(count) + 1, 2) ||
       !inside(*header, header->buckets, (uint64_t(1) << header->bucketBits) + 1,
               4) ||
       !inside(*header, header->entries, header->entryCount, 4) ||
@@ -133,7 +141,7 @@ std::string_view Tokenizer::prefix() const {
 std::string_view Tokenizer::token(size_t id) const {
   if (id >= size())
     return {};
-  return {pool + offsets[id], offsets[id + 1] - offsets[id]};
+  return {pool + offset(id), offset(id + 1) - offset(id)};
 }
 
 int64_t Tokenizer::find(uint32_t hash, const char *text, size_t size,

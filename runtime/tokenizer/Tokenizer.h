@@ -114,6 +114,10 @@ private:
   /// prefix if asked; `hash` is that of the whole before hashFinish().
   int64_t find(uint32_t hash, const char *text, size_t size,
                bool continuing) const;
+  /// Where a token starts in the pool, and the one before it ends.
+  uint32_t offset(size_t id) const {
+    return bases[id >> tokenizer_blob::blockBits] + offsets[id];
+  }
   std::string_view prefix() const;
   const char *check(size_t size) const;
   void makeTables();
@@ -122,7 +126,8 @@ private:
   enum class Action : uint8_t { Keep, Drop, Break, Isolate, Decode };
 
   const tokenizer_blob::Header *header = nullptr;
-  const uint32_t *offsets = nullptr;
+  const uint32_t *bases = nullptr;
+  const uint16_t *offsets = nullptr;
   const uint32_t *buckets = nullptr;
   const uint32_t *entries = nullptr;
   const tokenizer_blob::Added *added = nullptr;

@@ -26,6 +26,12 @@ constexpr uint32_t idLimit = 1u << 22;
 /// The longest word, in characters, that a blob may ask to look up; it bounds
 /// the encoder's memory.
 constexpr uint32_t maxWordCharsLimit = 256;
+/// Bytes of the longest token: that of the longest word.
+constexpr uint32_t maxTokenBytes = 4 * maxWordCharsLimit;
+/// Tokens, as a power of two, whose places in the pool share a 32-bit base, so
+/// that 16 bits are left for each.
+constexpr uint32_t blockBits = 5;
+static_assert((maxTokenBytes << blockBits) < 65536, "offsets have 16 bits");
 
 /// What is done to a text before it is split.
 enum NormalizerFlag : uint32_t {
@@ -61,7 +67,9 @@ struct Header {
   uint32_t unknownId;
   uint32_t classifyId;
   uint32_t separateId;
-  /// tokenCount + 1 ends of tokens in the pool, ascending from 0.
+  /// tokenCount + 1 ends of tokens in the pool, ascending from 0: offset i is
+  /// bases[i >> blockBits] (32 bits) + offsets[i] (16 bits).
+  uint32_t bases;
   uint32_t offsets;
   /// 2^bucketBits + 1 starts of buckets in the entries, ascending from 0.
   uint32_t buckets;
@@ -81,7 +89,7 @@ struct Header {
   /// Bytes of the longest token; shorter look-ups suffice.
   uint32_t longestToken;
 };
-static_assert(sizeof(Header) == 80, "the layout is an interface");
+static_assert(sizeof(Header) == 84, "the layout is an interface");
 
 /// The hash of no bytes.
 constexpr uint32_t hashSeed = 2166136261u;

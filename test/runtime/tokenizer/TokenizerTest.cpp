@@ -210,6 +210,12 @@ TEST_F(TokenizerTest, WriterRefusesContradictions) {
   spec.maxWordChars = 1000;
   EXPECT_EQ(writeTokenizerBlob(spec, none),
             "tokenizer has an impossible word length");
+  spec = testSpec();
+  spec.vocabulary[10].first = std::string(1025, 'a');
+  EXPECT_EQ(writeTokenizerBlob(spec, none),
+            "token of id 10 has 1025 bytes, expected at most 1024");
+  spec.vocabulary[10].first = std::string(1024, 'a');
+  EXPECT_EQ(writeTokenizerBlob(spec, blob), "");
   EXPECT_TRUE(none.empty());
 }
 
