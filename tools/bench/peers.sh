@@ -23,7 +23,7 @@ if [ ! -x "$venv/bin/python" ]; then
   python3 -m venv "$venv"
   "$venv/bin/pip" install --quiet -r "$here/requirements.txt"
 fi
-"${CC:-cc}" -O2 "$here/peak.c" -o "$work/peak" -lpthread
+"${CC:-clang-22}" -O2 "$here/peak.c" -o "$work/peak" -lpthread
 for name in bert-base minilm; do
   from=()
   if [ -f "$checkpoints/$name/model.safetensors" ]; then

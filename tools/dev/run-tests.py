@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """Run the tests of a build tree: GoogleTest through ctest, then lit.
 
-    tools/dev/run-tests.py --build build/dev [--quick|--runtime|--e2e]
+    tools/dev/run-tests.py --build DIR [--also DIR] [--quick|--runtime|--e2e]
 
-Ends with one line, `N passed, N failed, N skipped`, and exit code 1 where a
-test failed or none ran. The check-quern targets call this after building.
+--also adds the GoogleTests of another build tree, as far as it is built: the
+sanitizers'. Ends with one line, `N passed, N failed, N skipped`, and exit code
+1 where a test failed or none ran. The check-quern targets call this.
 """
 import argparse
 import json
@@ -26,7 +27,7 @@ def is_skipped(case):
 
 
 def run_ctest(build, select, jobs):
-    """Counts of (passed, failed, skipped), names of failed and skipped."""
+    """The number of passed tests, the names of the failed and skipped."""
     report = os.path.join(build, "ctest.xml")
     if os.path.exists(report):
         os.remove(report)
@@ -78,6 +79,7 @@ def run_lit(build, select, jobs):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--build", default=os.path.join(ROOT, "build", "release"))
+    parser.add_argument("--also", help="another build tree")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--quick", action="store_true", help="no whole models")
@@ -94,6 +96,10 @@ def main():
         ctest, lit = ["-L", "e2e"], ["--filter", "e2e/"]
     print("== GoogleTest", flush=True)
     results = [run_ctest(build, ctest, args.jobs)]
+    if args.also:
+        print(f"== GoogleTest of {args.also}", flush=True)
+        results.append(run_ctest(os.path.abspath(args.also),
+                                 ctest + ["-E", "_NOT_BUILT$"], args.jobs))
     print("== lit", flush=True)
     results.append(run_lit(build, lit, args.jobs))
     passed = sum(r[0] for r in results)

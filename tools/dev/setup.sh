@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, configures and builds. Repeating it costs nothing.
 #
-#   tools/dev/setup.sh [--preset NAME] [--no-build]
+#   tools/dev/setup.sh [--preset NAME] [--target NAME]... [--no-build]
 #
 # Debian packages come from packages.txt (apt-get, as root or through sudo),
 # Python packages from requirements.txt into .venv. The default preset is
@@ -10,9 +10,11 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 preset=release
 build=yes
+targets=()
 while [ $# -gt 0 ]; do
   case $1 in
   --preset) preset=$2; shift ;;
+  --target) targets+=(--target "$2"); shift ;;
   --no-build) build=no ;;
   *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
@@ -68,4 +70,4 @@ cmake --preset "$preset"
 say "building build/$preset with $(jobs) jobs"
 # The precompiled header needs this of ccache.
 export CCACHE_SLOPPINESS=pch_defines,time_macros
-cmake --build "build/$preset" -j "$(jobs)"
+cmake --build "build/$preset" -j "$(jobs)" "${targets[@]}"

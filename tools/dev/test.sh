@@ -10,11 +10,11 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 preset=dev
-target=check-quern
+which=()
 while [ $# -gt 0 ]; do
   case $1 in
   --preset) preset=$2; shift ;;
-  --quick) target=check-quern-quick ;;
+  --quick) which=(--quick) ;;
   *) sed -n '2,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
   esac
   shift
@@ -31,12 +31,14 @@ if [ ! -d "$shared/glue" ]; then
 fi
 
 tools/dev/setup.sh --preset "$preset"
-say "the runtime configures and builds without LLVM (build/runtime)"
-export CCACHE_SLOPPINESS=pch_defines,time_macros
-cmake --preset runtime
-cmake --build build/runtime
+say "the runtime builds without LLVM"
+tools/dev/setup.sh --preset runtime
+say "what reads files from outside, once more under the sanitizers"
+tools/dev/setup.sh --preset asan --target QuernImportTest \
+  --target QuernRecipeTest --target QuernSupportTest --target RuntimeTests \
+  --target QuernTokenizerTests
 
-if [ "$target" = check-quern ] && [ -z "${QUERN_MODELS:-}" ]; then
+if [ ${#which[@]} = 0 ] && [ -z "${QUERN_MODELS:-}" ]; then
   if [ -d "$shared/models" ] && ! command -v mvn >/dev/null &&
     [ "$(id -u)" = 0 ]; then
     say "installing maven for the BERT-base weights"
@@ -48,10 +50,6 @@ if [ "$target" = check-quern ] && [ -z "${QUERN_MODELS:-}" ]; then
   tools/dev/make-models.sh build/models
 fi
 
-say "running the tests of build/$preset"
-log=build/$preset/check.log
-status=0
-cmake --build "build/$preset" --target "$target" 2>&1 | tee "$log" || status=$?
-# Ninja says more after a failure; the count stands last all the same.
-[ "$status" = 0 ] || grep -E '^[0-9]+ passed, ' "$log" | tail -n 1
-exit "$status"
+say "running the tests of build/$preset, and those of build/asan"
+exec tools/dev/run-tests.py --build "build/$preset" --also build/asan \
+  "${which[@]}"
