@@ -28,11 +28,12 @@ private:
   void firstRow(Value from, Value length, Value to);
   void meanOfCodes(Value from, Value length, Value to);
   void meanOfReals(Value from, Value length, Value to);
-  /// Adds up block i of all rows, each turned into a summand by `load`.
-  Value total(Value from, Value length, Value i, Value zero,
+  /// Adds block i of the rows [first, length) to `start`, each turned into a
+  /// summand by `load`.
+  Value total(Value from, int64_t first, Value length, Value i, Value start,
               function_ref<Value(Value)> load) {
     return k.loop(
-        k.index(0), length, 1, {zero}, [&](Value row, ArrayRef<Value> a) {
+        k.index(first), length, 1, {start}, [&](Value row, ArrayRef<Value> a) {
           Value at = k.add(k.add(from, i), k.mul(row, shape.inStride));
           return Values{k.add(a[0], load(at))};
         })[0];
@@ -82,7 +83,7 @@ void Emitter::meanOfCodes(Value from, Value length, Value to) {
   // 1 / 0 times 0 is not a number.
   factor = k.broadcast(k.select(empty, k.f32(0.0f), factor));
   k.blocks(shape.d, [&](Value i, Value) {
-    Value sum = total(from, length, i, k.zeros(k.vec(16, k.i32())),
+    Value sum = total(from, 0, length, i, k.zeros(k.vec(16, k.i32())),
                       [&](Value at) { return k.loadCodes(x, at); });
     Value mean = k.mul(k.toFloat(k.sub(sum, zeros), k.f32()), factor);
     k.storeVector(mean, out, k.add(to, i));
@@ -94,8 +95,11 @@ void Emitter::meanOfReals(Value from, Value length, Value to) {
   Value count = k.toFloat(k.toI32(length), k.f32());
   count = k.broadcast(k.select(empty, k.f32(1.0f), count));
   k.blocks(shape.d, [&](Value i, Value) {
-    Value sum = total(from, length, i, k.zeros(k.vec(16, k.f32())),
-                      [&](Value at) { return k.loadVector(x, at); });
+    auto load = [&](Value at) { return k.loadVector(x, at); };
+    // Starting from the first row, not from 0, keeps the sign of a zero.
+    Value start =
+        k.select(empty, k.zeros(k.vec(16, k.f32())), load(k.add(from, i)));
+    Value sum = total(from, 1, length, i, start, load);
     k.storeVector(k.div(sum, count), out, k.add(to, i));
   });
 }

@@ -153,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{2, 25, {9, 20}, false, Storage::U16}));
 
 /// The table softmax against the softmax of the same scores in double, before
-/// the probabilities are rounded to codes.
+/// the probabilities are rounded to codes, and after that by codes.
 TEST(TableSoftmax, IsWithin2ToMinus15) {
   Random random(5);
   std::vector<std::vector<uint8_t>> rows = {std::vector<uint8_t>(512, 255),
@@ -183,6 +183,9 @@ TEST(TableSoftmax, IsWithin2ToMinus15) {
       for (size_t j = 0; j != s.size(); ++j) {
         double expected = std::exp(-step * (top - s[j])) / exact;
         worst = std::max(worst, std::abs(e[j] / sum - expected));
+        float ratio = 255.0f / float(uint32_t(sum));
+        int32_t code = qm_round_code(float(e[j]) * ratio, 0, 255);
+        EXPECT_LE(std::abs(code - std::nearbyint(255 * expected)), 1);
       }
     }
   }

@@ -160,6 +160,7 @@ TEST_P(WidthTest, Pool) {
   size_t in = bufferSize(tokens, stride), out = bufferSize(sequences, stride);
   auto codes = random.codes<uint8_t>(in, 256);
   auto reals = random.reals(in, -4, 4);
+  reals[0] = -0.0f;
   float params[] = {0.021f, 119.0f};
   std::vector<uint8_t> firstCode(out, 119);
   std::vector<float> firstReal(out, 0), meanCode(out, 0), meanReal(out, 0);
@@ -172,7 +173,8 @@ TEST_P(WidthTest, Pool) {
       float total = 0;
       for (int64_t t = begin; t != begin + n; ++t) {
         sum += codes[t * stride + j];
-        total = total + reals[t * stride + j];
+        float v = reals[t * stride + j];
+        total = t == begin ? v : total + v;
       }
       float factor = params[0] / float(n);
       meanCode[s * stride + j] = float(sum - int32_t(n) * 119) * factor;
