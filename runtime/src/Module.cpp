@@ -141,12 +141,20 @@ quern_status quern_module::loadTokenizer(const char *path, const void *blob,
   return QUERN_OK;
 }
 
-quern_kernel quern_module::kernel(uint32_t index, uint32_t cap,
+uint32_t quern_module::usableTiers(uint32_t cap) const {
+  uint32_t usable = 0;
+  for (uint32_t i = 0; i < table->tier_count; ++i)
+    if (table->tiers[i].id <= cap &&
+        quern_tier_usable(table->tiers[i].id, nullptr))
+      usable |= 1u << i;
+  return usable;
+}
+
+quern_kernel quern_module::kernel(uint32_t index, uint32_t usable,
                                   uint32_t &tier) const {
   for (uint32_t i = table->tier_count; i-- > 0;) {
     const quern_tier &row = table->tiers[i];
-    if (row.id > cap || !row.kernels[index] ||
-        !quern_tier_usable(row.id, nullptr))
+    if (!(usable >> i & 1) || !row.kernels[index])
       continue;
     tier = row.id;
     return row.kernels[index];

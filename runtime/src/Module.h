@@ -27,8 +27,12 @@ struct quern_module {
   quern_status loadTokenizer(const char *path, const void *blob, uint64_t bytes,
                              quern_error *error);
 
-  /// The kernel of the highest tier up to `cap`; writes that tier.
-  quern_kernel kernel(uint32_t index, uint32_t cap, uint32_t &tier) const;
+  /// The table's tiers up to `cap` that can run here: bit i for tiers[i].
+  /// Asks the CPU, which is slow in virtual machines.
+  uint32_t usableTiers(uint32_t cap) const;
+  /// The kernel of the highest of `usable` tiers that has it, or null; writes
+  /// that tier.
+  quern_kernel kernel(uint32_t index, uint32_t usable, uint32_t &tier) const;
 
   /// Only for modules from files.
   quern::ModuleFile file;

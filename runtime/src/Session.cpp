@@ -103,12 +103,12 @@ quern_status quern_session::chooseKernels(uint32_t cap, quern_error *error) {
                 "QUERN_MAX_ISA: found \"%s\", expected scalar, avx2, "
                 "avx512bw, avx512vnni or amx",
                 getenv("QUERN_MAX_ISA"));
-  cap = int64_t(cap) > environment ? uint32_t(environment) : cap;
+  uint32_t usable = module.usableTiers(cap);
   // First see that every step has one, so that failure changes nothing.
   for (bool commit : {false, true}) {
     for (PlannedStep &step : steps) {
       uint32_t tier = 0;
-      quern_kernel kernel = module.kernel(step.source->kernel(), cap, tier);
+      quern_kernel kernel = module.kernel(step.source->kernel(), usable, tier);
       if (!kernel) {
         const quern_tier &lowest = module.table->tiers[0];
         const char *why = nullptr;
