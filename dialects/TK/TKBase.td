@@ -43,6 +43,15 @@ def TK_Dialect : Dialect {
     static constexpr llvm::StringLiteral getKernelAttrName() {
       return "tk.kernel";
     }
+    /// Name of the module attribute with the size of the arena: bytes per
+    /// token, per sequence, and besides.
+    static constexpr llvm::StringLiteral getArenaAttrName() {
+      return "tk.arena";
+    }
+    /// Name of the module attribute with the scratch bytes of a thread.
+    static constexpr llvm::StringLiteral getScratchAttrName() {
+      return "tk.scratch_bytes";
+    }
     /// Arguments after the buffers: tokens, sequences, flags, begin, end,
     /// scratch.
     static constexpr unsigned kTrailingKernelArguments = 6;
@@ -62,7 +71,7 @@ def TK_BufferKind : TK_I32Enum<"BufferKind", "what a buffer is for", [
   I32EnumAttrCase<"Input", 3, "input">,
   I32EnumAttrCase<"Output", 4, "output">]>;
 def TK_BufferKindAttr : EnumAttr<TK_Dialect, TK_BufferKind, "buffer_kind"> {
-  let assemblyFormat = "$value";
+  let assemblyFormat = "`` $value";
 }
 
 def TK_Base : TK_I32Enum<"Base", "what chunk counts and sizes grow with", [
@@ -70,7 +79,7 @@ def TK_Base : TK_I32Enum<"Base", "what chunk counts and sizes grow with", [
   I32EnumAttrCase<"Sequences", 1, "sequences">,
   I32EnumAttrCase<"One", 2, "one">]>;
 def TK_BaseAttr : EnumAttr<TK_Dialect, TK_Base, "base"> {
-  let assemblyFormat = "$value";
+  let assemblyFormat = "`` $value";
 }
 
 def TK_Lanes : FixedVectorOfShapeAndType<[16], I32>;

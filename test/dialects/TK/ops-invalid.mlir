@@ -1,0 +1,137 @@
+// RUN: quern-opt %s --split-input-file --verify-diagnostics
+
+func.func @order(%v: vector<16xf32>) {
+  // expected-error @+1 {{expects lo <= hi, got 2.550000e+02 and 0.000000e+00}}
+  %0 = tk.round %v {lo = 255.0 : f32, hi = 0.0 : f32}
+  return
+}
+
+// -----
+
+func.func @fraction(%v: vector<16xf32>) {
+  // expected-error @+1 {{expects integral limits, got 5.000000e-01 and 1.000000e+00}}
+  %0 = tk.round %v {lo = 0.5 : f32, hi = 1.0 : f32}
+  return
+}
+
+// -----
+
+func.func @wide(%acc: vector<16xi32>, %v: vector<16xf32>) {
+  // expected-error @+1 {{expects limits within [-2^22, 2^22] or [0, 2^23], got -1.000000e+00 and 8.000000e+06}}
+  %0 = tk.requant %acc, %v, %v {lo = -1.0 : f32, hi = 8.0e6 : f32}
+  return
+}
+
+// -----
+
+func.func @lanes(%acc: vector<8xi32>, %a: vector<64xi8>) {
+  // expected-error @+1 {{operand #0 must be vector<16xI32> of 32-bit signless integer values}}
+  %0 = "tk.dot4"(%acc, %a, %a) : (vector<8xi32>, vector<64xi8>, vector<64xi8>) -> vector<16xi32>
+  return
+}
+
+// -----
+
+// expected-error @+1 {{expects at least 6 arguments and no result, got 1 and 0}}
+func.func @kernel(%x: memref<?xi8>) attributes {tk.kernel} {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{expects kernel argument 0 to be memref<?xT> with T = i8, i16, i32 or f32, got 'memref<4xi8>'}}
+func.func @kernel(%x: memref<4xi8>, %t: index, %s: index, %f: index, %b: index,
+                  %e: index, %scratch: memref<?xi8>) attributes {tk.kernel} {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{expects kernel argument 1 to be index, got 'i64'}}
+func.func @kernel(%x: memref<?xi8>, %t: i64, %s: index, %f: index, %b: index,
+                  %e: index, %scratch: memref<?xi8>) attributes {tk.kernel} {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{expects the scratch argument to be memref<?xi8>, got 'memref<?xf32>'}}
+func.func @kernel(%t: index, %s: index, %f: index, %b: index, %e: index,
+                  %scratch: memref<?xf32>) attributes {tk.kernel} {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{has unknown attribute 'tk.unknown'}}
+func.func @kernel() attributes {tk.unknown} {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{expects a unit for kind input}}
+tk.buffer @x kind(input) bytes(4) : i32
+
+// -----
+
+// expected-error @+1 {{expects a unit only for kind input or output, got kind tokens}}
+tk.buffer @x kind(tokens) unit(tokens) bytes(4) : i32
+
+// -----
+
+// expected-error @+1 {{expects bytes to be a multiple of 4, got 6}}
+tk.buffer @x kind(tokens) bytes(6) : f32
+
+// -----
+
+// expected-error @+1 {{expects element type i8, i16, i32 or f32, got 'f64'}}
+tk.data @x = dense<1.0> : tensor<2xf64>
+
+// -----
+
+tk.program @p {
+  // expected-error @+1 {{cannot be in a 'tk.program', which holds launches only}}
+  %0 = arith.constant 1 : i32
+}
+
+// -----
+
+tk.program @p {
+  // expected-error @+1 {{expects @none to be a kernel}}
+  tk.launch @none [] chunks(base = one, divide = 1, multiply = 1)
+}
+
+// -----
+
+func.func @k(%x: memref<?xi8>, %t: index, %s: index, %f: index, %b: index,
+             %e: index, %scratch: memref<?xi8>) attributes {tk.kernel} {
+  return
+}
+tk.program @p {
+  // expected-error @+1 {{expects 1 buffers for @k, got 0}}
+  tk.launch @k [] chunks(base = one, divide = 1, multiply = 1)
+}
+
+// -----
+
+func.func @k(%x: memref<?xi8>, %t: index, %s: index, %f: index, %b: index,
+             %e: index, %scratch: memref<?xi8>) attributes {tk.kernel} {
+  return
+}
+tk.data @w = dense<1.0> : tensor<2xf32>
+tk.program @p {
+  // expected-error @+1 {{expects @w to hold 'i8', got 'f32'}}
+  tk.launch @k [@w] chunks(base = one, divide = 1, multiply = 1)
+}
+
+// -----
+
+func.func @k(%x: memref<?xi8>, %t: index, %s: index, %f: index, %b: index,
+             %e: index, %scratch: memref<?xi8>) attributes {tk.kernel} {
+  return
+}
+tk.program @p {
+  // expected-error @+1 {{expects @missing to be a tk.buffer or tk.data}}
+  tk.launch @k [@missing] chunks(base = one, divide = 1, multiply = 1)
+}
