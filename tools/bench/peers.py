@@ -47,8 +47,15 @@ def waited(pid):
     return total
 
 
+def parse(text):
+    """A row from what a contender prints: one object, or a list of one."""
+    row = json.loads(text[min(i for i in (text.find("["), text.find("{"))
+                              if i >= 0):])
+    return row[0] if isinstance(row, list) else row
+
+
 def run_pinned(command, threads):
-    """The last JSON line a command prints, with how disturbed it was."""
+    """The row a command prints as JSON, with how disturbed it was."""
     cpus = sorted(os.sched_getaffinity(0))[:threads]
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = subprocess.Popen(
@@ -66,12 +73,14 @@ def run_pinned(command, threads):
         elapsed = time.monotonic() - begin
         out.seek(0)
         err.seek(0)
-        lines = [l for l in out.read().decode().splitlines()
-                 if l.startswith("{")]
-        if child.returncode or not lines:
+        printed = out.read().decode(errors="replace")
+        if child.returncode:
             tail = err.read().decode(errors="replace").strip().splitlines()
-            raise RuntimeError(tail[-1] if tail else "no JSON line printed")
-    row = json.loads(lines[-1])
+            raise RuntimeError(tail[-1] if tail else "failed")
+    try:
+        row = parse(printed)
+    except ValueError:
+        raise RuntimeError(f"no JSON printed: {printed[-200:]!r}") from None
     row["wait"] = wait * 1e-9 / elapsed / threads
     row["switches"] = usage.ru_nivcsw / elapsed
     return row
@@ -84,9 +93,12 @@ def contenders(args, model, length, threads):
                       str(length), str(threads), str(args.seconds)]
     module = os.path.join(args.work, model + ".qbm")
     if args.quern and os.path.exists(module):
-        yield "Quern", [args.quern, "bench", module, "--tokens", str(length),
-                        "--batch", "1", "--threads", str(threads),
-                        "--seconds", str(args.seconds), "--json"]
+        # As many runs as fit the peers' seconds at their speed, roughly.
+        rate = 1.5e3 * threads / giga_operations(model, length)
+        runs = max(20, int(args.seconds * rate / 2))
+        yield "Quern", [args.quern, "bench", module, "--lengths", str(length),
+                        "--batches", "1", "--threads", str(threads),
+                        "--runs", str(runs), "--json"]
 
 
 def measure(args):

@@ -4,7 +4,7 @@
         [--same-metrics]] [--at-least METRIC=VALUE] [--below METRIC=VALUE]
 
 glue-reference.json holds the metrics and the logits of the first 24 rows as
-PyTorch computes them in f32, at most 128 tokens a row. Prints what it found.
+PyTorch computes them in f32, at most 512 tokens a row. Prints what it found.
 """
 import argparse
 import json
