@@ -1,5 +1,4 @@
-//===- AddNorm.h - Residual sum and LayerNorm kernels -------------*- C++
-//-*-===//
+//===- AddNorm.h - Residual sum and LayerNorm kernels ---------------------===//
 //
 // tq.qadd_norm on codes, tq.add + tq.layer_norm on floats. Chunks are blocks
 // of rows: chunks(base = tokens, divide = kRowsPerChunk).

@@ -1,5 +1,4 @@
-//===- Attention.h - Fused attention kernels ----------------------*- C++
-//-*-===//
+//===- Attention.h - Fused attention kernels ------------------------------===//
 //
 // One kernel for integer attention (tq.qattention) and one for f32 (tq.scores,
 // tq.softmax and tq.context in one). A chunk is one head of one sequence:

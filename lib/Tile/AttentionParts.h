@@ -1,5 +1,4 @@
-//===- AttentionParts.h - What both attention kernels share -------*- C++
-//-*-===//
+//===- AttentionParts.h - What both attention kernels share ---------------===//
 //
 // The walk over chunks, the place of a head's taps, and the transposition that
 // packs keys.

@@ -1,5 +1,4 @@
-//===- Elementwise.h - Kernels without a reduction, and normalize -*- C++
-//-*-===//
+//===- Elementwise.h - Kernels without a reduction, and normalize ---------===//
 //
 // Functions of single elements: activations, f32 sums, and the ways between
 // values and codes; and the normalization of rows to length one. Chunks are

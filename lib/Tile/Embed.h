@@ -1,5 +1,4 @@
-//===- Embed.h - Embedding kernels --------------------------------*- C++
-//-*-===//
+//===- Embed.h - Embedding kernels ----------------------------------------===//
 //
 // Three look-ups, their sums and a LayerNorm: tq.qembed on s8 tables, or the
 // same in f32. Chunks are blocks of rows: chunks(base = tokens,

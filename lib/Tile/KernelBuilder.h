@@ -1,5 +1,4 @@
-//===- KernelBuilder.h - Writing kernels from C++ -----------------*- C++
-//-*-===//
+//===- KernelBuilder.h - Writing kernels from C++ -------------------------===//
 //
 // A small layer over OpBuilder for the kernel generators: it opens a
 // `tk.kernel` function with the common arguments (buffers, token and sequence

@@ -1,5 +1,4 @@
-//===- Norm.h - LayerNorm of one row, and rows in blocks ----------*- C++
-//-*-===//
+//===- Norm.h - LayerNorm of one row, and rows in blocks ------------------===//
 //
 // Parts shared by the kernels that end in a LayerNorm, and the walk over rows
 // that all row kernels use.

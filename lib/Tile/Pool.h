@@ -1,5 +1,4 @@
-//===- Pool.h - One row per sequence ------------------------------*- C++
-//-*-===//
+//===- Pool.h - One row per sequence --------------------------------------===//
 //
 // Pooling of codes (tq.qpool) and of floats (tq.pool). A chunk is a sequence:
 // chunks(base = sequences).

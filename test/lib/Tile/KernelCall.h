@@ -1,5 +1,4 @@
-//===- KernelCall.h - Building and calling one kernel in a test ---*- C++
-//-*-===//
+//===- KernelCall.h - Building and calling one kernel in a test -----------===//
 //
 // Compiles a kernel for both tiers and calls it over chunk ranges that are
 // split at random, with the scratch memory it asks for and no more.
