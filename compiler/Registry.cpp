@@ -11,7 +11,10 @@
 #include "dialects/TK/TKDialect.h"
 #include "dialects/TQ/TQDialect.h"
 #include "lib/Lower/LowerPasses.h"
+#include "lib/Quantize/Passes.h"
+#include "lib/Rewrite/Passes.h"
 #include "lib/Target/X86/X86Passes.h"
+#include "lib/Tile/TilePasses.h"
 
 #include "mlir/InitAllDialects.h"
 #include "mlir/InitAllExtensions.h"
@@ -27,6 +30,10 @@ void quern::registerAllQuern(mlir::DialectRegistry &registry) {
 
 void quern::registerAllQuernPasses() {
   mlir::registerAllPasses();
+  registerQuantizePasses();
+  registerRewritePasses();
+  registerTilePasses();
+  registerTilePipelines();
   registerLowerPasses();
   registerLowerPipelines();
   registerX86Passes();

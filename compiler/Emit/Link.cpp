@@ -116,8 +116,10 @@ linkSharedObject(const std::vector<TierObject> &tiers,
   if (!version)
     return version.takeError();
   std::string out = folder->file("module.so");
+  // LLVM makes calls of memset and memcpy from loops; every process that loads
+  // a module has a libc.
   std::vector<std::string> arguments = {
-      "-shared",     "-Bsymbolic", "--no-undefined", "--version-script",
+      "-shared",     "-Bsymbolic", "-z", "undefs", "--version-script",
       *version,      "-z",         "relro",          "-z",
       "now",         "--strip-debug", "--build-id=none", "-o", out};
   arguments.insert(arguments.end(), objects->begin(), objects->end());

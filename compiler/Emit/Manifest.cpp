@@ -149,7 +149,10 @@ flatbuffers::Offset<fb::Model> ManifestBuilder::model() {
   auto labelVector = builder.CreateVector(labels);
   auto problem = text(strAttr(info, "problem"));
   auto name = text(request.modelName);
-  int64_t columns = intAttr(info, "columns");
+  int64_t columns = 0;
+  for (auto buffer : module.getOps<tk::BufferOp>())
+    if (buffer.getKind() == tk::BufferKind::Output)
+      columns = intAttr(buffer->getAttrDictionary(), "columns");
   fb::ModelBuilder out(builder);
   out.add_family(family);
   out.add_head(kind);

@@ -13,6 +13,8 @@
 
 #include <cstring>
 #include <memory>
+
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace quern {

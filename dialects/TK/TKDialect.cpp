@@ -82,8 +82,29 @@ static LogicalResult verifyKernel(Operation *op) {
   return success();
 }
 
+/// The sizes that the arena plan leaves on the module: three non-negative
+/// numbers for the arena, one for the scratch memory of a thread.
+static LogicalResult verifyPlan(Operation *op, NamedAttribute attribute) {
+  SmallVector<int64_t> sizes;
+  if (auto array = dyn_cast<DenseI64ArrayAttr>(attribute.getValue()))
+    llvm::append_range(sizes, array.asArrayRef());
+  else if (auto integer = dyn_cast<IntegerAttr>(attribute.getValue()))
+    sizes.push_back(integer.getInt());
+  unsigned expected =
+      attribute.getName() == TKDialect::getArenaAttrName() ? 3 : 1;
+  if (!isa<ModuleOp>(op) || sizes.size() != expected ||
+      llvm::any_of(sizes, [](int64_t size) { return size < 0; }))
+    return op->emitOpError("expects '")
+           << attribute.getName().getValue() << "' on a module with "
+           << expected << " sizes, got " << attribute.getValue();
+  return success();
+}
+
 LogicalResult TKDialect::verifyOperationAttribute(Operation *op,
                                                   NamedAttribute attribute) {
+  if (attribute.getName() == getArenaAttrName() ||
+      attribute.getName() == getScratchAttrName())
+    return verifyPlan(op, attribute);
   if (attribute.getName() != getKernelAttrName())
     return op->emitOpError("has unknown attribute '")
            << attribute.getName().getValue() << "'";

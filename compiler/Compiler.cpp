@@ -1,0 +1,361 @@
+//===- Compiler.cpp - A model in, a module out ----------------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// The order of the stages. Each leaves a module that quern-opt reads back
+// (`saveTemps`), so any of them can be looked at and run again.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Compiler.h"
+
+#include "compiler/Calibrate/DefaultText.h"
+#include "compiler/Calibrate/SchemeTable.h"
+#include "compiler/Emit/Assemble.h"
+#include "compiler/FloatRun.h"
+#include "compiler/Import/Import.h"
+#include "compiler/Import/TokenizerImport.h"
+#include "compiler/Recipe/Recipe.h"
+#include "compiler/Registry.h"
+#include "compiler/Report.h"
+#include "lib/Quantize/Passes.h"
+#include "lib/Rewrite/Passes.h"
+#include "lib/Support/File.h"
+#include "lib/Tile/TilePasses.h"
+
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <chrono>
+
+using namespace mlir;
+
+namespace quern {
+
+namespace {
+/// One compilation, from folder to file.
+class Compilation {
+public:
+  explicit Compilation(const CompileRequest &request)
+      : request(request), context(makeContext()),
+        handler(context.get(),
+                [this](Diagnostic &diagnostic) { return keep(diagnostic); }) {
+  }
+
+  Expected<CompileResult> run();
+
+private:
+  static std::unique_ptr<MLIRContext> makeContext();
+  LogicalResult keep(Diagnostic &diagnostic);
+  Error failed(const std::string &what) const;
+
+  Error chooseTiers();
+  Error import();
+  Error calibrate();
+  Error passes(const char *stage, const char *dump,
+               const std::function<void(OpPassManager &)> &build,
+               double fraction);
+  Error dump(const std::string &name);
+  Error emit();
+  Error report();
+  void begin(const std::string &stage, double fraction);
+
+  const CompileRequest &request;
+  std::unique_ptr<MLIRContext> context;
+  std::string diagnostics;
+  ScopedDiagnosticHandler handler;
+  std::vector<Tier> tiers;
+  ImportedModel model;
+  std::string tokenizer;
+  std::optional<Recipe> recipe;
+  CompileResult result;
+  std::string stage;
+  std::chrono::steady_clock::time_point started;
+};
+} // namespace
+
+std::unique_ptr<MLIRContext> Compilation::makeContext() {
+  DialectRegistry registry;
+  registerAllQuern(registry);
+  auto context = std::make_unique<MLIRContext>(
+      registry, MLIRContext::Threading::DISABLED);
+  context->loadAllAvailableDialects();
+  return context;
+}
+
+LogicalResult Compilation::keep(Diagnostic &diagnostic) {
+  if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
+    if (diagnostics.empty())
+      diagnostics = diagnostic.str();
+    return success();
+  }
+  if (request.note)
+    request.note(diagnostic.str());
+  return success();
+}
+
+Error Compilation::failed(const std::string &what) const {
+  return Error::make(request.modelFolder, ": ", what,
+                     diagnostics.empty() ? "" : ": ", diagnostics);
+}
+
+void Compilation::begin(const std::string &name, double fraction) {
+  auto now = std::chrono::steady_clock::now();
+  if (!stage.empty())
+    result.seconds.push_back(
+        {stage, std::chrono::duration<double>(now - started).count()});
+  stage = name;
+  started = now;
+  if (request.progress && !name.empty())
+    request.progress(name, fraction);
+}
+
+Error Compilation::chooseTiers() {
+  std::vector<std::string> targets = request.targets;
+  if (targets.empty())
+    targets = {"x86"};
+  auto add = [&](Tier tier) {
+    if (!llvm::is_contained(tiers, tier))
+      tiers.push_back(tier);
+  };
+  // Every module has the scalar tier: it runs on any x86-64.
+  add(Tier::Scalar);
+  for (const std::string &target : targets) {
+    if (target == "x86" || target == "host" || target == "x86-avx512vnni" ||
+        target == "avx512vnni") {
+      add(Tier::Avx512Vnni);
+      continue;
+    }
+    if (target != "x86-scalar" && target != "scalar")
+      return Error::make("target ", target,
+                         ": found an unknown name, expected host, x86, "
+                         "x86-avx512vnni or x86-scalar");
+  }
+  return Error::success();
+}
+
+Error Compilation::import() {
+  begin("import", 0.02);
+  Expected<ImportedModel> imported =
+      importModel(*context, request.modelFolder);
+  if (!imported)
+    return imported.takeError();
+  model = std::move(*imported);
+  Expected<ImportedTokenizer> found =
+      importTokenizer(request.modelFolder, model.info.vocab);
+  if (!found)
+    return found.takeError();
+  tokenizer.assign(reinterpret_cast<const char *>(found->blob.data()),
+                   found->blob.size());
+  return dump("00-import.mlir");
+}
+
+Error Compilation::calibrate() {
+  Expected<Recipe> loaded = Recipe::load(request.recipe);
+  if (!loaded)
+    return loaded.takeError();
+  recipe.emplace(std::move(*loaded));
+  for (const std::string &assignment : request.overrides)
+    if (Error error = recipe->set(assignment))
+      return error;
+  std::vector<Site> sites = collectSites(*model.module);
+  if (Error error = recipe->check(sites))
+    return error;
+  std::vector<ObservedSite> observed = observedSites(sites, *recipe);
+  RangeTable ranges;
+  if (!request.rangesIn.empty()) {
+    Expected<RangeTable> read = loadRanges(request.rangesIn);
+    if (!read)
+      return read.takeError();
+    ranges = std::move(*read);
+  } else if (llvm::any_of(observed, [](const ObservedSite &site) {
+               return !site.scheme.isFloat();
+             })) {
+    begin("calibrate", 0.05);
+    std::vector<CalibrationText> texts = request.calibration;
+    if (texts.empty())
+      for (auto [text, pair] : defaultCalibrationText())
+        texts.push_back({std::string(text),
+                         pair.empty() ? std::nullopt
+                                      : std::optional<std::string>(pair)});
+    Expected<RangeTable> found = calibrateModel(
+        *model.module, tokenizer, observed, texts, request.threads,
+        [&](double part) {
+          if (request.progress)
+            request.progress("calibrate", 0.05 + 0.5 * part);
+        });
+    if (!found)
+      return diagnostics.empty() ? found.takeError()
+                                 : failed(found.message());
+    ranges = std::move(*found);
+  }
+  if (!request.rangesOut.empty()) {
+    Expected<OutputFile> file = OutputFile::create(request.rangesOut);
+    if (!file)
+      return file.takeError();
+    if (Error error = file->write(writeRanges(ranges)))
+      return error;
+    if (Error error = file->commit())
+      return error;
+  }
+  if (Error error = attachScheme(*model.module, *recipe, ranges))
+    return error;
+  for (const Site &site : sites)
+    ++(recipe->activationFor(site).isFloat() ? result.floatSites
+                                             : result.quantizedSites);
+  return Error::success();
+}
+
+Error Compilation::passes(const char *name, const char *dumpName,
+                          const std::function<void(OpPassManager &)> &build,
+                          double fraction) {
+  begin(name, fraction);
+  PassManager manager(context.get());
+  build(manager);
+  if (mlir::failed(manager.run(*model.module)))
+    return failed(std::string(name) + " failed");
+  return dump(dumpName);
+}
+
+Error Compilation::dump(const std::string &name) {
+  if (request.saveTemps.empty())
+    return Error::success();
+  if (std::error_code code =
+          llvm::sys::fs::create_directories(request.saveTemps))
+    return Error::make(request.saveTemps,
+                       ": cannot be made: ", code.message());
+  std::string path = joinPath(request.saveTemps, name);
+  std::error_code code;
+  llvm::raw_fd_ostream out(path, code);
+  if (code)
+    return Error::make(path, ": cannot be written: ", code.message());
+  // Without the weights: a printed BERT is a few pages long, and the shapes
+  // are what passes look at.
+  OpPrintingFlags flags;
+  flags.elideLargeResourceString(4096).elideLargeElementsAttrs(64);
+  model.module->print(out, flags);
+  out << '\n';
+  out.close();
+  if (out.has_error())
+    return Error::make(path, ": cannot be written: ", out.error().message());
+  return Error::success();
+}
+
+/// LLVM text or assembly of all tiers, one after the other.
+static Expected<std::string> textOf(ModuleOp module,
+                                    const std::vector<Tier> &tiers,
+                                    CodeForm form) {
+  std::string all;
+  for (Tier tier : tiers) {
+    Expected<std::string> text = emitKernels(module, tier, form);
+    if (!text)
+      return text.takeError();
+    all += (form == CodeForm::Assembly ? "# tier " : "; tier ") +
+           getTierName(tier).str() + "\n" + *text;
+  }
+  return all;
+}
+
+static Error writeText(const std::string &path, std::string_view text) {
+  Expected<OutputFile> file = OutputFile::create(path);
+  if (!file)
+    return file.takeError();
+  if (Error error = file->write(text))
+    return error;
+  return file->commit();
+}
+
+Error Compilation::emit() {
+  begin("emit", 0.75);
+  ModuleOp module = *model.module;
+  if (request.emit == EmitKind::Mlir) {
+    std::string text;
+    llvm::raw_string_ostream(text) << module << '\n';
+    return writeText(request.output, text);
+  }
+  if (request.emit == EmitKind::Llvm || request.emit == EmitKind::Assembly) {
+    Expected<std::string> text =
+        textOf(module, tiers,
+               request.emit == EmitKind::Llvm ? CodeForm::LLVMText
+                                              : CodeForm::Assembly);
+    if (!text)
+      return failed(text.message());
+    return writeText(request.output, *text);
+  }
+  ManifestRequest about;
+  about.modelName = llvm::sys::path::filename(request.modelFolder).str();
+  about.recipeName = recipe->name();
+  about.recipeJson = recipe->toJson();
+  for (const std::string &target : request.targets)
+    about.target += (about.target.empty() ? "" : ",") + target;
+  if (about.target.empty())
+    about.target = "x86";
+  about.provenance = {{"compiler", "quern 0.1.0"},
+                      {"calibration", request.rangesIn.empty()
+                                          ? request.calibrationName
+                                          : request.rangesIn},
+                      {"model", request.modelFolder}};
+  Expected<AssembledModule> assembled =
+      assembleModule(module, tiers, about, tokenizer);
+  if (!assembled)
+    return failed(assembled.message());
+  result.kernels = assembled->manifest.kernels.size();
+  begin("write", 0.95);
+  if (request.emit == EmitKind::Object)
+    return writeObject(request.output, *assembled);
+  if (request.emit == EmitKind::Executable)
+    return writeExecutable(request.output, *assembled);
+  return writeModule(request.output, *assembled);
+}
+
+Error Compilation::report() {
+  if (request.report.empty())
+    return Error::success();
+  bool json = StringRef(request.report).ends_with(".json");
+  return writeText(request.report,
+                   compileReport(request, result, *model.module, json));
+}
+
+Expected<CompileResult> Compilation::run() {
+  if (Error error = chooseTiers())
+    return error;
+  if (Error error = import())
+    return diagnostics.empty() ? std::move(error) : failed(error.message());
+  if (Error error = calibrate())
+    return error;
+  if (Error error = passes("quantize", "10-simulate.mlir",
+                           buildQuantizePipeline, 0.58))
+    return error;
+  if (Error error = passes(
+          "rewrite", "20-integer.mlir",
+          [](OpPassManager &manager) {
+            buildRewritePipeline(manager);
+            CheckStageOptions options;
+            options.stage = "integer";
+            manager.addPass(createCheckStage(options));
+          },
+          0.65))
+    return error;
+  if (Error error =
+          passes("tile", "30-tiles.mlir", buildTilePipeline, 0.7))
+    return error;
+  if (Error error = emit())
+    return error;
+  begin("", 1);
+  if (Error error = report())
+    return error;
+  uint64_t bytes = 0;
+  if (!llvm::sys::fs::file_size(request.output, bytes))
+    result.bytes = bytes;
+  result.recipe = recipe->name();
+  return std::move(result);
+}
+
+Expected<CompileResult> compile(const CompileRequest &request) {
+  return Compilation(request).run();
+}
+
+} // namespace quern

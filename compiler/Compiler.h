@@ -1,0 +1,74 @@
+//===- Compiler.h - A model in, a module out --------------------*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// All that a tool needs: compile(request).
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_COMPILER_H
+#define QUERN_COMPILER_COMPILER_H
+
+#include "lib/Support/Status.h"
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace quern {
+
+/// What compile() writes.
+enum class EmitKind { Module, Object, Executable, Mlir, Llvm, Assembly };
+
+/// A text, or a pair of texts, to calibrate on.
+struct CalibrationText {
+  std::string text;
+  std::optional<std::string> pair;
+};
+
+/// What to compile and how.
+struct CompileRequest {
+  std::string modelFolder;
+  std::string output;
+  /// Preset name or path of a recipe file.
+  std::string recipe = "default";
+  /// `SITE=SCHEME` overrides, in order.
+  std::vector<std::string> overrides;
+  /// Calibration texts; empty means the built-in ones.
+  std::vector<CalibrationText> calibration;
+  /// Where the texts came from, for the report.
+  std::string calibrationName = "built-in text";
+  /// A ranges.json to use instead of calibrating, and one to write.
+  std::string rangesIn, rangesOut;
+  /// Instruction tiers; empty means those of the target `x86`.
+  std::vector<std::string> targets;
+  EmitKind emit = EmitKind::Module;
+  /// Folder for the dumps of all levels, or "".
+  std::string saveTemps;
+  /// File for the report (.json, otherwise text), or "".
+  std::string report;
+  /// Threads of the calibration run; 0 is one per CPU.
+  unsigned threads = 0;
+  /// Told what is being done and how far it is (0 to 1).
+  std::function<void(const std::string &stage, double fraction)> progress;
+  /// Told what was decided and why, line by line.
+  std::function<void(const std::string &line)> note;
+};
+
+/// What came of it.
+struct CompileResult {
+  std::string recipe;
+  uint64_t bytes = 0;
+  unsigned kernels = 0, launches = 0, quantizedSites = 0, floatSites = 0;
+  /// Seconds by stage, in order.
+  std::vector<std::pair<std::string, double>> seconds;
+};
+
+/// Compiles. On failure no output file is left behind; the message names the
+/// file, tensor or op, what was found and what was expected.
+Expected<CompileResult> compile(const CompileRequest &request);
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_COMPILER_H

@@ -1,0 +1,93 @@
+//===- Assemble.cpp - A tiled module to a module file ---------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Emit/Assemble.h"
+
+#include "runtime/include/quern/module_abi.h"
+
+#include "llvm/Support/Path.h"
+
+#include <algorithm>
+#include <cctype>
+
+namespace quern {
+
+TierInfo describeTier(Tier tier) {
+  switch (tier) {
+  case Tier::Scalar:
+    return {QUERN_TIER_SCALAR, getTierName(tier).str(), "x86-64",
+            "plain code for any x86-64"};
+  case Tier::Avx512Vnni:
+    return {QUERN_TIER_AVX512VNNI, getTierName(tier).str(), "vpdpbusd zmm",
+            ""};
+  }
+  llvm_unreachable("every tier is described");
+}
+
+std::optional<Tier> parseTier(llvm::StringRef name) {
+  for (Tier tier : {Tier::Scalar, Tier::Avx512Vnni})
+    if (name == getTierName(tier))
+      return tier;
+  return std::nullopt;
+}
+
+Expected<AssembledModule> assembleModule(mlir::ModuleOp module,
+                                         const std::vector<Tier> &tiers,
+                                         ManifestRequest request,
+                                         std::string tokenizer) {
+  AssembledModule result;
+  result.tokenizer = std::move(tokenizer);
+  for (Tier tier : tiers) {
+    request.tiers.push_back(describeTier(tier));
+    Expected<std::string> object =
+        emitKernels(module, tier, CodeForm::Object);
+    if (!object)
+      return object.takeError();
+    result.tiers.push_back(
+        {tier, request.tiers.back().id, std::move(*object)});
+  }
+  mlir::FailureOr<ManifestResult> manifest = buildManifest(module, request);
+  if (mlir::failed(manifest))
+    return Error("the program cannot be described");
+  result.manifest = std::move(*manifest);
+  return Expected<AssembledModule>(std::move(result));
+}
+
+static ModuleParts partsOf(const AssembledModule &module,
+                           std::string_view code) {
+  ModuleParts parts;
+  parts.code = code;
+  parts.manifest = module.manifest.bytes;
+  parts.tokenizer = module.tokenizer;
+  parts.data = module.manifest.data;
+  parts.weightBytes = module.manifest.weightBytes;
+  return parts;
+}
+
+Error writeModule(const std::string &path, const AssembledModule &module) {
+  Expected<std::string> code =
+      linkSharedObject(module.tiers, module.manifest.kernels);
+  if (!code)
+    return code.takeError();
+  return writeModuleFile(path, partsOf(module, *code));
+}
+
+Error writeObject(const std::string &path, const AssembledModule &module) {
+  std::string name = llvm::sys::path::stem(path).str();
+  for (char &c : name)
+    if (!std::isalnum(static_cast<unsigned char>(c)))
+      c = '_';
+  if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])))
+    name = "m" + name;
+  return linkObject(path, name, module.tiers, module.manifest.kernels,
+                    partsOf(module, ""));
+}
+
+Error writeExecutable(const std::string &path, const AssembledModule &module) {
+  return linkExecutable(path, module.tiers, module.manifest.kernels,
+                        partsOf(module, ""));
+}
+
+} // namespace quern

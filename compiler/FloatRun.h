@@ -1,0 +1,29 @@
+//===- FloatRun.h - Calibration through the compiled float model -*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Compiles the L0 graph to f32 code, runs the calibration texts through it and
+// feeds every site's values to the observers.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_FLOATRUN_H
+#define QUERN_COMPILER_FLOATRUN_H
+
+#include "compiler/Calibrate/Calibrator.h"
+#include "compiler/Compiler.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace quern {
+
+/// Runs `texts` through the float model of `module` (L0, not changed) and
+/// gives the ranges of `sites`.
+Expected<RangeTable>
+calibrateModel(mlir::ModuleOp module, const std::string &tokenizer,
+               const std::vector<ObservedSite> &sites,
+               const std::vector<CalibrationText> &texts, unsigned threads,
+               const std::function<void(double)> &progress);
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_FLOATRUN_H
