@@ -1,0 +1,276 @@
+//===- Bench.cpp - quern bench: time a module, or the kernels -------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Speeds are given as shares of the dot-product peak that a loop of one
+// instruction reaches in the same run: machines differ and are noisy, ratios
+// can be compared.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/quern/Commands.h"
+#include "tools/quern/Handles.h"
+
+#include "compiler/Bench/KernelBench.h"
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <iostream>
+#include <map>
+#include <memory>
+#include <sys/resource.h>
+
+using nlohmann::json;
+
+namespace quern::cli {
+
+namespace {
+struct BenchOptions {
+  std::string module;
+  std::vector<uint32_t> lengths = {128}, batches = {1}, threads = {1};
+  unsigned runs = 30, warmup = 5;
+  bool kernels = false, asJson = false, ops = false;
+};
+
+/// One cell of the grid.
+struct Cell {
+  uint32_t length = 0, batch = 0, threads = 0;
+  double p50 = 0, p90 = 0, p99 = 0, best = 0;
+  double operations = 0;
+  double peakBefore = 0, peakAfter = 0;
+  long switches = 0;
+  std::string tier;
+  json steps;
+
+  double peak() const { return std::max(peakBefore, peakAfter) * threads; }
+  double share() const { return operations / p50 / peak(); }
+};
+} // namespace
+
+static double now() {
+  return std::chrono::duration<double>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
+
+static long involuntarySwitches() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_nivcsw;
+}
+
+static double quantile(std::vector<double> times, double q) {
+  std::sort(times.begin(), times.end());
+  return times[std::min(times.size() - 1, size_t(q * times.size()))];
+}
+
+/// Time and operations of every op, summed over the layers, of one more run.
+static json stepTimes(quern_session *session,
+                      const std::function<Error()> &runOnce, double peak,
+                      Error &failure) {
+  quern_session_set_timing(session, 1);
+  std::map<std::string, std::array<double, 3>> sums; // ns, ops, count
+  std::vector<std::string> order;
+  constexpr int rounds = 9;
+  std::map<std::string, std::vector<double>> perRound;
+  for (int round = 0; round < rounds; ++round) {
+    if (Error error = runOnce()) {
+      failure = std::move(error);
+      return {};
+    }
+    std::map<std::string, double> thisRound;
+    for (uint32_t i = 0; i < quern_session_step_count(session); ++i) {
+      quern_step_info info = {};
+      if (quern_session_step(session, i, &info, nullptr))
+        continue;
+      std::string name = std::string(info.op) + " " + info.kernel;
+      if (!sums.count(name))
+        order.push_back(name);
+      thisRound[name] += info.nanoseconds;
+      sums[name][1] += round == 0 ? 2.0 * info.macs : 0;
+      sums[name][2] += round == 0;
+    }
+    for (auto &[name, time] : thisRound)
+      perRound[name].push_back(time);
+  }
+  quern_session_set_timing(session, 0);
+  json steps = json::array();
+  for (const std::string &name : order) {
+    double time = quantile(perRound[name], 0.5) * 1e-9;
+    steps.push_back({{"op", name},
+                     {"launches", sums[name][2]},
+                     {"ms", time * 1e3},
+                     {"gops", sums[name][1] / time * 1e-9},
+                     {"share_of_peak", sums[name][1] / time / peak}});
+  }
+  return steps;
+}
+
+/// Times one cell of the grid.
+static Error measure(const BenchOptions &options, quern_module *module,
+                     Cell &cell) {
+  quern_description about;
+  quern_module_describe(module, &about);
+  Expected<SessionHandle> session = createSession(module, cell.threads);
+  if (!session)
+    return session.takeError();
+  std::vector<int32_t> ids, offsets = {0};
+  for (uint32_t s = 0; s < cell.batch; ++s) {
+    for (uint32_t i = 0; i < cell.length; ++i)
+      ids.push_back(1 + (s * 131 + i * 7919) % (about.vocabulary - 1));
+    offsets.push_back(ids.size());
+  }
+  auto runOnce = [&]() -> Error {
+    quern_output output = {};
+    quern_error error = {};
+    if (quern_run_ids(session->get(), ids.data(), nullptr, offsets.data(),
+                      cell.batch, &output, &error))
+      return Error(error.message);
+    return Error::success();
+  };
+  for (unsigned i = 0; i < options.warmup; ++i)
+    if (Error error = runOnce())
+      return error;
+  cell.peakBefore = measureDotPeak();
+  long before = involuntarySwitches();
+  std::vector<double> times;
+  for (unsigned i = 0; i < options.runs; ++i) {
+    double start = now();
+    if (Error error = runOnce())
+      return error;
+    times.push_back(now() - start);
+  }
+  cell.switches = involuntarySwitches() - before;
+  cell.peakAfter = measureDotPeak();
+  cell.p50 = quantile(times, 0.5);
+  cell.p90 = quantile(times, 0.9);
+  cell.p99 = quantile(times, 0.99);
+  cell.best = *std::min_element(times.begin(), times.end());
+  cell.tier = quern_tier_name(quern_session_tier(session->get()));
+  for (uint32_t i = 0; i < quern_session_step_count(session->get()); ++i) {
+    quern_step_info info = {};
+    if (!quern_session_step(session->get(), i, &info, nullptr))
+      cell.operations += 2.0 * info.macs;
+  }
+  Error failure = Error::success();
+  if (options.ops || options.asJson)
+    cell.steps = stepTimes(session->get(), runOnce, cell.peak(), failure);
+  return failure;
+}
+
+static json cellJson(const Cell &cell) {
+  return {{"length", cell.length},
+          {"batch", cell.batch},
+          {"threads", cell.threads},
+          {"tier", cell.tier},
+          {"p50_ms", cell.p50 * 1e3},
+          {"p90_ms", cell.p90 * 1e3},
+          {"p99_ms", cell.p99 * 1e3},
+          {"min_ms", cell.best * 1e3},
+          {"sequences_per_second", cell.batch / cell.p50},
+          {"tokens_per_second", cell.batch * cell.length / cell.p50},
+          {"gops", cell.operations / cell.p50 * 1e-9},
+          {"peak_gops_one_core", cell.peak() / cell.threads * 1e-9},
+          {"share_of_peak", cell.share()},
+          {"involuntary_switches", cell.switches},
+          {"ops", cell.steps}};
+}
+
+static void printCell(const Cell &cell) {
+  std::printf("| %u | %u | %u | %s | %.2f | %.2f | %.2f | %.1f | %.0f | %.1f %% "
+              "| %ld |\n",
+              cell.batch, cell.length, cell.threads, cell.tier.c_str(),
+              cell.p50 * 1e3, cell.p90 * 1e3, cell.p99 * 1e3,
+              cell.batch / cell.p50, cell.operations / cell.p50 * 1e-9,
+              100 * cell.share(), cell.switches);
+}
+
+static void printSteps(const Cell &cell) {
+  std::printf("\n| op | launches | ms | GOP/s | of peak |\n"
+              "|---|---|---|---|---|\n");
+  for (const json &step : cell.steps)
+    std::printf("| %s | %.0f | %.3f | %.0f | %.1f %% |\n",
+                step["op"].get<std::string>().c_str(),
+                step["launches"].get<double>(), step["ms"].get<double>(),
+                step["gops"].get<double>(),
+                100 * step["share_of_peak"].get<double>());
+  std::printf("\n");
+}
+
+static int benchKernels() {
+  KernelBenchOptions options;
+  Expected<std::vector<KernelBenchRow>> rows = runKernelBench(options);
+  if (!rows)
+    return fail(rows.message());
+  printKernelBench(*rows, std::cout);
+  for (const KernelBenchRow &row : *rows)
+    if (row.wrong != 0)
+      return Mismatch;
+  return Ok;
+}
+
+static int bench(const BenchOptions &options) {
+  if (options.kernels)
+    return benchKernels();
+  if (options.module.empty()) {
+    std::fprintf(stderr, "quern: error: give a module or --kernels\n");
+    return Usage;
+  }
+  Expected<ModuleHandle> module = openModule(options.module);
+  if (!module)
+    return fail(module.message());
+  json all = json::array();
+  if (!options.asJson)
+    std::printf("| batch | tokens | threads | tier | p50 ms | p90 ms | p99 ms | "
+                "seq/s | GOP/s | of peak | preempted |\n"
+                "|---|---|---|---|---|---|---|---|---|---|---|\n");
+  for (uint32_t threads : options.threads)
+    for (uint32_t batch : options.batches)
+      for (uint32_t length : options.lengths) {
+        Cell cell;
+        cell.length = length;
+        cell.batch = batch;
+        cell.threads = threads;
+        if (Error error = measure(options, module->get(), cell))
+          return fail(error.message());
+        if (options.asJson) {
+          all.push_back(cellJson(cell));
+          continue;
+        }
+        printCell(cell);
+        if (options.ops)
+          printSteps(cell);
+      }
+  if (options.asJson)
+    std::printf("%s\n", all.dump(1).c_str());
+  return Ok;
+}
+
+void addBench(CLI::App &app, Action &action) {
+  auto options = std::make_shared<BenchOptions>();
+  CLI::App *command =
+      app.add_subcommand("bench", "Time a module over a grid of lengths, "
+                                  "batches and threads, or the kernels alone");
+  command->add_option("module", options->module, "Module file (.qbm)");
+  command->add_flag("--kernels", options->kernels,
+                    "Time the matrix kernels on BERT-base shapes instead");
+  command->add_option("--lengths", options->lengths, "Tokens of a sequence")
+      ->delimiter(',');
+  command->add_option("--batches", options->batches, "Sequences of a run")
+      ->delimiter(',');
+  command->add_option("--threads", options->threads, "Threads")
+      ->delimiter(',');
+  command->add_option("--runs", options->runs, "Timed runs of a cell")
+      ->check(CLI::Range(1u, 100000u));
+  command->add_option("--warmup", options->warmup, "Runs before them");
+  command->add_flag("--ops", options->ops, "Time every kind of op too");
+  command->add_flag("--json", options->asJson, "As JSON");
+  command->footer("Example: quern bench m.qbm --lengths 32,128 --threads 1,2 "
+                  "--ops");
+  command->callback([options, &action] {
+    action = [options] { return bench(*options); };
+  });
+}
+
+} // namespace quern::cli

@@ -1,0 +1,149 @@
+//===- Compile.cpp - quern compile: a model folder to a module ------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/quern/Commands.h"
+#include "tools/quern/Input.h"
+#include "tools/quern/Progress.h"
+
+#include "compiler/Compiler.h"
+#include "compiler/Recipe/Recipe.h"
+
+#include <filesystem>
+#include <map>
+#include <memory>
+
+namespace quern::cli {
+
+namespace {
+struct CompileOptions {
+  CompileRequest request;
+  std::string calibrate, emit = "qbm";
+  unsigned samples = 256;
+  bool quiet = false, verbose = false;
+};
+} // namespace
+
+/// Lines, or two texts with a tab between, or JSON lines.
+static Error readCalibration(const std::string &path, unsigned samples,
+                             std::vector<CalibrationText> &texts) {
+  Expected<RecordReader> reader = RecordReader::open(path, false);
+  if (!reader)
+    return reader.takeError();
+  while (texts.size() < samples) {
+    Record record;
+    Expected<bool> more = reader->next(record);
+    if (!more)
+      return more.takeError();
+    if (!*more)
+      break;
+    size_t tab = record.pair ? std::string::npos : record.text.find('\t');
+    if (tab != std::string::npos) {
+      record.pair = record.text.substr(tab + 1);
+      record.text.resize(tab);
+    }
+    if (!record.text.empty() || record.pair)
+      texts.push_back({record.text, record.pair});
+  }
+  if (texts.empty())
+    return Error::make(path, ": found no text, expected a line for each text");
+  return Error::success();
+}
+
+static int compileCommand(CompileOptions options) {
+  static const std::map<std::string, EmitKind> kinds = {
+      {"qbm", EmitKind::Module},   {"obj", EmitKind::Object},
+      {"exe", EmitKind::Executable}, {"mlir", EmitKind::Mlir},
+      {"llvm", EmitKind::Llvm},    {"asm", EmitKind::Assembly}};
+  CompileRequest &request = options.request;
+  request.emit = kinds.at(options.emit);
+  if (!options.calibrate.empty()) {
+    if (Error error = readCalibration(options.calibrate, options.samples,
+                                      request.calibration))
+      return fail(error.message());
+    request.calibrationName = options.calibrate;
+  }
+  Progress progress(!options.quiet);
+  request.progress = [&](const std::string &stage, double fraction) {
+    progress.update(stage, fraction);
+  };
+  if (options.verbose)
+    request.note = [&](const std::string &line) { progress.line(line); };
+  Expected<CompileResult> result = compile(request);
+  progress.finish();
+  if (!result)
+    return fail(result.message());
+  if (options.quiet)
+    return Ok;
+  double total = 0;
+  for (const auto &[stage, seconds] : result->seconds)
+    total += seconds;
+  std::fprintf(stderr,
+               "%s: recipe %s, %u sites quantized, %u in f32, %u kernels, "
+               "%.1f MB, %.1f s",
+               request.output.c_str(), result->recipe.c_str(),
+               result->quantizedSites, result->floatSites, result->kernels,
+               result->bytes / 1e6, total);
+  const char *separator = " (";
+  for (const auto &[stage, seconds] : result->seconds) {
+    std::fprintf(stderr, "%s%s %.1f", separator, stage.c_str(), seconds);
+    separator = ", ";
+  }
+  std::fprintf(stderr, ")\n");
+  if (request.calibration.empty() && request.rangesIn.empty() &&
+      result->quantizedSites > 0)
+    std::fprintf(stderr, "calibrated on built-in text; --calibrate FILE with "
+                         "your own gives better ranges\n");
+  return Ok;
+}
+
+void addCompile(CLI::App &app, Action &action) {
+  auto options = std::make_shared<CompileOptions>();
+  CompileRequest &request = options->request;
+  CLI::App *command = app.add_subcommand(
+      "compile", "Compile a Hugging Face model folder to machine code");
+  command->add_option("model", request.modelFolder, "Model folder")
+      ->required();
+  command->add_option("-o,--output", request.output, "File to write")
+      ->required();
+  std::string names;
+  for (const std::string &name : Recipe::presets())
+    names += (names.empty() ? "" : ", ") + name;
+  command->add_option("--recipe", request.recipe,
+                      "Preset (" + names + ") or FILE.json");
+  command->add_option("--set", request.overrides,
+                      "SITE=SCHEME overrides one key of the recipe, as h=16 or "
+                      "L3.x=fp32; repeatable");
+  command->add_option("--calibrate", options->calibrate,
+                      "Texts to find the ranges with: one a line, or a "
+                      "tab-separated pair, or JSON lines");
+  command->add_option("--samples", options->samples,
+                      "Calibration texts to use at most");
+  command->add_option("--ranges", request.rangesIn,
+                      "ranges.json of an earlier calibration");
+  command->add_option("--save-ranges", request.rangesOut,
+                      "Where to write ranges.json");
+  command->add_option("--target", request.targets,
+                      "host, x86, x86-avx512vnni or x86-scalar; repeatable");
+  command->add_option("--emit", options->emit,
+                      "qbm (module), obj (object and C header), exe (program), "
+                      "mlir, llvm or asm")
+      ->check(CLI::IsMember({"qbm", "obj", "exe", "mlir", "llvm", "asm"}));
+  command->add_option("--save-temps", request.saveTemps,
+                      "Folder for the dumps of all levels");
+  command->add_option("--report", request.report,
+                      "File for the report; .json for JSON");
+  command->add_option("--threads", request.threads,
+                      "Threads of the calibration; 0 is one per CPU");
+  command->add_flag("-q,--quiet", options->quiet, "Print errors only");
+  command->add_flag("-v,--verbose", options->verbose,
+                    "Print every decision and its reason");
+  command->footer("Example: quern compile model/ -o m.qbm --calibrate "
+                  "texts.txt");
+  command->callback([options, &action] {
+    action = [options] { return compileCommand(*options); };
+  });
+}
+
+} // namespace quern::cli

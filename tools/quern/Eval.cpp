@@ -1,0 +1,236 @@
+//===- Eval.cpp - quern eval: GLUE metrics of a module --------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Beside the module's metrics stand those of the f32 model on the same rows:
+// the compiled f32 model of the folder that the module was made from, or of
+// --ref.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/quern/Commands.h"
+#include "tools/quern/Glue.h"
+#include "tools/quern/Handles.h"
+#include "tools/quern/Progress.h"
+
+#include "compiler/Compiler.h"
+#include "compiler/Emit/Toolchain.h"
+#include "runtime/src/manifest_generated.h"
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <filesystem>
+#include <memory>
+
+using nlohmann::json;
+
+namespace quern::cli {
+
+namespace {
+struct EvalOptions {
+  std::string module, task, data, reference;
+  unsigned threads = 0, maxLength = 0;
+  bool asJson = false, noReference = false, quiet = false;
+};
+
+using Logits = std::vector<std::vector<float>>;
+} // namespace
+
+/// The value of a provenance key in a module's manifest.
+static std::string provenance(const quern_module *module, const char *key) {
+  uint64_t bytes = 0;
+  const auto *manifest =
+      manifest::GetManifest(quern_module_manifest(module, &bytes));
+  if (manifest->provenance())
+    for (const manifest::Property *property : *manifest->provenance())
+      if (property->key()->str() == key && property->value())
+        return property->value()->str();
+  return "";
+}
+
+/// Logits of all rows.
+static Expected<Logits> runRows(quern_module *module,
+                                const std::vector<GlueRow> &rows, bool pairs,
+                                const EvalOptions &options,
+                                const std::string &what) {
+  Expected<SessionHandle> session = createSession(module, options.threads);
+  if (!session)
+    return session.takeError();
+  Progress progress(!options.quiet);
+  Logits logits;
+  constexpr size_t batch = 16;
+  for (size_t from = 0; from < rows.size(); from += batch) {
+    size_t count = std::min(batch, rows.size() - from);
+    std::vector<quern_text> texts;
+    for (size_t i = from; i < from + count; ++i)
+      texts.push_back({rows[i].text.data(), rows[i].text.size(),
+                       pairs ? rows[i].pair.data() : nullptr,
+                       pairs ? rows[i].pair.size() : 0});
+    quern_output output = {};
+    quern_error error = {};
+    if (quern_run_texts(session->get(), texts.data(), count, 0, &output,
+                        &error))
+      return Error(error.message);
+    for (size_t i = 0; i < count; ++i)
+      logits.emplace_back(output.data + i * output.columns,
+                          output.data + (i + 1) * output.columns);
+    progress.update(what, double(from + count) / rows.size());
+  }
+  progress.finish();
+  return logits;
+}
+
+/// Compiles the f32 model of a folder and opens it.
+static Expected<ModuleHandle> openReference(const std::string &source,
+                                            const TemporaryFolder &folder) {
+  if (!std::filesystem::is_directory(source))
+    return openModule(source);
+  CompileRequest request;
+  request.modelFolder = source;
+  request.output = folder.file("reference.qbm");
+  request.recipe = "fp32";
+  Expected<CompileResult> compiled = compile(request);
+  if (!compiled)
+    return compiled.takeError();
+  return openModule(request.output);
+}
+
+static json metricsJson(const GlueTask &task, const Logits &logits,
+                        const std::vector<GlueRow> &rows) {
+  json metrics;
+  for (auto [metric, value] : glueMetrics(task, logits, rows))
+    metrics[std::string(glueMetricName(metric))] = value;
+  return metrics;
+}
+
+/// Share of rows with the same largest logit, and mean difference of logits.
+static json agreement(const Logits &a, const Logits &b) {
+  size_t same = 0, values = 0;
+  double difference = 0, largest = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    auto best = [](const std::vector<float> &row) {
+      return std::max_element(row.begin(), row.end()) - row.begin();
+    };
+    same += best(a[i]) == best(b[i]);
+    for (size_t j = 0; j < a[i].size(); ++j, ++values) {
+      double d = std::fabs(double(a[i][j]) - b[i][j]);
+      difference += d;
+      largest = std::max(largest, d);
+    }
+  }
+  return {{"same_prediction", double(same) / a.size()},
+          {"mean_logit_difference", difference / values},
+          {"max_logit_difference", largest}};
+}
+
+static int eval(const EvalOptions &options) {
+  const GlueTask *task = findGlueTask(options.task);
+  Expected<ModuleHandle> module = openModule(options.module);
+  if (!module)
+    return fail(module.message());
+  quern_description about;
+  quern_module_describe(module->get(), &about);
+  size_t wanted = task->regression ? 1 : 2;
+  if (about.rows_are_tokens || about.head == QUERN_HEAD_EMBEDDING ||
+      about.columns != wanted)
+    return fail(options.module + ": found a head with " +
+                std::to_string(about.columns) +
+                " outputs, expected a sequence head with " +
+                std::to_string(wanted) + " for task " + options.task);
+  Expected<std::vector<GlueRow>> rows = readGlueRows(*task, options.data);
+  if (!rows)
+    return fail(rows.message());
+  bool pairs = task->pair >= 0;
+
+  Expected<Logits> own =
+      runRows(module->get(), *rows, pairs, options, options.module);
+  if (!own)
+    return fail(own.message());
+  json result = {{"task", options.task},
+                 {"rows", rows->size()},
+                 {"recipe", about.recipe},
+                 {"metrics", metricsJson(*task, *own, *rows)}};
+
+  std::string source = options.reference;
+  if (source.empty() && !options.noReference) {
+    source = provenance(module->get(), "model");
+    if (!std::filesystem::exists(source)) {
+      warn("the folder that the module was made from, " + source +
+           ", is not there: no f32 metrics; --ref FOLDER gives one");
+      source.clear();
+    }
+  }
+  if (!source.empty()) {
+    Expected<TemporaryFolder> folder = TemporaryFolder::create();
+    if (!folder)
+      return fail(folder.message());
+    Expected<ModuleHandle> reference = openReference(source, *folder);
+    if (!reference)
+      return fail(reference.message());
+    Expected<Logits> theirs =
+        runRows(reference->get(), *rows, pairs, options, "f32 model");
+    if (!theirs)
+      return fail(theirs.message());
+    result["reference_metrics"] = metricsJson(*task, *theirs, *rows);
+    result["against_reference"] = agreement(*own, *theirs);
+  }
+  if (options.asJson) {
+    std::printf("%s\n", result.dump(1).c_str());
+    return Ok;
+  }
+  std::printf("%s, %zu rows, recipe %s\n", options.task.c_str(), rows->size(),
+              about.recipe);
+  std::printf("%-10s %10s %10s\n", "metric", "module", "f32");
+  for (auto &[name, value] : result["metrics"].items()) {
+    std::string other = "-";
+    if (result.contains("reference_metrics")) {
+      char text[32];
+      std::snprintf(text, sizeof(text), "%.2f",
+                    100 * result["reference_metrics"][name].get<double>());
+      other = text;
+    }
+    std::printf("%-10s %10.2f %10s\n", name.c_str(),
+                100 * value.get<double>(), other.c_str());
+  }
+  if (result.contains("against_reference")) {
+    const json &against = result["against_reference"];
+    if (!task->regression)
+      std::printf("same prediction %.1f %%, ",
+                  100 * against["same_prediction"].get<double>());
+    std::printf("logits differ by %.4f on average, %.4f at most\n",
+                against["mean_logit_difference"].get<double>(),
+                against["max_logit_difference"].get<double>());
+  }
+  return Ok;
+}
+
+void addEval(CLI::App &app, Action &action) {
+  auto options = std::make_shared<EvalOptions>();
+  CLI::App *command = app.add_subcommand(
+      "eval", "GLUE metrics of a module beside those of the f32 model");
+  command->add_option("module", options->module, "Module file (.qbm)")
+      ->required();
+  command->add_option("--task", options->task, glueTaskNames())
+      ->required()
+      ->check([](const std::string &name) {
+        return findGlueTask(name) ? std::string()
+                                  : "expected one of " + glueTaskNames();
+      });
+  command->add_option("--data", options->data, "The task's TSV file")
+      ->required();
+  command->add_option("--ref", options->reference,
+                      "Model folder or module to compare with; by default the "
+                      "folder that the module was made from, in f32");
+  command->add_flag("--no-ref", options->noReference,
+                    "Only the module's own metrics");
+  command->add_option("--threads", options->threads,
+                      "Threads; 0 is one per CPU");
+  command->add_flag("--json", options->asJson, "As one JSON object");
+  command->add_flag("-q,--quiet", options->quiet, "No progress");
+  command->footer("Example: quern eval m.qbm --task sst2 --data dev.tsv");
+  command->callback([options, &action] {
+    action = [options] { return eval(*options); };
+  });
+}
+
+} // namespace quern::cli

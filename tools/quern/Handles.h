@@ -1,0 +1,57 @@
+//===- Handles.h - Owning handles of the C API ------------------*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_TOOLS_QUERN_HANDLES_H
+#define QUERN_TOOLS_QUERN_HANDLES_H
+
+#include "lib/Support/Status.h"
+#include "runtime/include/quern/introspect.h"
+#include "runtime/include/quern/quern.h"
+
+#include <memory>
+#include <string>
+
+namespace quern::cli {
+
+struct CloseModule {
+  void operator()(quern_module *module) const { quern_module_close(module); }
+};
+struct DestroySession {
+  void operator()(quern_session *session) const {
+    quern_session_destroy(session);
+  }
+};
+struct CloseInspection {
+  void operator()(quern_inspection *inspection) const {
+    quern_inspect_close(inspection);
+  }
+};
+
+using ModuleHandle = std::unique_ptr<quern_module, CloseModule>;
+using SessionHandle = std::unique_ptr<quern_session, DestroySession>;
+using InspectionHandle = std::unique_ptr<quern_inspection, CloseInspection>;
+
+/// Opens a module file.
+inline Expected<ModuleHandle> openModule(const std::string &path) {
+  quern_module *module = nullptr;
+  quern_error error = {};
+  if (quern_module_open(path.c_str(), &module, &error))
+    return Error(error.message);
+  return Expected<ModuleHandle>(ModuleHandle(module));
+}
+
+/// Creates a session; 0 threads means one per usable CPU.
+inline Expected<SessionHandle> createSession(quern_module *module,
+                                             unsigned threads) {
+  quern_session *session = nullptr;
+  quern_error error = {};
+  if (quern_session_create(module, threads, &session, &error))
+    return Error(error.message);
+  return Expected<SessionHandle>(SessionHandle(session));
+}
+
+} // namespace quern::cli
+
+#endif // QUERN_TOOLS_QUERN_HANDLES_H

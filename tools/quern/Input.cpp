@@ -1,0 +1,84 @@
+//===- Input.cpp - Texts from the command line and from files -------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/quern/Input.h"
+
+#include "lib/Support/Json.h"
+
+#include <filesystem>
+#include <iostream>
+
+namespace quern::cli {
+
+Expected<RecordReader> RecordReader::open(const std::string &path,
+                                          bool pairs) {
+  RecordReader reader;
+  reader.path = path == "-" ? "standard input" : path;
+  reader.pairs = pairs;
+  if (path == "-") {
+    reader.stream = &std::cin;
+    return Expected<RecordReader>(std::move(reader));
+  }
+  std::error_code code;
+  if (std::filesystem::is_directory(path, code))
+    return Error::make(path, ": is a directory, expected a text file");
+  reader.file = std::make_unique<std::ifstream>(path, std::ios::binary);
+  if (!*reader.file)
+    return Error::make(path, ": cannot be read");
+  reader.stream = reader.file.get();
+  return Expected<RecordReader>(std::move(reader));
+}
+
+/// The string under `key`, or an error naming the line.
+static Expected<std::string> stringField(const nlohmann::json &object,
+                                         const char *key,
+                                         const std::string &where) {
+  auto found = object.find(key);
+  if (found == object.end() || !found->is_string())
+    return Error::make(where, ": ", key, ": found ",
+                       found == object.end() ? "nothing"
+                                             : describeJson(*found),
+                       ", expected a string");
+  return found->get<std::string>();
+}
+
+Expected<bool> RecordReader::next(Record &record) {
+  std::string line;
+  if (!std::getline(*stream, line))
+    return false;
+  ++lineNumber;
+  if (!line.empty() && line.back() == '\r')
+    line.pop_back();
+  record = Record();
+  if (!line.empty() && line.front() == '{') {
+    std::string where = path + ":" + std::to_string(lineNumber);
+    Expected<nlohmann::json> object = parseJson(line, where);
+    if (!object)
+      return object.takeError();
+    if (object->contains("id"))
+      record.id = (*object)["id"];
+    Expected<std::string> text = stringField(*object, "text", where);
+    if (!text)
+      return text.takeError();
+    record.text = std::move(*text);
+    if (object->contains("text_pair") && !(*object)["text_pair"].is_null()) {
+      Expected<std::string> pair = stringField(*object, "text_pair", where);
+      if (!pair)
+        return pair.takeError();
+      record.pair = std::move(*pair);
+    }
+    return true;
+  }
+  size_t tab = pairs ? line.find('\t') : std::string::npos;
+  if (pairs && tab == std::string::npos)
+    return Error::make(path, ":", lineNumber,
+                       ": found no tab, expected two texts with a tab between");
+  record.text = line.substr(0, tab);
+  if (tab != std::string::npos)
+    record.pair = line.substr(tab + 1);
+  return true;
+}
+
+} // namespace quern::cli
