@@ -106,8 +106,9 @@ static KernelBenchRow time(GemmCase &gemm, KernelEntry entry,
   row.k = layer.k;
   row.n = layer.n;
   std::vector<void *> operands = gemm.operands();
+  AlignedBytes scratch(1 << 14);
   auto run = [&] {
-    entry(operands.data(), tokens, 1, 0, 0, gemm.chunks(), nullptr);
+    entry(operands.data(), tokens, 1, 0, 0, gemm.chunks(), scratch.as<void>());
   };
   run();
   row.wrong = gemm.countWrong();

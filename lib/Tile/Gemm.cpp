@@ -23,21 +23,54 @@ constexpr int64_t kUnroll = 4;
 /// Rows whose epilogues run in step; divides the rows of a tile.
 constexpr int64_t kInStep = 4;
 
+/// Rows of a whole tile.
+constexpr int64_t kTileRows = 8;
+
 /// The operands of the kernel.
 struct Operands {
   Value x, w, correction, multiplier, offset, post, y;
 };
 
-/// Emits one register tile.
+/// Where the tile lies whose epilogue is still to be done: its first element
+/// of y and its first column.
+struct Pending {
+  Value at, column;
+};
+
+/// Emits register tiles.
+///
+/// A long epilogue would leave the dot-product units idle, and these leave the
+/// adders idle. So with an activation the sums of a tile wait in scratch
+/// memory, and each of the first steps of the next tile finishes one vector of
+/// them. The first tile of a call finds no sums there: what it finishes is its
+/// own place, which is written again later.
 class TileEmitter {
 public:
   TileEmitter(KernelBuilder &k, const GemmShape &shape,
-              const GemmStream &stream, const Operands &operands,
-              const GemmTile &tile)
-      : k(k), shape(shape), stream(stream), operands(operands), tile(tile) {}
+              const GemmStream &stream, const Operands &operands)
+      : k(k), shape(shape), stream(stream), operands(operands),
+        width(getGemmPanels(shape).width) {
+    late = getGemmScratchBytes(shape) != 0;
+  }
 
-  void emit() {
-    Values sums = multiply();
+  /// To be called before the first tile.
+  void start() {
+    if (!late)
+      return;
+    GemmChunks chunks = getGemmChunks(shape);
+    GemmPanels panels = getGemmPanels(shape);
+    Value columns = k.index(chunks.multiply);
+    GemmTile first;
+    first.row = k.mul(k.div(k.begin(), columns), shape.rowsPerChunk);
+    first.panel =
+        k.mul(k.rem(k.begin(), columns), panels.perChunk * panels.width);
+    storePending(first);
+  }
+
+  void emit(const GemmTile &tile) {
+    Values sums = multiply(tile);
+    if (late)
+      return keep(tile, sums);
     for (int64_t j = 0; j < tile.width; ++j) {
       Value column = k.add(k.mul(tile.panel, 16), j * 16);
       Value multiplier = k.loadVector(operands.multiplier, column);
@@ -53,9 +86,20 @@ public:
     }
   }
 
+  /// To be called after the last tile.
+  void end() {
+    if (!late)
+      return;
+    k.ifThen(k.less(k.begin(), k.end()), [&] {
+      Pending pending = loadPending();
+      k.loop(k.index(0), k.index(kTileRows * width), 1,
+             [&](Value i) { finishOne(pending, i); });
+    });
+  }
+
 private:
   /// All accumulators after the whole of k.
-  Values multiply() {
+  Values multiply(const GemmTile &tile) {
     Values sums;
     Values first;
     for (int64_t j = 0; j < tile.width; ++j)
@@ -63,21 +107,78 @@ private:
                                    k.add(k.mul(tile.panel, 16), j * 16)));
     for (int64_t i = 0; i < tile.rows; ++i)
       sums.append(first.begin(), first.end());
+    int64_t shared = late ? kTileRows * width : 0;
+    if (late) {
+      Pending pending = loadPending();
+      sums = multiplySteps(tile, sums, 0, shared,
+                           [&](Value step) { finishOne(pending, step); });
+    }
+    return multiplySteps(tile, sums, shared, stream.steps, [](Value) {});
+  }
+
+  /// The steps [from, to) of the inner loop, each with `more`.
+  Values multiplySteps(const GemmTile &tile, const Values &sums, int64_t from,
+                       int64_t to, function_ref<void(Value)> more) {
     Value rowStart = k.mul(tile.row, shape.xStride);
     Value panelStart = k.mul(tile.panel, stream.panelElements);
-    return k.loop(k.index(0), k.index(stream.steps), 1, sums,
+    return k.loop(k.index(from), k.index(to), 1, sums,
                   [&](Value step, ArrayRef<Value> carried) {
                     prefetchStep(k, stream, tile, operands.w, step);
+                    more(step);
                     Values now(carried.begin(), carried.end());
                     for (int64_t t = 0; t < kUnroll; ++t)
-                      multiplyFour(now, rowStart, panelStart,
+                      multiplyFour(tile, now, rowStart, panelStart,
                                    k.add(k.mul(step, kUnroll), t));
                     return now;
                   });
   }
 
+  /// Puts the sums of a tile into scratch memory, column by column.
+  void keep(const GemmTile &tile, const Values &sums) {
+    for (int64_t j = 0; j < tile.width; ++j)
+      for (int64_t i = 0; i < tile.rows; ++i)
+        k.storeBytes(sums[i * tile.width + j], k.scratch(),
+                     k.index((j * kTileRows + i) * 64));
+    storePending(tile);
+  }
+
+  void storePending(const GemmTile &tile) {
+    Value column = k.mul(tile.panel, 16);
+    Value at = k.add(k.mul(tile.row, shape.outStride), column);
+    int64_t place = kTileRows * width * 64;
+    k.storeBytes(k.broadcast(toI64(at), 1), k.scratch(), k.index(place));
+    k.storeBytes(k.broadcast(toI64(column), 1), k.scratch(),
+                 k.index(place + 8));
+  }
+
+  Value toI64(Value v) {
+    return arith::IndexCastOp::create(k.op(), k.loc(), k.i64(), v);
+  }
+
+  Pending loadPending() {
+    int64_t place = kTileRows * width * 64;
+    auto load = [&](int64_t at) {
+      return k.toIndex(
+          k.lane(k.loadBytes(k.scratch(), k.index(at), 1, k.i64()), 0));
+    };
+    return {load(place), load(place + 8)};
+  }
+
+  /// Finishes vector `i` of the pending tile, in the order of keep().
+  void finishOne(const Pending &pending, Value i) {
+    Value row = k.rem(i, k.index(kTileRows));
+    Value across = k.mul(k.div(i, k.index(kTileRows)), 16);
+    Value column = k.add(pending.column, across);
+    Values sum = {k.loadBytes(k.scratch(), k.mul(i, 64), 16, k.i32())};
+    finish(sum, k.loadVector(operands.multiplier, column),
+           k.loadVector(operands.offset, column));
+    Value at = k.add(pending.at, k.add(k.mul(row, shape.outStride), across));
+    k.storeCodes(sum[0], operands.y, at);
+  }
+
   /// Adds the products of k in [4 * k4, 4 * k4 + 4).
-  void multiplyFour(Values &sums, Value rowStart, Value panelStart, Value k4) {
+  void multiplyFour(const GemmTile &tile, Values &sums, Value rowStart,
+                    Value panelStart, Value k4) {
     Values weights;
     for (int64_t j = 0; j < tile.width; ++j) {
       Value at =
@@ -127,10 +228,22 @@ private:
   const GemmShape &shape;
   const GemmStream &stream;
   const Operands &operands;
-  const GemmTile &tile;
+  int64_t width;
+  bool late;
 };
 
 } // namespace
+
+int64_t getGemmScratchBytes(const GemmShape &shape) {
+  // Cheap epilogues gain nothing; k must be long enough to hide a tile's.
+  int64_t vectors = kTileRows * getGemmPanels(shape).width;
+  int64_t steps = (shape.k + 63) / 64 * 16 / kUnroll;
+  bool costly = shape.activation != GemmActivation::None &&
+                shape.activation != GemmActivation::Relu;
+  if (!costly || shape.exact || shape.out == Storage::F32 || steps < vectors)
+    return 0;
+  return vectors * 64 + 64;
+}
 
 func::FuncOp buildGemm(ModuleOp module, StringRef name,
                        const GemmShape &shape) {
@@ -158,9 +271,11 @@ func::FuncOp buildGemm(ModuleOp module, StringRef name,
   operands.post = post ? k.buffer(5) : Value();
   operands.y = k.buffer(post ? 6 : 5);
   GemmStream stream{/*lineElements=*/64, blocks * 1024, blocks * 16 / kUnroll};
-  forEachTile(k, shape, stream, [&](const GemmTile &tile) {
-    TileEmitter(k, shape, stream, operands, tile).emit();
-  });
+  TileEmitter emitter(k, shape, stream, operands);
+  emitter.start();
+  forEachTile(k, shape, stream,
+              [&](const GemmTile &tile) { emitter.emit(tile); });
+  emitter.end();
   return k.finish();
 }
 

@@ -55,6 +55,9 @@ struct GemmPanels {
 GemmPanels getGemmPanels(const GemmShape &shape);
 GemmChunks getGemmChunks(const GemmShape &shape);
 
+/// Scratch bytes that the u8 kernel of `shape` needs.
+int64_t getGemmScratchBytes(const GemmShape &shape);
+
 /// A name that differs wherever the kernel does, such as
 /// `linear_u8_768x3072_gelu_u8`.
 std::string getGemmName(const GemmShape &shape);

@@ -112,13 +112,13 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
       program.vector(info.step + ".offset", offset->values(), padded)};
   if (shape.activation != GemmActivation::None && *out != Storage::F32)
     operands.push_back(program.data(
-        info.step + ".post", std::vector<float>{f(op.getPostMultiplier()),
-                                                f(op.getPostOffset())}));
+        info.step + ".post",
+        std::vector<float>{f(op.getPostMultiplier()), f(op.getPostOffset())}));
   operands.push_back(to.buffer);
-  std::string kernel =
-      program.kernel(getGemmName(shape), [&](StringRef name) {
-        return buildGemm(program.module(), name, shape);
-      });
+  std::string kernel = program.kernel(
+      getGemmName(shape),
+      [&](StringRef name) { return buildGemm(program.module(), name, shape); },
+      getGemmScratchBytes(shape));
   program.launch(kernel, operands, gemmChunks(shape), info);
   return success();
 }
@@ -137,14 +137,13 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
     return op.emitOpError("has no kernel for 16-bit queries, keys and values");
   auto model = op->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(
       "tq.model");
-  auto longest =
-      model ? model.getAs<IntegerAttr>("max_length") : IntegerAttr();
+  auto longest = model ? model.getAs<IntegerAttr>("max_length") : IntegerAttr();
   std::vector<std::string> sites = siteNames(op.getSites());
   LaunchInfo info;
   info.op = "attention";
   info.layer = sites.empty() ? -1 : layerOfSite(sites[0]);
-  info.step = sites.empty() ? nameOf(op, "")
-                            : "L" + num(info.layer) + ".attention";
+  info.step =
+      sites.empty() ? nameOf(op, "") : "L" + num(info.layer) + ".attention";
   int64_t d = op.getHeads() * op.getHeadDim();
   Place out = define(op.getResult(), siteOr(sites, 2, info.step + ".c"), d,
                      *storage, RowsOf::Tokens);
@@ -190,8 +189,7 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
                             Storage::U8);
   const Place *at[3] = {&s, &p, &out};
   for (size_t i = 0; i < sites.size() && i < 3; ++i)
-    info.sites.push_back(
-        {sites[i], at[i]->buffer, 0, i < 2 ? shape.heads : d});
+    info.sites.push_back({sites[i], at[i]->buffer, 0, i < 2 ? shape.heads : d});
   info.macsPerPair = 2 * d;
   program.launch(
       kernel,
@@ -317,8 +315,8 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
     operands.push_back(
         program.data(name, std::move(packed), 8, rows * d, "s8"));
     perRow[i] = scale->size() != 1;
-    scaleSymbols.push_back(program.vector(name + ".scale", scale->values(),
-                                          scale->size()));
+    scaleSymbols.push_back(
+        program.vector(name + ".scale", scale->values(), scale->size()));
   }
   llvm::append_range(operands, scaleSymbols);
 
@@ -334,8 +332,7 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
   shape.e1Range = {float(op.getE1Lo()), float(op.getE1Hi())};
   shape.e2Range = {float(op.getE2Lo()), float(op.getE2Hi())};
   shape.outRange = rangeOf(op.getResult());
-  Place out =
-      define(op.getResult(), info.step, d, *outStorage, RowsOf::Tokens);
+  Place out = define(op.getResult(), info.step, d, *outStorage, RowsOf::Tokens);
   Place first = program.tap(siteOr(sites, 0, "E.t"), d, shape.e1);
   Place second = program.tap(siteOr(sites, 1, "E.e"), d, shape.e2);
   shape.outStride = out.stride;
@@ -394,9 +391,9 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
   Place out = define(op.getResult(), info.step, x->d,
                      mean ? Storage::F32 : x->storage, RowsOf::Sequences);
   PoolShape shape{x->d, x->stride, out.stride, x->storage, mean};
-  std::string params = program.data(
-      info.step + ".params",
-      std::vector<float>{float(scale->first), scale->second});
+  std::string params =
+      program.data(info.step + ".params",
+                   std::vector<float>{float(scale->first), scale->second});
   std::string kernel = program.kernel(
       join({mean ? "pool_mean" : "pool_cls", storageName(x->storage).str(),
             num(x->d)}),
@@ -453,13 +450,12 @@ LogicalResult Tiler::tileDequantize(tq::DequantizeOp op) {
   LaunchInfo info;
   info.op = "dequantize";
   info.step = nameOf(op, "");
-  Place out =
-      define(op.getResult(), info.step, x->d, Storage::F32, x->rows);
+  Place out = define(op.getResult(), info.step, x->d, Storage::F32, x->rows);
   RowShape shape{x->d,       x->stride,    0,      out.stride,
                  x->storage, Storage::F32, x->rows};
-  std::string params = program.data(
-      info.step + ".params",
-      std::vector<float>{float(scale->first), scale->second});
+  std::string params =
+      program.data(info.step + ".params",
+                   std::vector<float>{float(scale->first), scale->second});
   std::string kernel = program.kernel(
       join({"dequantize", storageName(x->storage).str(), num(x->d),
             num(x->stride), x->rows == RowsOf::Tokens ? "t" : "s"}),
@@ -485,19 +481,18 @@ LogicalResult Tiler::tileRequantize(tq::RequantizeOp op) {
   if (!site.empty())
     info.sites.push_back({site, out.buffer, 0, x->d});
   CodeRange range = rangeOf(op.getResult());
-  RowShape shape{x->d,       x->stride, 0,      out.stride,
-                 x->storage, *storage,  x->rows};
-  std::string params = program.data(
-      info.step + ".params",
-      std::vector<float>{f(op.getMultiplier()), f(op.getOffset()), range.lo,
-                         range.hi});
-  std::string kernel = program.kernel(
-      join({"requantize", storageName(x->storage).str(),
-            storageName(*storage).str(), num(x->d),
-            x->rows == RowsOf::Tokens ? "t" : "s"}),
-      [&](StringRef name) {
-        return buildRequantize(program.module(), name, shape);
-      });
+  RowShape shape{x->d, x->stride, 0, out.stride, x->storage, *storage, x->rows};
+  std::string params =
+      program.data(info.step + ".params",
+                   std::vector<float>{f(op.getMultiplier()), f(op.getOffset()),
+                                      range.lo, range.hi});
+  std::string kernel =
+      program.kernel(join({"requantize", storageName(x->storage).str(),
+                           storageName(*storage).str(), num(x->d),
+                           x->rows == RowsOf::Tokens ? "t" : "s"}),
+                     [&](StringRef name) {
+                       return buildRequantize(program.module(), name, shape);
+                     });
   program.launch(kernel, {x->buffer, params, out.buffer}, rowChunks(x->rows),
                  info);
   return success();

@@ -81,6 +81,37 @@ TEST(Gemm, Activations) {
   }
 }
 
+TEST(Gemm, EpilogueInTheNextTile) {
+  GemmShape shape = makeShape(384, 96);
+  shape.activation = GemmActivation::Gelu;
+  ASSERT_NE(getGemmScratchBytes(shape), 0);
+  check(shape, {1, 4, 5, 12, 130});
+  shape.out = Storage::U16;
+  shape.range = {0, 65535};
+  check(shape, {13});
+}
+
+TEST(Gemm, ChunksInAnyOrder) {
+  for (GemmActivation activation :
+       {GemmActivation::None, GemmActivation::Gelu}) {
+    GemmShape shape = makeShape(384, 96);
+    shape.activation = activation;
+    KernelRunner runner;
+    GemmCase gemm(shape, 300);
+    gemm.build(runner.module());
+    ASSERT_EQ(runner.compile(KernelRunner::tiers().back()), "");
+    std::vector<void *> operands = gemm.operands();
+    for (int64_t i = gemm.chunks(); i-- > 0;)
+      ASSERT_TRUE(runner.run(gemm.name(), {operands.begin(), operands.end()},
+                             {300, 1, 0, i, i + 1}));
+    EXPECT_EQ(gemm.countWrong(), 0);
+    // No chunk at all writes nothing.
+    ASSERT_TRUE(runner.run(gemm.name(), {operands.begin(), operands.end()},
+                           {300, 1, 0, 2, 2}));
+    EXPECT_EQ(gemm.countWrong(), 0);
+  }
+}
+
 TEST(Gemm, FormsOfTheResult) {
   GemmShape shape = makeShape(128, 112);
   shape.out = Storage::U16;
