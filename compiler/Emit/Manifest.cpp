@@ -70,12 +70,12 @@ static SmallVector<int64_t> ints(Attribute attr) {
   return values;
 }
 
-static fb::Element elementOf(Type type) {
+/// Types are signless: codes of activations are unsigned, weights signed.
+static fb::Element elementOf(Type type, bool isSigned = true) {
   if (type.isF32())
     return fb::Element::F32;
   if (type.isF64())
     return fb::Element::F64;
-  bool isSigned = !type.isUnsignedInteger();
   switch (type.getIntOrFloatBitWidth()) {
   case 8:
     return isSigned ? fb::Element::I8 : fb::Element::U8;
@@ -208,7 +208,7 @@ LogicalResult ManifestBuilder::buffers() {
     out.add_name(name);
     out.add_unit(unit);
     out.add_role(role);
-    out.add_element(elementOf(buffer.getElement()));
+    out.add_element(elementOf(buffer.getElement(), /*isSigned=*/false));
     out.add_bytes_per_unit(buffer.getBytes());
     out.add_columns(
         intAttr(buffer->getAttrDictionary(), "columns"));

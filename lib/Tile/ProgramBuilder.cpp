@@ -48,8 +48,7 @@ Chunks gemmChunks(const GemmShape &shape) {
 static Type elementOf(MLIRContext *context, Storage storage) {
   if (storage == Storage::F32)
     return Float32Type::get(context);
-  return IntegerType::get(context, storage == Storage::U8 ? 8 : 16,
-                          IntegerType::Unsigned);
+  return IntegerType::get(context, storage == Storage::U8 ? 8 : 16);
 }
 
 ProgramBuilder::ProgramBuilder(ModuleOp module)
