@@ -112,6 +112,27 @@ TEST(Gemm, ChunksInAnyOrder) {
   }
 }
 
+TEST(Gemm, NoRegisterIsSpilledInAnyLoop) {
+  for (GemmActivation activation :
+       {GemmActivation::None, GemmActivation::Gelu}) {
+    KernelRunner runner;
+    GemmShape shape = makeShape(768, 3072);
+    shape.activation = activation;
+    buildGemm(runner.module(), "k", shape);
+    auto text =
+        emitKernels(runner.module(), Tier::Avx512Vnni, CodeForm::Assembly);
+    ASSERT_TRUE(bool(text));
+    int64_t dots = 0, spills = 0;
+    for (llvm::StringRef line : llvm::split(llvm::StringRef(*text), '\n')) {
+      dots += line.contains("vpdpbusd");
+      spills += line.contains("zmm") && line.contains("(%rsp)");
+    }
+    // 8x3 and 4x3 tiles, four steps a turn; twice with a late epilogue.
+    EXPECT_EQ(dots, activation == GemmActivation::None ? 144 : 288);
+    EXPECT_EQ(spills, 0);
+  }
+}
+
 TEST(Gemm, FormsOfTheResult) {
   GemmShape shape = makeShape(128, 112);
   shape.out = Storage::U16;
