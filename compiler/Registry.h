@@ -1,5 +1,4 @@
-//===- Registry.h - The one list of dialects and passes ----------*- C++
-//-*-===//
+//===- Registry.h - The one list of dialects and passes ---------*- C++ -*-===//
 //
 // Part of Quern. Tools and the driver register through these two functions;
 // a stage adds itself to Registry.cpp with one line.

@@ -1,5 +1,4 @@
-//===- TQChecks.h - Checks shared by the verifiers ---------------*- C++
-//-*-===//
+//===- TQChecks.h - Checks shared by the verifiers --------------*- C++ -*-===//
 //
 // Part of Quern. Private to dialects/TQ: conditions that several verifiers
 // test. Each reports on the op, with the values, and returns failure.

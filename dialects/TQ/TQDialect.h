@@ -1,5 +1,4 @@
-//===- TQDialect.h - The tq dialect ------------------------------*- C++
-//-*-===//
+//===- TQDialect.h - The tq dialect -----------------------------*- C++ -*-===//
 //
 // Part of Quern. The dialect class, its enumerations and the small structs
 // its types are made of. Ops are in TQOps.h, types in TQTypes.h.

@@ -1,5 +1,4 @@
-//===- TQOps.h - Ops of the tq dialect ---------------------------*- C++
-//-*-===//
+//===- TQOps.h - Ops of the tq dialect --------------------------*- C++ -*-===//
 //
 // Part of Quern. Include this to create or match tq ops.
 //

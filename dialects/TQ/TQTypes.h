@@ -1,5 +1,4 @@
-//===- TQTypes.h - Quantized element types -----------------------*- C++
-//-*-===//
+//===- TQTypes.h - Quantized element types ----------------------*- C++ -*-===//
 //
 // Part of Quern. The dialect's own types, and questions asked of any quantized
 // element type, upstream's or ours.

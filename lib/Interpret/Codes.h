@@ -1,5 +1,4 @@
-//===- Codes.h - Quantizers in real arithmetic -------------------*- C++
-//-*-===//
+//===- Codes.h - Quantizers in real arithmetic ------------------*- C++ -*-===//
 //
 // Part of Quern. The definition of every quantized type: values to codes and
 // back, in double. Calibration tests and the interpreter use it.

@@ -1,5 +1,4 @@
-//===- Constants.h - Elements attributes as tensors --------------*- C++
-//-*-===//
+//===- Constants.h - Elements attributes as tensors -------------*- C++ -*-===//
 //
 // Part of Quern. Private to lib/Interpret: reads dense and resource constants
 // without copying where their memory can be used as it is.

@@ -1,5 +1,4 @@
-//===- Evaluation.h - One run of a function ----------------------*- C++
-//-*-===//
+//===- Evaluation.h - One run of a function ---------------------*- C++ -*-===//
 //
 // Part of Quern. Private to lib/Interpret: the state of a run and the one
 // overload of `evaluate` per op, grouped in files as the .td files are.
@@ -74,6 +73,7 @@ Tensor makeTensor(std::vector<R> values, int64_t rows, int64_t width) {
 
 mlir::FailureOr<Tensor> evaluate(tq::EmbeddingOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::AddOp op, Evaluation &run);
+mlir::FailureOr<Tensor> evaluate(tq::ScaleShiftOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::LayerNormOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::LinearOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::GeluOp op, Evaluation &run);

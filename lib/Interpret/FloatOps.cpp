@@ -58,6 +58,21 @@ FailureOr<Tensor> quern::evaluate(tq::AddOp op, Evaluation &run) {
   });
 }
 
+FailureOr<Tensor> quern::evaluate(tq::ScaleShiftOp op, Evaluation &run) {
+  const Tensor &x = run.get(op.getX());
+  return inArithmetic(run, [&](auto zero) -> FailureOr<Tensor> {
+    using R = decltype(zero);
+    auto scale = run.get(op.getScale()).toVector<R>();
+    auto shift = run.get(op.getShift()).toVector<R>();
+    auto y = x.toVector<R>();
+    for (size_t i = 0; i < y.size(); ++i) {
+      R product = y[i] * scale[i % scale.size()];
+      y[i] = product + shift[i % scale.size()];
+    }
+    return Tensor::of(std::move(y), x.getShape());
+  });
+}
+
 FailureOr<Tensor> quern::evaluate(tq::LayerNormOp op, Evaluation &run) {
   const Tensor &x = run.get(op.getX());
   return inArithmetic(run, [&](auto zero) -> FailureOr<Tensor> {

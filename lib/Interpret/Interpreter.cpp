@@ -104,9 +104,9 @@ static FailureOr<Tensor> evaluateOp(Operation *op, Evaluation &run) {
             << constant.getType();
         return failure();
       })
-      .Case<EmbeddingOp, AddOp, LayerNormOp, LinearOp, GeluOp, ReluOp, TanhOp,
-            PoolOp, NormalizeOp, ObserveOp, ScoresOp, SoftmaxOp, ContextOp,
-            ConstantOp, QuantizeOp, DequantizeOp, RequantizeOp,
+      .Case<EmbeddingOp, AddOp, ScaleShiftOp, LayerNormOp, LinearOp, GeluOp,
+            ReluOp, TanhOp, PoolOp, NormalizeOp, ObserveOp, ScoresOp, SoftmaxOp,
+            ContextOp, ConstantOp, QuantizeOp, DequantizeOp, RequantizeOp,
             DequantizeWeightOp, QLinearOp, QPoolOp, QAttentionOp, QAddNormOp,
             QEmbedOp>([&](auto typed) { return evaluate(typed, run); })
       .Default([&](Operation *) -> FailureOr<Tensor> {

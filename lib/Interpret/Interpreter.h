@@ -1,5 +1,4 @@
-//===- Interpreter.h - The reference for tq functions ------------*- C++
-//-*-===//
+//===- Interpreter.h - The reference for tq functions -----------*- C++ -*-===//
 //
 // Part of Quern. Runs a function of L0, L1 or L2, one op after the other, by
 // the formulas of the op descriptions and nothing else. It is the oracle of

@@ -1,5 +1,4 @@
-//===- KernelInterpreter.h - The reference for tk kernels --------*- C++
-//-*-===//
+//===- KernelInterpreter.h - The reference for tk kernels -------*- C++ -*-===//
 //
 // Part of Quern. Runs a kernel (L3) on buffers of bytes: every micro-op by its
 // description, every access checked against the buffer's end. What a target

@@ -1,5 +1,4 @@
-//===- KernelSteps.h - Kernels as lists of steps -----------------*- C++
-//-*-===//
+//===- KernelSteps.h - Kernels as lists of steps ----------------*- C++ -*-===//
 //
 // Part of Quern. Private to lib/Interpret: each op of a kernel becomes a
 // function over a frame of slots, one slot per SSA value. A slot holds the

@@ -1,5 +1,4 @@
-//===- ProgramInterpreter.h - The reference for tk programs ------*- C++
-//-*-===//
+//===- ProgramInterpreter.h - The reference for tk programs -----*- C++ -*-===//
 //
 // Part of Quern. Runs a tiled module (L3) launch after launch on buffers of
 // its own, taps on, and shows every quantizer site as the L2 interpreter does.

@@ -1,5 +1,4 @@
-//===- Real.h - One source for double and f32 --------------------*- C++
-//-*-===//
+//===- Real.h - One source for double and f32 -------------------*- C++ -*-===//
 //
 // Part of Quern. Private to lib/Interpret: functions and sums that the float
 // ops call by the type they compute in. double is real arithmetic (libm, plain

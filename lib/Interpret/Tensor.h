@@ -1,5 +1,4 @@
-//===- Tensor.h - Values of the reference interpreter ------------*- C++
-//-*-===//
+//===- Tensor.h - Values of the reference interpreter -----------*- C++ -*-===//
 //
 // Part of Quern. An immutable tensor of doubles, floats, codes or ids. Copies
 // share their data. Weights stay where they are (a view into the checkpoint)

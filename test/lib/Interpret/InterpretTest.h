@@ -1,5 +1,4 @@
-//===- InterpretTest.h - Parse a function and run it -------------*- C++
-//-*-===//
+//===- InterpretTest.h - Parse a function and run it ------------*- C++ -*-===//
 //
 // Part of Quern. What the interpreter's tests share: a context with the
 // dialects, random values, and a runner that keeps the diagnostics.
