@@ -123,6 +123,8 @@ Expected<RangeTable> Calibrator::finish() {
     site.range = estimate(observer);
     site.observed = {histogram.min(), histogram.max()};
     site.values = histogram.count();
+    if (site.scheme.perChannel)
+      site.channels = observer.channels;
     table.sites[name] = site;
   }
   return table;

@@ -60,6 +60,14 @@ Error readSite(const std::string &where, const Json &value, SiteRange &site) {
                            ": expected two finite numbers, the lower one "
                            "first");
       range |= key == "range";
+    } else if (key == "channels") {
+      site.channels.resize(part.is_array() ? part.size() : 0);
+      bool good = !site.channels.empty();
+      for (size_t i = 0; good && i < part.size(); ++i)
+        good = readRange(part[i], site.channels[i]);
+      if (!good)
+        return Error::make(where, ".channels: expected a list of pairs of "
+                                  "finite numbers, the lower one first");
     } else if (key == "values") {
       if (!part.is_number_unsigned())
         return Error::make(where, ".values: expected a count");
@@ -67,7 +75,7 @@ Error readSite(const std::string &where, const Json &value, SiteRange &site) {
     } else {
       return Error::make(where, ": unknown key '", printable(key),
                          "', expected one of bits, estimator, percentile, "
-                         "range, observed, values");
+                         "range, observed, values, channels");
     }
   }
   if (!bits || !estimator || !range)
@@ -109,6 +117,8 @@ std::string quern::writeRanges(const RangeTable &table) {
     json["range"] = {site.range.lo, site.range.hi};
     json["observed"] = {site.observed.lo, site.observed.hi};
     json["values"] = site.values;
+    for (const Range &channel : site.channels)
+      json["channels"].push_back({channel.lo, channel.hi});
     sites[name] = std::move(json);
   }
   return root.dump(1, ' ', true, Json::error_handler_t::replace) + "\n";

@@ -14,6 +14,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 namespace quern {
 
@@ -27,6 +28,8 @@ struct SiteRange {
   Range observed;
   /// Number of values seen.
   uint64_t values = 0;
+  /// Extremes by channel, for schemes per channel; empty otherwise.
+  std::vector<Range> channels;
 };
 
 /// Ranges by site name, in name order.

@@ -31,6 +31,71 @@ std::vector<ObservedSite> quern::observedSites(const std::vector<Site> &sites,
   return observed;
 }
 
+namespace {
+
+/// The op whose output a site observes, by site.
+tq::ObserveOp observerOf(Value real) {
+  for (Operation *user : real.getUsers())
+    if (auto observe = dyn_cast<tq::ObserveOp>(user))
+      return observe;
+  return nullptr;
+}
+
+/// Whether a recipe quantizes the tensor that `observe` (if any) observes.
+bool isQuantized(tq::ObserveOp observe, const Recipe &recipe) {
+  return observe &&
+         !recipe
+              .activationFor({observe.getSite().str(), observe.getKey().str(),
+                              static_cast<int>(observe.getLayer())})
+              .isFloat();
+}
+
+/// Whether the channel scales of a site can move into its readers and leave
+/// everything in integers: linears of quantized weights, and residual sums
+/// behind a quantizer whose other operand has one too.
+bool takesChannels(tq::ObserveOp observe, const Recipe &recipe) {
+  auto norm = observe.getX().getDefiningOp<tq::LayerNormOp>();
+  if (!norm || !norm->hasOneUse())
+    return false;
+  for (Operation *user : observe->getUsers()) {
+    if (isa<tq::LinearOp>(user)) {
+      if (recipe.weightFor(WeightRole::Linear).isFloat())
+        return false;
+      continue;
+    }
+    auto add = dyn_cast<tq::AddOp>(user);
+    if (!add || !isQuantized(observerOf(add.getResult()), recipe))
+      return false;
+    Value other = add.getA() == observe.getResult() ? add.getB() : add.getA();
+    if (!isQuantized(other.getDefiningOp<tq::ObserveOp>(), recipe))
+      return false;
+  }
+  return !observe->use_empty();
+}
+
+/// Half width and middle of each channel's range.
+void addChannels(NamedAttrList &entry,
+                 const std::vector<quern::Range> &channels, Builder &builder) {
+  double widest = 1e-8;
+  for (const quern::Range &range : channels)
+    widest = std::max(widest, (range.hi - range.lo) / 2);
+  std::vector<float> scale, shift;
+  for (const quern::Range &range : channels) {
+    // A channel that never moved must not make its neighbours' weights vanish.
+    scale.push_back(
+        static_cast<float>(std::max((range.hi - range.lo) / 2, widest * 1e-4)));
+    shift.push_back(static_cast<float>((range.hi + range.lo) / 2));
+  }
+  auto type = RankedTensorType::get({static_cast<int64_t>(channels.size())},
+                                    builder.getF32Type());
+  entry.set("channel_scale",
+            DenseElementsAttr::get(type, ArrayRef<float>(scale)));
+  entry.set("channel_shift",
+            DenseElementsAttr::get(type, ArrayRef<float>(shift)));
+}
+
+} // namespace
+
 Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
                           const RangeTable &ranges) {
   std::vector<Site> sites = collectSites(module);
@@ -39,8 +104,11 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
   Builder builder(module.getContext());
   StringAttr fp32 = builder.getStringAttr("fp32");
 
+  SmallVector<tq::ObserveOp> observers;
+  module.walk([&](tq::ObserveOp op) { observers.push_back(op); });
   NamedAttrList siteList;
-  for (const Site &site : sites) {
+  for (size_t i = 0; i < sites.size(); ++i) {
+    const Site &site = sites[i];
     ActivationScheme scheme = recipe.activationFor(site);
     if (scheme.isFloat()) {
       siteList.set(site.name, fp32);
@@ -49,8 +117,18 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
     Expected<Range> range = ranges.lookup(site.name, scheme);
     if (!range)
       return range.takeError();
-    UniformParams params = asymmetricParams(*range, scheme.bits);
     NamedAttrList entry;
+    if (scheme.perChannel && takesChannels(observers[i], recipe)) {
+      const std::vector<quern::Range> &channels =
+          ranges.sites.find(site.name)->second.channels;
+      if (channels.empty())
+        return Error::make(
+            ranges.origin.empty() ? "calibration" : ranges.origin, ": sites.",
+            site.name, ": found no channels, the recipe expects them");
+      addChannels(entry, channels, builder);
+      *range = {-1, 1};
+    }
+    UniformParams params = asymmetricParams(*range, scheme.bits);
     entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
     entry.set("scale", builder.getF32FloatAttr(params.scale));
     entry.set("zero", builder.getI64IntegerAttr(params.zero));

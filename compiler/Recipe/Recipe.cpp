@@ -107,6 +107,7 @@ ActivationScheme Recipe::activationFor(const Site &site) const {
       scheme.bits = change.bits.value_or(scheme.bits);
       scheme.estimator = change.estimator.value_or(scheme.estimator);
       scheme.percentile = change.percentile.value_or(scheme.percentile);
+      scheme.perChannel = change.perChannel.value_or(scheme.perChannel);
     }
   return scheme;
 }

@@ -42,6 +42,7 @@ struct ActivationChange {
   std::optional<unsigned> bits;
   std::optional<Estimator> estimator;
   std::optional<double> percentile;
+  std::optional<bool> perChannel;
 };
 
 struct WeightChange {

@@ -64,6 +64,17 @@ bool isSelector(std::string_view text) {
          contains(layerKeys, text.substr(dot + 1));
 }
 
+/// Whether a selector names outputs of LayerNorms.
+bool isNormOutput(std::string_view selector) {
+  if (selector == "emb" || selector == "E.z")
+    return true;
+  size_t dot = selector.find('.');
+  char key = selector.empty() || selector == "E.e" || selector == "E.t" ? ' '
+             : dot == std::string_view::npos ? selector[0]
+                                             : selector[dot + 1];
+  return key == 'x' || key == 'z';
+}
+
 /// A value for a message. Containers may be very deep and are only named.
 std::string shown(const Json &value) {
   if (value.is_structured())
@@ -158,8 +169,12 @@ public:
         if (part != Json(false))
           return fail(path, part, "false");
       } else if (key == "granularity") {
-        if (part != Json("tensor"))
-          return fail(path, part, "\"tensor\"");
+        if (part != Json("tensor") &&
+            (part != Json("channel") || !isNormOutput(change.selector)))
+          return fail(path, part,
+                      "\"tensor\", or \"channel\" at the LayerNorm outputs "
+                      "emb, x and z");
+        change.perChannel = part == Json("channel");
       } else {
         return unknown(key, where,
                        join({"bits", "estimator", "percentile", "symmetric",
@@ -395,6 +410,8 @@ std::string Recipe::toJson() const {
       json["estimator"] = estimatorName(*change.estimator);
     if (change.percentile)
       json["percentile"] = *change.percentile;
+    if (change.perChannel)
+      json["granularity"] = *change.perChannel ? "channel" : "tensor";
     if (json.is_null())
       json = Json::object();
   }

@@ -29,13 +29,18 @@ std::string_view estimatorName(Estimator estimator);
 /// The estimator of a name (`mse` means `mse_grid`), or nothing.
 std::optional<Estimator> parseEstimator(std::string_view name);
 
-/// One activation quantizer: asymmetric, one scale per tensor.
+/// One activation quantizer: asymmetric.
 struct ActivationScheme {
   /// 8 or 16; 0 leaves the site in f32.
   unsigned bits = 8;
   Estimator estimator = Estimator::MseGrid;
   /// For Estimator::Percentile: where the upper end is cut, in percent.
   double percentile = 99.99;
+  /// Each channel of a LayerNorm output has its own range, moved into the gain
+  /// and the weights that read it, so that the codes have one scale (RepQuant).
+  /// Weights then need codes, and the residual sum a quantizer; where they have
+  /// not, the site keeps one range.
+  bool perChannel = false;
 
   bool isFloat() const { return bits == 0; }
   bool operator==(const ActivationScheme &other) const {

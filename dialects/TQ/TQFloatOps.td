@@ -54,6 +54,27 @@ def TQ_AddOp : TQ_Op<"add", [SameOperandsAndResultType]> {
   let assemblyFormat = "$a `,` $b attr-dict `:` type($a)";
 }
 
+def TQ_ScaleShiftOp : TQ_Op<"scale_shift"> {
+  let summary = "scale and shift of each channel";
+  let description = [{
+    `y[t, j] = x[t, j] * scale[j] + shift[j]`. What reparameterization leaves
+    on the residual branch: a LayerNorm writes channels of one range, and the
+    sum reads them in their own. f32 contract: product and sum rounded apart.
+
+    ```mlir
+    %0 = tq.scale_shift %x, %scale, %shift
+        : (tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+    ```
+  }];
+  let arguments = (ins TQ_FloatMatrix:$x, TQ_FloatVector:$scale,
+                   TQ_FloatVector:$shift);
+  let results = (outs TQ_FloatMatrix:$result);
+  let assemblyFormat = [{
+    $x `,` $scale `,` $shift attr-dict `:` functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 def TQ_LayerNormOp : TQ_Op<"layer_norm"> {
   let summary = "normalization of each row, with scale and shift";
   let description = [{

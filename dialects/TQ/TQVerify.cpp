@@ -23,6 +23,13 @@ LogicalResult EmbeddingOp::verify() {
                                  dimOf(getTable(), 1), "table")));
 }
 
+LogicalResult ScaleShiftOp::verify() {
+  int64_t width = dimOf(getX(), 1);
+  return failure(failed(checkDim(*this, "scale", getScale(), 0, width, "x")) ||
+                 failed(checkDim(*this, "shift", getShift(), 0, width, "x")) ||
+                 failed(checkSameShape(*this, getX(), getResult())));
+}
+
 LogicalResult LayerNormOp::verify() {
   int64_t width = dimOf(getX(), 1);
   return failure(failed(checkDim(*this, "gamma", getGamma(), 0, width, "x")) ||

@@ -26,9 +26,9 @@ namespace {
 enum class Stage { Import, Simulate, Integer };
 
 bool isFloatOp(Operation *op) {
-  return isa<tq::EmbeddingOp, tq::AddOp, tq::LayerNormOp, tq::LinearOp,
-             tq::GeluOp, tq::ReluOp, tq::TanhOp, tq::ScoresOp, tq::SoftmaxOp,
-             tq::ContextOp, tq::PoolOp, tq::NormalizeOp>(op);
+  return isa<tq::EmbeddingOp, tq::AddOp, tq::ScaleShiftOp, tq::LayerNormOp,
+             tq::LinearOp, tq::GeluOp, tq::ReluOp, tq::TanhOp, tq::ScoresOp,
+             tq::SoftmaxOp, tq::ContextOp, tq::PoolOp, tq::NormalizeOp>(op);
 }
 
 bool isIntegerOp(Operation *op) {

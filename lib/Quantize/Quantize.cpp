@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Quantize/Passes.h"
+#include "lib/Quantize/Reparameterize.h"
 #include "lib/Quantize/SchemeAttr.h"
 
 #include "dialects/TQ/Constants.h"
@@ -65,11 +66,17 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
     SmallVector<arith::ConstantOp> constants;
     SmallVector<tq::ObserveOp> observes;
     getOperation().walk([&](Operation *op) {
-      if (auto constant = dyn_cast<arith::ConstantOp>(op))
-        constants.push_back(constant);
       if (auto observe = dyn_cast<tq::ObserveOp>(op))
         observes.push_back(observe);
     });
+    for (tq::ObserveOp observe : observes) {
+      std::optional<SiteQuantizer> site = scheme->site(observe.getSite());
+      if (site && !site->channelScale.empty() &&
+          failed(
+              reparameterize(observe, site->channelScale, site->channelShift)))
+        return signalPassFailure();
+    }
+    getOperation().walk([&](arith::ConstantOp op) { constants.push_back(op); });
     for (arith::ConstantOp constant : constants)
       if (failed(quantizeWeight(constant, *scheme)))
         return signalPassFailure();

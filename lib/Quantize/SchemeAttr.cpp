@@ -36,9 +36,24 @@ LogicalResult checkSite(ModuleOp module, NamedAttribute entry) {
   auto bits = dict ? dict.getAs<IntegerAttr>("bits") : IntegerAttr();
   auto scale = dict ? dict.getAs<FloatAttr>("scale") : FloatAttr();
   auto zero = dict ? dict.getAs<IntegerAttr>("zero") : IntegerAttr();
-  if (!bits || !scale || !zero || dict.size() != 3)
+  auto channelScale =
+      dict ? dict.getAs<DenseFPElementsAttr>("channel_scale") : nullptr;
+  auto channelShift =
+      dict ? dict.getAs<DenseFPElementsAttr>("channel_shift") : nullptr;
+  bool channels = channelScale && channelShift;
+  if (!bits || !scale || !zero || dict.size() != (channels ? 5 : 3))
     return refuse(module, "sites", name, value,
-                  "\"fp32\" or {bits, scale, zero}");
+                  "\"fp32\" or {bits, scale, zero}, perhaps with "
+                  "channel_scale and channel_shift");
+  if (channels && (!channelScale.getElementType().isF32() ||
+                   channelScale.getType() != channelShift.getType()))
+    return refuse(module, "sites", name, TypeAttr::get(channelScale.getType()),
+                  "channel_scale and channel_shift in f32 and of one length");
+  if (channels)
+    for (float factor : channelScale.getValues<float>())
+      if (!(factor > 0) || std::isinf(factor))
+        return refuse(module, "sites", name, channelScale,
+                      "positive channel scales");
   if (bits.getInt() != 8 && bits.getInt() != 16)
     return refuse(module, "sites", name, bits, "8 or 16 bits");
   double s = scale.getValueAsDouble();
@@ -107,9 +122,16 @@ std::optional<SiteQuantizer> SchemeAttr::site(StringRef site) const {
   auto dict = sites.getAs<DictionaryAttr>(site);
   if (!dict)
     return std::nullopt;
-  return SiteQuantizer{dict.getAs<IntegerAttr>("bits").getInt(),
-                       dict.getAs<FloatAttr>("scale").getValueAsDouble(),
-                       dict.getAs<IntegerAttr>("zero").getInt()};
+  SiteQuantizer quantizer;
+  quantizer.bits = dict.getAs<IntegerAttr>("bits").getInt();
+  quantizer.scale = dict.getAs<FloatAttr>("scale").getValueAsDouble();
+  quantizer.zero = dict.getAs<IntegerAttr>("zero").getInt();
+  if (auto scale = dict.getAs<DenseFPElementsAttr>("channel_scale")) {
+    auto shift = dict.getAs<DenseFPElementsAttr>("channel_shift");
+    llvm::append_range(quantizer.channelScale, scale.getValues<float>());
+    llvm::append_range(quantizer.channelShift, shift.getValues<float>());
+  }
+  return quantizer;
 }
 
 std::optional<WeightQuantizer> SchemeAttr::weight(StringRef role) const {

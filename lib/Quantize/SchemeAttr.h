@@ -22,6 +22,9 @@ struct SiteQuantizer {
   int64_t bits;
   double scale;
   int64_t zero;
+  /// For a LayerNorm output that is reparameterized: the observed value is
+  /// code value * channelScale[j] + channelShift[j]. Empty otherwise.
+  std::vector<float> channelScale, channelShift;
 };
 
 /// The attribute of a module, checked when it is read.

@@ -51,8 +51,9 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
     auto add = quantizeSum.getX().getDefiningOp<tq::AddOp>();
     if (!add)
       return "its input is not a sum";
-    std::optional<Codes> a = matchCodes(add.getA());
-    std::optional<Codes> b = matchCodes(add.getB());
+    size_t width = cast<RankedTensorType>(add.getType()).getDimSize(1);
+    std::optional<ChannelCodes> a = matchChannelCodes(add.getA(), width);
+    std::optional<ChannelCodes> b = matchChannelCodes(add.getB(), width);
     if (!a || !b)
       return "an operand of the sum has no quantizer";
     tq::QuantizeOp quantize = matchOnlyQuantizer(norm.getResult());
@@ -60,15 +61,20 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
     if (!affine)
       return "its gain or shift is not a constant";
 
-    // u = (s_a (a - z_a) + s_b (b - z_b)) / s_u + z_u
-    size_t width = affine->gamma.size();
-    double offset = static_cast<double>(sum->zero) -
-                    (a->scale * static_cast<double>(a->zero) +
-                     b->scale * static_cast<double>(b->zero)) /
-                        sum->scale;
-    std::vector<float> ma(width, static_cast<float>(a->scale / sum->scale));
-    std::vector<float> mb(width, static_cast<float>(b->scale / sum->scale));
-    std::vector<float> mo(width, static_cast<float>(offset));
+    // u = (s_a r_a (a - z_a) + t_a + s_b r_b (b - z_b) + t_b) / s_u + z_u
+    std::vector<float> ma(width), mb(width), mo(width);
+    for (size_t j = 0; j < width; ++j) {
+      double offset = 0;
+      auto fold = [&](const ChannelCodes &x) {
+        double scale = x.codes.scale * x.channelScale[j];
+        offset += x.channelShift[j] - scale * static_cast<double>(x.codes.zero);
+        return static_cast<float>(scale / sum->scale);
+      };
+      ma[j] = fold(*a);
+      mb[j] = fold(*b);
+      mo[j] = static_cast<float>(offset / sum->scale +
+                                 static_cast<double>(sum->zero));
+    }
 
     Operation *end = quantize ? quantize.getOperation() : norm.getOperation();
     OpBuilder builder(end);
@@ -84,8 +90,8 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
     Value gamma = vector(".gamma", std::move(affine->gamma));
     Value beta = vector(".beta", std::move(affine->beta));
     auto result = tq::QAddNormOp::create(
-        builder, loc, end->getResult(0).getType(), a->value, b->value, valueA,
-        valueB, valueO, gamma, beta, /*sum_lo=*/0,
+        builder, loc, end->getResult(0).getType(), a->codes.value,
+        b->codes.value, valueA, valueB, valueO, gamma, beta, /*sum_lo=*/0,
         /*sum_hi=*/(int64_t(1) << sum->bits) - 1,
         APFloat(static_cast<float>(sum->scale)), sum->zero, norm.getEps(),
         siteNames(builder, {quantizeSum, quantize}));

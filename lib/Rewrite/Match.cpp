@@ -24,6 +24,24 @@ std::optional<Codes> quern::matchCodes(Value real) {
   return dequantize ? describeCodes(dequantize.getX()) : std::nullopt;
 }
 
+std::optional<ChannelCodes> quern::matchChannelCodes(Value real, size_t width) {
+  auto op = real.getDefiningOp<tq::ScaleShiftOp>();
+  std::optional<Codes> codes = matchCodes(op ? op.getX() : real);
+  if (!codes)
+    return std::nullopt;
+  ChannelCodes result{*codes, std::vector<double>(width, 1),
+                      std::vector<double>(width, 0)};
+  if (op) {
+    auto scale = tq::getConstantData<float>(op.getScale());
+    auto shift = tq::getConstantData<float>(op.getShift());
+    if (!scale || !shift || scale->size() != width || shift->size() != width)
+      return std::nullopt;
+    result.channelScale.assign(scale->array().begin(), scale->array().end());
+    result.channelShift.assign(shift->array().begin(), shift->array().end());
+  }
+  return result;
+}
+
 Operation *quern::onlyUser(Value value) {
   return value.hasOneUse() ? *value.user_begin() : nullptr;
 }

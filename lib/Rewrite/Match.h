@@ -28,6 +28,14 @@ std::optional<Codes> matchCodes(mlir::Value real);
 /// Scale, zero point and bits of an unsigned per-tensor tensor of codes.
 std::optional<Codes> describeCodes(mlir::Value codes);
 
+/// Codes under a tq.scale_shift (or not): the real value of channel j is
+/// (code - zero) * scale * channelScale[j] + channelShift[j].
+struct ChannelCodes {
+  Codes codes;
+  std::vector<double> channelScale, channelShift;
+};
+std::optional<ChannelCodes> matchChannelCodes(mlir::Value real, size_t width);
+
 /// The tq.quantize that is the only reader of `real`; null otherwise, or when
 /// its type is not unsigned with one scale, or its rounding not half to even.
 tq::QuantizeOp matchOnlyQuantizer(mlir::Value real);

@@ -1,0 +1,103 @@
+//===- Reparameterize.cpp - Channel ranges into LayerNorm and weights -----===//
+//
+// See Reparameterize.h. New constants are made, so shared ones keep their
+// other readers.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Quantize/Reparameterize.h"
+
+#include "dialects/TQ/Constants.h"
+
+using namespace mlir;
+using namespace quern;
+
+namespace {
+
+/// W diag(scale) and b + W shift for one linear.
+LogicalResult scaleLinear(tq::LinearOp linear, ArrayRef<float> scale,
+                          ArrayRef<float> shift) {
+  auto weight = tq::getConstantData<float>(linear.getW());
+  auto bias = tq::getConstantData<float>(linear.getB());
+  if (!weight || !bias)
+    return linear.emitError("expects constant weights to take the channel "
+                            "scales of its input");
+  size_t cols = scale.size();
+  std::vector<float> scaled(weight->size()), shifted(bias->size());
+  for (size_t n = 0; n < shifted.size(); ++n) {
+    double sum = (*bias)[n];
+    for (size_t k = 0; k < cols; ++k) {
+      double w = (*weight)[n * cols + k];
+      sum += w * shift[k];
+      scaled[n * cols + k] = static_cast<float>(w * scale[k]);
+    }
+    shifted[n] = static_cast<float>(sum);
+  }
+  OpBuilder builder(linear);
+  auto name = [](Value value) {
+    return (tq::getConstantName(value) + ".scaled").str();
+  };
+  linear.getWMutable().assign(tq::createConstant<float>(
+      builder, linear.getLoc(), cast<RankedTensorType>(linear.getW().getType()),
+      name(linear.getW()), std::move(scaled)));
+  linear.getBMutable().assign(tq::createVector<float>(
+      builder, linear.getLoc(), name(linear.getB()), std::move(shifted)));
+  return success();
+}
+
+} // namespace
+
+LogicalResult quern::reparameterize(tq::ObserveOp observe,
+                                    ArrayRef<float> scale,
+                                    ArrayRef<float> shift) {
+  auto norm = observe.getX().getDefiningOp<tq::LayerNormOp>();
+  if (!norm || !norm->hasOneUse())
+    return observe.emitError("channel scales need a LayerNorm before site '")
+           << observe.getSite() << "'";
+  auto gamma = tq::getConstantData<float>(norm.getGamma());
+  auto beta = tq::getConstantData<float>(norm.getBeta());
+  if (!gamma || !beta || gamma->size() != scale.size())
+    return observe.emitError("expects a constant gain of ")
+           << scale.size() << " channels before site '" << observe.getSite()
+           << "'";
+  SmallVector<tq::LinearOp> linears;
+  bool sums = false;
+  for (Operation *user : observe->getUsers()) {
+    if (auto linear = dyn_cast<tq::LinearOp>(user))
+      linears.push_back(linear);
+    else if (isa<tq::AddOp>(user))
+      sums = true;
+    else
+      return observe.emitError("channel scales of site '")
+             << observe.getSite() << "' cannot move into its reader "
+             << user->getName();
+  }
+
+  std::vector<float> newGamma(scale.size()), newBeta(scale.size());
+  for (size_t j = 0; j < scale.size(); ++j) {
+    newGamma[j] = static_cast<float>(double((*gamma)[j]) / scale[j]);
+    newBeta[j] = static_cast<float>((double((*beta)[j]) - shift[j]) / scale[j]);
+  }
+  OpBuilder builder(norm);
+  Location loc = norm.getLoc();
+  std::string site = observe.getSite().str();
+  norm.getGammaMutable().assign(tq::createVector<float>(
+      builder, loc, site + ".gamma", std::move(newGamma)));
+  norm.getBetaMutable().assign(tq::createVector<float>(
+      builder, loc, site + ".beta", std::move(newBeta)));
+
+  for (tq::LinearOp linear : linears)
+    if (failed(scaleLinear(linear, scale, shift)))
+      return failure();
+  if (!sums)
+    return success();
+  builder.setInsertionPointAfter(observe);
+  Value scales =
+      tq::createVector<float>(builder, loc, site + ".channel_scale", scale);
+  Value shifts =
+      tq::createVector<float>(builder, loc, site + ".channel_shift", shift);
+  Value restored = tq::ScaleShiftOp::create(
+      builder, loc, observe.getType(), observe.getResult(), scales, shifts);
+  observe.getResult().replaceUsesWithIf(
+      restored, [](OpOperand &use) { return isa<tq::AddOp>(use.getOwner()); });
+  return success();
+}
