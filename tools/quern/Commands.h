@@ -30,6 +30,9 @@ void addTokenize(CLI::App &app, Action &action);
 void addBench(CLI::App &app, Action &action);
 void addDoctor(CLI::App &app, Action &action);
 
+/// Parses the command line and runs the action it chose. Returns the exit code.
+int dispatch(CLI::App &app, const Action &action, int argc, char **argv);
+
 /// Prints `quern: error: MESSAGE` to standard error; returns Failed.
 int fail(const std::string &message);
 

@@ -1,26 +1,16 @@
-//===- Main.cpp - The program a user meets --------------------------------===//
+//===- Main.cpp - All subcommands -----------------------------------------===//
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
-// Only dispatches: every subcommand has a file of its own.
+// Only dispatches: every subcommand has a file of its own. This is the program
+// quern-compiler, which Launcher.cpp starts for what needs the compiler.
 //
 //===----------------------------------------------------------------------===//
 #include "tools/quern/Commands.h"
 
 #include "runtime/include/quern/quern.h"
 
-#include <cstdio>
-
 using namespace quern::cli;
-
-int quern::cli::fail(const std::string &message) {
-  std::fprintf(stderr, "quern: error: %s\n", message.c_str());
-  return Failed;
-}
-
-void quern::cli::warn(const std::string &message) {
-  std::fprintf(stderr, "quern: warning: %s\n", message.c_str());
-}
 
 int main(int argc, char **argv) {
   CLI::App app{"quern - transformer encoders as integer machine code"};
@@ -38,15 +28,5 @@ int main(int argc, char **argv) {
   addBench(app, action);
   addDoctor(app, action);
 
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    int code = app.exit(error);
-    return code == 0 ? Ok : Usage;
-  }
-  try {
-    return action ? action() : Usage;
-  } catch (const std::exception &error) {
-    return fail(error.what());
-  }
+  return dispatch(app, action, argc, argv);
 }
