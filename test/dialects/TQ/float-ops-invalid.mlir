@@ -221,3 +221,19 @@ func.func @f(%x: tensor<?x4xf32>) {
   %0 = tq.observe %x {site = "L0.x"} : tensor<?x4xf32>
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<?x4xf32>, %s: tensor<3xf32>, %t: tensor<4xf32>) {
+  // expected-error @+1 {{expects scale to have size 4 in dimension 0, as x, got 3}}
+  %0 = tq.scale_shift %x, %s, %t : (tensor<?x4xf32>, tensor<3xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4xf32>, %s: tensor<4xf32>, %t: tensor<5xf32>) {
+  // expected-error @+1 {{expects shift to have size 4 in dimension 0, as x, got 5}}
+  %0 = tq.scale_shift %x, %s, %t : (tensor<?x4xf32>, tensor<4xf32>, tensor<5xf32>) -> tensor<?x4xf32>
+  return
+}

@@ -20,6 +20,16 @@ func.func @add(%a: tensor<?x4xf32>,
   return
 }
 
+// CHECK-LABEL: func @scale_shift
+// CHECK: tq.scale_shift
+func.func @scale_shift(%x: tensor<?x4xf32>,
+    %scale: tensor<4xf32>,
+    %shift: tensor<4xf32>) {
+  %0 = tq.scale_shift %x, %scale, %shift
+      : (tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return
+}
+
 // CHECK-LABEL: func @layer_norm
 // CHECK: tq.layer_norm
 func.func @layer_norm(%x: tensor<?x4xf32>,

@@ -81,6 +81,23 @@ TEST_F(FloatOpsTest, ElementwiseFunctions) {
   EXPECT_EQ(m[2], qm_gelu(0.5f) + qm_tanh(qm_gelu(0.5f)));
 }
 
+TEST_F(FloatOpsTest, ScaleShiftRoundsProductAndSumApart) {
+  parse("(%x: tensor<?x3xf32>, %s: tensor<3xf32>, %t: tensor<3xf32>) -> "
+        "tensor<?x3xf32>",
+        "%0 = tq.scale_shift %x, %s, %t : (tensor<?x3xf32>, tensor<3xf32>, "
+        "tensor<3xf32>) -> tensor<?x3xf32>\nreturn %0 : tensor<?x3xf32>\n");
+  Tensor x = floats(4, 3), s = floatVector(3), t = floatVector(3);
+  auto real = run({x, s, t}).toVector<double>();
+  auto machine = run({x, s, t}, {}, Arithmetic::Machine).toVector<float>();
+  ASSERT_EQ(real.size(), 12u) << message;
+  for (int i = 0; i < 12; ++i) {
+    float a = x.get<float>()[i], b = s.get<float>()[i % 3];
+    float product = a * b;
+    EXPECT_EQ(machine[i], product + t.get<float>()[i % 3]);
+    EXPECT_DOUBLE_EQ(real[i], double(a) * b + t.get<float>()[i % 3]);
+  }
+}
+
 class AttentionTest : public InterpretTest {
 protected:
   void SetUp() override {
