@@ -105,11 +105,14 @@ TEST(RangeTable, RoundTrip) {
   RangeTable table;
   table.sites["L0.x"] = {
       schemeOf(Estimator::MseGrid), {-0.1, 1.0 / 3}, {-1, 2}, 77};
+  table.sites["L0.x"].channels = {{-1, 2}, {0.1, 0.2}};
   table.sites["P"] = {schemeOf(Estimator::AllMinMax, 16), {-1, 1}, {-1, 1}, 5};
   Expected<RangeTable> read = parseRanges(writeRanges(table), "ranges.json");
   ASSERT_TRUE(read) << read.message();
   EXPECT_EQ(read->sites["L0.x"].range.hi, 1.0 / 3);
   EXPECT_EQ(read->sites["L0.x"].values, 77u);
+  ASSERT_EQ(read->sites["L0.x"].channels.size(), 2u);
+  EXPECT_EQ(read->sites["L0.x"].channels[1].lo, 0.1);
   EXPECT_EQ(writeRanges(*read), writeRanges(table));
 
   EXPECT_TRUE(read->lookup("L0.x", schemeOf(Estimator::MseGrid)));
@@ -147,6 +150,9 @@ INSTANTIATE_TEST_SUITE_P(
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
             "estimator": "mse", "range": [0, 1e999]}}})",
                   "number overflow"),
+        std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
+            "channels": [[0, 1], [1, 0]]}}})",
+                  "sites.L0.x.channels: expected a list of pairs"),
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 7}}})",
                   "sites.L0.x.bits: expected 8 or 16"),
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8}}})",

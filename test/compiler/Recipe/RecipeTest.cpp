@@ -75,6 +75,17 @@ TEST(Recipe, DefaultHasNoWideGemmInput) {
   EXPECT_EQ(bitsAt(recipe, "C"), 0u);
 }
 
+TEST(Recipe, ChannelsAtLayerNormOutputs) {
+  Recipe recipe = parsed(R"({"base": "w8a8", "sites": {
+      "x": {"granularity": "channel"}, "x3": {"granularity": "tensor"},
+      "L1.z": {"granularity": "channel"}}})");
+  EXPECT_TRUE(recipe.activationFor({"L0.x", "x", 0}).perChannel);
+  EXPECT_FALSE(recipe.activationFor({"L3.x", "x", 3}).perChannel);
+  EXPECT_TRUE(recipe.activationFor({"L1.z", "z", 1}).perChannel);
+  EXPECT_FALSE(recipe.activationFor({"L2.z", "z", 2}).perChannel);
+  EXPECT_EQ(parsed(recipe.toJson().c_str()).toJson(), recipe.toJson());
+}
+
 TEST(Recipe, MoreSpecificSelectorsWin) {
   Recipe recipe = parsed(R"({"activation": {"bits": 16}, "sites": {
       "L3.x": "fp32", "x": 8, "x3": 16, "x11": 16, "L": "fp32", "L5": 8}})");
@@ -177,6 +188,8 @@ INSTANTIATE_TEST_SUITE_P(
         std::pair(R"({"activation": {"symmetric": true}})", "expected false"),
         std::pair(R"({"activation": {"granularity": "channel"}})",
                   "expected \"tensor\""),
+        std::pair(R"({"sites": {"h": {"granularity": "channel"}}})",
+                  "\"channel\" at the LayerNorm outputs emb, x and z"),
         std::pair(R"({"sites": {"w": 8}})",
                   "sites: unknown key 'w', expected one of s, p, c, g"),
         std::pair(R"({"sites": {"x3.y": 8}})", "unknown key 'x3.y'"),

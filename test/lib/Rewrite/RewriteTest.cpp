@@ -281,6 +281,10 @@ std::vector<Case> cases() {
   add("IslandAtLayer", R"({"base": "w8a8", "sites": {"L1": "fp32"}})");
   add("IslandAtScores", R"({"base": "w8a8", "sites": {"s": 16, "p1": 16}})");
   add("IslandAtSums", R"({"base": "w8a8", "sites": {"u": "fp32", "y0": 16}})");
+  // The channel ranges fall back to one range where a reader stays in f32.
+  add("ChannelsAndIslands",
+      R"({"base": "default", "sites": {"u": "fp32", "h1": "fp32"}})");
+  add("ChannelsAndFloatWeights", R"({"base": "default", "weight": "fp32"})");
   add("FloatNorms",
       R"({"base": "w8a8", "sites": {"emb": "fp32", "x": "fp32", "z0": "fp32"}})");
   add("IslandAtEmbedding", R"({"base": "w8a8", "sites": {"E.t": "fp32"}})");
