@@ -89,6 +89,7 @@ quern_status quern_session::start(uint32_t threads, quern_error *error) {
     return fail(error, QUERN_ERROR_MEMORY, "out of memory");
   if (quern_status status = chooseKernels(UINT32_MAX, error))
     return status;
+  lengthLimit = model.max_length();
   if (quern_status status = reserve(model.max_length(), 1, error))
     return status;
   if (!pool.start(threads))

@@ -92,6 +92,9 @@ struct quern_session {
   quern::Array<float> dense;
   const float *result = nullptr;
 
+  /// Longest encoding of a text; at most the model's limit.
+  uint32_t lengthLimit = 0;
+
   bool timing = false;
   bool captureWanted = false;
   quern::Capture capture;

@@ -36,6 +36,18 @@ quern_status quern_session_reserve(quern_session *session, uint32_t tokens,
   return session->reserve(tokens, sequences, error);
 }
 
+quern_status quern_session_set_max_length(quern_session *session,
+                                          uint32_t tokens,
+                                          quern_error *error) {
+  uint32_t most = session->module.manifest->model()->max_length();
+  if (tokens < 1 || tokens > most)
+    return fail(error, QUERN_ERROR_ARGUMENT,
+                "found a length limit of %u tokens, expected 1 to %u", tokens,
+                most);
+  session->lengthLimit = tokens;
+  return QUERN_OK;
+}
+
 quern_status quern_run_texts(quern_session *session, const quern_text *texts,
                              uint32_t count, uint32_t options,
                              quern_output *output, quern_error *error) {

@@ -54,7 +54,7 @@ quern_status quern_session::tokenize(const quern_text *texts, uint32_t count,
   if (!module.tokenizer.size())
     return fail(error, QUERN_ERROR_ARGUMENT,
                 "the module has no tokenizer; run ids");
-  uint32_t limit = module.manifest->model()->max_length();
+  uint32_t limit = lengthLimit;
   if (!input.offsets.push(0))
     return outOfMemory(error);
   for (uint32_t i = 0; i < count; ++i) {
@@ -80,7 +80,7 @@ quern_status quern_session::tokenize(const quern_text *texts, uint32_t count,
                   i, limit);
     if (encoding.truncated() && (options & QUERN_RUN_STRICT))
       return fail(error, QUERN_ERROR_TOO_LONG,
-                  "text %u: found more than %u tokens, the model's limit", i,
+                  "text %u: found more than %u tokens, the limit", i,
                   limit);
     if (input.ids.size() + encoding.size() > INT32_MAX)
       return fail(error, QUERN_ERROR_ARGUMENT,

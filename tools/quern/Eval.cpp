@@ -29,7 +29,7 @@ namespace quern::cli {
 namespace {
 struct EvalOptions {
   std::string module, task, data, reference;
-  unsigned threads = 0, maxLength = 0;
+  unsigned threads = 0, maxLength = 128;
   bool asJson = false, noReference = false, quiet = false;
 };
 
@@ -56,6 +56,13 @@ static Expected<Logits> runRows(quern_module *module,
   Expected<SessionHandle> session = createSession(module, options.threads);
   if (!session)
     return session.takeError();
+  quern_description about;
+  quern_module_describe(module, &about);
+  quern_error error = {};
+  if (quern_session_set_max_length(
+          session->get(), std::min(options.maxLength, about.max_length),
+          &error))
+    return Error(error.message);
   Progress progress(!options.quiet);
   Logits logits;
   constexpr size_t batch = 16;
@@ -67,7 +74,6 @@ static Expected<Logits> runRows(quern_module *module,
                        pairs ? rows[i].pair.data() : nullptr,
                        pairs ? rows[i].pair.size() : 0});
     quern_output output = {};
-    quern_error error = {};
     if (quern_run_texts(session->get(), texts.data(), count, 0, &output,
                         &error))
       return Error(error.message);
@@ -223,6 +229,10 @@ void addEval(CLI::App &app, Action &action) {
                       "folder that the module was made from, in f32");
   command->add_flag("--no-ref", options->noReference,
                     "Only the module's own metrics");
+  command->add_option("--max-length", options->maxLength,
+                      "Cut texts to this many tokens (128, as is usual for "
+                      "GLUE)")
+      ->check(CLI::Range(4u, 1u << 20));
   command->add_option("--threads", options->threads,
                       "Threads; 0 is one per CPU");
   command->add_flag("--json", options->asJson, "As one JSON object");

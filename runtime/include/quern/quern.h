@@ -198,6 +198,14 @@ QUERN_API quern_status quern_session_reserve(quern_session *session,
                                              quern_error *error);
 
 /**
+ * Cuts later texts to `tokens` tokens instead of the model's limit, special
+ * tokens included. Errors: ARGUMENT (0, or more than the model's limit).
+ */
+QUERN_API quern_status quern_session_set_max_length(quern_session *session,
+                                                    uint32_t tokens,
+                                                    quern_error *error);
+
+/**
  * Tokenizes and runs `count` texts or pairs as one batch. Texts longer than
  * the model's limit are truncated (see quern_output.truncated) or, with
  * QUERN_RUN_STRICT, refused. Texts are only read. `*output` points into the
