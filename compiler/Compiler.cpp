@@ -14,17 +14,12 @@
 #include "compiler/FloatRun.h"
 #include "compiler/Import/Import.h"
 #include "compiler/Import/TokenizerImport.h"
+#include "compiler/Levels.h"
 #include "compiler/Recipe/Recipe.h"
-#include "compiler/Registry.h"
 #include "compiler/Report.h"
-#include "lib/Quantize/Passes.h"
-#include "lib/Rewrite/Passes.h"
 #include "lib/Support/File.h"
-#include "lib/Tile/TilePasses.h"
 
 #include "mlir/IR/AsmState.h"
-#include "mlir/IR/Diagnostics.h"
-#include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -40,33 +35,26 @@ namespace {
 class Compilation {
 public:
   explicit Compilation(const CompileRequest &request)
-      : request(request), context(makeContext()),
-        handler(context.get(),
-                [this](Diagnostic &diagnostic) { return keep(diagnostic); }) {
-  }
+      : request(request), context(request.note) {}
 
   Expected<CompileResult> run();
 
 private:
-  static std::unique_ptr<MLIRContext> makeContext();
-  LogicalResult keep(Diagnostic &diagnostic);
-  Error failed(const std::string &what) const;
+  Error failed(const std::string &what) const {
+    return context.failed(request.modelFolder, what);
+  }
 
   Error chooseTiers();
   Error import();
   Error calibrate();
-  Error passes(const char *stage, const char *dump,
-               const std::function<void(OpPassManager &)> &build,
-               double fraction);
+  Error lower(Level level, const char *dump, double fraction);
   Error dump(const std::string &name);
   Error emit();
   Error report();
   void begin(const std::string &stage, double fraction);
 
   const CompileRequest &request;
-  std::unique_ptr<MLIRContext> context;
-  std::string diagnostics;
-  ScopedDiagnosticHandler handler;
+  LevelContext context;
   std::vector<Tier> tiers;
   ImportedModel model;
   std::string tokenizer;
@@ -76,31 +64,6 @@ private:
   std::chrono::steady_clock::time_point started;
 };
 } // namespace
-
-std::unique_ptr<MLIRContext> Compilation::makeContext() {
-  DialectRegistry registry;
-  registerAllQuern(registry);
-  auto context = std::make_unique<MLIRContext>(
-      registry, MLIRContext::Threading::DISABLED);
-  context->loadAllAvailableDialects();
-  return context;
-}
-
-LogicalResult Compilation::keep(Diagnostic &diagnostic) {
-  if (diagnostic.getSeverity() == DiagnosticSeverity::Error) {
-    if (diagnostics.empty())
-      diagnostics = diagnostic.str();
-    return success();
-  }
-  if (request.note)
-    request.note(diagnostic.str());
-  return success();
-}
-
-Error Compilation::failed(const std::string &what) const {
-  return Error::make(request.modelFolder, ": ", what,
-                     diagnostics.empty() ? "" : ": ", diagnostics);
-}
 
 void Compilation::begin(const std::string &name, double fraction) {
   auto now = std::chrono::steady_clock::now();
@@ -188,8 +151,8 @@ Error Compilation::calibrate() {
             request.progress("calibrate", 0.05 + 0.5 * part);
         });
     if (!found)
-      return diagnostics.empty() ? found.takeError()
-                                 : failed(found.message());
+      return context.firstError().empty() ? found.takeError()
+                                          : failed(found.message());
     ranges = std::move(*found);
   }
   if (!request.rangesOut.empty()) {
@@ -209,14 +172,10 @@ Error Compilation::calibrate() {
   return Error::success();
 }
 
-Error Compilation::passes(const char *name, const char *dumpName,
-                          const std::function<void(OpPassManager &)> &build,
-                          double fraction) {
-  begin(name, fraction);
-  PassManager manager(context.get());
-  build(manager);
-  if (mlir::failed(manager.run(*model.module)))
-    return failed(std::string(name) + " failed");
+Error Compilation::lower(Level level, const char *dumpName, double fraction) {
+  begin(stageName(level), fraction);
+  if (!lowerTo(level, *model.module))
+    return failed(std::string(stageName(level)) + " failed");
   return dump(dumpName);
 }
 
@@ -289,6 +248,7 @@ Error Compilation::emit() {
   about.modelName = llvm::sys::path::filename(request.modelFolder).str();
   about.recipeName = recipe->name();
   about.recipeJson = recipe->toJson();
+  about.scheme = printScheme(module);
   for (const std::string &target : request.targets)
     about.target += (about.target.empty() ? "" : ",") + target;
   if (about.target.empty())
@@ -323,24 +283,15 @@ Expected<CompileResult> Compilation::run() {
   if (Error error = chooseTiers())
     return error;
   if (Error error = import())
-    return diagnostics.empty() ? std::move(error) : failed(error.message());
+    return context.firstError().empty() ? std::move(error)
+                                        : failed(error.message());
   if (Error error = calibrate())
     return error;
-  if (Error error = passes("quantize", "10-simulate.mlir",
-                           buildQuantizePipeline, 0.58))
+  if (Error error = lower(Level::Simulation, "10-simulate.mlir", 0.58))
     return error;
-  if (Error error = passes(
-          "rewrite", "20-integer.mlir",
-          [](OpPassManager &manager) {
-            buildRewritePipeline(manager);
-            CheckStageOptions options;
-            options.stage = "integer";
-            manager.addPass(createCheckStage(options));
-          },
-          0.65))
+  if (Error error = lower(Level::Integer, "20-integer.mlir", 0.65))
     return error;
-  if (Error error =
-          passes("tile", "30-tiles.mlir", buildTilePipeline, 0.7))
+  if (Error error = lower(Level::Tiles, "30-tiles.mlir", 0.7))
     return error;
   if (Error error = emit())
     return error;

@@ -163,6 +163,7 @@ flatbuffers::Offset<fb::Model> ManifestBuilder::model() {
   out.add_intermediate(intAttr(info, "intermediate"));
   out.add_vocab(intAttr(info, "vocab"));
   out.add_max_length(intAttr(info, "max_length"));
+  out.add_type_vocab(intAttr(info, "type_vocab", 2));
   out.add_pooling(pooling == "mean"  ? fb::Pooling::Mean
                   : pooling == "cls" ? fb::Pooling::Cls
                                      : fb::Pooling::None);
@@ -406,6 +407,7 @@ FailureOr<ManifestResult> ManifestBuilder::build() {
   auto target = text(request.target);
   auto recipeName = text(request.recipeName);
   auto recipeJson = text(request.recipeJson);
+  auto scheme = text(request.scheme);
   std::vector<flatbuffers::Offset<fb::Property>> properties;
   for (const auto &[key, value] : request.provenance)
     properties.push_back(
@@ -429,6 +431,7 @@ FailureOr<ManifestResult> ManifestBuilder::build() {
   out.add_recipe_name(recipeName);
   out.add_recipe_json(recipeJson);
   out.add_provenance(provenance);
+  out.add_scheme(scheme);
   fb::FinishManifestBuffer(builder, out.Finish());
   result.bytes.assign(
       reinterpret_cast<const char *>(builder.GetBufferPointer()),

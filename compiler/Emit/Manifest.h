@@ -42,6 +42,8 @@ struct ManifestRequest {
   std::string target;
   std::string recipeName;
   std::string recipeJson;
+  /// The attribute tq.scheme as text: what the levels can be rebuilt from.
+  std::string scheme;
   std::vector<TierInfo> tiers;
   /// Versions, options, calibration: for people.
   std::vector<std::pair<std::string, std::string>> provenance;

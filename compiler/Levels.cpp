@@ -1,0 +1,112 @@
+//===- Levels.cpp - The levels of a model, one from the other -------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Levels.h"
+
+#include "compiler/Import/Import.h"
+#include "compiler/Registry.h"
+#include "lib/Quantize/Passes.h"
+#include "lib/Quantize/SchemeAttr.h"
+#include "lib/Rewrite/Passes.h"
+#include "lib/Tile/TilePasses.h"
+
+#include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+
+namespace quern {
+
+static std::unique_ptr<MLIRContext> makeContext() {
+  DialectRegistry registry;
+  registerAllQuern(registry);
+  auto context = std::make_unique<MLIRContext>(
+      registry, MLIRContext::Threading::DISABLED);
+  context->loadAllAvailableDialects();
+  return context;
+}
+
+LevelContext::LevelContext(std::function<void(const std::string &)> note)
+    : context(makeContext()),
+      handler(context.get(), [this, note](Diagnostic &diagnostic) {
+        if (diagnostic.getSeverity() != DiagnosticSeverity::Error) {
+          if (note)
+            note(diagnostic.str());
+        } else if (error.empty()) {
+          error = diagnostic.str();
+        }
+        return success();
+      }) {}
+
+Error LevelContext::failed(const std::string &where,
+                           const std::string &what) const {
+  return Error::make(where, ": ", what, error.empty() ? "" : ": ", error);
+}
+
+const char *stageName(Level level) {
+  switch (level) {
+  case Level::Simulation:
+    return "quantize";
+  case Level::Integer:
+    return "rewrite";
+  case Level::Tiles:
+    return "tile";
+  }
+  llvm_unreachable("every level has a stage");
+}
+
+bool lowerTo(Level level, ModuleOp module) {
+  PassManager manager(module.getContext());
+  switch (level) {
+  case Level::Simulation:
+    buildQuantizePipeline(manager);
+    break;
+  case Level::Integer: {
+    buildRewritePipeline(manager);
+    CheckStageOptions options;
+    options.stage = "integer";
+    manager.addPass(createCheckStage(options));
+    break;
+  }
+  case Level::Tiles:
+    buildTilePipeline(manager);
+    break;
+  }
+  return succeeded(manager.run(module));
+}
+
+std::string printScheme(ModuleOp module) {
+  std::string text;
+  if (Attribute scheme = module->getAttr(SchemeAttr::name)) {
+    llvm::raw_string_ostream out(text);
+    scheme.print(out);
+  }
+  return text;
+}
+
+Expected<RebuiltLevels> rebuildLevels(LevelContext &context,
+                                      const std::string &modelFolder,
+                                      const std::string &scheme) {
+  Expected<ImportedModel> model = importModel(*context, modelFolder);
+  if (!model)
+    return context.firstError().empty()
+               ? model.takeError()
+               : context.failed(modelFolder, model.message());
+  Attribute attr = parseAttribute(scheme, &*context);
+  if (!attr)
+    return context.failed(modelFolder, "the module's scheme cannot be read");
+  RebuiltLevels levels;
+  levels.simulation = std::move(model->module);
+  (*levels.simulation)->setAttr(SchemeAttr::name, attr);
+  if (!lowerTo(Level::Simulation, *levels.simulation))
+    return context.failed(modelFolder, "quantize failed");
+  levels.integer = levels.simulation->clone();
+  if (!lowerTo(Level::Integer, *levels.integer))
+    return context.failed(modelFolder, "rewrite failed");
+  return Expected<RebuiltLevels>(std::move(levels));
+}
+
+} // namespace quern

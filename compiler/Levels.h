@@ -1,0 +1,74 @@
+//===- Levels.h - The levels of a model, one from the other -----*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// What `compile` does between import and emit, for whoever needs a level and
+// not a file: from L0 down, or again from what a finished module says.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_LEVELS_H
+#define QUERN_COMPILER_LEVELS_H
+
+#include "lib/Support/Status.h"
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/OwningOpRef.h"
+
+#include <functional>
+#include <memory>
+#include <string>
+
+namespace quern {
+
+/// A context that knows every dialect, and the first error reported in it.
+class LevelContext {
+public:
+  /// `note` is told of warnings and remarks.
+  explicit LevelContext(std::function<void(const std::string &)> note = {});
+  LevelContext(const LevelContext &) = delete;
+  LevelContext &operator=(const LevelContext &) = delete;
+
+  mlir::MLIRContext &operator*() { return *context; }
+
+  /// The first error, or "".
+  const std::string &firstError() const { return error; }
+
+  /// `where: what: the first error`.
+  Error failed(const std::string &where, const std::string &what) const;
+
+private:
+  std::unique_ptr<mlir::MLIRContext> context;
+  std::string error;
+  mlir::ScopedDiagnosticHandler handler;
+};
+
+/// The levels below L0, each made from the one before.
+enum class Level { Simulation, Integer, Tiles };
+
+/// Name of the stage that makes a level: "quantize", "rewrite", "tile".
+const char *stageName(Level level);
+
+/// Turns a module of the level before into `level`. False if that fails; why
+/// is in the context.
+bool lowerTo(Level level, mlir::ModuleOp module);
+
+/// The levels of a module that was compiled before.
+struct RebuiltLevels {
+  mlir::OwningOpRef<mlir::ModuleOp> simulation; ///< L1
+  mlir::OwningOpRef<mlir::ModuleOp> integer;    ///< L2
+};
+
+/// The attribute `tq.scheme` of a module as text, and nothing for none.
+std::string printScheme(mlir::ModuleOp module);
+
+/// Imports the model folder again and quantizes it by a printed scheme
+/// instead of a recipe and ranges.
+Expected<RebuiltLevels> rebuildLevels(LevelContext &context,
+                                      const std::string &modelFolder,
+                                      const std::string &scheme);
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_LEVELS_H
