@@ -10,6 +10,8 @@
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -141,6 +143,34 @@ struct LowerLut256 : OpRewritePattern<tk::Lut256Op> {
 
 struct LowerLut16 : OpRewritePattern<tk::Lut16Op> {
   using OpRewritePattern::OpRewritePattern;
+
+  /// A constant table in memory, one for all its uses: looking up lanes of a
+  /// vector that is no variable would put the vector on the stack each time.
+  static Value getTableInMemory(tk::Lut16Op op, PatternRewriter &b) {
+    DenseFPElementsAttr values;
+    auto module = op->getParentOfType<ModuleOp>();
+    if (!module || !matchPattern(op.getTable(), m_Constant(&values)))
+      return {};
+    auto type = MemRefType::get({16}, b.getF32Type());
+    auto initial = values.reshape(RankedTensorType::get({16}, b.getF32Type()));
+    memref::GlobalOp found;
+    unsigned count = 0;
+    for (auto global : module.getOps<memref::GlobalOp>()) {
+      ++count;
+      if (global.getInitialValueAttr() == initial)
+        found = global;
+    }
+    if (!found) {
+      OpBuilder::InsertionGuard guard(b);
+      b.setInsertionPointToStart(module.getBody());
+      found = memref::GlobalOp::create(
+          b, op.getLoc(), "table." + std::to_string(count),
+          b.getStringAttr("private"), type, initial, /*constant=*/true,
+          b.getI64IntegerAttr(64));
+    }
+    return memref::GetGlobalOp::create(b, op.getLoc(), type, found.getName());
+  }
+
   LogicalResult matchAndRewrite(tk::Lut16Op op,
                                 PatternRewriter &b) const override {
     Location loc = op.getLoc();
@@ -148,12 +178,17 @@ struct LowerLut16 : OpRewritePattern<tk::Lut16Op> {
         b, loc, op.getIndex(),
         splat<int32_t>(b, loc, cast<VectorType>(op.getIndex().getType()), 15));
     Value result = splat<float>(b, loc, cast<VectorType>(op.getType()), 0.0f);
+    Value memory = getTableInMemory(op, b);
     for (int64_t l = 0; l < 16; ++l) {
       Value code = vector::ExtractOp::create(b, loc, low, l);
       Value index =
           arith::IndexCastUIOp::create(b, loc, b.getIndexType(), code);
-      Value v =
-          vector::ExtractOp::create(b, loc, op.getTable(), OpFoldResult(index));
+      Value v;
+      if (memory)
+        v = memref::LoadOp::create(b, loc, memory, index);
+      else
+        v = vector::ExtractOp::create(b, loc, op.getTable(),
+                                      OpFoldResult(index));
       result = vector::InsertOp::create(b, loc, v, result, l);
     }
     b.replaceOp(op, result);

@@ -41,12 +41,13 @@ def ExpandMath : Pass<"tq-expand-math"> {
                            "::quern::tk::TKDialect"];
 }
 
-def LowerMicroOps : Pass<"tq-lower-micro-ops"> {
+def LowerMicroOps : Pass<"tq-lower-micro-ops", "::mlir::ModuleOp"> {
   let summary = "write micro-ops as plain vector code";
   let description = [{
     The lowering of every micro-op that holds on any machine; targets run
     before it and take what they do better. Expects `tq-expand-math` to have
-    run; a micro-op without a lowering is an error.
+    run; a micro-op without a lowering is an error. Constant tables of
+    `tk.lut16` become globals of the module.
 
     ```mlir
     %a = tk.broadcast4 %m[%i] : memref<?xi8>

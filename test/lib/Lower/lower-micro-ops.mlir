@@ -36,3 +36,15 @@ func.func @store(%v: vector<16xi32>, %m: memref<?xi16>, %i: index) {
   tk.store_codes %v, %m[%i] : memref<?xi16>
   return
 }
+
+// A constant table is kept in memory once.
+// CHECK-LABEL: func.func @look_up
+func.func @look_up(%i: vector<16xi32>) -> (vector<16xf32>, vector<16xf32>) {
+  // CHECK: %[[T:.+]] = memref.get_global @[[NAME:.+]] : memref<16xf32>
+  // CHECK-COUNT-16: memref.load %[[T]]
+  // CHECK: memref.get_global @[[NAME]]
+  %table = arith.constant dense<2.5> : vector<16xf32>
+  %0 = tk.lut16 %i, %table
+  %1 = tk.lut16 %i, %table
+  return %0, %1 : vector<16xf32>, vector<16xf32>
+}
