@@ -14,6 +14,7 @@
 
 #include "mlir/Pass/PassManager.h"
 
+#include <cstdlib>
 #include <memory>
 
 namespace quern {
@@ -37,9 +38,10 @@ static Expected<FloatProgram> compileFloat(mlir::ModuleOp module,
   buildTilePipeline(passes);
   if (mlir::failed(passes.run(*copy)))
     return Error("the float model cannot be tiled");
+  // Only the tier that will run: the module goes no further than this process.
   std::vector<Tier> tiers = {Tier::Scalar};
-  if (canRun(Tier::Avx512Vnni))
-    tiers = {Tier::Scalar, Tier::Avx512Vnni};
+  if (canRun(Tier::Avx512Vnni) && !std::getenv("QUERN_MAX_ISA"))
+    tiers = {Tier::Avx512Vnni};
   Expected<AssembledModule> assembled =
       assembleModule(*copy, tiers, ManifestRequest(), tokenizer);
   if (!assembled)

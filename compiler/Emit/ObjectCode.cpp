@@ -85,7 +85,9 @@ Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(Tier tier) {
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
       triple, vnni ? "x86-64-v4" : "x86-64",
       vnni ? "+avx512vnni,+avx512vbmi" : "", options, llvm::Reloc::PIC_,
-      std::nullopt, llvm::CodeGenOptLevel::Aggressive));
+      std::nullopt,
+      vnni ? llvm::CodeGenOptLevel::Aggressive
+           : llvm::CodeGenOptLevel::Less));
 }
 
 Expected<OwningOpRef<ModuleOp>> lowerKernels(ModuleOp module, Tier tier) {
@@ -108,7 +110,15 @@ static void useWholeVectors(llvm::Module &module) {
   }
 }
 
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
+/// The scalar tier is there to run anywhere, not to be fast: its vectors fall
+/// apart into so many instructions that more would take most of a compilation.
+static llvm::OptimizationLevel optimizationOf(Tier tier) {
+  return tier == Tier::Scalar ? llvm::OptimizationLevel::O1
+                              : llvm::OptimizationLevel::O3;
+}
+
+static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
+                     Tier tier) {
   llvm::LoopAnalysisManager lam;
   llvm::FunctionAnalysisManager fam;
   llvm::CGSCCAnalysisManager cam;
@@ -119,7 +129,7 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
   builder.registerFunctionAnalyses(fam);
   builder.registerLoopAnalyses(lam);
   builder.crossRegisterProxies(lam, fam, cam, mam);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
+  builder.buildPerModuleDefaultPipeline(optimizationOf(tier))
       .run(module, mam);
 }
 
@@ -138,7 +148,7 @@ Expected<std::string> emitLowered(ModuleOp lowered, Tier tier, CodeForm form) {
   module->setDataLayout((*machine)->createDataLayout());
   if (tier == Tier::Avx512Vnni)
     useWholeVectors(*module);
-  optimize(*module, **machine);
+  optimize(*module, **machine, tier);
 
   std::string text;
   if (form == CodeForm::LLVMText) {
