@@ -1,0 +1,75 @@
+//===- linear-kernels.cpp - Time the kernels of linear layers -------------===//
+//
+// google-benchmark over the BERT-base shapes, u8 and f32, at several numbers
+// of tokens. The counter `of_peak` is the share of the dot-product instruction
+// alone, timed in the same run; `wrong` counts outputs that differ from the
+// reference.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Bench/GemmCase.h"
+#include "compiler/Bench/KernelBench.h"
+#include "compiler/Emit/KernelJit.h"
+#include "dialects/TK/TKDialect.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+#include <benchmark/benchmark.h>
+
+using namespace quern;
+
+static void run(benchmark::State &state, int64_t k, int64_t n,
+                GemmActivation activation, bool real) {
+  GemmShape shape;
+  shape.k = k;
+  shape.n = n;
+  shape.xStride = rowStride(k);
+  shape.outStride = rowStride(n);
+  shape.activation = activation;
+  GemmCase gemm(shape, state.range(0), real);
+  mlir::MLIRContext context;
+  context.loadDialect<mlir::arith::ArithDialect, mlir::func::FuncDialect,
+                      mlir::math::MathDialect, mlir::memref::MemRefDialect,
+                      mlir::scf::SCFDialect, mlir::vector::VectorDialect,
+                      tk::TKDialect>();
+  mlir::OwningOpRef<mlir::ModuleOp> module =
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+  gemm.build(*module);
+  Tier tier = canRun(Tier::Avx512Vnni) ? Tier::Avx512Vnni : Tier::Scalar;
+  auto jit = KernelJit::create(*module, tier);
+  if (!jit)
+    return state.SkipWithError(jit.message().c_str());
+  auto entry = jit->lookup(gemm.name());
+  if (!entry)
+    return state.SkipWithError(entry.message().c_str());
+  std::vector<void *> operands = gemm.operands();
+  AlignedBytes scratch(1 << 14);
+  for (auto _ : state)
+    (*entry)(operands.data(), state.range(0), 1, 0, 0, gemm.chunks(),
+             scratch.as<void>());
+  double operations = 2.0 * double(state.range(0)) * double(k) * double(n);
+  state.counters["ops"] = benchmark::Counter(
+      operations, benchmark::Counter::kIsIterationInvariantRate);
+  if (!real && tier == Tier::Avx512Vnni)
+    state.counters["of_peak"] =
+        benchmark::Counter(operations / measureDotPeak(),
+                           benchmark::Counter::kIsIterationInvariantRate);
+  state.counters["wrong"] = double(gemm.countWrong());
+}
+
+#define QUERN_LINEAR(name, k, n, activation, real)                             \
+  BENCHMARK_CAPTURE(run, name, k, n, GemmActivation::activation, real)         \
+      ->Arg(8)                                                                 \
+      ->Arg(32)                                                                \
+      ->Arg(128)
+
+QUERN_LINEAR(u8_768x768, 768, 768, None, false);
+QUERN_LINEAR(u8_768x2304, 768, 2304, None, false);
+QUERN_LINEAR(u8_768x3072, 768, 3072, None, false);
+QUERN_LINEAR(u8_768x3072_gelu, 768, 3072, Gelu, false);
+QUERN_LINEAR(u8_3072x768, 3072, 768, None, false);
+QUERN_LINEAR(f32_768x768, 768, 768, None, true);
+
+BENCHMARK_MAIN();
