@@ -13,6 +13,7 @@
 #include "lib/Tile/TilePasses.h"
 
 #include "mlir/AsmParser/AsmParser.h"
+#include "mlir/IR/Remarks.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -20,17 +21,28 @@ using namespace mlir;
 
 namespace quern {
 
-static std::unique_ptr<MLIRContext> makeContext() {
+/// Turns on the remarks of our passes; they reach the context's handler.
+static void enableRemarks(MLIRContext &context) {
+  remark::RemarkCategories categories;
+  categories.all = "quantize|rewrite|tile";
+  (void)remark::enableOptimizationRemarks(
+      context, nullptr, std::make_unique<remark::RemarkEmittingPolicyAll>(),
+      categories, /*printAsEmitRemarks=*/true);
+}
+
+static std::unique_ptr<MLIRContext> makeContext(bool remarks) {
   DialectRegistry registry;
   registerAllQuern(registry);
-  auto context = std::make_unique<MLIRContext>(
-      registry, MLIRContext::Threading::DISABLED);
+  auto context =
+      std::make_unique<MLIRContext>(registry, MLIRContext::Threading::DISABLED);
   context->loadAllAvailableDialects();
+  if (remarks)
+    enableRemarks(*context);
   return context;
 }
 
 LevelContext::LevelContext(std::function<void(const std::string &)> note)
-    : context(makeContext()),
+    : context(makeContext(bool(note))),
       handler(context.get(), [this, note](Diagnostic &diagnostic) {
         if (diagnostic.getSeverity() != DiagnosticSeverity::Error) {
           if (note)
