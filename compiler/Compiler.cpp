@@ -20,6 +20,7 @@
 #include "lib/Support/File.h"
 
 #include "mlir/IR/AsmState.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -45,12 +46,13 @@ private:
   }
 
   Error chooseTiers();
+  Error checkOutputs() const;
   Error import();
   Error calibrate();
   Error lower(Level level, const char *dump, double fraction);
   Error dump(const std::string &name);
   Error emit();
-  Error report();
+  Error writeSideFiles();
   void begin(const std::string &stage, double fraction);
 
   const CompileRequest &request;
@@ -59,6 +61,7 @@ private:
   ImportedModel model;
   std::string tokenizer;
   std::optional<Recipe> recipe;
+  RangeTable ranges;
   CompileResult result;
   std::string stage;
   std::chrono::steady_clock::time_point started;
@@ -100,10 +103,39 @@ Error Compilation::chooseTiers() {
   return Error::success();
 }
 
+/// The files beside the dumps that a request asks for.
+static std::vector<std::string> outputsOf(const CompileRequest &request) {
+  std::vector<std::string> paths = {request.output};
+  if (request.emit == EmitKind::Object)
+    paths.push_back(headerPathOf(request.output));
+  for (const std::string &path : {request.rangesOut, request.report})
+    if (!path.empty())
+      paths.push_back(path);
+  return paths;
+}
+
+/// A path that cannot be written is found before minutes of work, not after.
+Error Compilation::checkOutputs() const {
+  std::vector<std::string> paths = outputsOf(request);
+  for (const std::string &path : paths) {
+    if (llvm::count(paths, path) > 1 && path != "/dev/null")
+      return Error::make(path, ": found one name for two outputs, expected "
+                               "different ones");
+    Expected<OutputFile> file = OutputFile::create(path);
+    if (!file)
+      return file.takeError();
+  }
+  if (!request.saveTemps.empty())
+    if (std::error_code code = llvm::sys::fs::create_directories(
+            request.saveTemps, true, llvm::sys::fs::all_all))
+      return Error::make(request.saveTemps,
+                         ": cannot be made: ", code.message());
+  return Error::success();
+}
+
 Error Compilation::import() {
   begin("import", 0.02);
-  Expected<ImportedModel> imported =
-      importModel(*context, request.modelFolder);
+  Expected<ImportedModel> imported = importModel(*context, request.modelFolder);
   if (!imported)
     return imported.takeError();
   model = std::move(*imported);
@@ -114,6 +146,19 @@ Error Compilation::import() {
   tokenizer.assign(reinterpret_cast<const char *>(found->blob.data()),
                    found->blob.size());
   return dump("00-import.mlir");
+}
+
+/// Without a second type of token there are no pairs, only texts.
+static std::vector<CalibrationText> builtInTexts(bool pairs) {
+  std::vector<CalibrationText> texts;
+  for (auto [text, pair] : defaultCalibrationText()) {
+    texts.push_back({std::string(text), std::nullopt});
+    if (!pair.empty() && pairs)
+      texts.back().pair = std::string(pair);
+    else if (!pair.empty())
+      texts.push_back({std::string(pair), std::nullopt});
+  }
+  return texts;
 }
 
 Error Compilation::calibrate() {
@@ -128,7 +173,6 @@ Error Compilation::calibrate() {
   if (Error error = recipe->check(sites))
     return error;
   std::vector<ObservedSite> observed = observedSites(sites, *recipe);
-  RangeTable ranges;
   if (!request.rangesIn.empty()) {
     Expected<RangeTable> read = loadRanges(request.rangesIn);
     if (!read)
@@ -140,31 +184,23 @@ Error Compilation::calibrate() {
     begin("calibrate", 0.05);
     std::vector<CalibrationText> texts = request.calibration;
     if (texts.empty())
-      for (auto [text, pair] : defaultCalibrationText())
-        texts.push_back({std::string(text),
-                         pair.empty() ? std::nullopt
-                                      : std::optional<std::string>(pair)});
-    Expected<RangeTable> found = calibrateModel(
-        *model.module, tokenizer, observed, texts, request.threads,
-        [&](double part) {
-          if (request.progress)
-            request.progress("calibrate", 0.05 + 0.5 * part);
-        });
+      texts = builtInTexts(model.info.typeVocab > 1);
+    Expected<RangeTable> found =
+        calibrateModel(*model.module, tokenizer, observed, texts,
+                       request.threads, [&](double part) {
+                         if (request.progress)
+                           request.progress("calibrate", 0.05 + 0.5 * part);
+                       });
     if (!found)
       return context.firstError().empty() ? found.takeError()
                                           : failed(found.message());
     ranges = std::move(*found);
-  }
-  if (!request.rangesOut.empty()) {
-    Expected<OutputFile> file = OutputFile::create(request.rangesOut);
-    if (!file)
-      return file.takeError();
-    if (Error error = file->write(writeRanges(ranges)))
-      return error;
-    if (Error error = file->commit())
-      return error;
+    ranges.texts = request.calibrationName;
   }
   if (Error error = attachScheme(*model.module, *recipe, ranges))
+    return error;
+  // Once more with the scheme, which the next stage needs.
+  if (Error error = dump("00-import.mlir"))
     return error;
   for (const Site &site : sites)
     ++(recipe->activationFor(site).isFloat() ? result.floatSites
@@ -179,34 +215,47 @@ Error Compilation::lower(Level level, const char *dumpName, double fraction) {
   return dump(dumpName);
 }
 
+static Error writeText(const std::string &path, std::string_view text) {
+  Expected<OutputFile> file = OutputFile::create(path);
+  if (!file)
+    return file.takeError();
+  if (Error error = file->write(text))
+    return error;
+  return file->commit();
+}
+
+/// Bytes of the constants that are printed apart.
+static uint64_t resourceBytes(ModuleOp module) {
+  uint64_t bytes = 0;
+  module.walk([&](Operation *op) {
+    for (NamedAttribute attr : op->getAttrs())
+      if (auto resource = dyn_cast<DenseResourceElementsAttr>(attr.getValue()))
+        if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())
+          bytes += blob->getData().size();
+  });
+  return bytes;
+}
+
 Error Compilation::dump(const std::string &name) {
   if (request.saveTemps.empty())
     return Error::success();
-  if (std::error_code code =
-          llvm::sys::fs::create_directories(request.saveTemps))
-    return Error::make(request.saveTemps,
-                       ": cannot be made: ", code.message());
-  std::string path = joinPath(request.saveTemps, name);
-  std::error_code code;
-  llvm::raw_fd_ostream out(path, code);
-  if (code)
-    return Error::make(path, ": cannot be written: ", code.message());
-  // Without the weights: a printed BERT is a few pages long, and the shapes
-  // are what passes look at.
+  // A small model is dumped whole, so that every pass runs on the dump. The
+  // weights of a large one are left out: a printed BERT is a few pages then,
+  // and the shapes are what most passes look at.
+  constexpr uint64_t whole = uint64_t(4) << 20;
   OpPrintingFlags flags;
-  flags.elideLargeResourceString(4096).elideLargeElementsAttrs(64);
+  if (resourceBytes(*model.module) > whole)
+    flags.elideLargeResourceString(4096);
+  std::string text;
+  llvm::raw_string_ostream out(text);
   model.module->print(out, flags);
   out << '\n';
-  out.close();
-  if (out.has_error())
-    return Error::make(path, ": cannot be written: ", out.error().message());
-  return Error::success();
+  return writeText(joinPath(request.saveTemps, name), text);
 }
 
 /// LLVM text or assembly of all tiers, one after the other.
-static Expected<std::string> textOf(ModuleOp module,
-                                    const std::vector<Tier> &tiers,
-                                    CodeForm form) {
+static Expected<std::string>
+textOf(ModuleOp module, const std::vector<Tier> &tiers, CodeForm form) {
   std::string all;
   for (Tier tier : tiers) {
     Expected<std::string> text = emitKernels(module, tier, form);
@@ -218,13 +267,12 @@ static Expected<std::string> textOf(ModuleOp module,
   return all;
 }
 
-static Error writeText(const std::string &path, std::string_view text) {
-  Expected<OutputFile> file = OutputFile::create(path);
-  if (!file)
-    return file.takeError();
-  if (Error error = file->write(text))
-    return error;
-  return file->commit();
+/// The same name from every working directory.
+static std::string absolutePath(const std::string &path) {
+  llvm::SmallString<256> absolute;
+  if (llvm::sys::fs::real_path(path, absolute))
+    return path;
+  return std::string(absolute);
 }
 
 Error Compilation::emit() {
@@ -245,7 +293,8 @@ Error Compilation::emit() {
     return writeText(request.output, *text);
   }
   ManifestRequest about;
-  about.modelName = llvm::sys::path::filename(request.modelFolder).str();
+  about.modelName =
+      llvm::sys::path::filename(absolutePath(request.modelFolder)).str();
   about.recipeName = recipe->name();
   about.recipeJson = recipe->toJson();
   about.scheme = printScheme(module);
@@ -254,10 +303,11 @@ Error Compilation::emit() {
   if (about.target.empty())
     about.target = "x86";
   about.provenance = {{"compiler", "quern 0.1.0"},
-                      {"calibration", request.rangesIn.empty()
-                                          ? request.calibrationName
+                      {"calibration", !ranges.texts.empty() ? ranges.texts
+                                      : request.rangesIn.empty()
+                                          ? "none"
                                           : request.rangesIn},
-                      {"model", request.modelFolder}};
+                      {"model", absolutePath(request.modelFolder)}};
   Expected<AssembledModule> assembled =
       assembleModule(module, tiers, about, tokenizer);
   if (!assembled)
@@ -271,16 +321,25 @@ Error Compilation::emit() {
   return writeModule(request.output, *assembled);
 }
 
-Error Compilation::report() {
+Error Compilation::writeSideFiles() {
+  if (!request.rangesOut.empty())
+    if (Error error = writeText(request.rangesOut, writeRanges(ranges)))
+      return error;
   if (request.report.empty())
     return Error::success();
-  bool json = StringRef(request.report).ends_with(".json");
-  return writeText(request.report,
-                   compileReport(request, result, *model.module, json));
+  ReportFormat format = ReportFormat::Text;
+  if (StringRef(request.report).ends_with(".json"))
+    format = ReportFormat::Json;
+  if (StringRef(request.report).ends_with(".html"))
+    format = ReportFormat::Html;
+  return writeText(request.report, compileReport(request, result, tiers,
+                                                 *model.module, format));
 }
 
 Expected<CompileResult> Compilation::run() {
   if (Error error = chooseTiers())
+    return error;
+  if (Error error = checkOutputs())
     return error;
   if (Error error = import())
     return context.firstError().empty() ? std::move(error)
@@ -296,12 +355,17 @@ Expected<CompileResult> Compilation::run() {
   if (Error error = emit())
     return error;
   begin("", 1);
-  if (Error error = report())
-    return error;
   uint64_t bytes = 0;
   if (!llvm::sys::fs::file_size(request.output, bytes))
     result.bytes = bytes;
-  result.recipe = recipe->name();
+
+  if (Error error = writeSideFiles()) {
+    // All or nothing. Devices and pipes stay.
+    for (const std::string &path : outputsOf(request))
+      if (llvm::sys::fs::is_regular_file(path))
+        llvm::sys::fs::remove(path);
+    return error;
+  }
   return std::move(result);
 }
 

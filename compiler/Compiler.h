@@ -46,7 +46,7 @@ struct CompileRequest {
   EmitKind emit = EmitKind::Module;
   /// Folder for the dumps of all levels, or "".
   std::string saveTemps;
-  /// File for the report (.json, otherwise text), or "".
+  /// File for the report (.json, .html, otherwise text), or "".
   std::string report;
   /// Threads of the calibration run; 0 is one per CPU.
   unsigned threads = 0;

@@ -107,6 +107,8 @@ Expected<Range> RangeTable::lookup(const std::string &site,
 std::string quern::writeRanges(const RangeTable &table) {
   Json root;
   root["version"] = formatVersion;
+  if (!table.texts.empty())
+    root["texts"] = table.texts;
   Json &sites = root["sites"] = Json::object();
   for (const auto &[name, site] : table.sites) {
     Json json;
@@ -134,16 +136,21 @@ Expected<RangeTable> quern::parseRanges(std::string_view text,
     return Error::make(origin, ": found ", describeJson(root),
                        ", expected a ranges object");
   for (const auto &[key, value] : root.items())
-    if (key != "version" && key != "sites")
+    if (key != "version" && key != "texts" && key != "sites")
       return Error::make(origin, ": unknown key '", printable(key),
-                         "', expected one of version, sites");
+                         "', expected one of version, texts, sites");
   if (root.value("version", Json()) != Json(formatVersion))
     return Error::make(origin, ": version: expected ", formatVersion);
   Json sites = root.value("sites", Json());
   if (!sites.is_object())
     return Error::make(origin, ": sites: expected an object");
+  Json texts = root.value("texts", Json(""));
+  if (!texts.is_string())
+    return Error::make(origin, ": texts: found ", describeJson(texts),
+                       ", expected a string");
   RangeTable table;
   table.origin = std::string(origin);
+  table.texts = texts.get<std::string>();
   for (const auto &[name, value] : sites.items()) {
     SiteRange site;
     std::string where = std::string(origin) + ": sites." + printable(name);

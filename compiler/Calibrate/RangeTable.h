@@ -43,6 +43,8 @@ struct RangeTable {
 
   /// Where the table came from, for messages; empty for a fresh calibration.
   std::string origin;
+  /// The texts that it was found on, for reports; may be empty.
+  std::string texts;
 };
 
 /// ranges.json. Numbers read back to the same doubles.

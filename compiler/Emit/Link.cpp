@@ -63,8 +63,8 @@ static std::string imageAssembly(const std::string &symbol,
   return "  .section .data.rel.ro,\"aw\",@progbits\n  .balign 8\n  .globl " +
          symbol + "\n  .type " + symbol + ",@object\n" + symbol +
          ":\n  .long " + std::to_string(QUERN_ABI_VERSION) + ", 0\n  .quad " +
-         table + "\n" + part("manifest") + part("tokenizer") +
-         part("weights") + "  .size " + symbol + ", 64\n";
+         table + "\n" + part("manifest") + part("tokenizer") + part("weights") +
+         "  .size " + symbol + ", 64\n";
 }
 
 static Error assemble(const TemporaryFolder &folder, const std::string &text,
@@ -75,9 +75,9 @@ static Error assemble(const TemporaryFolder &folder, const std::string &text,
   Expected<std::string> source = folder.write(name + ".s", text);
   if (!source)
     return source.takeError();
-  return runProgram(
-      *clang, {"-c", "-x", "assembler", *source, "-o", folder.file(name)},
-      folder);
+  return runProgram(*clang,
+                    {"-c", "-x", "assembler", *source, "-o", folder.file(name)},
+                    folder);
 }
 
 static Expected<std::vector<std::string>>
@@ -110,18 +110,28 @@ linkSharedObject(const std::vector<TierObject> &tiers,
   Expected<std::string> lld = findProgram({"ld.lld-22", "ld.lld"});
   if (!lld)
     return lld.takeError();
-  Expected<std::string> version = folder->write(
-      "exports", std::string("{ global: ") + QUERN_TABLE_SYMBOL +
-                     "; local: *; };\n");
+  Expected<std::string> version =
+      folder->write("exports", std::string("{ global: ") + QUERN_TABLE_SYMBOL +
+                                   "; local: *; };\n");
   if (!version)
     return version.takeError();
   std::string out = folder->file("module.so");
   // LLVM makes calls of memset and memcpy from loops; every process that loads
   // a module has a libc.
-  std::vector<std::string> arguments = {
-      "-shared",     "-Bsymbolic", "-z", "undefs", "--version-script",
-      *version,      "-z",         "relro",          "-z",
-      "now",         "--strip-debug", "--build-id=none", "-o", out};
+  std::vector<std::string> arguments = {"-shared",
+                                        "-Bsymbolic",
+                                        "-z",
+                                        "undefs",
+                                        "--version-script",
+                                        *version,
+                                        "-z",
+                                        "relro",
+                                        "-z",
+                                        "now",
+                                        "--strip-debug",
+                                        "--build-id=none",
+                                        "-o",
+                                        out};
   arguments.insert(arguments.end(), objects->begin(), objects->end());
   arguments.push_back(folder->file("table.o"));
   if (Error error = runProgram(*lld, arguments, *folder))
@@ -179,6 +189,12 @@ imageObjects(const TemporaryFolder &folder, const std::string &symbol,
   return objects;
 }
 
+std::string headerPathOf(const std::string &objectPath) {
+  llvm::SmallString<128> path(objectPath);
+  llvm::sys::path::replace_extension(path, "h");
+  return std::string(path);
+}
+
 Error linkObject(const std::string &path, const std::string &name,
                  const std::vector<TierObject> &tiers,
                  const std::vector<std::string> &kernels,
@@ -204,9 +220,8 @@ Error linkObject(const std::string &path, const std::string &name,
     return error;
   // Kernels of two modules may have the same names: only the image stays
   // visible.
-  if (Error error =
-          runProgram(*objcopy, {"--keep-global-symbol=" + name, whole, final},
-                     *folder))
+  if (Error error = runProgram(
+          *objcopy, {"--keep-global-symbol=" + name, whole, final}, *folder))
     return error;
 
   std::string guard;
@@ -217,16 +232,18 @@ Error linkObject(const std::string &path, const std::string &name,
       " *\n"
       " *   quern_module *module;\n"
       " *   quern_error error;\n"
-      " *   if (quern_module_open_linked(&" + name + ", &module, &error))\n"
+      " *   if (quern_module_open_linked(&" +
+      name +
+      ", &module, &error))\n"
       " *     return fprintf(stderr, \"%s\\n\", error.message), 1;\n"
       " */\n"
-      "#ifndef QUERN_MODULE_" + guard + "_H\n#define QUERN_MODULE_" + guard +
+      "#ifndef QUERN_MODULE_" +
+      guard + "_H\n#define QUERN_MODULE_" + guard +
       "_H\n\n#include <quern/quern.h>\n\n#ifdef __cplusplus\nextern \"C\" {\n"
-      "#endif\nextern const quern_linked_image " + name +
-      ";\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n";
-  llvm::SmallString<128> headerPath(path);
-  llvm::sys::path::replace_extension(headerPath, "h");
-  Expected<OutputFile> headerFile = OutputFile::create(std::string(headerPath));
+      "#endif\nextern const quern_linked_image " +
+      name + ";\n#ifdef __cplusplus\n}\n#endif\n\n#endif\n";
+  std::string headerPath = headerPathOf(path);
+  Expected<OutputFile> headerFile = OutputFile::create(headerPath);
   if (!headerFile)
     return headerFile.takeError();
   Expected<OutputFile> objectFile = OutputFile::create(path);
@@ -239,9 +256,12 @@ Error linkObject(const std::string &path, const std::string &name,
     return error;
   if (Error error = headerFile->write(header))
     return error;
-  if (Error error = objectFile->commit())
+  if (Error error = headerFile->commit())
     return error;
-  return headerFile->commit();
+  Error error = objectFile->commit();
+  if (error)
+    llvm::sys::fs::remove(headerPath);
+  return error;
 }
 
 /// The runtime's libraries: beside an installed quern, or where it was built.
@@ -253,12 +273,14 @@ static Expected<std::vector<std::string>> runtimeLibraries() {
     std::string path = all.substr(from, to - from);
     if (!fileExists(path)) {
       std::string self = llvm::sys::fs::getMainExecutable(nullptr, nullptr);
-      std::string beside = joinPath(
-          llvm::sys::path::parent_path(self).str() + "/../lib",
-          llvm::sys::path::filename(path).str());
+      std::string beside =
+          joinPath(llvm::sys::path::parent_path(self).str() + "/../lib",
+                   llvm::sys::path::filename(path).str());
       if (!fileExists(beside))
-        return Error::make(path, ": not found, expected the runtime library "
-                                 "there or in ", beside);
+        return Error::make(path,
+                           ": not found, expected the runtime library "
+                           "there or in ",
+                           beside);
       path = beside;
     }
     paths.push_back(path);
@@ -278,17 +300,21 @@ Error linkExecutable(const std::string &path,
       imageObjects(*folder, "quern_program_image", tiers, kernels, parts);
   if (!objects)
     return objects.takeError();
-  Expected<std::string> clang = findProgram({"clang++-22", "clang++"});
+  Expected<std::string> clang = findProgram({"clang-22", "clang"});
   if (!clang)
     return clang.takeError();
   Expected<std::vector<std::string>> libraries = runtimeLibraries();
   if (!libraries)
     return libraries.takeError();
   std::string out = folder->file("program");
-  std::vector<std::string> arguments = {"-fuse-ld=lld",       "-static-libstdc++",
-                                        "-static-libgcc",     "-Wl,--gc-sections",
-                                        "-Wl,--as-needed",    "-Wl,-s",
-                                        "-o",                 out};
+  // The runtime is C++ inside but needs no C++ library.
+  std::vector<std::string> arguments = {"-fuse-ld=lld",
+                                        "-static-libgcc",
+                                        "-Wl,--gc-sections",
+                                        "-Wl,--as-needed",
+                                        "-Wl,-s",
+                                        "-o",
+                                        out};
   arguments.insert(arguments.end(), objects->begin(), objects->end());
   arguments.insert(arguments.end(), libraries->begin(), libraries->end());
   arguments.insert(arguments.end(), {"-lm", "-lpthread", "-ldl"});
@@ -302,12 +328,9 @@ Error linkExecutable(const std::string &path,
     return file.takeError();
   if (Error error = file->write((*bytes)->data(), (*bytes)->size()))
     return error;
-  if (Error error = file->commit())
+  if (Error error = file->makeExecutable())
     return error;
-  if (std::error_code code = llvm::sys::fs::setPermissions(
-          path, llvm::sys::fs::perms(0755)))
-    return Error::make(path, ": cannot be made executable: ", code.message());
-  return Error::success();
+  return file->commit();
 }
 
 } // namespace quern

@@ -31,6 +31,9 @@ Expected<std::string>
 linkSharedObject(const std::vector<TierObject> &tiers,
                  const std::vector<std::string> &kernels);
 
+/// Where linkObject() writes the header of an object: `m.h` beside `m.o`.
+std::string headerPathOf(const std::string &objectPath);
+
 /// Writes `path` (an object file with everything of the module) and a C header
 /// beside it that declares `const quern_linked_image NAME`.
 Error linkObject(const std::string &path, const std::string &name,

@@ -9,6 +9,7 @@
 #include "compiler/Import/Checkpoint.h"
 #include "compiler/Import/HfConfig.h"
 #include "lib/Support/File.h"
+#include "lib/Support/Json.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
@@ -28,6 +29,22 @@ static void choosePooling(const Checkpoint &checkpoint, ModelInfo &info) {
   info.pooling = info.pooler ? PoolingKind::Cls : PoolingKind::Mean;
 }
 
+/// The tokenizer may know a shorter limit than the position table has rows;
+/// exporters write a very large number for "none".
+static Error limitToTokenizer(const std::string &path, ModelInfo &info) {
+  if (path.empty())
+    return Error::success();
+  auto root = readJsonObject(path);
+  if (!root)
+    return root.takeError();
+  auto length = root->find("model_max_length");
+  if (length != root->end() && length->is_number_unsigned() &&
+      length->get<uint64_t>() >= 2 &&
+      length->get<uint64_t>() < uint64_t(info.maxLength))
+    info.maxLength = length->get<int64_t>();
+  return Error::success();
+}
+
 Expected<ImportedModel> quern::importModel(mlir::MLIRContext &context,
                                            const std::string &folder) {
   if (!fileExists(folder))
@@ -45,6 +62,8 @@ Expected<ImportedModel> quern::importModel(mlir::MLIRContext &context,
   if (model.vocabTxt.empty() && model.tokenizerJson.empty())
     return Error::make(folder, ": found no tokenizer, expected vocab.txt or "
                                "tokenizer.json");
+  if (Error error = limitToTokenizer(model.tokenizerConfig, *info))
+    return error;
   auto checkpoint = Checkpoint::open(folder);
   if (!checkpoint)
     return checkpoint.takeError();

@@ -141,6 +141,15 @@ Error OutputFile::write(const void *bytes, size_t size) {
   return Error::success();
 }
 
+Error OutputFile::makeExecutable() {
+  struct stat status;
+  if (::fstat(descriptor, &status) != 0 ||
+      ::fchmod(descriptor,
+               (status.st_mode | (status.st_mode >> 2 & 0111)) & 07777) != 0)
+    return systemError(path, "cannot be made executable");
+  return Error::success();
+}
+
 Error OutputFile::commit() {
   // A network or quota-limited file system may report a full disk only here.
   int closed = ::close(descriptor);

@@ -79,6 +79,8 @@ public:
   Error write(const void *bytes, size_t size);
   /// Appends text.
   Error write(std::string_view text) { return write(text.data(), text.size()); }
+  /// Lets whoever may read the file run it.
+  Error makeExecutable();
   /// Bytes written so far.
   uint64_t position() const { return written; }
   /// Closes the file and gives it its name.

@@ -133,7 +133,7 @@ void addCompile(CLI::App &app, Action &action) {
   command->add_option("--save-temps", request.saveTemps,
                       "Folder for the dumps of all levels");
   command->add_option("--report", request.report,
-                      "File for the report; .json for JSON");
+                      "File for the report: .json, .html, otherwise text");
   command->add_option("--threads", request.threads,
                       "Threads of the calibration; 0 is one per CPU");
   command->add_flag("-q,--quiet", options->quiet, "Print errors only");
