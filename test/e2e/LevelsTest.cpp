@@ -1,0 +1,124 @@
+//===- LevelsTest.cpp - Machine code equals the integer graph -------------===//
+//
+// Tiny random models of every head, odd widths and all recipes: every site of
+// the machine code, on every tier and on one and two threads, must hold what
+// the interpreter of L2 finds, and L2 be within one code of L1 from equal
+// codes.
+//
+//===----------------------------------------------------------------------===//
+#include "test/e2e/TinyModule.h"
+
+#include "compiler/Verify/Verifier.h"
+
+#include <gmock/gmock.h>
+
+using namespace quern;
+using namespace quern::test;
+
+namespace {
+struct LevelsCase {
+  const char *name;
+  TinyModelOptions options;
+  std::string recipe = "default";
+  std::vector<std::string> overrides;
+  /// Sites that the report must have at least.
+  size_t sites = 20;
+};
+
+class LevelsTest : public testing::TestWithParam<LevelsCase> {};
+
+TinyModelOptions small(HeadKind head) {
+  TinyModelOptions options;
+  options.head = head;
+  return options;
+}
+
+/// Widths that fill no vector, no tile and no group of four.
+TinyModelOptions odd(HeadKind head) {
+  TinyModelOptions options = small(head);
+  options.hidden = 100;
+  options.heads = 4;
+  options.intermediate = 270;
+  options.layers = 1;
+  options.vocab = tinyVocabularySize();
+  options.positions = 37;
+  options.labels = 3;
+  return options;
+}
+
+template <typename F> TinyModelOptions with(TinyModelOptions options, F f) {
+  f(options);
+  return options;
+}
+
+std::vector<LevelsCase> cases() {
+  auto cls = [](TinyModelOptions &o) {
+    o.pooling = PoolingKind::Cls;
+    o.normalize = false;
+  };
+  auto relu = [](TinyModelOptions &o) { o.activation = "relu"; };
+  auto tanhGelu = [](TinyModelOptions &o) { o.activation = "gelu_new"; };
+  auto wide = [](TinyModelOptions &o) {
+    o.hidden = 192;
+    o.heads = 3;
+    o.intermediate = 320;
+  };
+  using H = HeadKind;
+  return {
+      {"ClassificationW8A8", small(H::Classification), "w8a8"},
+      {"ClassificationChannel", odd(H::Classification), "w8a8-channel"},
+      {"ClassificationDefault", odd(H::Classification)},
+      {"ClassificationFloat", odd(H::Classification), "fp32", {}, 0},
+      {"ClassificationWide", with(small(H::Classification), wide)},
+      {"Regression",
+       with(odd(H::Regression), [](TinyModelOptions &o) { o.labels = 1; })},
+      {"TokensDefault", with(small(H::TokenClassification), relu)},
+      {"TokensW8A8", odd(H::TokenClassification), "w8a8"},
+      {"AnswersChannel", with(odd(H::QuestionAnswering), tanhGelu),
+       "w8a8-channel"},
+      {"AnswersFloat",
+       with(odd(H::QuestionAnswering), tanhGelu),
+       "fp32",
+       {},
+       0},
+      {"EmbeddingMean", odd(H::Embedding)},
+      {"EmbeddingMeanFloat", with(small(H::Embedding), relu), "fp32", {}, 0},
+      {"EmbeddingCls", with(small(H::Embedding), cls), "w8a8"},
+      {"EmbeddingClsFloat", with(odd(H::Embedding), cls), "fp32", {}, 0},
+      {"FloatSums", odd(H::Classification), "default", {"u=fp32", "y=fp32"}},
+      {"FloatAttention", odd(H::Classification), "w8a8", {"s=fp32", "c=fp32"}},
+      {"FloatFeedForward", odd(H::Embedding), "w8a8", {"f=fp32", "emb=fp32"}},
+  };
+}
+} // namespace
+
+TEST_P(LevelsTest, AreEqual) {
+  const LevelsCase &param = GetParam();
+  TinyModule module(param.options, param.recipe, param.overrides);
+  ASSERT_TRUE(module.get());
+  VerifyRequest request;
+  request.module = module.get();
+  request.name = param.name;
+  request.texts = {{"", std::nullopt},
+                   {"the best film of the year, and very funny", std::nullopt},
+                   {"two dogs", "a red house with 17 people in it"},
+                   {std::string(400, 'a') +
+                        " b c d e f g h i j k l m n o p q "
+                        "r s t u v w x y z 0 1 2 3 4 5 6 7 8 9 and all of them",
+                    std::nullopt}};
+  request.batchTokens = 60;
+  Expected<VerifyReport> report = verifyModule(request);
+  ASSERT_TRUE(report) << report.message();
+  EXPECT_THAT(report->failures, testing::IsEmpty());
+  EXPECT_EQ(report->tiers.size(), usableTiers().size());
+  EXPECT_GE(report->sites.size(), param.sites);
+  for (const Difference &machine : report->outputs.machine) {
+    EXPECT_GT(machine.values, 0u);
+    EXPECT_EQ(machine.differ, 0u);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Tiny, LevelsTest, testing::ValuesIn(cases()),
+                         [](const auto &info) {
+                           return std::string(info.param.name);
+                         });

@@ -1,0 +1,99 @@
+//===- SameBytesTest.cpp - The same text gives the same bytes -------------===//
+//
+// Alone or in a batch, in any order, of any length up to the limit, on any
+// number of threads and on every tier.
+//
+//===----------------------------------------------------------------------===//
+#include "test/e2e/TinyModule.h"
+
+#include <algorithm>
+#include <random>
+
+using namespace quern;
+using namespace quern::test;
+
+namespace {
+struct BytesCase {
+  const char *name;
+  HeadKind head;
+  std::string recipe;
+};
+
+class SameBytesTest : public testing::TestWithParam<BytesCase> {};
+
+constexpr int longest = 35;
+
+/// A sequence of every length, of random ids.
+std::vector<std::vector<int32_t>> everyLength(int32_t vocab) {
+  std::mt19937 random(7);
+  std::vector<std::vector<int32_t>> sequences(longest);
+  for (size_t i = 0; i < sequences.size(); ++i)
+    for (size_t j = 0; j <= i; ++j)
+      sequences[i].push_back(random() % vocab);
+  return sequences;
+}
+} // namespace
+
+TEST_P(SameBytesTest, InEveryBatch) {
+  TinyModelOptions options;
+  options.head = GetParam().head;
+  options.hidden = 100;
+  options.heads = 4;
+  options.intermediate = 270;
+  options.layers = 2;
+  options.positions = longest;
+  options.vocab = tinyVocabularySize();
+  if (options.head == HeadKind::Regression)
+    options.labels = 1;
+  TinyModule module(options, GetParam().recipe);
+  ASSERT_TRUE(module.get());
+
+  auto sequences = everyLength(options.vocab);
+  TinySession alone(module.get(), 1, QUERN_TIER_SCALAR);
+  std::vector<std::string> expected;
+  for (const auto &sequence : sequences) {
+    auto result = alone.run({sequence});
+    ASSERT_EQ(result.size(), 1u);
+    expected.push_back(result[0]);
+  }
+  // Not all the same, or the comparison would say nothing.
+  EXPECT_NE(expected[3], expected[4]);
+
+  std::mt19937 random(11);
+  std::vector<size_t> order(sequences.size());
+  for (size_t i = 0; i < order.size(); ++i)
+    order[i] = i;
+  for (uint32_t tier : usableTiers())
+    for (uint32_t threads : {1, 2, 3}) {
+      SCOPED_TRACE(std::string(quern_tier_name(tier)) + ", threads " +
+                   std::to_string(threads));
+      TinySession session(module.get(), threads, tier);
+      // All at once, in another order each time; then in small batches, with
+      // what larger ones left in the buffers.
+      std::shuffle(order.begin(), order.end(), random);
+      for (size_t batch : {order.size(), size_t(4), size_t(1)})
+        for (size_t from = 0; from < order.size(); from += batch) {
+          size_t to = std::min(order.size(), from + batch);
+          std::vector<std::vector<int32_t>> picked;
+          for (size_t i = from; i < to; ++i)
+            picked.push_back(sequences[order[i]]);
+          auto results = session.run(picked);
+          ASSERT_EQ(results.size(), picked.size());
+          for (size_t i = from; i < to; ++i)
+            EXPECT_TRUE(results[i - from] == expected[order[i]])
+                << "length " << order[i] + 1 << " in a batch of " << batch;
+        }
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Tiny, SameBytesTest,
+    testing::Values(
+        BytesCase{"ClassificationDefault", HeadKind::Classification, "default"},
+        BytesCase{"RegressionW8A8", HeadKind::Regression, "w8a8"},
+        BytesCase{"TokensChannel", HeadKind::TokenClassification,
+                  "w8a8-channel"},
+        BytesCase{"AnswersFloat", HeadKind::QuestionAnswering, "fp32"},
+        BytesCase{"EmbeddingDefault", HeadKind::Embedding, "default"},
+        BytesCase{"EmbeddingFloat", HeadKind::Embedding, "fp32"}),
+    [](const auto &info) { return std::string(info.param.name); });
