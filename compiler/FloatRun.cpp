@@ -103,8 +103,8 @@ calibrateModel(mlir::ModuleOp module, const std::string &tokenizer,
                        texts[i].pair ? texts[i].pair->size() : 0});
     quern_output output = {};
     quern_error error = {};
-    if (quern_run_texts(program->session.get(), views.data(), count, 0,
-                        &output, &error))
+    if (quern_run_texts(program->session.get(), views.data(), count, 0, &output,
+                        &error))
       return Error(error.message);
     for (const ObservedSite &site : sites)
       if (calibrator.observes(site.name))

@@ -20,8 +20,7 @@ TierInfo describeTier(Tier tier) {
     return {QUERN_TIER_SCALAR, getTierName(tier).str(), "x86-64",
             "plain code for any x86-64"};
   case Tier::Avx512Vnni:
-    return {QUERN_TIER_AVX512VNNI, getTierName(tier).str(), "vpdpbusd zmm",
-            ""};
+    return {QUERN_TIER_AVX512VNNI, getTierName(tier).str(), "vpdpbusd zmm", ""};
   }
   llvm_unreachable("every tier is described");
 }
@@ -41,12 +40,10 @@ Expected<AssembledModule> assembleModule(mlir::ModuleOp module,
   result.tokenizer = std::move(tokenizer);
   for (Tier tier : tiers) {
     request.tiers.push_back(describeTier(tier));
-    Expected<std::string> object =
-        emitKernels(module, tier, CodeForm::Object);
+    Expected<std::string> object = emitKernels(module, tier, CodeForm::Object);
     if (!object)
       return object.takeError();
-    result.tiers.push_back(
-        {tier, request.tiers.back().id, std::move(*object)});
+    result.tiers.push_back({tier, request.tiers.back().id, std::move(*object)});
   }
   mlir::FailureOr<ManifestResult> manifest = buildManifest(module, request);
   if (mlir::failed(manifest))

@@ -27,9 +27,8 @@ struct TierObject {
 
 /// The ELF shared object of a module file: all tiers and the table
 /// `quern_module_table`. `kernels` are names in index order.
-Expected<std::string>
-linkSharedObject(const std::vector<TierObject> &tiers,
-                 const std::vector<std::string> &kernels);
+Expected<std::string> linkSharedObject(const std::vector<TierObject> &tiers,
+                                       const std::vector<std::string> &kernels);
 
 /// Where linkObject() writes the header of an object: `m.h` beside `m.o`.
 std::string headerPathOf(const std::string &objectPath);

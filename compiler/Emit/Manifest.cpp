@@ -137,11 +137,12 @@ flatbuffers::Offset<fb::Model> ManifestBuilder::model() {
     for (Attribute label : array)
       labels.push_back(text(cast<StringAttr>(label).getValue()));
   std::string head = strAttr(info, "head");
-  fb::Head kind = head == "classification"         ? fb::Head::Classification
-                  : head == "regression"           ? fb::Head::Regression
-                  : head == "token_classification" ? fb::Head::TokenClassification
-                  : head == "question_answering"   ? fb::Head::QuestionAnswering
-                                                   : fb::Head::Embedding;
+  fb::Head kind = head == "classification" ? fb::Head::Classification
+                  : head == "regression"   ? fb::Head::Regression
+                  : head == "token_classification"
+                      ? fb::Head::TokenClassification
+                  : head == "question_answering" ? fb::Head::QuestionAnswering
+                                                 : fb::Head::Embedding;
   bool byToken = kind == fb::Head::TokenClassification ||
                  kind == fb::Head::QuestionAnswering;
   std::string pooling = strAttr(info, "pooling");
@@ -211,8 +212,7 @@ LogicalResult ManifestBuilder::buffers() {
     out.add_role(role);
     out.add_element(elementOf(buffer.getElement(), /*isSigned=*/false));
     out.add_bytes_per_unit(buffer.getBytes());
-    out.add_columns(
-        intAttr(buffer->getAttrDictionary(), "columns"));
+    out.add_columns(intAttr(buffer->getAttrDictionary(), "columns"));
     out.add_arena(&arena);
     isTap[buffer.getSymName()] = tap;
     bufferIndex[buffer.getSymName()] = bufferTable.size();
@@ -227,8 +227,7 @@ LogicalResult ManifestBuilder::data() {
     if (failed(bytes))
       return data.emitOpError("has no elements that can be written");
     DictionaryAttr attrs = data->getAttrDictionary();
-    Type element =
-        cast<ShapedType>(data.getValue().getType()).getElementType();
+    Type element = cast<ShapedType>(data.getValue().getType()).getElementType();
     result.weightBytes = llvm::alignTo(result.weightBytes, QUERN_DATA_ALIGN);
     result.data.push_back(
         {data.getSymName().str(), result.weightBytes, *bytes});
@@ -247,8 +246,8 @@ LogicalResult ManifestBuilder::data() {
     result.weightBytes += bytes->size();
   }
   // Kernels read whole vectors past the end of a constant.
-  result.weightBytes = llvm::alignTo(
-      result.weightBytes + QUERN_SLACK_BYTES, QUERN_DATA_ALIGN);
+  result.weightBytes =
+      llvm::alignTo(result.weightBytes + QUERN_SLACK_BYTES, QUERN_DATA_ALIGN);
   return success();
 }
 
@@ -260,8 +259,7 @@ void ManifestBuilder::kernels() {
     for (const TierInfo &tier : request.tiers) {
       auto family = text(tier.family);
       auto reason = text(tier.reason);
-      tiers.push_back(
-          fb::CreateKernelTier(builder, tier.id, family, reason));
+      tiers.push_back(fb::CreateKernelTier(builder, tier.id, family, reason));
     }
     auto name = text(function.getSymName());
     auto tierVector = builder.CreateVector(tiers);
@@ -410,8 +408,7 @@ FailureOr<ManifestResult> ManifestBuilder::build() {
   auto scheme = text(request.scheme);
   std::vector<flatbuffers::Offset<fb::Property>> properties;
   for (const auto &[key, value] : request.provenance)
-    properties.push_back(
-        fb::CreateProperty(builder, text(key), text(value)));
+    properties.push_back(fb::CreateProperty(builder, text(key), text(value)));
   auto provenance = builder.CreateVector(properties);
   fb::Extent arena = extentOf(module->getAttr("tk.arena"));
 

@@ -27,8 +27,8 @@ public:
       : file(file), state(XXH64_createState(), XXH64_freeState) {}
 
   Error begin(uint64_t alignment) {
-    if (Error error = pad((alignment - file.position() % alignment) %
-                          alignment))
+    if (Error error =
+            pad((alignment - file.position() % alignment) % alignment))
       return error;
     XXH64_reset(state.get(), 0);
     start = file.position();
@@ -44,8 +44,7 @@ public:
   Error fill(uint64_t size) {
     static const char zeros[4096] = {};
     for (; size > 0; size -= std::min<uint64_t>(size, sizeof(zeros)))
-      if (Error error =
-              write(zeros, std::min<uint64_t>(size, sizeof(zeros))))
+      if (Error error = write(zeros, std::min<uint64_t>(size, sizeof(zeros))))
         return error;
     return Error::success();
   }
@@ -113,8 +112,8 @@ Error writeModuleFile(const std::string &path, const ModuleParts &parts) {
 
   SectionWriter writer(*file);
   quern_section *sections = trailer.sections;
-  if (Error error = writeBytes(writer, 1, parts.code,
-                               sections[QUERN_SECTION_CODE]))
+  if (Error error =
+          writeBytes(writer, 1, parts.code, sections[QUERN_SECTION_CODE]))
     return error;
   if (Error error = writeBytes(writer, QUERN_MANIFEST_ALIGN, parts.manifest,
                                sections[QUERN_SECTION_MANIFEST]))
@@ -129,8 +128,7 @@ Error writeModuleFile(const std::string &path, const ModuleParts &parts) {
   if (Error error = writer.begin(QUERN_TRAILER_ALIGN))
     return error;
   trailer.file_bytes = file->position() + sizeof(trailer);
-  trailer.xxh64 =
-      XXH64(&trailer, offsetof(quern_trailer, xxh64), /*seed=*/0);
+  trailer.xxh64 = XXH64(&trailer, offsetof(quern_trailer, xxh64), /*seed=*/0);
   if (Error error = file->write(&trailer, sizeof(trailer)))
     return error;
   return file->commit();

@@ -86,8 +86,7 @@ Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(Tier tier) {
       triple, vnni ? "x86-64-v4" : "x86-64",
       vnni ? "+avx512vnni,+avx512vbmi" : "", options, llvm::Reloc::PIC_,
       std::nullopt,
-      vnni ? llvm::CodeGenOptLevel::Aggressive
-           : llvm::CodeGenOptLevel::Less));
+      vnni ? llvm::CodeGenOptLevel::Aggressive : llvm::CodeGenOptLevel::Less));
 }
 
 Expected<OwningOpRef<ModuleOp>> lowerKernels(ModuleOp module, Tier tier) {
@@ -129,8 +128,7 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
   builder.registerFunctionAnalyses(fam);
   builder.registerLoopAnalyses(lam);
   builder.crossRegisterProxies(lam, fam, cam, mam);
-  builder.buildPerModuleDefaultPipeline(optimizationOf(tier))
-      .run(module, mam);
+  builder.buildPerModuleDefaultPipeline(optimizationOf(tier)).run(module, mam);
 }
 
 Expected<std::string> emitLowered(ModuleOp lowered, Tier tier, CodeForm form) {

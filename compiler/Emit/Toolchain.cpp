@@ -67,9 +67,8 @@ Error runProgram(const std::string &program,
   std::vector<llvm::StringRef> all = {program};
   all.insert(all.end(), arguments.begin(), arguments.end());
   std::string log = folder.file("log");
-  std::optional<llvm::StringRef> redirects[] = {std::nullopt,
-                                                llvm::StringRef(log),
-                                                llvm::StringRef(log)};
+  std::optional<llvm::StringRef> redirects[] = {
+      std::nullopt, llvm::StringRef(log), llvm::StringRef(log)};
   std::string message;
   int code = llvm::sys::ExecuteAndWait(program, all, std::nullopt, redirects,
                                        /*SecondsToWait=*/0, /*MemoryLimit=*/0,

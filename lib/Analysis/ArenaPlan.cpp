@@ -38,10 +38,9 @@ ArenaPlan planArena(const std::vector<ArenaBuffer> &buffers,
     std::vector<std::pair<int64_t, int64_t>> busy;
     for (size_t other : placed)
       if (aliveTogether(buffers[index], buffers[other]))
-        busy.push_back(
-            {plan.offsets[other],
-             plan.offsets[other] +
-                 roundUp(buffers[other].bytesPerUnit, alignment)});
+        busy.push_back({plan.offsets[other],
+                        plan.offsets[other] +
+                            roundUp(buffers[other].bytesPerUnit, alignment)});
     std::sort(busy.begin(), busy.end());
 
     int64_t best = -1, bestGap = 0, end = 0;
@@ -54,8 +53,7 @@ ArenaPlan planArena(const std::vector<ArenaBuffer> &buffers,
       end = std::max(end, to);
     }
     plan.offsets[index] = best < 0 ? end : best;
-    plan.bytesPerUnit =
-        std::max(plan.bytesPerUnit, plan.offsets[index] + size);
+    plan.bytesPerUnit = std::max(plan.bytesPerUnit, plan.offsets[index] + size);
     placed.push_back(index);
   }
   return plan;

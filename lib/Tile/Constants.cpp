@@ -32,8 +32,8 @@ std::optional<ConstantView<T>> ConstantView<T>::get(ElementsAttr attr) {
     AsmResourceBlob *blob = resource.getRawHandle().getBlob();
     if (!blob || blob->getData().size() != count * sizeof(T))
       return std::nullopt;
-    view.borrowed = ArrayRef<T>(
-        reinterpret_cast<const T *>(blob->getData().data()), count);
+    view.borrowed =
+        ArrayRef<T>(reinterpret_cast<const T *>(blob->getData().data()), count);
     return view;
   }
   auto dense = dyn_cast<DenseElementsAttr>(attr);
@@ -51,15 +51,14 @@ std::optional<ConstantView<T>> ConstantView<T>::get(ElementsAttr attr) {
 template <typename T>
 ElementsAttr makeConstant(MLIRContext *context, StringRef name,
                           std::vector<T> values) {
-  auto type = RankedTensorType::get({int64_t(values.size())},
-                                    elementType<T>(context));
+  auto type =
+      RankedTensorType::get({int64_t(values.size())}, elementType<T>(context));
   auto owner = std::make_shared<std::vector<T>>(std::move(values));
   ArrayRef<char> bytes(reinterpret_cast<const char *>(owner->data()),
                        owner->size() * sizeof(T));
   AsmResourceBlob blob(
-      bytes, alignof(T), [owner](void *, size_t, size_t) mutable {
-        owner.reset();
-      },
+      bytes, alignof(T),
+      [owner](void *, size_t, size_t) mutable { owner.reset(); },
       /*dataIsMutable=*/false);
   return DenseResourceElementsAttr::get(type, name, std::move(blob));
 }

@@ -28,8 +28,7 @@ std::string keyOfSite(StringRef site) {
     return "e";
   if (site == "E.z")
     return "emb";
-  return site.substr(site.find('.') == StringRef::npos ? 0
-                                                        : site.find('.') + 1)
+  return site.substr(site.find('.') == StringRef::npos ? 0 : site.find('.') + 1)
       .str();
 }
 
@@ -40,8 +39,7 @@ Chunks rowChunks(RowsOf rows) {
 
 Chunks gemmChunks(const GemmShape &shape) {
   GemmChunks chunks = getGemmChunks(shape);
-  return {shape.rows == RowsOf::Tokens ? tk::Base::Tokens
-                                       : tk::Base::Sequences,
+  return {shape.rows == RowsOf::Tokens ? tk::Base::Tokens : tk::Base::Sequences,
           chunks.divide, chunks.multiply};
 }
 
@@ -75,11 +73,11 @@ tk::BufferOp ProgramBuilder::declare(StringRef name, tk::BufferKind kind,
   OpBuilder at(program);
   tk::BaseAttr unitAttr =
       unit ? tk::BaseAttr::get(context(), *unit) : tk::BaseAttr();
-  auto op = tk::BufferOp::create(
-      at, root.getLoc(), at.getStringAttr(unique(name)),
-      tk::BufferKindAttr::get(context(), kind), unitAttr,
-      at.getI64IntegerAttr(stride * storageBytes(storage)),
-      TypeAttr::get(elementOf(context(), storage)));
+  auto op =
+      tk::BufferOp::create(at, root.getLoc(), at.getStringAttr(unique(name)),
+                           tk::BufferKindAttr::get(context(), kind), unitAttr,
+                           at.getI64IntegerAttr(stride * storageBytes(storage)),
+                           TypeAttr::get(elementOf(context(), storage)));
   op->setAttr("columns", at.getI64IntegerAttr(d));
   return op;
 }
@@ -97,10 +95,10 @@ Place ProgramBuilder::buffer(StringRef name, int64_t d, Storage storage,
 
 Place ProgramBuilder::output(int64_t d, RowsOf rows) {
   int64_t stride = rowStride(d);
-  tk::BufferOp op = declare("output", tk::BufferKind::Output,
-                            rows == RowsOf::Tokens ? tk::Base::Tokens
-                                                   : tk::Base::Sequences,
-                            stride, d, Storage::F32);
+  tk::BufferOp op =
+      declare("output", tk::BufferKind::Output,
+              rows == RowsOf::Tokens ? tk::Base::Tokens : tk::Base::Sequences,
+              stride, d, Storage::F32);
   return {op.getSymName().str(), d, stride, 0, Storage::F32, rows};
 }
 
@@ -204,11 +202,10 @@ void ProgramBuilder::launch(const std::string &kernel,
   op->setAttr("op", builder.getStringAttr(info.op));
   op->setAttr("layer", builder.getI64IntegerAttr(info.layer));
   if (info.gemmN)
-    op->setAttr("gemm",
-                builder.getDenseI64ArrayAttr({info.gemmN, info.gemmK}));
-  op->setAttr("macs", builder.getDenseI64ArrayAttr({info.macsPerToken,
-                                                    info.macsPerPair,
-                                                    info.macsPerSequence}));
+    op->setAttr("gemm", builder.getDenseI64ArrayAttr({info.gemmN, info.gemmK}));
+  op->setAttr("macs",
+              builder.getDenseI64ArrayAttr(
+                  {info.macsPerToken, info.macsPerPair, info.macsPerSequence}));
   SmallVector<Attribute> sites;
   for (const SiteAt &site : info.sites) {
     NamedAttrList entry;
@@ -233,9 +230,9 @@ void ProgramBuilder::finish() {
   for (auto &[name, entry] : arena) {
     auto &[op, life] = entry;
     bool bySequence = op.getKind() == tk::BufferKind::Sequences;
-    buffers[bySequence].push_back(
-        {int64_t(op.getBytes()), std::max<int64_t>(life.first, 0),
-         std::max<int64_t>(life.last, 0)});
+    buffers[bySequence].push_back({int64_t(op.getBytes()),
+                                   std::max<int64_t>(life.first, 0),
+                                   std::max<int64_t>(life.last, 0)});
     ops[bySequence].push_back(op);
   }
   // Each buffer takes bytes * (units + slack rows) + slack bytes. Rank 64
@@ -247,12 +244,11 @@ void ProgramBuilder::finish() {
     for (size_t i = 0; i < ops[part].size(); ++i) {
       int64_t offset = plan.offsets[i];
       int64_t rank = std::distance(offsets.begin(), offsets.find(offset));
-      int64_t fixed = constant + offset * QUERN_SLACK_ROWS +
-                      rank * QUERN_SLACK_BYTES;
-      ops[part][i]->setAttr(
-          "arena", builder.getDenseI64ArrayAttr(
-                       {part == 0 ? offset : perUnit[0],
-                        part == 0 ? 0 : offset, fixed}));
+      int64_t fixed =
+          constant + offset * QUERN_SLACK_ROWS + rank * QUERN_SLACK_BYTES;
+      ops[part][i]->setAttr("arena", builder.getDenseI64ArrayAttr(
+                                         {part == 0 ? offset : perUnit[0],
+                                          part == 0 ? 0 : offset, fixed}));
     }
     perUnit[part] = plan.bytesPerUnit;
     constant += plan.bytesPerUnit * QUERN_SLACK_ROWS +

@@ -94,15 +94,14 @@ public:
                      int64_t size);
 
   /// The kernel `name`, made by `make` if this is its first use.
-  std::string kernel(const std::string &name,
-                     llvm::function_ref<mlir::func::FuncOp(llvm::StringRef)>
-                         make,
-                     int64_t scratchBytes = 0);
+  std::string
+  kernel(const std::string &name,
+         llvm::function_ref<mlir::func::FuncOp(llvm::StringRef)> make,
+         int64_t scratchBytes = 0);
 
   /// Appends a launch. Operands are symbols of buffers and data, in order.
-  void launch(const std::string &kernel,
-              llvm::ArrayRef<std::string> operands, const Chunks &chunks,
-              const LaunchInfo &info);
+  void launch(const std::string &kernel, llvm::ArrayRef<std::string> operands,
+              const Chunks &chunks, const LaunchInfo &info);
 
   /// Plans the arena and writes the module's attributes. Call once, last.
   void finish();

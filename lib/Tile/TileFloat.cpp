@@ -50,12 +50,11 @@ static std::optional<GemmActivation> activationOf(Operation *op) {
 
 /// Appends a float matrix product: `parts` are weights and biases whose
 /// outputs lie one after the other, each from a multiple of 16 on.
-static void launchGemm(ProgramBuilder &program, const Place &x,
-                       const Place &out, GemmActivation activation,
-                       ArrayRef<std::pair<ConstantView<float>,
-                                          ConstantView<float>>>
-                           parts,
-                       LaunchInfo info) {
+static void
+launchGemm(ProgramBuilder &program, const Place &x, const Place &out,
+           GemmActivation activation,
+           ArrayRef<std::pair<ConstantView<float>, ConstantView<float>>> parts,
+           LaunchInfo info) {
   int64_t k = x.d, n = 0, parameters = 0;
   for (const auto &[weights, bias] : parts)
     n += llvm::alignTo(bias.size(), 16);
@@ -80,23 +79,21 @@ static void launchGemm(ProgramBuilder &program, const Place &x,
       program.kernel(getFloatGemmName(shape), [&](StringRef name) {
         return buildFloatGemm(program.module(), name, shape);
       });
-  std::string w = program.data(info.step + ".w", std::move(packed), 32,
-                               parameters, "f32");
+  std::string w =
+      program.data(info.step + ".w", std::move(packed), 32, parameters, "f32");
   std::string b = program.data(info.step + ".b", std::move(biases));
   info.op = "linear";
   info.gemmN = n;
   info.gemmK = k;
   countMacs(info, n * k, x.rows);
-  program.launch(kernel, {x.buffer, w, b, out.buffer},
-                 gemmChunks(shape), info);
+  program.launch(kernel, {x.buffer, w, b, out.buffer}, gemmChunks(shape), info);
 }
 
 LogicalResult Tiler::tileQkv(tq::LinearOp first, tq::ContextOp context,
                              bool &matched) {
   auto softmax = source(context.getP()).getDefiningOp<tq::SoftmaxOp>();
-  auto scores = softmax
-                    ? source(softmax.getS()).getDefiningOp<tq::ScoresOp>()
-                    : tq::ScoresOp();
+  auto scores = softmax ? source(softmax.getS()).getDefiningOp<tq::ScoresOp>()
+                        : tq::ScoresOp();
   if (!scores)
     return context.emitOpError("expects softmax of scores as probabilities");
   tq::LinearOp linears[3];
@@ -122,9 +119,7 @@ LogicalResult Tiler::tileQkv(tq::LinearOp first, tq::ContextOp context,
   }
   std::string site = observedSite(linears[0].getResult());
   info.layer = layerOfSite(site);
-  info.step = site.empty()
-                  ? nameOf(first, "")
-                  : "L" + num(info.layer) + ".qkv";
+  info.step = site.empty() ? nameOf(first, "") : "L" + num(info.layer) + ".qkv";
   Place out = program.buffer(info.step, 3 * part, Storage::F32, x->rows);
   for (int i = 0; i < 3; ++i) {
     Place place = out;
@@ -146,10 +141,10 @@ LogicalResult Tiler::tileLinear(tq::LinearOp op) {
   Operation *reader = onlyReader(op.getResult());
   tq::ContextOp context = dyn_cast_or_null<tq::ContextOp>(reader);
   if (auto scores = dyn_cast_or_null<tq::ScoresOp>(reader))
-    if (auto softmax = dyn_cast_or_null<tq::SoftmaxOp>(
-            onlyReader(scores.getResult())))
-      context = dyn_cast_or_null<tq::ContextOp>(
-          onlyReader(softmax.getResult()));
+    if (auto softmax =
+            dyn_cast_or_null<tq::SoftmaxOp>(onlyReader(scores.getResult())))
+      context =
+          dyn_cast_or_null<tq::ContextOp>(onlyReader(softmax.getResult()));
   if (context) {
     bool matched = false;
     if (failed(tileQkv(op, context, matched)))
@@ -187,9 +182,8 @@ LogicalResult Tiler::tileLinear(tq::LinearOp op) {
 
 LogicalResult Tiler::tileContext(tq::ContextOp op) {
   auto softmax = source(op.getP()).getDefiningOp<tq::SoftmaxOp>();
-  auto scores = softmax
-                    ? source(softmax.getS()).getDefiningOp<tq::ScoresOp>()
-                    : tq::ScoresOp();
+  auto scores = softmax ? source(softmax.getS()).getDefiningOp<tq::ScoresOp>()
+                        : tq::ScoresOp();
   if (!scores)
     return op.emitOpError("expects softmax of scores as probabilities");
   FailureOr<Place> q = placeOf(scores.getQ(), op);
@@ -202,18 +196,16 @@ LogicalResult Tiler::tileContext(tq::ContextOp op) {
     return op.emitOpError("expects queries, keys and values in one buffer");
   auto model = op->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(
       "tq.model");
-  auto longest =
-      model ? model.getAs<IntegerAttr>("max_length") : IntegerAttr();
+  auto longest = model ? model.getAs<IntegerAttr>("max_length") : IntegerAttr();
 
   LaunchInfo info;
   std::string site = observedSite(op.getResult());
   info.op = "attention";
   info.layer = layerOfSite(site);
-  info.step = info.layer < 0 ? nameOf(op, "")
-                             : "L" + num(info.layer) + ".attention";
-  Place out =
-      define(op.getResult(), site.empty() ? info.step : site,
-             widthOf(op.getResult()), Storage::F32, RowsOf::Tokens);
+  info.step =
+      info.layer < 0 ? nameOf(op, "") : "L" + num(info.layer) + ".attention";
+  Place out = define(op.getResult(), site.empty() ? info.step : site,
+                     widthOf(op.getResult()), Storage::F32, RowsOf::Tokens);
 
   AttentionShape shape;
   shape.heads = op.getHeads();
@@ -288,17 +280,16 @@ LogicalResult Tiler::tileLayerNorm(tq::LayerNormOp op) {
   info.step = nameOf(op, site);
   info.layer = layerOfSite(site);
   auto vector = [&](StringRef part, ArrayRef<float> values) {
-    return program.vector(info.step + part.str(), values,
-                          llvm::alignTo(d, 16));
+    return program.vector(info.step + part.str(), values, llvm::alignTo(d, 16));
   };
-  std::string params = program.data(
-      info.step + ".eps",
-      std::vector<float>{float(op.getEps().convertToDouble())});
+  std::string params =
+      program.data(info.step + ".eps",
+                   std::vector<float>{float(op.getEps().convertToDouble())});
 
   Value x = source(op.getX());
   auto sum = x.getDefiningOp<tq::AddOp>();
-  if (auto match = sum ? matchEmbeddings(sum, source)
-                       : std::optional<EmbeddingSum>()) {
+  if (auto match =
+          sum ? matchEmbeddings(sum, source) : std::optional<EmbeddingSum>()) {
     std::vector<std::string> operands;
     tq::EmbeddingOp lookups[3] = {match->word, match->type, match->position};
     for (tq::EmbeddingOp lookup : lookups) {
@@ -317,11 +308,11 @@ LogicalResult Tiler::tileLayerNorm(tq::LayerNormOp op) {
       for (int64_t row = 0; row < rows; ++row)
         std::copy_n(table->values().data() + row * d, d,
                     padded.data() + row * tableStride);
-      operands.push_back(program.data("embeddings", std::move(padded), 32,
-                                      rows * d, "f32"));
+      operands.push_back(
+          program.data("embeddings", std::move(padded), 32, rows * d, "f32"));
     }
-    Place out = define(op.getResult(), info.step, d, Storage::F32,
-                       RowsOf::Tokens);
+    Place out =
+        define(op.getResult(), info.step, d, Storage::F32, RowsOf::Tokens);
     std::string first = observedSite(match->inner.getResult());
     std::string second = observedSite(sum.getResult());
     Place tap1 = program.tap(first.empty() ? "E.t" : first, d, Storage::F32);
@@ -331,10 +322,9 @@ LogicalResult Tiler::tileLayerNorm(tq::LayerNormOp op) {
     shape.tableStride = tableStride;
     shape.outStride = out.stride;
     shape.tapStride = tap1.stride;
-    operands.insert(operands.end(),
-                    {vector(".gamma", gamma->values()),
-                     vector(".beta", beta->values()), params, out.buffer,
-                     tap1.buffer, tap2.buffer});
+    operands.insert(operands.end(), {vector(".gamma", gamma->values()),
+                                     vector(".beta", beta->values()), params,
+                                     out.buffer, tap1.buffer, tap2.buffer});
     std::string kernel = program.kernel(
         kernelName({"embed_f32", num(d)}),
         [&](StringRef name) {
@@ -359,12 +349,10 @@ LogicalResult Tiler::tileLayerNorm(tq::LayerNormOp op) {
     FailureOr<Place> a = placeOf(sum.getA(), op), b = placeOf(sum.getB(), op);
     if (failed(a) || failed(b))
       return failure();
-    Place out =
-        define(op.getResult(), info.step, d, Storage::F32, a->rows);
+    Place out = define(op.getResult(), info.step, d, Storage::F32, a->rows);
     std::string sumSite = observedSite(sum.getResult());
-    Place tap =
-        program.tap(sumSite.empty() ? info.step + ".sum" : sumSite, d,
-                    Storage::F32);
+    Place tap = program.tap(sumSite.empty() ? info.step + ".sum" : sumSite, d,
+                            Storage::F32);
     shape.aStride = a->stride;
     shape.bStride = b->stride;
     shape.outStride = out.stride;
@@ -442,8 +430,8 @@ LogicalResult Tiler::tileAdd(tq::AddOp op) {
       kernelName({"add_f32", num(a->d), num(a->stride), num(b->stride),
                   a->rows == RowsOf::Tokens ? "t" : "s"}),
       [&](StringRef name) { return buildAdd(program.module(), name, shape); });
-  program.launch(kernel, {a->buffer, b->buffer, out.buffer},
-                 rowChunks(a->rows), info);
+  program.launch(kernel, {a->buffer, b->buffer, out.buffer}, rowChunks(a->rows),
+                 info);
   return success();
 }
 
@@ -459,8 +447,8 @@ LogicalResult Tiler::tilePool(tq::PoolOp op) {
   LaunchInfo info;
   info.op = "pool";
   info.step = nameOf(op, observedSite(op.getResult()));
-  Place out = define(op.getResult(), info.step, x->d, Storage::F32,
-                     RowsOf::Sequences);
+  Place out =
+      define(op.getResult(), info.step, x->d, Storage::F32, RowsOf::Sequences);
   PoolShape shape{x->d, x->stride, out.stride, Storage::F32,
                   op.getKind() == tq::PoolKind::Mean};
   std::string kernel = program.kernel(
@@ -483,15 +471,15 @@ LogicalResult Tiler::tileNormalize(tq::NormalizeOp op) {
   Place out = define(op.getResult(), info.step, x->d, Storage::F32, x->rows);
   RowShape shape{x->d, x->stride, 0, out.stride};
   shape.rows = x->rows;
-  std::string kernel = program.kernel(
-      kernelName({"normalize_f32", num(x->d),
-                  x->rows == RowsOf::Tokens ? "t" : "s"}),
-      [&](StringRef name) {
-        return buildNormalize(program.module(), name, shape);
-      });
-  std::string params = program.data(
-      info.step + ".eps",
-      std::vector<float>{float(op.getEps().convertToDouble())});
+  std::string kernel =
+      program.kernel(kernelName({"normalize_f32", num(x->d),
+                                 x->rows == RowsOf::Tokens ? "t" : "s"}),
+                     [&](StringRef name) {
+                       return buildNormalize(program.module(), name, shape);
+                     });
+  std::string params =
+      program.data(info.step + ".eps",
+                   std::vector<float>{float(op.getEps().convertToDouble())});
   program.launch(kernel, {x->buffer, params, out.buffer}, rowChunks(x->rows),
                  info);
   return success();
@@ -514,15 +502,14 @@ LogicalResult Tiler::tileFunction(Operation *op) {
   info.op = op->getName().stripDialect().str();
   if (activation == GemmActivation::GeluTanh)
     info.op += "_tanh";
-  Place out =
-      define(op->getResult(0), info.step, x->d, Storage::F32, x->rows);
+  Place out = define(op->getResult(0), info.step, x->d, Storage::F32, x->rows);
   if (!site.empty())
     info.sites.push_back({site, out.buffer, 0, out.d});
   RowShape shape{x->d, x->stride, 0, out.stride};
   shape.rows = x->rows;
   std::string kernel = program.kernel(
-      kernelName({info.op + "_f32", num(x->d),
-                  x->rows == RowsOf::Tokens ? "t" : "s"}),
+      kernelName(
+          {info.op + "_f32", num(x->d), x->rows == RowsOf::Tokens ? "t" : "s"}),
       [&](StringRef name) {
         return buildElementFunction(program.module(), name, function, shape);
       });

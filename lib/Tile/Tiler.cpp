@@ -25,8 +25,8 @@ FailureOr<Storage> storageOf(Value value, Operation *reader) {
     return Storage::U8;
   if (codes && !codes->isSigned && codes->bits == 16)
     return Storage::U16;
-  return reader->emitOpError("has no kernel for elements of type ") << element
-         << ", expected f32 or unsigned codes of 8 or 16 bits";
+  return reader->emitOpError("has no kernel for elements of type ")
+         << element << ", expected f32 or unsigned codes of 8 or 16 bits";
 }
 
 CodeRange rangeOf(Value value) {
@@ -44,8 +44,9 @@ std::vector<std::string> siteNames(ArrayAttr sites) {
 }
 
 StringRef storageName(Storage storage) {
-  return storage == Storage::U8 ? "u8" : storage == Storage::U16 ? "u16"
-                                                                 : "f32";
+  return storage == Storage::U8    ? "u8"
+         : storage == Storage::U16 ? "u16"
+                                   : "f32";
 }
 
 Value Tiler::source(Value value) {
@@ -164,9 +165,7 @@ LogicalResult Tiler::tile(Operation *op) {
       .Case<tq::ScoresOp, tq::SoftmaxOp, tq::ObserveOp, tq::EmbeddingOp,
             tq::ConstantOp, arith::ConstantOp, func::ReturnOp>(
           [&](Operation *) { return success(); })
-      .Default([&](Operation *op) {
-        return op->emitOpError("has no kernel");
-      });
+      .Default([&](Operation *op) { return op->emitOpError("has no kernel"); });
 }
 
 LogicalResult Tiler::run() {

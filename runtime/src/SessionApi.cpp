@@ -37,8 +37,7 @@ quern_status quern_session_reserve(quern_session *session, uint32_t tokens,
 }
 
 quern_status quern_session_set_max_length(quern_session *session,
-                                          uint32_t tokens,
-                                          quern_error *error) {
+                                          uint32_t tokens, quern_error *error) {
   uint32_t most = session->module.manifest->model()->max_length();
   if (tokens < 1 || tokens > most)
     return fail(error, QUERN_ERROR_ARGUMENT,

@@ -80,8 +80,7 @@ quern_status quern_session::tokenize(const quern_text *texts, uint32_t count,
                   i, limit);
     if (encoding.truncated() && (options & QUERN_RUN_STRICT))
       return fail(error, QUERN_ERROR_TOO_LONG,
-                  "text %u: found more than %u tokens, the limit", i,
-                  limit);
+                  "text %u: found more than %u tokens, the limit", i, limit);
     if (input.ids.size() + encoding.size() > INT32_MAX)
       return fail(error, QUERN_ERROR_ARGUMENT,
                   "too many tokens at once; run smaller batches");

@@ -178,12 +178,12 @@ static json cellJson(const Cell &cell) {
 }
 
 static void printCell(const Cell &cell) {
-  std::printf("| %u | %u | %u | %s | %.2f | %.2f | %.2f | %.1f | %.0f | %.1f %% "
-              "| %ld |\n",
-              cell.batch, cell.length, cell.threads, cell.tier.c_str(),
-              cell.p50 * 1e3, cell.p90 * 1e3, cell.p99 * 1e3,
-              cell.batch / cell.p50, cell.operations / cell.p50 * 1e-9,
-              100 * cell.share(), cell.switches);
+  std::printf(
+      "| %u | %u | %u | %s | %.2f | %.2f | %.2f | %.1f | %.0f | %.1f %% "
+      "| %ld |\n",
+      cell.batch, cell.length, cell.threads, cell.tier.c_str(), cell.p50 * 1e3,
+      cell.p90 * 1e3, cell.p99 * 1e3, cell.batch / cell.p50,
+      cell.operations / cell.p50 * 1e-9, 100 * cell.share(), cell.switches);
 }
 
 static void printSteps(const Cell &cell) {
@@ -222,9 +222,10 @@ static int bench(const BenchOptions &options) {
     return fail(module.message());
   json all = json::array();
   if (!options.asJson)
-    std::printf("| batch | tokens | threads | tier | p50 ms | p90 ms | p99 ms | "
-                "seq/s | GOP/s | of peak | preempted |\n"
-                "|---|---|---|---|---|---|---|---|---|---|---|\n");
+    std::printf(
+        "| batch | tokens | threads | tier | p50 ms | p90 ms | p99 ms | "
+        "seq/s | GOP/s | of peak | preempted |\n"
+        "|---|---|---|---|---|---|---|---|---|---|---|\n");
   for (uint32_t threads : options.threads)
     for (uint32_t batch : options.batches)
       for (uint32_t length : options.lengths) {
@@ -259,8 +260,7 @@ void addBench(CLI::App &app, Action &action) {
       ->delimiter(',');
   command->add_option("--batches", options->batches, "Sequences of a run")
       ->delimiter(',');
-  command->add_option("--threads", options->threads, "Threads")
-      ->delimiter(',');
+  command->add_option("--threads", options->threads, "Threads")->delimiter(',');
   command->add_option("--runs", options->runs, "Timed runs of a cell")
       ->check(CLI::Range(1u, 100000u));
   command->add_option("--warmup", options->warmup, "Runs before them");
@@ -268,9 +268,8 @@ void addBench(CLI::App &app, Action &action) {
   command->add_flag("--json", options->asJson, "As JSON");
   command->footer("Example: quern bench m.qbm --lengths 32,128 --threads 1,2 "
                   "--ops");
-  command->callback([options, &action] {
-    action = [options] { return bench(*options); };
-  });
+  command->callback(
+      [options, &action] { action = [options] { return bench(*options); }; });
 }
 
 } // namespace quern::cli

@@ -53,9 +53,9 @@ static Error readCalibration(const std::string &path, unsigned samples,
 
 static int compileCommand(CompileOptions options) {
   static const std::map<std::string, EmitKind> kinds = {
-      {"qbm", EmitKind::Module},   {"obj", EmitKind::Object},
+      {"qbm", EmitKind::Module},     {"obj", EmitKind::Object},
       {"exe", EmitKind::Executable}, {"mlir", EmitKind::Mlir},
-      {"llvm", EmitKind::Llvm},    {"asm", EmitKind::Assembly}};
+      {"llvm", EmitKind::Llvm},      {"asm", EmitKind::Assembly}};
   CompileRequest &request = options.request;
   request.emit = kinds.at(options.emit);
   if (!options.calibrate.empty()) {
@@ -103,8 +103,7 @@ void addCompile(CLI::App &app, Action &action) {
   CompileRequest &request = options->request;
   CLI::App *command = app.add_subcommand(
       "compile", "Compile a Hugging Face model folder to machine code");
-  command->add_option("model", request.modelFolder, "Model folder")
-      ->required();
+  command->add_option("model", request.modelFolder, "Model folder")->required();
   command->add_option("-o,--output", request.output, "File to write")
       ->required();
   std::string names;
@@ -126,9 +125,10 @@ void addCompile(CLI::App &app, Action &action) {
                       "Where to write ranges.json");
   command->add_option("--target", request.targets,
                       "host, x86, x86-avx512vnni or x86-scalar; repeatable");
-  command->add_option("--emit", options->emit,
-                      "qbm (module), obj (object and C header), exe (program), "
-                      "mlir, llvm or asm")
+  command
+      ->add_option("--emit", options->emit,
+                   "qbm (module), obj (object and C header), exe (program), "
+                   "mlir, llvm or asm")
       ->check(CLI::IsMember({"qbm", "obj", "exe", "mlir", "llvm", "asm"}));
   command->add_option("--save-temps", request.saveTemps,
                       "Folder for the dumps of all levels");

@@ -195,8 +195,8 @@ static int eval(const EvalOptions &options) {
                     100 * result["reference_metrics"][name].get<double>());
       other = text;
     }
-    std::printf("%-10s %10.2f %10s\n", name.c_str(),
-                100 * value.get<double>(), other.c_str());
+    std::printf("%-10s %10.2f %10s\n", name.c_str(), 100 * value.get<double>(),
+                other.c_str());
   }
   if (result.contains("against_reference")) {
     const json &against = result["against_reference"];
@@ -229,18 +229,18 @@ void addEval(CLI::App &app, Action &action) {
                       "folder that the module was made from, in f32");
   command->add_flag("--no-ref", options->noReference,
                     "Only the module's own metrics");
-  command->add_option("--max-length", options->maxLength,
-                      "Cut texts to this many tokens (128, as is usual for "
-                      "GLUE)")
+  command
+      ->add_option("--max-length", options->maxLength,
+                   "Cut texts to this many tokens (128, as is usual for "
+                   "GLUE)")
       ->check(CLI::Range(4u, 1u << 20));
   command->add_option("--threads", options->threads,
                       "Threads; 0 is one per CPU");
   command->add_flag("--json", options->asJson, "As one JSON object");
   command->add_flag("-q,--quiet", options->quiet, "No progress");
   command->footer("Example: quern eval m.qbm --task sst2 --data dev.tsv");
-  command->callback([options, &action] {
-    action = [options] { return eval(*options); };
-  });
+  command->callback(
+      [options, &action] { action = [options] { return eval(*options); }; });
 }
 
 } // namespace quern::cli

@@ -12,8 +12,7 @@
 
 namespace quern::cli {
 
-Expected<RecordReader> RecordReader::open(const std::string &path,
-                                          bool pairs) {
+Expected<RecordReader> RecordReader::open(const std::string &path, bool pairs) {
   RecordReader reader;
   reader.path = path == "-" ? "standard input" : path;
   reader.pairs = pairs;
@@ -38,8 +37,7 @@ static Expected<std::string> stringField(const nlohmann::json &object,
   auto found = object.find(key);
   if (found == object.end() || !found->is_string())
     return Error::make(where, ": ", key, ": found ",
-                       found == object.end() ? "nothing"
-                                             : describeJson(*found),
+                       found == object.end() ? "nothing" : describeJson(*found),
                        ", expected a string");
   return found->get<std::string>();
 }

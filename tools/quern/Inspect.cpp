@@ -72,8 +72,7 @@ static json sitesJson(const fb::Manifest &manifest) {
       entry["zero"] = site->zero() ? site->zero()->Get(0) : 0.0f;
     }
     if (site->buffer() >= 0)
-      entry["buffer"] =
-          str(manifest.buffers()->Get(site->buffer())->name());
+      entry["buffer"] = str(manifest.buffers()->Get(site->buffer())->name());
     sites.push_back(std::move(entry));
   }
   return sites;
@@ -194,9 +193,8 @@ static void printSummary(const std::string &path, const json &all) {
     std::printf(" %s", text(tier).c_str());
   std::printf("\n\nsections\n");
   for (const json &section : all["sections"])
-    std::printf("  %-10s %12s bytes  xxh64 %s\n",
-                text(section["name"]).c_str(), text(section["bytes"]).c_str(),
-                text(section["xxh64"]).c_str());
+    std::printf("  %-10s %12s bytes  xxh64 %s\n", text(section["name"]).c_str(),
+                text(section["bytes"]).c_str(), text(section["xxh64"]).c_str());
   std::printf("\nweights by bits (0: tables and vectors of the machine)\n");
   for (const json &row : all["weights"])
     std::printf("  %2s bits %12s parameters %12s bytes\n",
@@ -228,11 +226,10 @@ static void printSummary(const std::string &path, const json &all) {
   for (const json &site : all["sites"])
     std::printf("  %-8s %-24s %s\n", text(site["name"]).c_str(),
                 text(site["scheme"]).c_str(),
-                site.contains("scale")
-                    ? ("scale " + text(site["scale"]) + " zero " +
-                       text(site["zero"]))
-                          .c_str()
-                    : "");
+                site.contains("scale") ? ("scale " + text(site["scale"]) +
+                                          " zero " + text(site["zero"]))
+                                             .c_str()
+                                       : "");
 }
 
 namespace {
@@ -264,9 +261,8 @@ void addInspect(CLI::App &app, Action &action) {
       ->required();
   command->add_flag("--json", options->json, "As one JSON object");
   command->footer("Example: quern inspect m.qbm");
-  command->callback([options, &action] {
-    action = [options] { return inspect(*options); };
-  });
+  command->callback(
+      [options, &action] { action = [options] { return inspect(*options); }; });
 }
 
 } // namespace quern::cli

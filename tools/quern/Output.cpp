@@ -49,10 +49,9 @@ static std::string labelName(const quern_module *module, uint32_t index) {
 /// The piece of text that a token covers.
 static std::string piece(const Record &record, const quern_output &output,
                          uint32_t token) {
-  const std::string &text = output.type_ids && output.type_ids[token] &&
-                                    record.pair
-                                ? *record.pair
-                                : record.text;
+  const std::string &text =
+      output.type_ids && output.type_ids[token] && record.pair ? *record.pair
+                                                               : record.text;
   uint32_t begin = output.spans[token][0], end = output.spans[token][1];
   if (begin > end || end > text.size())
     return "";
@@ -113,9 +112,9 @@ static nlohmann::json answerJson(const Record &record,
     return answer;
   const std::string &text = record.pair ? *record.pair : record.text;
   uint32_t start = output.spans[from][0], stop = output.spans[to][1];
-  answer["answer"] =
-      start <= stop && stop <= text.size() ? text.substr(start, stop - start)
-                                           : "";
+  answer["answer"] = start <= stop && stop <= text.size()
+                         ? text.substr(start, stop - start)
+                         : "";
   answer["start"] = start;
   answer["end"] = stop;
   answer["score"] = best;
@@ -133,8 +132,8 @@ nlohmann::json resultJson(const Record &record, const quern_output &output,
     uint32_t end = output.offsets[sequence + 1];
     nlohmann::json logits = nlohmann::json::array();
     for (uint32_t token = begin; token < end; ++token)
-      logits.push_back(floats(output.data + size_t(token) * output.columns,
-                              output.columns));
+      logits.push_back(
+          floats(output.data + size_t(token) * output.columns, output.columns));
     result["logits"] = std::move(logits);
     if (description.head == QUERN_HEAD_QUESTION_ANSWERING)
       result["best"] = answerJson(record, output, begin, end);
@@ -172,8 +171,7 @@ public:
     for (uint32_t i = 0; i < output.sequences; ++i) {
       std::string line =
           resultJson(records[i], output, i, module, description)
-              .dump(-1, ' ', false,
-                    nlohmann::json::error_handler_t::replace);
+              .dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
       line += '\n';
       if (file) {
         if (Error error = file->write(line))
@@ -205,8 +203,8 @@ class NpyWriter : public OutputWriter {
 public:
   explicit NpyWriter(std::string path) : path(std::move(path)) {}
 
-  Error write(const std::vector<Record> &, const quern_output &output)
-      override {
+  Error write(const std::vector<Record> &,
+              const quern_output &output) override {
     columns = output.columns;
     rows += output.rows;
     values.insert(values.end(), output.data,
@@ -216,8 +214,8 @@ public:
 
   Error finish() override {
     std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (" +
-                         std::to_string(rows) + ", " +
-                         std::to_string(columns) + "), }";
+                         std::to_string(rows) + ", " + std::to_string(columns) +
+                         "), }";
     // The format wants the whole header to be a multiple of 64 bytes.
     header.append(63 - (10 + header.size()) % 64, ' ');
     header += '\n';

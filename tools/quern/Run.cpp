@@ -44,8 +44,7 @@ static Error runBatch(const RunOptions &options, quern_session *session,
 
 static int run(const RunOptions &options) {
   if (options.texts.empty() && options.input.empty()) {
-    std::fprintf(stderr,
-                 "quern: error: no text: give texts or --input FILE\n");
+    std::fprintf(stderr, "quern: error: no text: give texts or --input FILE\n");
     return Usage;
   }
   Expected<ModuleHandle> module = openModule(options.module);
@@ -67,8 +66,8 @@ static int run(const RunOptions &options) {
   auto flush = [&]() -> Error {
     if (batch.empty())
       return Error::success();
-    Error error = runBatch(options, session->get(), description, batch, row,
-                           **writer);
+    Error error =
+        runBatch(options, session->get(), description, batch, row, **writer);
     row += batch.size();
     batch.clear();
     return error;
@@ -139,15 +138,15 @@ void addRun(CLI::App &app, Action &action) {
                       "Where the output goes (standard output)");
   command->add_option("--threads", options->threads,
                       "Threads; 0 is one per CPU. Results do not depend on it");
-  command->add_option("--batch", options->batch,
-                      "Texts that run together. Results do not depend on it")
+  command
+      ->add_option("--batch", options->batch,
+                   "Texts that run together. Results do not depend on it")
       ->check(CLI::Range(1u, 65536u));
   command->add_flag("--strict", options->strict,
                     "Refuse a text that is too long instead of cutting it");
   command->footer("Example: quern run m.qbm \"a gripping film\"");
-  command->callback([options, &action] {
-    action = [options] { return run(*options); };
-  });
+  command->callback(
+      [options, &action] { action = [options] { return run(*options); }; });
 }
 
 } // namespace quern::cli

@@ -28,9 +28,7 @@ static void expectDisjoint(const std::vector<ArenaBuffer> &buffers,
   }
 }
 
-TEST(ArenaPlan, EmptyNeedsNothing) {
-  EXPECT_EQ(planArena({}).bytesPerUnit, 0);
-}
+TEST(ArenaPlan, EmptyNeedsNothing) { EXPECT_EQ(planArena({}).bytesPerUnit, 0); }
 
 TEST(ArenaPlan, ChainReusesMemory) {
   // Each step reads the one before: two buffers are alive at a time.
