@@ -23,7 +23,7 @@ int main(int argc, char **argv) {
   addRun(app, action);
   addEval(app, action);
   addInspect(app, action);
-  //addVerify(app, action);
+  addVerify(app, action);
   addTokenize(app, action);
   addBench(app, action);
   addDoctor(app, action);

@@ -2,27 +2,18 @@
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
-// Compares three programs of one model on the same texts, site by site:
-//   L1  the simulation of the recipe, in real arithmetic
-//   L2  the integer graph, run by the reference interpreter
-//   the machine code of the module, on every tier that this CPU has
-// L2 and the machine must agree in every code. L1 and L2 may differ by one
-// code at rounding ties when they start from equal codes; what is reported
-// beside it is the difference of the whole models.
+// Prints what compiler/Verify found. Exit code 3 where a comparison fails.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/Verify/Verifier.h"
+
 #include "tools/quern/Commands.h"
 #include "tools/quern/Handles.h"
 #include "tools/quern/Input.h"
-#include "tools/quern/VerifySites.h"
-
-#include "compiler/Levels.h"
-#include "lib/Interpret/Interpreter.h"
+#include "tools/quern/Progress.h"
 
 #include <nlohmann/json.hpp>
 
-#include <filesystem>
-#include <map>
 #include <memory>
 
 using nlohmann::json;
@@ -33,60 +24,175 @@ namespace {
 struct VerifyOptions {
   std::string module, text, model;
   unsigned samples = 8;
-  bool pairs = false, asJson = false;
-};
-
-/// One text's ids, as the interpreter takes them.
-struct Inputs {
-  std::vector<Tensor> tensors;
-  std::vector<int32_t> ids, types, offsets;
+  bool pairs = false, asJson = false, quiet = false;
 };
 } // namespace
 
-static Tensor vectorOf(const std::vector<int32_t> &values) {
-  Tensor tensor = Tensor::zeros(Tensor::Kind::I32, {int64_t(values.size())});
-  std::copy(values.begin(), values.end(), tensor.ints().begin());
-  return tensor;
+static json differenceJson(const Difference &difference) {
+  return {{"values", difference.values},
+          {"differ", difference.differ},
+          {"largest", difference.largest}};
 }
 
-static Inputs inputsOf(const quern_output &tokens) {
-  Inputs inputs;
-  inputs.ids.assign(tokens.ids, tokens.ids + tokens.tokens);
-  inputs.types.assign(tokens.type_ids, tokens.type_ids + tokens.tokens);
-  inputs.offsets.assign(tokens.offsets,
-                        tokens.offsets + tokens.sequences + 1);
-  std::vector<int32_t> positions;
-  for (uint32_t s = 0; s < tokens.sequences; ++s)
-    for (int32_t i = inputs.offsets[s]; i < inputs.offsets[s + 1]; ++i)
-      positions.push_back(i - inputs.offsets[s]);
-  inputs.tensors.push_back(vectorOf(inputs.ids));
-  inputs.tensors.push_back(vectorOf(inputs.types));
-  inputs.tensors.push_back(vectorOf(positions));
-  inputs.tensors.push_back(vectorOf(inputs.offsets));
-  return inputs;
+static json siteJson(const VerifyReport &report, const SiteReport &site) {
+  json machine = json::object();
+  for (size_t i = 0; i < report.tiers.size(); ++i)
+    machine[report.tiers[i]] = differenceJson(site.machine[i]);
+  return {{"site", site.name},
+          {"bits", site.bits},
+          {"simulation_to_integer", differenceJson(site.simulation)},
+          {"simulation_to_integer_from_equal_codes",
+           differenceJson(site.equalCodes)},
+          {"integer_to_machine", machine}};
 }
 
-/// Runs a graph and keeps the codes of its sites. `forced` replaces them.
-static Expected<SiteMap> interpret(mlir::ModuleOp module,
-                                   const Inputs &inputs,
-                                   const SiteMap *forced, Tensor *result) {
-  SiteMap sites;
-  SiteHooks hooks;
-  hooks.observe = [&](const SiteValue &site) {
-    if (site.value.kind() == Tensor::Kind::I32)
-      sites.emplace(site.name.str(), site.value);
-  };
-  if (forced)
-    hooks.force = [&](const SiteValue &site) -> std::optional<Tensor> {
-      auto found = forced->find(site.name.str());
-      if (found == forced->end())
-        return std::nullopt;
-      return found->second;
-    };
-  auto out = Interpreter(module).run(inputs.tensors, hooks);
-  if (mlir::failed(out))
-    return Error("the interpreter cannot run the graph");
-  if (result)
-    *result = std::move(*out);
-  return sites;
+static json reportJson(const VerifyReport &report) {
+  json sites = json::array();
+  for (const SiteReport &site : report.sites)
+    sites.push_back(siteJson(report, site));
+  json skipped = json::object();
+  for (const auto &[tier, reason] : report.skipped)
+    skipped[tier] = reason;
+  return {{"recipe", report.recipe},
+          {"texts", report.texts},
+          {"tokens", report.tokens},
+          {"tiers", report.tiers},
+          {"skipped_tiers", skipped},
+          {"threads", report.threads},
+          {"sites", sites},
+          {"output", siteJson(report, report.outputs)},
+          {"failures", report.failures},
+          {"passed", report.failures.empty()}};
 }
+
+/// "12.34 % 3": the share that differs and the largest difference.
+static std::string cell(const Difference &difference, bool codes) {
+  if (difference.values == 0)
+    return "-";
+  if (difference.differ == 0)
+    return "0";
+  char text[64];
+  std::snprintf(
+      text, sizeof(text), codes ? "%.3f %% max %.0f" : "%.3f %% max %.2g",
+      100.0 * difference.differ / difference.values, difference.largest);
+  return text;
+}
+
+static void printRow(const SiteReport &site) {
+  bool codes = site.bits != 0;
+  std::printf("%-8s %4s %10llu %20s %20s", site.name.c_str(),
+              codes ? ("u" + std::to_string(site.bits)).c_str() : "f32",
+              static_cast<unsigned long long>(site.machine[0].values),
+              cell(site.simulation, codes).c_str(),
+              cell(site.equalCodes, codes).c_str());
+  for (const Difference &machine : site.machine)
+    std::printf(" %14s", cell(machine, codes).c_str());
+  std::printf("\n");
+}
+
+static void printReport(const VerifyReport &report) {
+  std::string threads;
+  for (uint32_t count : report.threads)
+    threads += (threads.empty() ? "" : " and ") + std::to_string(count);
+  std::printf("recipe %s, %llu texts, %llu tokens, on %s threads\n"
+              "values that differ, and by how much at most\n",
+              report.recipe.c_str(),
+              static_cast<unsigned long long>(report.texts),
+              static_cast<unsigned long long>(report.tokens), threads.c_str());
+  for (const auto &[tier, reason] : report.skipped)
+    std::printf("not run: %s (%s)\n", tier.c_str(), reason.c_str());
+  std::printf("%-8s %4s %10s %20s %20s %s\n", "", "", "", "simulation",
+              "from equal codes", "  integer graph / machine code");
+  std::printf("%-8s %4s %10s %20s %20s", "site", "", "values",
+              "/ integer graph", "/ integer graph");
+  for (const std::string &tier : report.tiers)
+    std::printf(" %14s", tier.c_str());
+  std::printf("\n");
+  for (const SiteReport &site : report.sites)
+    printRow(site);
+  printRow(report.outputs);
+  for (const std::string &failure : report.failures)
+    std::printf("FAILED %s\n", failure.c_str());
+  if (report.failures.empty())
+    std::printf("verified: machine code equals the integer graph in every "
+                "value\n");
+}
+
+static Expected<std::vector<CalibrationText>>
+readTexts(const VerifyOptions &options) {
+  Expected<RecordReader> reader =
+      RecordReader::open(options.text, options.pairs);
+  if (!reader)
+    return reader.takeError();
+  std::vector<CalibrationText> texts;
+  while (texts.size() < options.samples) {
+    Record record;
+    Expected<bool> more = reader->next(record);
+    if (!more)
+      return more.takeError();
+    if (!*more)
+      break;
+    texts.push_back({std::move(record.text), std::move(record.pair)});
+  }
+  if (texts.empty())
+    return Error::make(options.text,
+                       ": found no text, expected a line for each text");
+  return texts;
+}
+
+static int verify(const VerifyOptions &options) {
+  Expected<ModuleHandle> module = openModule(options.module);
+  if (!module)
+    return fail(module.message());
+  Expected<std::vector<CalibrationText>> texts = readTexts(options);
+  if (!texts)
+    return fail(texts.message());
+  Progress progress(!options.quiet);
+  VerifyRequest request;
+  request.module = module->get();
+  request.name = options.module;
+  request.modelFolder = options.model;
+  request.texts = std::move(*texts);
+  request.progress = [&](double part) { progress.update("verify", part); };
+  Expected<VerifyReport> report = verifyModule(request);
+  progress.finish();
+  if (!report)
+    return fail(report.message());
+  if (options.asJson)
+    std::printf("%s\n", reportJson(*report).dump(1).c_str());
+  else
+    printReport(*report);
+  return report->failures.empty() ? Ok : Mismatch;
+}
+
+void addVerify(CLI::App &app, Action &action) {
+  auto options = std::make_shared<VerifyOptions>();
+  CLI::App *command = app.add_subcommand(
+      "verify", "Compare a module with its integer graph and its simulation, "
+                "site by site");
+  command->add_option("module", options->module, "Module file (.qbm)")
+      ->required();
+  command
+      ->add_option("--text", options->text,
+                   "File of lines or JSON lines; - is standard input")
+      ->required();
+  command->add_option("--model", options->model,
+                      "Model folder; by default the one that the module was "
+                      "made from");
+  command
+      ->add_option("--samples", options->samples,
+                   "How many texts of the file are run (8)")
+      ->check(CLI::Range(1u, 1u << 20));
+  command->add_flag("--pair", options->pairs,
+                    "Two columns with a tab between are a pair");
+  command->add_flag("--json", options->asJson, "As one JSON object");
+  command->add_flag("-q,--quiet", options->quiet, "No progress");
+  command->footer("Exit code 3: a value of the machine code differs from the "
+                  "integer graph, or the integer graph by more than one code "
+                  "from the simulation where both start from equal codes.\n"
+                  "Example: quern verify m.qbm --text lines.txt");
+  command->callback(
+      [options, &action] { action = [options] { return verify(*options); }; });
+}
+
+} // namespace quern::cli
