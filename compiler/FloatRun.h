@@ -1,5 +1,4 @@
-//===- FloatRun.h - Calibration through the compiled float model -*- C++
-//-*-===//
+//===- FloatRun.h - Calibration through the compiled float model -*- C++ -*-===//
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
@@ -11,11 +10,20 @@
 #define QUERN_COMPILER_FLOATRUN_H
 
 #include "compiler/Calibrate/Calibrator.h"
-#include "compiler/Compiler.h"
-
-#include "mlir/IR/BuiltinOps.h"
+#include "compiler/HostProgram.h"
 
 namespace quern {
+
+/// Told of the outputs of a batch of texts.
+using OutputListener = std::function<void(const quern_output &)>;
+
+/// Runs `texts` through the float model of `module` (L0, not changed) and
+/// feeds `calibrator` with what the sites hold.
+Error observeModel(mlir::ModuleOp module, const std::string &tokenizer,
+                   Calibrator &calibrator,
+                   const std::vector<CalibrationText> &texts, unsigned threads,
+                   const std::function<void(double)> &progress,
+                   const OutputListener &listener = {});
 
 /// Runs `texts` through the float model of `module` (L0, not changed) and
 /// gives the ranges of `sites`.
