@@ -42,8 +42,8 @@ if [ ${#which[@]} = 0 ] && [ -z "${QUERN_MODELS:-}" ]; then
   if [ -d "$shared/models" ] && ! command -v mvn >/dev/null &&
     [ "$(id -u)" = 0 ]; then
     say "installing maven for the BERT-base weights"
-    DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
-      --no-install-recommends maven ||
+    { apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install \
+      -y -q --no-install-recommends maven; } ||
       say "WARNING: maven could not be installed; BERT-base tests are SKIPPED"
   fi
   say "making models for the tests in build/models"
