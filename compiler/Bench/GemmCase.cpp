@@ -29,7 +29,7 @@ GemmCase::GemmCase(const GemmShape &shape, int64_t rows, bool real)
       kernel(real ? getFloatGemmName(shape) : getGemmName(shape)),
       x((rows + 16) * shape.xStride * (real ? 4 : 1) + 64, kUntouched),
       w(real ? packedFloatGemmSize(shape.n, shape.k) * 4
-             : packedGemmBytes(shape.n, shape.k)),
+             : packedGemmBytes(shape.n, shape.k, shape.weightBits)),
       correction(padded(shape.n) * 4), multiplier(padded(shape.n) * 4),
       offset(padded(shape.n) * 4), post(8),
       y((rows + (shape.exact ? 0 : 16)) * shape.outStride *
@@ -52,21 +52,24 @@ GemmCase::GemmCase(const GemmShape &shape, int64_t rows, bool real)
     for (int64_t n = 0; n < shape.n; ++n)
       offset.as<float>()[n] = unit(random);
   } else {
+    int unused = 8 - int(shape.weightBits);
     for (int8_t &v : weights)
-      v = int8_t(random());
+      v = int8_t(int8_t(random()) >> unused);
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < shape.k; ++j)
         x.as<uint8_t>()[i * shape.xStride + j] = uint8_t(random());
     // The largest sums that bytes can make.
     for (int64_t j = 0; j < shape.k; ++j) {
       x.as<uint8_t>()[j] = 255;
-      weights[j] = -128;
+      weights[j] = int8_t(-128 >> unused);
       if (shape.n > 1)
-        weights[shape.k + j] = 127;
+        weights[shape.k + j] = int8_t(127 >> unused);
     }
-    packGemmWeights(weights.data(), shape.n, shape.k, w.as<int8_t>());
+    packGemmWeights(weights.data(), shape.n, shape.k, w.as<int8_t>(),
+                    shape.weightBits);
     // Scales that spread outputs over the codes, and beyond them.
-    float typical = 128.0f * 74.0f * std::sqrt(float(shape.k));
+    float typical =
+        128.0f * 74.0f / float(1 << unused) * std::sqrt(float(shape.k));
     bool code = shape.out != Storage::F32;
     bool direct = shape.activation == GemmActivation::None && code;
     float middle = 0.5f * (shape.range.lo + shape.range.hi);

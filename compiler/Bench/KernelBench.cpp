@@ -76,6 +76,7 @@ namespace {
 struct Layer {
   int64_t k, n;
   GemmActivation activation;
+  int64_t weightBits = 8;
 };
 
 } // namespace
@@ -84,7 +85,11 @@ static constexpr Layer kLayers[] = {{768, 768, GemmActivation::None},
                                     {768, 2304, GemmActivation::None},
                                     {768, 3072, GemmActivation::None},
                                     {768, 3072, GemmActivation::Gelu},
-                                    {3072, 768, GemmActivation::None}};
+                                    {3072, 768, GemmActivation::None},
+                                    {768, 768, GemmActivation::None, 4},
+                                    {3072, 768, GemmActivation::None, 4},
+                                    {768, 768, GemmActivation::None, 2},
+                                    {3072, 768, GemmActivation::None, 2}};
 
 static GemmShape getShape(const Layer &layer) {
   GemmShape shape;
@@ -93,6 +98,7 @@ static GemmShape getShape(const Layer &layer) {
   shape.xStride = rowStride(layer.k);
   shape.outStride = rowStride(layer.n);
   shape.activation = layer.activation;
+  shape.weightBits = layer.weightBits;
   return shape;
 }
 

@@ -42,6 +42,16 @@ LogicalResult RequantOp::verify() {
   return verifyLimits(*this, getLo(), getHi());
 }
 
+LogicalResult UnpackOp::verify() {
+  uint64_t bits = getBits(), part = getPart();
+  if (bits != 2 && bits != 4)
+    return emitOpError("expects bits to be 2 or 4, got ") << int64_t(bits);
+  if (part >= 8 / bits)
+    return emitOpError("expects part in [0, ")
+           << 8 / bits << "), got " << int64_t(part);
+  return success();
+}
+
 LogicalResult BufferOp::verify() {
   Type element = getElement();
   if (!element.isInteger(8) && !element.isInteger(16) &&

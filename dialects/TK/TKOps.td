@@ -75,6 +75,22 @@ def TK_Lut256Op : TK_Op<"lut256"> {
   }];
 }
 
+def TK_UnpackOp : TK_Op<"unpack", [Pure]> {
+  let summary = "64 signed codes of 4 or 2 bits out of 64 bytes";
+  let description = [{
+    `result[l]` is the signed number in bits `[part * bits, part * bits + bits)`
+    of `packed[l]`: one of the 8 / bits codes that each byte holds.
+
+    ```mlir
+    %w = tk.unpack %packed {bits = 4 : i64, part = 1 : i64}
+    ```
+  }];
+  let arguments = (ins TK_Bytes:$packed, I64Attr:$bits, I64Attr:$part);
+  let results = (outs TK_Bytes:$result);
+  let assemblyFormat = "$packed attr-dict";
+  let hasVerifier = 1;
+}
+
 def TK_Lut16Op : TK_Op<"lut16", [Pure]> {
   let summary = "16 look-ups in a table of 16 floats";
   let description = [{

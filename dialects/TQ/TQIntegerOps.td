@@ -32,7 +32,8 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
 
     `sites` names the quantizers this op holds, in the order in which their
     columns lie (a fused Q, K, V product has three and a `!tq.group` result
-    of three groups).
+    of three groups). `weight_bits` (2 to 8) says that every code of w fits
+    that many bits; 4 and 2 are stored packed.
 
     ```mlir
     %0 = tq.qlinear %x, %w, %correction, %multiplier, %offset
@@ -52,7 +53,8 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
     DefaultValuedAttr<F32Attr, "0.0f">:$post_offset,
     DefaultValuedAttr<TQ_I64Attr, "0">:$lo,
     DefaultValuedAttr<TQ_I64Attr, "255">:$hi,
-    DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
+    DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
+    DefaultValuedAttr<TQ_I64Attr, "8">:$weight_bits);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
     $x `,` $w `,` $correction `,` $multiplier `,` $offset attr-dict `:`
@@ -164,7 +166,8 @@ def TQ_QEmbedOp : TQ_Op<"qembed"> {
     y  = the LayerNorm of tq.qadd_norm over u = e2, sum_scale = e2_scale
     ```
     e1_multiplier = f32(1 / e1_scale), likewise e2. Scales of a table are one
-    per row or one for all. `sites` are E.t, E.e and E.z.
+    per row or one for all. `sites` are E.t, E.e and E.z. `word_bits` and the
+    like (2 to 8) say that every code of a table fits that many bits.
 
     ```mlir
     %0 = tq.qembed %ids, %types, %positions, %word, %type, %position,
@@ -190,7 +193,10 @@ def TQ_QEmbedOp : TQ_Op<"qembed"> {
     F32Attr:$e2_multiplier, TQ_I64Attr:$e2_zero, F32Attr:$e2_scale,
     DefaultValuedAttr<TQ_I64Attr, "0">:$e2_lo,
     DefaultValuedAttr<TQ_I64Attr, "255">:$e2_hi,
-    F64Attr:$eps, DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
+    F64Attr:$eps, DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
+    DefaultValuedAttr<TQ_I64Attr, "8">:$word_bits,
+    DefaultValuedAttr<TQ_I64Attr, "8">:$type_bits,
+    DefaultValuedAttr<TQ_I64Attr, "8">:$position_bits);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
     $ids `,` $types `,` $positions `,` $word `,` $type `,` $position `,`

@@ -12,11 +12,20 @@
 using namespace mlir;
 using namespace quern::tq;
 
+/// A width for which codes can be stored.
+static LogicalResult checkBits(Operation *op, StringRef name, int64_t bits) {
+  if (bits >= 2 && bits <= 8)
+    return success();
+  return op->emitOpError("expects ")
+         << name << " in [2, 8], got " << bits;
+}
+
 LogicalResult QLinearOp::verify() {
   int64_t outputs = dimOf(getW(), 0);
   if (failed(checkActivation(*this, "x", getX())) ||
       failed(checkWeight(*this, "w", getW())) ||
       failed(checkDim(*this, "w", getW(), 1, dimOf(getX(), 1), "x")) ||
+      failed(checkBits(*this, "weight_bits", getWeightBits())) ||
       failed(checkDim(*this, "correction", getCorrection(), 0, outputs, "w")) ||
       failed(checkDim(*this, "multiplier", getMultiplier(), 0, outputs, "w")) ||
       failed(checkDim(*this, "offset", getOffset(), 0, outputs, "w")) ||
@@ -135,6 +144,9 @@ LogicalResult QEmbedOp::verify() {
 LogicalResult QPoolOp::verify() {
   if (failed(checkOffsets(*this, getOffsets())) ||
       failed(checkChannels(*this, getX())) ||
+      failed(checkBits(*this, "word_bits", getWordBits())) ||
+      failed(checkBits(*this, "type_bits", getTypeBits())) ||
+      failed(checkBits(*this, "position_bits", getPositionBits())) ||
       failed(
           checkDim(*this, "the result", getResult(), 1, dimOf(getX(), 1), "x")))
     return failure();

@@ -96,6 +96,19 @@ static Step makeBroadcast4(tk::Broadcast4Op op, StepBuilder &builder) {
   };
 }
 
+static Step makeUnpack(tk::UnpackOp op, StepBuilder &builder) {
+  unsigned packed = builder.slot(op.getPacked());
+  unsigned result = builder.slot(op.getResult());
+  unsigned bits = op.getBits(), from = op.getBits() * op.getPart();
+  return [=](Frame &frame) {
+    Lanes &out = frame.slots[result];
+    out.clear();
+    for (uint64_t lane : frame.slots[packed])
+      out.push_back(uint8_t(signedBits(uint8_t(lane) >> from, bits)));
+    return true;
+  };
+}
+
 static Step makeLut256(tk::Lut256Op op, StepBuilder &builder) {
   unsigned codes = builder.slot(op.getCodes());
   unsigned buffer = builder.slot(op.getTable());
@@ -200,6 +213,7 @@ Step quern::makeMicroOpStep(Operation *op, StepBuilder &builder) {
       .Case([&](tk::Dot4Op o) { return makeDot4(o, builder); })
       .Case([&](tk::TileDotOp o) { return makeTileDot(o, builder); })
       .Case([&](tk::Broadcast4Op o) { return makeBroadcast4(o, builder); })
+      .Case([&](tk::UnpackOp o) { return makeUnpack(o, builder); })
       .Case([&](tk::Lut256Op o) { return makeLut256(o, builder); })
       .Case([&](tk::Lut16Op o) { return makeLut16(o, builder); })
       .Case([&](tk::RoundOp o) { return makeRound(o, builder); })

@@ -121,6 +121,23 @@ struct LowerBroadcast4 : OpRewritePattern<tk::Broadcast4Op> {
   }
 };
 
+struct LowerUnpack : OpRewritePattern<tk::UnpackOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tk::UnpackOp op,
+                                PatternRewriter &b) const override {
+    Location loc = op.getLoc();
+    auto type = cast<VectorType>(op.getType());
+    int64_t above = 8 - op.getBits() * (op.getPart() + 1);
+    Value v = op.getPacked();
+    if (above)
+      v = arith::ShLIOp::create(b, loc, v,
+                                splat<int8_t>(b, loc, type, int8_t(above)));
+    b.replaceOpWithNewOp<arith::ShRSIOp>(
+        op, v, splat<int8_t>(b, loc, type, int8_t(8 - op.getBits())));
+    return success();
+  }
+};
+
 struct LowerLut256 : OpRewritePattern<tk::Lut256Op> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(tk::Lut256Op op,
@@ -263,8 +280,8 @@ struct LowerStoreCodes : OpRewritePattern<tk::StoreCodesOp> {
 struct LowerMicroOps : quern::impl::LowerMicroOpsBase<LowerMicroOps> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<LowerDot4, LowerTileDot, LowerBroadcast4, LowerLut256,
-                 LowerLut16, LowerRound, LowerLoadCodes, LowerStoreCodes,
+    patterns.add<LowerDot4, LowerTileDot, LowerBroadcast4, LowerUnpack,
+                 LowerLut256, LowerLut16, LowerRound, LowerLoadCodes, LowerStoreCodes,
                  LowerSelect<tk::MaxOp, arith::CmpFPredicate::OGT>,
                  LowerSelect<tk::MinOp, arith::CmpFPredicate::OLT>>(
         &getContext());

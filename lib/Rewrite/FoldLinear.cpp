@@ -115,7 +115,7 @@ struct FoldLinearPass : quern::impl::FoldLinearBase<FoldLinearPass> {
         APFloat(static_cast<float>(1 / postScale)),
         APFloat(static_cast<float>(postZero)), /*lo=*/0,
         /*hi=*/y ? (int64_t(1) << y->bits) - 1 : 255,
-        siteNames(builder, {quantize}));
+        siteNames(builder, {quantize}), weight->bits);
     remarkFolded(linear, "FoldLinear",
                  Twine("integer linear of ") + Twine(cols) + " inputs and " +
                      Twine(rows) + " outputs, result in " +

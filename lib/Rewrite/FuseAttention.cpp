@@ -183,7 +183,7 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
         builder, loc, RankedTensorType::get({rows, outputs}, group), q.getX(),
         weight, correction, multiplier, offset, tq::Activation::None,
         APFloat(1.0f), APFloat(0.0f), /*lo=*/0, /*hi=*/255,
-        builder.getArrayAttr(sites));
+        builder.getArrayAttr(sites), bits);
   }
 
   /// Largest value of exp_hi * exp_lo, so that a row sums in u32.
@@ -197,6 +197,9 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
         std::min<int64_t>((int64_t(1) << 23) - 1, 0xffffffffll / length));
   }
 
+    int64_t bits = 2;
+    for (tq::QLinearOp product : block.products)
+      bits = std::max<int64_t>(bits, product.getWeightBits());
   std::string fuse(Attention &block) {
     OpBuilder builder(block.quantizeContext);
     tq::QLinearOp qkv = joinProducts(builder, block);

@@ -116,7 +116,8 @@ struct FuseEmbeddingPass : quern::impl::FuseEmbeddingBase<FuseEmbeddingPass> {
         tables[1]->scales, tables[2]->scales, gamma, beta, f32(1 / e1.scale),
         e1.zero, f32(e1.scale), /*e1_lo=*/0, top(e1), f32(1 / e2.scale),
         e2.zero, f32(e2.scale), /*e2_lo=*/0, top(e2), norm.getEps(),
-        siteNames(builder, {inner->quantize, outer->quantize, quantize}));
+        siteNames(builder, {inner->quantize, outer->quantize, quantize}),
+        tables[0]->bits, tables[1]->bits, tables[2]->bits);
     remarkFolded(norm, "FuseEmbedding",
                  "integer embedding, sums in " + Twine(e1.bits) + " and " +
                      Twine(e2.bits) + " bits");

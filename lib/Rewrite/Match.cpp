@@ -63,7 +63,7 @@ std::optional<Weight> quern::matchWeight(Value real) {
   if (!codes || !scales)
     return std::nullopt;
   return Weight{op.getCodes(), op.getScales(), std::move(*codes),
-                std::move(*scales)};
+                std::move(*scales), int64_t(op.getBits())};
 }
 
 std::optional<std::vector<double>> quern::matchVector(Value real) {

@@ -49,6 +49,8 @@ struct Weight {
   mlir::Value scales;
   tq::ConstantData<int8_t> codeData;
   tq::ConstantData<float> scaleData;
+  /// Bits that every code fits.
+  int64_t bits = 8;
 
   double scaleOf(size_t row) const {
     return scaleData[scaleData.size() == 1 ? 0 : row];

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/Embed.h"
+#include "lib/Tile/GemmWeights.h"
 
 #include <algorithm>
 
@@ -17,6 +18,21 @@ std::array<float, QEmbedParams::size> QEmbedParams::data() const {
   const float values[] = {e1Multiplier, e1Zero, e1Scale, e2Multiplier, e2Zero};
   std::copy(std::begin(values), std::end(values), d.begin());
   return d;
+}
+
+/// The 16 codes from column `i` (a multiple of 16) on, of the row that starts
+/// at `row` in a table of `bits` bits.
+static Value loadTableCodes(KernelBuilder &k, Value table, Value row, Value i,
+                            int64_t bits) {
+  if (bits == 8)
+    return k.loadCodes(table, k.add(row, i), /*isSigned=*/true);
+  int64_t group = 16 * (8 / bits);
+  Value at = k.add(row, k.mul(k.div(i, k.index(group)), 16));
+  Value part = k.div(k.rem(i, k.index(group)), k.index(16));
+  Value above = k.sub(k.index(32 - bits), k.mul(part, bits));
+  Value v = k.loadCodes(table, at);
+  v = k.shiftLeft(v, k.broadcast(k.toI32(above)));
+  return k.shiftRightSigned(v, k.splat(k.vec(16, k.i32()), double(32 - bits)));
 }
 
 /// The number of a row: the index of the token's word, type or position.
@@ -48,13 +64,15 @@ func::FuncOp buildQEmbed(ModuleOp module, StringRef name,
     Value rows[3], scales[3];
     for (unsigned t = 0; t != 3; ++t) {
       Value number = rowNumber(k, t, token);
-      rows[t] = k.mul(number, shape.tableStride);
+      int64_t bits = shape.tableBits[t];
+      rows[t] = k.mul(number, bits == 8 ? shape.tableStride
+                                        : tableRowBytes(shape.d, bits));
       Value scale = k.load(k.buffer(6 + t), perRow[t] ? number : k.index(0));
       scales[t] = k.broadcast(scale);
     }
     auto value = [&](unsigned t, Value i) {
-      Value codes =
-          k.loadCodes(k.buffer(3 + t), k.add(rows[t], i), /*isSigned=*/true);
+      Value codes = loadTableCodes(k, k.buffer(3 + t), rows[t], i,
+                                   shape.tableBits[t]);
       return k.mul(k.toFloat(codes, k.f32()), scales[t]);
     };
     auto firstSum = [&](Value i) {

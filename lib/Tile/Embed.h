@@ -20,6 +20,9 @@ struct EmbedShape {
   int64_t tableStride = 0, outStride = 0, tapStride = 0;
   /// True where a table has a scale per row, false where it has one.
   bool wordScales = false, typeScales = false, positionScales = false;
+  /// Bits of the codes of the word, type and position table: 8, 4 or 2. Rows
+  /// are as by packTableRow, which of 8 bits are tableStride bytes.
+  std::array<int64_t, 3> tableBits = {8, 8, 8};
   Storage e1 = Storage::U8, e2 = Storage::U8, out = Storage::U8;
   CodeRange e1Range, e2Range, outRange;
 };

@@ -119,6 +119,7 @@ private:
   /// The steps [from, to) of the inner loop, each with `more`.
   Values multiplySteps(const GemmTile &tile, const Values &sums, int64_t from,
                        int64_t to, function_ref<void(Value)> more) {
+    WeightReader reader(k, operands.w, stream.panelElements, shape.weightBits);
     Value rowStart = k.mul(tile.row, shape.xStride);
     Value panelStart = k.mul(tile.panel, stream.panelElements);
     return k.loop(k.index(from), k.index(to), 1, sums,
@@ -126,8 +127,11 @@ private:
                     prefetchStep(k, stream, tile, operands.w, step);
                     more(step);
                     Values now(carried.begin(), carried.end());
+                    Value start = k.add(
+                        panelStart, k.mul(step, kUnroll * reader.stepBytes()));
                     for (int64_t t = 0; t < kUnroll; ++t)
-                      multiplyFour(tile, now, rowStart, panelStart,
+                      multiplyFour(tile, now, rowStart,
+                                   reader.read(start, t, tile.width),
                                    k.add(k.mul(step, kUnroll), t));
                     return now;
                   });
@@ -178,13 +182,7 @@ private:
 
   /// Adds the products of k in [4 * k4, 4 * k4 + 4).
   void multiplyFour(const GemmTile &tile, Values &sums, Value rowStart,
-                    Value panelStart, Value k4) {
-    Values weights;
-    for (int64_t j = 0; j < tile.width; ++j) {
-      Value at =
-          k.add(k.add(panelStart, k.mul(k4, 64)), j * stream.panelElements);
-      weights.push_back(k.loadVector(operands.w, at, 64));
-    }
+                    const Values &weights, Value k4) {
     for (int64_t i = 0; i < tile.rows; ++i) {
       Value at = k.add(k.add(rowStart, k.mul(k4, 4)), i * shape.xStride);
       Value a = k.broadcast4(operands.x, at);
@@ -270,7 +268,8 @@ func::FuncOp buildGemm(ModuleOp module, StringRef name,
   operands.offset = k.buffer(4);
   operands.post = post ? k.buffer(5) : Value();
   operands.y = k.buffer(post ? 6 : 5);
-  GemmStream stream{/*lineElements=*/64, blocks * 1024, blocks * 16 / kUnroll};
+  GemmStream stream{/*lineElements=*/64, blocks * 128 * shape.weightBits,
+                    blocks * 16 / kUnroll};
   TileEmitter emitter(k, shape, stream, operands);
   emitter.start();
   forEachTile(k, shape, stream,

@@ -9,6 +9,7 @@
 #ifndef QUERN_LIB_TILE_GEMM_H
 #define QUERN_LIB_TILE_GEMM_H
 
+#include "lib/Tile/GemmWeights.h"
 #include "lib/Tile/Norm.h"
 
 namespace quern {
@@ -35,6 +36,8 @@ struct GemmShape {
   /// columns may be written. Otherwise rows are rounded up to 4 and columns
   /// to 16.
   bool exact = false;
+  /// Bits in which the weights of the integer kernel are stored: 8, 4 or 2.
+  int64_t weightBits = 8;
   /// Rows of one chunk; a multiple of 8.
   int64_t rowsPerChunk = 128;
 };
@@ -65,7 +68,7 @@ std::string getFloatGemmName(const GemmShape &shape);
 
 /// u8 x s8 with exact i32 accumulators. Buffers, in order:
 ///   x          i8   [rows][xStride], u8 codes
-///   w          i8   packed as by packGemmWeights
+///   w          i8   packed as by packGemmWeights, in weightBits
 ///   correction i32  [n up to 16]: first value of each accumulator
 ///   multiplier f32  [n up to 16]
 ///   offset     f32  [n up to 16]
@@ -85,11 +88,6 @@ mlir::func::FuncOp buildGemm(mlir::ModuleOp module, llvm::StringRef name,
 ///   bias f32 [n up to 16], y f32 [rows][outStride]
 mlir::func::FuncOp buildFloatGemm(mlir::ModuleOp module, llvm::StringRef name,
                                   const GemmShape &shape);
-
-/// Bytes of [ceil(n / 16)][ceil(k / 64) * 16][16 n][4 k].
-int64_t packedGemmBytes(int64_t n, int64_t k);
-/// Packs row-major w[n][k]; what is beyond n and k becomes zero.
-void packGemmWeights(const int8_t *w, int64_t n, int64_t k, int8_t *packed);
 
 /// Elements of [ceil(n / 16)][k][16].
 int64_t packedFloatGemmSize(int64_t n, int64_t k);

@@ -50,6 +50,8 @@ static std::string describe(const GemmShape &shape, const char *kind) {
     name += "_" + activationName(shape.activation).str();
   name += storages[int(shape.out)];
   int64_t lo = int64_t(shape.range.lo), hi = int64_t(shape.range.hi);
+  if (shape.weightBits != 8)
+    name += "_w" + std::to_string(shape.weightBits);
   if (shape.out != Storage::F32 &&
       (lo != 0 || hi != (shape.out == Storage::U8 ? 255 : 65535)))
     name += "_" + std::to_string(lo) + "to" + std::to_string(hi);
@@ -71,18 +73,6 @@ std::string getFloatGemmName(const GemmShape &asked) {
   GemmShape shape = asked;
   shape.out = Storage::F32;
   return describe(shape, "f32");
-}
-
-int64_t packedGemmBytes(int64_t n, int64_t k) {
-  return ceilDiv(n, 16) * ceilDiv(k, 64) * 1024;
-}
-
-void packGemmWeights(const int8_t *w, int64_t n, int64_t k, int8_t *packed) {
-  int64_t panel = ceilDiv(k, 64) * 1024;
-  std::memset(packed, 0, size_t(packedGemmBytes(n, k)));
-  for (int64_t i = 0; i < n; ++i)
-    for (int64_t j = 0; j < k; ++j)
-      packed[i / 16 * panel + j / 4 * 64 + i % 16 * 4 + j % 4] = w[i * k + j];
 }
 
 int64_t packedFloatGemmSize(int64_t n, int64_t k) {

@@ -138,6 +138,12 @@ Value KernelBuilder::bitXor(Value a, Value b) {
 Value KernelBuilder::bitAnd(Value a, Value b) {
   return arith::AndIOp::create(builder, location, a, b);
 }
+Value KernelBuilder::shiftLeft(Value a, Value b) {
+  return arith::ShLIOp::create(builder, location, a, b);
+}
+Value KernelBuilder::shiftRightSigned(Value a, Value b) {
+  return arith::ShRSIOp::create(builder, location, a, b);
+}
 Value KernelBuilder::shiftRight(Value a, Value b) {
   return arith::ShRUIOp::create(builder, location, a, b);
 }

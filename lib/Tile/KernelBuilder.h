@@ -99,7 +99,9 @@ public:
   Value maxUnsigned(Value a, Value b);
   Value bitXor(Value a, Value b);
   Value bitAnd(Value a, Value b);
+  Value shiftLeft(Value a, Value b);
   Value shiftRight(Value a, Value b);
+  Value shiftRightSigned(Value a, Value b);
   Value sqrt(Value a);
   Value select(Value condition, Value a, Value b);
   /// Unsigned a < b.
@@ -176,6 +178,8 @@ public:
   Value dot4(Value acc, Value unsignedBytes, Value signedBytes);
   /// The four bytes at `offset`, in each of 16 groups of a vector<64xi8>.
   Value broadcast4(Value buffer, Value offset);
+  /// Code `part` of each of 64 bytes that hold 8 / bits signed codes.
+  Value unpack(Value packed, int64_t bits, int64_t part);
   Value lut16(Value indices, Value table);
   /// Clamps in f32, then rounds half to even: vector<16xi32>.
   Value round(Value v, CodeRange range);

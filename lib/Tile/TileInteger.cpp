@@ -307,20 +307,24 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
     if (failed(table) || failed(scale))
       return failure();
     int64_t rows = table->size() / d;
-    std::vector<int8_t> packed(rows * padded);
+    if (!fitsBits(table->values(), given[i]))
+      return op.emitOpError("has codes of ")
+             << names[i] << " that do not fit " << given[i] << " bits";
+    int64_t bits = shape.tableBits[i] = storedWeightBits(given[i]);
+    int64_t stride = tableRowBytes(d, bits);
+    std::vector<int8_t> packed(rows * stride);
     for (int64_t row = 0; row < rows; ++row)
-      std::copy_n(table->values().data() + row * d, d,
-                  packed.data() + row * padded);
+      packTableRow(table->values().data() + row * d, d, bits,
+                   packed.data() + row * stride);
     std::string name = std::string("E.") + names[i];
-    operands.push_back(
-        program.data(name, std::move(packed), 8, rows * d, "s8"));
+    operands.push_back(program.data(name, std::move(packed), int(bits),
+                                    rows * d, "s" + num(bits)));
     perRow[i] = scale->size() != 1;
     scaleSymbols.push_back(
         program.vector(name + ".scale", scale->values(), scale->size()));
   }
   llvm::append_range(operands, scaleSymbols);
 
-  EmbedShape shape;
   shape.d = d;
   shape.tableStride = padded;
   shape.wordScales = perRow[0];
@@ -331,6 +335,9 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
   shape.out = *outStorage;
   shape.e1Range = {float(op.getE1Lo()), float(op.getE1Hi())};
   shape.e2Range = {float(op.getE2Lo()), float(op.getE2Hi())};
+  const int64_t given[] = {op.getWordBits(), op.getTypeBits(),
+                           op.getPositionBits()};
+  EmbedShape shape;
   shape.outRange = rangeOf(op.getResult());
   Place out = define(op.getResult(), info.step, d, *outStorage, RowsOf::Tokens);
   Place first = program.tap(siteOr(sites, 0, "E.t"), d, shape.e1);

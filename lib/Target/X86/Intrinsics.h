@@ -16,6 +16,8 @@ using Name = llvm::StringLiteral;
 inline constexpr Name kDot4("llvm.x86.avx512.vpdpbusd.512");
 /// (f32 x 16 table, i32 x 16 index)
 inline constexpr Name kPermuteFloats("llvm.x86.avx512.permvar.sf.512");
+/// (i8 x 64 table, i8 x 64 index); the upper two bits of an index are ignored
+inline constexpr Name kPermuteBytes("llvm.x86.avx512.permvar.qi.512");
 /// (i8 x 64 low, i8 x 64 index, i8 x 64 high); index bit 6 picks the table
 inline constexpr Name kPermuteBytes2("llvm.x86.avx512.vpermi2var.qi.512");
 /// (a, b, rounding): a > b ? a : b

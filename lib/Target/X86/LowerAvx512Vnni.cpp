@@ -72,6 +72,37 @@ struct LowerLut16 : OpRewritePattern<tk::Lut16Op> {
   }
 };
 
+struct LowerUnpack : OpRewritePattern<tk::UnpackOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tk::UnpackOp op,
+                                PatternRewriter &b) const override {
+    // A look-up whose table repeats, so that bits beside the code need not be
+    // cleared: one shift and one permutation.
+    Location loc = op.getLoc();
+    auto bytes = cast<VectorType>(op.getType());
+    int64_t codes = int64_t(1) << op.getBits();
+    SmallVector<int8_t> table;
+    for (int64_t i = 0; i < 64; ++i) {
+      int64_t code = i % codes;
+      table.push_back(int8_t(code < codes / 2 ? code : code - codes));
+    }
+    Value tables = arith::ConstantOp::create(
+        b, loc, DenseElementsAttr::get(bytes, ArrayRef<int8_t>(table)));
+    Value index = op.getPacked();
+    if (op.getPart()) {
+      auto words = VectorType::get({32}, b.getI16Type());
+      Value shift =
+          constant(b, loc, words,
+                   b.getI16IntegerAttr(int16_t(op.getBits() * op.getPart())));
+      Value v = vector::BitCastOp::create(b, loc, words, index);
+      v = arith::ShRUIOp::create(b, loc, v, shift);
+      index = vector::BitCastOp::create(b, loc, bytes, v);
+    }
+    b.replaceOp(op, call(b, loc, x86::kPermuteBytes, bytes, {tables, index}));
+    return success();
+  }
+};
+
 struct LowerLut256 : OpRewritePattern<tk::Lut256Op> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(tk::Lut256Op op,
@@ -156,7 +187,8 @@ struct LowerAvx512Vnni : quern::impl::LowerAvx512VnniBase<LowerAvx512Vnni> {
     RewritePatternSet first(&getContext());
     first.add<LowerRoundAndStore>(&getContext());
     RewritePatternSet rest(&getContext());
-    rest.add<LowerDot4, LowerLut16, LowerLut256, LowerRound>(&getContext());
+    rest.add<LowerDot4, LowerUnpack, LowerLut16, LowerLut256, LowerRound>(
+        &getContext());
     rest.add<LowerExtremum<tk::MaxOp>>(&getContext(), x86::kMax);
     rest.add<LowerExtremum<tk::MinOp>>(&getContext(), x86::kMin);
     if (failed(applyPatternsGreedily(getOperation(), std::move(first))) ||

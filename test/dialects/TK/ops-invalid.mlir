@@ -135,3 +135,19 @@ tk.program @p {
   // expected-error @+1 {{expects @missing to be a tk.buffer or tk.data}}
   tk.launch @k [@missing] chunks(base = one, divide = 1, multiply = 1)
 }
+
+// -----
+
+func.func @bits(%a: vector<64xi8>) {
+  // expected-error @+1 {{expects bits to be 2 or 4, got 3}}
+  %0 = tk.unpack %a {bits = 3 : i64, part = 0 : i64}
+  return
+}
+
+// -----
+
+func.func @part(%a: vector<64xi8>) {
+  // expected-error @+1 {{expects part in [0, 4), got 4}}
+  %0 = tk.unpack %a {bits = 2 : i64, part = 4 : i64}
+  return
+}

@@ -34,6 +34,8 @@ func.func @micro_ops(%acc: vector<16xi32>, %a: vector<64xi8>, %b: vector<64xi8>,
   %13 = tk.load_codes signed %h[%i] : memref<?xi16>
   // CHECK: tk.store_codes %{{.+}}, %{{.+}}[%{{.+}}] : memref<?xi16>
   tk.store_codes %12, %h[%i] : memref<?xi16>
+  // CHECK: tk.unpack %{{.+}} {bits = 4 : i64, part = 1 : i64}
+  %14 = tk.unpack %a {bits = 4 : i64, part = 1 : i64}
   return
 }
 

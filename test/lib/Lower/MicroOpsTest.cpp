@@ -235,6 +235,27 @@ TEST(MicroOps, Lut256) {
       });
 }
 
+TEST(MicroOps, Unpack) {
+  for (int bits : {2, 4})
+    for (int part = 0; part < 8 / bits; ++part)
+      checkBytes<int8_t>(
+          R"(
+  %c1024 = arith.constant 1024 : index
+  %c64 = arith.constant 64 : index
+  scf.for %i = %c0 to %c1024 step %c64 {
+    %v = vector.load %a[%i] : memref<?xi8>, vector<64xi8>
+    %r = tk.unpack %v {bits = )" +
+              std::to_string(bits) + " : i64, part = " + std::to_string(part) +
+              R"( : i64}
+    vector.store %r, %y[%i] : memref<?xi8>, vector<64xi8>
+  })",
+          "i8", 1024,
+          [&](const uint8_t *a, const uint8_t *, const float *, size_t i) {
+            int code = a[i] >> (bits * part) & ((1 << bits) - 1);
+            return int8_t(code < 1 << (bits - 1) ? code : code - (1 << bits));
+          });
+}
+
 TEST(MicroOps, Lut16AndCodes) {
   checkBytes<float>(
       R"(

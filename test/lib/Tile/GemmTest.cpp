@@ -11,6 +11,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <random>
+
 using namespace quern;
 
 namespace {
@@ -133,6 +136,86 @@ TEST(Gemm, NoRegisterIsSpilledInAnyLoop) {
   }
 }
 
+TEST(Gemm, E14FourBitWeights) {
+  for (GemmActivation activation :
+       {GemmActivation::None, GemmActivation::Gelu}) {
+    GemmShape shape = makeShape(384, 96);
+    shape.activation = activation;
+    shape.weightBits = 4;
+    check(shape, {1, 4, 5, 12, 130});
+  }
+  GemmShape shape = makeShape(100, 270);
+  shape.weightBits = 4;
+  check(shape, {1, 9, 20});
+  // What is stored is 4 bits a weight where nothing is padded.
+  EXPECT_EQ(packedGemmBytes(768, 3072, 4), 768 * 3072 / 2);
+}
+
+TEST(Gemm, E15TwoBitWeights) {
+  for (GemmActivation activation :
+       {GemmActivation::None, GemmActivation::Gelu}) {
+    GemmShape shape = makeShape(384, 96);
+    shape.activation = activation;
+    shape.weightBits = 2;
+    check(shape, {1, 4, 5, 12, 130});
+  }
+  GemmShape shape = makeShape(100, 270);
+  shape.weightBits = 2;
+  check(shape, {1, 9, 20});
+  EXPECT_EQ(packedGemmBytes(768, 3072, 2), 768 * 3072 / 4);
+}
+
+/// One kernel per width on the same operands.
+TEST(Gemm, E14EqualsTheKernelOfEightBits) {
+  constexpr int64_t k = 200, n = 48, rows = 21;
+  std::mt19937 random(14);
+  for (int64_t bits : {4, 2}) {
+    std::vector<int8_t> weights(n * k);
+    for (int8_t &w : weights)
+      w = int8_t(int8_t(random()) >> (8 - bits));
+    Aligned<uint8_t> x((rows + 16) * rowStride(k) + 64);
+    for (size_t i = 0; i < x.size(); ++i)
+      x[i] = uint8_t(random());
+    Aligned<int32_t> correction(n, 77);
+    Aligned<float> multiplier(n, 0.001f), offset(n, 121.0f);
+    std::vector<Aligned<uint8_t>> results;
+    for (int64_t stored : {int64_t(8), bits}) {
+      GemmShape shape = makeShape(k, n);
+      shape.weightBits = stored;
+      Aligned<int8_t> packed(packedGemmBytes(n, k, stored));
+      packGemmWeights(weights.data(), n, k, packed.data(), stored);
+      KernelRunner runner;
+      buildGemm(runner.module(), "k", shape);
+      for (Tier tier : KernelRunner::tiers()) {
+        ASSERT_EQ(runner.compile(tier), "");
+        Aligned<uint8_t> y((rows + 16) * shape.outStride + 64);
+        RunCounts counts{rows, 1};
+        counts.end = getGemmChunks(shape).multiply;
+        ASSERT_TRUE(runner.run("k",
+                               {x.data(), packed.data(), correction.data(),
+                                multiplier.data(), offset.data(), y.data()},
+                               counts));
+        results.push_back(std::move(y));
+      }
+    }
+    for (const Aligned<uint8_t> &y : results)
+      for (int64_t i = 0; i < rows; ++i)
+        EXPECT_EQ(std::memcmp(y.data() + i * rowStride(n),
+                              results[0].data() + i * rowStride(n), n),
+                  0);
+  }
+}
+
+TEST(GemmWeights, KnowsWhichCodesFit) {
+  EXPECT_TRUE(fitsBits({-8, 7, 0}, 4));
+  EXPECT_FALSE(fitsBits({-9}, 4));
+  EXPECT_FALSE(fitsBits({8}, 4));
+  EXPECT_TRUE(fitsBits({-2, 1}, 2));
+  EXPECT_FALSE(fitsBits({2}, 2));
+  EXPECT_EQ(storedWeightBits(4), 4);
+  EXPECT_EQ(storedWeightBits(3), 8);
+}
+
 TEST(Gemm, FormsOfTheResult) {
   GemmShape shape = makeShape(128, 112);
   shape.out = Storage::U16;
@@ -189,6 +272,9 @@ TEST(GemmShape, NamesDiffer) {
   b.activation = GemmActivation::Gelu;
   EXPECT_EQ(getGemmName(a), "linear_u8_768x3072_u8");
   EXPECT_EQ(getGemmName(b), "linear_u8_768x3072_gelu_u8");
+  b.activation = GemmActivation::None;
+  b.weightBits = 4;
+  EXPECT_EQ(getGemmName(b), "linear_u8_768x3072_u8_w4");
   EXPECT_EQ(getFloatGemmName(a), "linear_f32_768x3072_f32");
 }
 

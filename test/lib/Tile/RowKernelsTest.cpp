@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/Elementwise.h"
 #include "lib/Tile/Embed.h"
+#include "lib/Tile/GemmWeights.h"
 #include "lib/Tile/Pool.h"
 #include "test/lib/Tile/KernelCall.h"
 #include "test/lib/Tile/RowReference.h"
@@ -32,13 +33,17 @@ int64_t chunksOf(int64_t rows) {
 
 class WidthTest : public testing::TestWithParam<int64_t> {
 protected:
+  /// tq.qembed with tables of these bits.
+  void checkQEmbed(std::array<int64_t, 3> bits);
+
   int64_t d = GetParam(), stride = rowStride(d);
   Random random{17};
 };
 
-TEST_P(WidthTest, QEmbed) {
+void WidthTest::checkQEmbed(std::array<int64_t, 3> bits) {
   const int64_t tokens = 37;
   EmbedShape shape;
+  shape.tableBits = bits;
   shape.d = d;
   shape.tableStride = (d + 15) / 16 * 16;
   shape.outStride = shape.tapStride = stride;
@@ -46,10 +51,24 @@ TEST_P(WidthTest, QEmbed) {
   shape.e2 = d == 100 ? Storage::U16 : Storage::U8;
   shape.e2Range.hi = d == 100 ? 65535 : 255;
   Ids ids(random, tokens);
-  auto table = [&](int64_t rows) {
-    return random.codes<int8_t>(rows * shape.tableStride, 256);
+  auto table = [&](int64_t rows, int64_t bits) {
+    auto codes = random.codes<int8_t>(rows * shape.tableStride, 256);
+    for (int8_t &code : codes)
+      code = int8_t(code >> (8 - bits));
+    return codes;
   };
-  auto word = table(50), type = table(2), position = table(40);
+  auto packed = [&](const std::vector<int8_t> &codes, int64_t bits) {
+    int64_t rows = int64_t(codes.size()) / shape.tableStride;
+    std::vector<int8_t> bytes(rows * tableRowBytes(d, bits));
+    for (int64_t row = 0; row != rows; ++row)
+      packTableRow(codes.data() + row * shape.tableStride, d, bits,
+                   bytes.data() + row * tableRowBytes(d, bits));
+    return bytes;
+  };
+  auto word = table(50, bits[0]), type = table(2, bits[1]);
+  auto position = table(40, bits[2]);
+  auto words = packed(word, bits[0]), types = packed(type, bits[1]);
+  auto positions = packed(position, bits[2]);
   auto sw = random.reals(50, 0.001f, 0.02f);
   float st = 0.004f, sp = 0.003f;
   QEmbedParams p = {80.0f, 120.0f, 1 / 80.0f, d == 100 ? 9000.0f : 70.0f,
@@ -98,8 +117,9 @@ TEST_P(WidthTest, QEmbed) {
     std::vector<uint16_t> wide2(size);
     bool wide = shape.e2 == Storage::U16;
     kernel.runSplit({ids.word.data(), ids.type.data(), ids.position.data(),
-                     word.data(), type.data(), position.data(), sw.data(), &st,
-                     &sp, params.data(), gamma.data(), beta.data(), norm.data(),
+                     words.data(), types.data(), positions.data(), sw.data(),
+                     &st, &sp, params.data(), gamma.data(), beta.data(),
+                     norm.data(),
                      got.data(), got1.data(),
                      wide ? (void *)wide2.data() : got2.data()},
                     tokens, 1, chunksOf(tokens), true, 4);
@@ -109,6 +129,13 @@ TEST_P(WidthTest, QEmbed) {
     expectRows(wide2, e2, tokens, d, stride);
     expectRows(got, expected, tokens, d, stride);
   }
+}
+
+TEST_P(WidthTest, QEmbed) { checkQEmbed({8, 8, 8}); }
+
+TEST_P(WidthTest, E16TablesOfFewBits) {
+  checkQEmbed({2, 8, 8});
+  checkQEmbed({4, 2, 4});
 }
 
 TEST_P(WidthTest, Embed) {

@@ -49,3 +49,13 @@ func.func @tables(%c: vector<64xi8>, %m: memref<?xi8>, %o: index,
   %1 = tk.lut16 %i, %t
   return %0, %1 : vector<64xi8>, vector<16xf32>
 }
+
+// CHECK-LABEL: func.func @unpack
+func.func @unpack(%a: vector<64xi8>) -> (vector<64xi8>, vector<64xi8>) {
+  // CHECK: llvm.call_intrinsic "llvm.x86.avx512.permvar.qi.512"
+  // CHECK: arith.shrui {{.+}} : vector<32xi16>
+  // CHECK: llvm.call_intrinsic "llvm.x86.avx512.permvar.qi.512"
+  %0 = tk.unpack %a {bits = 2 : i64, part = 0 : i64}
+  %1 = tk.unpack %a {bits = 2 : i64, part = 3 : i64}
+  return %0, %1 : vector<64xi8>, vector<64xi8>
+}
