@@ -7,11 +7,14 @@
 //     "activation": {"bits": 8, "estimator": "mse"},
 //     "weight": {"bits": 8, "granularity": "tensor", "estimator": "mse"},
 //     "sites": {"h": 16, "L5": "fp32", "L3.x": {"estimator": "percentile"}},
-//     "weights": {"Et": 8, "wC": "fp32"} }
+//     "weights": {"Et": 8, "wC": "fp32"},
+//     "quant_setup": "FP_logits" }
 //
 // Every key is optional. `base` names a preset that the rest changes. Where
 // several selectors of `sites` fit a site, the more specific one wins: L, then
 // LN, then a key (x), then a key with its layer (x3), then a full name (L3.x).
+// `quant_setup` is about the logits: "all" sites alike, "FP_logits" leaves them
+// in f32, "MSE_logits" searches their range by squared error.
 // Unknown keys, sites and values are errors that list what is allowed.
 //
 //===----------------------------------------------------------------------===//
@@ -68,6 +71,9 @@ public:
   /// Applies one `SITE=SCHEME` of the command line, where SCHEME is `fp32`, a
   /// number of bits, or an estimator. SITE may be a weight (`Et`, `wP`, `wC`).
   Error set(std::string_view assignment);
+
+  /// Applies a dictionary of the published code's `--quant-dict`.
+  Error setQuantDict(std::string_view dict);
 
   /// An error when a selector fits none of the sites.
   Error check(const std::vector<Site> &sites) const;

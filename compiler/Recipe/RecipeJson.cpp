@@ -5,6 +5,7 @@
 // placed in the program at build time.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/Recipe/QuantDict.h"
 #include "compiler/Recipe/Recipe.h"
 #include "lib/Support/File.h"
 #include "lib/Support/Json.h"
@@ -116,13 +117,16 @@ public:
         error = readSites(value);
       else if (key == "weights")
         error = readWeights(value);
+      else if (key == "quant_setup")
+        error = readQuantSetup(value);
       else if (key == "name" || key == "description") {
         if (!value.is_string())
           return fail(key, value, "a string");
       } else if (key != "base")
         error = unknown(key, "",
                         join({"base", "activation", "weight", "sites",
-                              "weights", "name", "description"}));
+                              "weights", "quant_setup", "name",
+                              "description"}));
       if (error)
         return error;
     }
@@ -239,6 +243,22 @@ public:
     if (Error error = readChange("sites." + selector, value, change))
       return error;
     recipe.changes.push_back(change);
+    return Error::success();
+  }
+
+  /// What the published code does with the logits, by its names.
+  Error readQuantSetup(const Json &value) {
+    ActivationChange change;
+    change.selector = "C";
+    if (value == Json("FP_logits"))
+      change.bits = 0;
+    else if (value == Json("MSE_logits"))
+      change.estimator = Estimator::MseGolden;
+    else if (value != Json("all"))
+      return fail("quant_setup", value,
+                  "\"all\", \"FP_logits\" or \"MSE_logits\"");
+    if (value != Json("all"))
+      recipe.changes.push_back(change);
     return Error::success();
   }
 
@@ -374,6 +394,8 @@ Error Recipe::set(std::string_view assignment) {
   Json value = scheme;
   if (isNumber(scheme))
     value = std::stoi(scheme);
+  if (site == "quant_setup")
+    return parser.readQuantSetup(value);
   if (WeightChange *weight = parser.weightNamed(site)) {
     if (scheme == "channel" || scheme == "tensor")
       value = Json{{"granularity", scheme}};
@@ -382,6 +404,16 @@ Error Recipe::set(std::string_view assignment) {
   if (parseEstimator(scheme))
     value = Json{{"estimator", scheme}};
   return parser.readSite(site, value);
+}
+
+Error Recipe::setQuantDict(std::string_view dict) {
+  Expected<std::string> text = readQuantDict(dict);
+  if (!text)
+    return text.takeError();
+  Expected<Json> changes = parseJson(*text, "--quant-dict");
+  if (!changes)
+    return changes.takeError();
+  return RecipeParser(*this, "--quant-dict").read(*changes);
 }
 
 std::string Recipe::toJson() const {
