@@ -11,6 +11,7 @@
 #include "compiler/Calibrate/DefaultText.h"
 #include "compiler/Calibrate/SchemeTable.h"
 #include "compiler/Emit/Assemble.h"
+#include "compiler/Emit/KernelJit.h"
 #include "compiler/FloatRun.h"
 #include "compiler/Import/Import.h"
 #include "compiler/Import/TokenizerImport.h"
@@ -90,12 +91,10 @@ Error Compilation::chooseTiers() {
   // Every module has the scalar tier: it runs on any x86-64.
   add(Tier::Scalar);
   for (const std::string &target : targets) {
-    if (target == "x86" || target == "host" || target == "x86-avx512vnni" ||
-        target == "avx512vnni") {
+    if (target == "x86" || target == "x86-avx512vnni" ||
+        (target == "host" && canRun(Tier::Avx512Vnni)))
       add(Tier::Avx512Vnni);
-      continue;
-    }
-    if (target != "x86-scalar" && target != "scalar")
+    else if (target != "x86-scalar" && target != "host")
       return Error::make("target ", target,
                          ": found an unknown name, expected host, x86, "
                          "x86-avx512vnni or x86-scalar");
@@ -166,6 +165,9 @@ Error Compilation::calibrate() {
   if (!loaded)
     return loaded.takeError();
   recipe.emplace(std::move(*loaded));
+  if (!request.quantDict.empty())
+    if (Error error = recipe->setQuantDict(request.quantDict))
+      return error;
   for (const std::string &assignment : request.overrides)
     if (Error error = recipe->set(assignment))
       return error;
@@ -253,20 +255,6 @@ Error Compilation::dump(const std::string &name) {
   return writeText(joinPath(request.saveTemps, name), text);
 }
 
-/// LLVM text or assembly of all tiers, one after the other.
-static Expected<std::string>
-textOf(ModuleOp module, const std::vector<Tier> &tiers, CodeForm form) {
-  std::string all;
-  for (Tier tier : tiers) {
-    Expected<std::string> text = emitKernels(module, tier, form);
-    if (!text)
-      return text.takeError();
-    all += (form == CodeForm::Assembly ? "# tier " : "; tier ") +
-           getTierName(tier).str() + "\n" + *text;
-  }
-  return all;
-}
-
 /// The same name from every working directory.
 static std::string absolutePath(const std::string &path) {
   llvm::SmallString<256> absolute;
@@ -284,10 +272,11 @@ Error Compilation::emit() {
     return writeText(request.output, text);
   }
   if (request.emit == EmitKind::Llvm || request.emit == EmitKind::Assembly) {
+    // One tier, so that LLVM's tools read the file: the best one asked for.
     Expected<std::string> text =
-        textOf(module, tiers,
-               request.emit == EmitKind::Llvm ? CodeForm::LLVMText
-                                              : CodeForm::Assembly);
+        emitKernels(module, tiers.back(),
+                    request.emit == EmitKind::Llvm ? CodeForm::LLVMText
+                                                   : CodeForm::Assembly);
     if (!text)
       return failed(text.message());
     return writeText(request.output, *text);
@@ -358,7 +347,7 @@ Expected<CompileResult> Compilation::run() {
   uint64_t bytes = 0;
   if (!llvm::sys::fs::file_size(request.output, bytes))
     result.bytes = bytes;
-
+  result.recipe = recipe->name();
   if (Error error = writeSideFiles()) {
     // All or nothing. Devices and pipes stay.
     for (const std::string &path : outputsOf(request))

@@ -33,6 +33,8 @@ struct CompileRequest {
   std::string output;
   /// Preset name or path of a recipe file.
   std::string recipe = "default";
+  /// A dictionary of the published code that changes the recipe, or "".
+  std::string quantDict;
   /// `SITE=SCHEME` overrides, in order.
   std::vector<std::string> overrides;
   /// Calibration texts; empty means the built-in ones.

@@ -78,6 +78,8 @@ Error writeObject(const std::string &path, const AssembledModule &module) {
       c = '_';
   if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])))
     name = "m" + name;
+  // Not the bare name: `m` is a variable of the user's, `main` a function.
+  name += "_model";
   return linkObject(path, name, module.tiers, module.manifest.kernels,
                     partsOf(module, ""));
 }

@@ -224,18 +224,24 @@ Error linkObject(const std::string &path, const std::string &name,
           *objcopy, {"--keep-global-symbol=" + name, whole, final}, *folder))
     return error;
 
-  std::string guard;
+  std::string file = llvm::sys::path::filename(path).str(), guard;
   for (char c : name)
     guard += char(std::toupper(static_cast<unsigned char>(c)));
   std::string header =
-      "/* A compiled model. In ten lines:\n"
+      "/* A compiled model; link " + file +
+      " and libquern.a -lm. In ten lines:\n"
       " *\n"
       " *   quern_module *module;\n"
+      " *   quern_session *session;\n"
+      " *   quern_output output;\n"
+      " *   quern_text text = {\"a fine day\", 10, NULL, 0};\n"
       " *   quern_error error;\n"
       " *   if (quern_module_open_linked(&" +
       name +
       ", &module, &error))\n"
       " *     return fprintf(stderr, \"%s\\n\", error.message), 1;\n"
+      " *   quern_session_create(module, 0, &session, &error);\n"
+      " *   quern_run_texts(session, &text, 1, 0, &output, &error);\n"
       " */\n"
       "#ifndef QUERN_MODULE_" +
       guard + "_H\n#define QUERN_MODULE_" + guard +

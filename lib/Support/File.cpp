@@ -92,6 +92,8 @@ std::string quern::joinPath(std::string_view directory, std::string_view name) {
 }
 
 Expected<OutputFile> OutputFile::create(const std::string &path) {
+  if (path.empty())
+    return Error("output: found an empty name, expected that of a file");
   struct stat status;
   if (::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
     if (S_ISDIR(status.st_mode))

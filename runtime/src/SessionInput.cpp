@@ -61,6 +61,11 @@ quern_status quern_session::tokenize(const quern_text *texts, uint32_t count,
     const quern_text &text = texts[i];
     if (!text.text && text.text_bytes)
       return fail(error, QUERN_ERROR_ARGUMENT, "text %u is null", i);
+    if (text.pair && module.manifest->model()->type_vocab() < 2)
+      return fail(error, QUERN_ERROR_ARGUMENT,
+                  "text %u: found a pair, expected a single text: the model "
+                  "has no second token type",
+                  i);
     std::string_view first(text.text ? text.text : "", text.text_bytes);
     EncodeStatus status =
         text.pair ? module.tokenizer.encode(

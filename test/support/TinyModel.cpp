@@ -138,7 +138,7 @@ std::vector<SafetensorsOutput> test::tinyWeights(const TinyModelOptions &o) {
   weights.add(embeddings + "word_embeddings.weight", {o.vocab, o.hidden}, 0.5f);
   weights.add(embeddings + "position_embeddings.weight",
               {o.positions, o.hidden}, 0.25f);
-  weights.add(embeddings + "token_type_embeddings.weight", {2, o.hidden},
+  weights.add(embeddings + "token_type_embeddings.weight", {o.types, o.hidden},
               0.25f);
   weights.layerNorm(embeddings + "LayerNorm");
   for (int64_t i = 0; i < o.layers; ++i)
@@ -166,7 +166,7 @@ std::string test::tinyConfig(const TinyModelOptions &o) {
                  {"num_hidden_layers", o.layers},
                  {"pad_token_id", 0},
                  {"position_embedding_type", "absolute"},
-                 {"type_vocab_size", 2},
+                 {"type_vocab_size", o.types},
                  {"vocab_size", o.vocab}};
   if (o.head != HeadKind::Embedding && o.head != HeadKind::QuestionAnswering) {
     for (int64_t i = 0; i < outputs(o); ++i)

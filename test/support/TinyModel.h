@@ -27,6 +27,7 @@ struct TinyModelOptions {
   int64_t intermediate = 64;
   int64_t vocab = 384;
   int64_t positions = 64;
+  int64_t types = 2;
   /// Outputs of the head (embeddings have none, question answering has two).
   int64_t labels = 2;
   /// hidden_act of config.json.

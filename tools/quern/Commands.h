@@ -24,7 +24,11 @@ using Action = std::function<int()>;
 void addCompile(CLI::App &app, Action &action);
 void addRun(CLI::App &app, Action &action);
 void addEval(CLI::App &app, Action &action);
-void addInspect(CLI::App &app, Action &action);
+/// What `inspect --accuracy` does; null in the program without the compiler.
+struct InspectOptions;
+using AccuracyCommand = int (*)(const InspectOptions &options);
+void addInspect(CLI::App &app, Action &action,
+                AccuracyCommand accuracy = nullptr);
 void addVerify(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
 void addBench(CLI::App &app, Action &action);
@@ -35,6 +39,9 @@ int dispatch(CLI::App &app, const Action &action, int argc, char **argv);
 
 /// Prints `quern: error: MESSAGE` to standard error; returns Failed.
 int fail(const std::string &message);
+
+/// The same for a wrong command line; returns Usage.
+int misuse(const std::string &message);
 
 /// Prints `quern: warning: MESSAGE` to standard error.
 void warn(const std::string &message);

@@ -109,8 +109,11 @@ void addCompile(CLI::App &app, Action &action) {
   std::string names;
   for (const std::string &name : Recipe::presets())
     names += (names.empty() ? "" : ", ") + name;
-  command->add_option("--recipe", request.recipe,
-                      "Preset (" + names + ") or FILE.json");
+  CLI::Option *recipe = command->add_option(
+      "--recipe", request.recipe, "Preset (" + names + ") or FILE.json");
+  command->add_option("--quant-dict", request.quantDict,
+                      "Dictionary of the published code, as {'x': 16, 'h': "
+                      "'ng6'}; changes the recipe, or w8a8 if none is given");
   command->add_option("--set", request.overrides,
                       "SITE=SCHEME overrides one key of the recipe, as h=16 or "
                       "L3.x=fp32; repeatable");
@@ -123,12 +126,15 @@ void addCompile(CLI::App &app, Action &action) {
                       "ranges.json of an earlier calibration");
   command->add_option("--save-ranges", request.rangesOut,
                       "Where to write ranges.json");
-  command->add_option("--target", request.targets,
-                      "host, x86, x86-avx512vnni or x86-scalar; repeatable");
+  command->add_option(
+      "--target", request.targets,
+      "host, x86 (all tiers, the default), x86-avx512vnni or "
+      "x86-scalar; repeatable. Every module has the scalar tier, "
+      "which runs on any x86-64");
   command
       ->add_option("--emit", options->emit,
                    "qbm (module), obj (object and C header), exe (program), "
-                   "mlir, llvm or asm")
+                   "mlir, llvm or asm (both of the best tier)")
       ->check(CLI::IsMember({"qbm", "obj", "exe", "mlir", "llvm", "asm"}));
   command->add_option("--save-temps", request.saveTemps,
                       "Folder for the dumps of all levels");
@@ -141,7 +147,9 @@ void addCompile(CLI::App &app, Action &action) {
                     "Print every decision and its reason");
   command->footer("Example: quern compile model/ -o m.qbm --calibrate "
                   "texts.txt");
-  command->callback([options, &action] {
+  command->callback([options, recipe, &action] {
+    if (!options->request.quantDict.empty() && recipe->empty())
+      options->request.recipe = "w8a8";
     action = [options] { return compileCommand(*options); };
   });
 }

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "tools/quern/Commands.h"
 
+#include <csignal>
 #include <cstdio>
 
 namespace quern::cli {
@@ -14,16 +15,41 @@ int fail(const std::string &message) {
   return Failed;
 }
 
+int misuse(const std::string &message) {
+  fail(message);
+  return Usage;
+}
+
 void warn(const std::string &message) {
   std::fprintf(stderr, "quern: warning: %s\n", message.c_str());
 }
 
+/// Prints what is wrong with the command line; returns Usage.
+static int misused(const CLI::App &app, const std::string &what) {
+  std::string name = app.get_name().empty() ? "quern" : app.get_name();
+  for (const CLI::App *used : app.get_subcommands())
+    name += " " + used->get_name();
+  std::fprintf(stderr, "quern: error: %s\n%s --help explains\n", what.c_str(),
+               name.c_str());
+  return Usage;
+}
+
 int dispatch(CLI::App &app, const Action &action, int argc, char **argv) {
+  // A limit on the size of files is a full disk, not a reason to be killed.
+  std::signal(SIGXFSZ, SIG_IGN);
+  if (argc < 2)
+    return misused(app, "found no command, expected one of those of --help");
+  auto commands = app.get_subcommands(
+      [&](const CLI::App *command) { return command->get_name() == argv[1]; });
+  if (argv[1][0] != '-' && commands.empty())
+    return misused(app, std::string(argv[1]) + ": is no command");
   try {
     app.parse(argc, argv);
+  } catch (const CLI::Success &done) {
+    app.exit(done);
+    return Ok;
   } catch (const CLI::ParseError &error) {
-    int code = app.exit(error);
-    return code == 0 ? Ok : Usage;
+    return misused(app, error.what());
   }
   try {
     return action ? action() : Usage;

@@ -22,6 +22,19 @@ struct RunOptions {
 };
 } // namespace
 
+/// A message about "text N" of a batch, counted from 0, as one about a text of
+/// the whole input, counted from 1 as lines are.
+static std::string renumbered(const std::string &message, size_t firstRow) {
+  constexpr std::string_view prefix = "text ";
+  size_t end = message.find_first_not_of("0123456789", prefix.size());
+  if (message.compare(0, prefix.size(), prefix) != 0 ||
+      end == std::string::npos || end == prefix.size())
+    return message;
+  size_t number =
+      std::stoul(message.substr(prefix.size(), end - prefix.size()));
+  return "text " + std::to_string(firstRow + number + 1) + message.substr(end);
+}
+
 /// Runs one batch of records and hands its outputs to the writer.
 static Error runBatch(const RunOptions &options, quern_session *session,
                       const quern_description &description,
@@ -34,7 +47,7 @@ static Error runBatch(const RunOptions &options, quern_session *session,
   quern_error error = {};
   if (quern_run_texts(session, texts.data(), texts.size(),
                       options.strict ? QUERN_RUN_STRICT : 0, &output, &error))
-    return Error(error.message);
+    return Error(renumbered(error.message, firstRow));
   for (size_t i = 0; i < records.size(); ++i)
     if (output.truncated && output.truncated[i])
       warn("text " + std::to_string(firstRow + i + 1) + " was cut to " +
@@ -43,10 +56,14 @@ static Error runBatch(const RunOptions &options, quern_session *session,
 }
 
 static int run(const RunOptions &options) {
-  if (options.texts.empty() && options.input.empty()) {
-    std::fprintf(stderr, "quern: error: no text: give texts or --input FILE\n");
-    return Usage;
-  }
+  if (options.texts.empty() && options.input.empty())
+    return misuse("found no text, expected texts or --input FILE");
+  if (!options.pair.empty() && options.texts.size() != 1)
+    return misuse("--with: found " + std::to_string(options.texts.size()) +
+                  " texts, expected exactly one");
+  if (options.pairs && options.texts.size() % 2 != 0)
+    return misuse("--pair: found " + std::to_string(options.texts.size()) +
+                  " texts, expected an even number");
   Expected<ModuleHandle> module = openModule(options.module);
   if (!module)
     return fail(module.message());
@@ -73,12 +90,6 @@ static int run(const RunOptions &options) {
     return error;
   };
 
-  if (!options.pair.empty() && options.texts.size() != 1)
-    return fail("--with needs exactly one text, found " +
-                std::to_string(options.texts.size()));
-  if (options.pairs && options.texts.size() % 2 != 0)
-    return fail("--pair: found " + std::to_string(options.texts.size()) +
-                " texts, expected an even number");
   for (size_t i = 0; i < options.texts.size(); ++i) {
     Record record;
     record.text = options.texts[i];
