@@ -40,7 +40,7 @@ FailureOr<SiteRun> runGraph(ModuleOp module, Arithmetic arithmetic,
     if (site.value.getKind() == Tensor::Kind::I32) {
       auto storage = site.scheme ? tq::getCodeStorage(site.scheme)
                                  : std::optional<tq::CodeStorage>();
-      bits = storage && storage->max > 255 ? 16 : 8;
+      bits = storage ? storage->bits : 8;
     }
     run.bits[name] = bits;
   };
@@ -151,6 +151,12 @@ bool MachineRun::compareSite(const std::string &name, const Tensor &expected,
     return true;
   case manifest::Element::U16:
     compareRows<uint16_t>(view, expected, difference);
+    return true;
+  case manifest::Element::I8:
+    compareRows<int8_t>(view, expected, difference);
+    return true;
+  case manifest::Element::I16:
+    compareRows<int16_t>(view, expected, difference);
     return true;
   case manifest::Element::F32:
     compareRows<float>(view, expected, difference);

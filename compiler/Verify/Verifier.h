@@ -17,6 +17,8 @@
 #include "compiler/Compiler.h"
 #include "runtime/include/quern/introspect.h"
 
+#include <map>
+
 namespace quern {
 
 /// How two tensors differ.
@@ -79,6 +81,8 @@ struct VerifyReport {
   /// In the order of the graph.
   std::vector<SiteReport> sites;
   SiteReport outputs;
+  /// Sites that some program does not show, and why they are not compared.
+  std::map<std::string, std::string> hidden;
   /// What is not as it must be, in words; empty means passed.
   std::vector<std::string> failures;
 };

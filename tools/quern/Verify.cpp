@@ -61,6 +61,7 @@ static json reportJson(const VerifyReport &report) {
           {"threads", report.threads},
           {"sites", sites},
           {"output", siteJson(report, report.outputs)},
+          {"not_compared", report.hidden},
           {"failures", report.failures},
           {"passed", report.failures.empty()}};
 }
@@ -111,6 +112,8 @@ static void printReport(const VerifyReport &report) {
   for (const SiteReport &site : report.sites)
     printRow(site);
   printRow(report.outputs);
+  for (const auto &[site, reason] : report.hidden)
+    std::printf("not compared: %s (%s)\n", site.c_str(), reason.c_str());
   for (const std::string &failure : report.failures)
     std::printf("FAILED %s\n", failure.c_str());
   if (report.failures.empty())
