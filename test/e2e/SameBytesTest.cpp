@@ -19,6 +19,8 @@ struct BytesCase {
   std::string recipe;
 };
 
+void PrintTo(const BytesCase &value, std::ostream *out) { *out << value.name; }
+
 class SameBytesTest : public testing::TestWithParam<BytesCase> {};
 
 constexpr int longest = 35;
