@@ -23,11 +23,12 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
     else:    y = clampq(act(v) * post_multiplier + post_offset)
     f32 result: y = v, or act(v); no clamp
     ```
-    x is unsigned (8 bits, or 16: the accumulator is then exact in i64), w is
-    signed. correction = -z_x * sum_k w[n, k]. With activation `none`,
-    multiplier = s_x s_w[n] / s_y and offset = b[n] / s_y + z_y; otherwise
-    multiplier = s_x s_w[n], offset = b[n], post_multiplier = 1 / s_y and
-    post_offset = z_y. `act` is `qm_gelu`, `qm_gelu_tanh`, `qm_tanh` of
+    x is unsigned, w is signed. correction = -z_x * sum_k w[n, k]. With x of
+    16 bits the accumulator is exact in i64 and correction has two entries for
+    each output: it is 256 * correction[n] + correction[N + n]. With activation
+    `none`, multiplier = s_x s_w[n] / s_y and offset = b[n] / s_y + z_y;
+    otherwise multiplier = s_x s_w[n], offset = b[n], post_multiplier = 1 / s_y
+    and post_offset = z_y. `act` is `qm_gelu`, `qm_gelu_tanh`, `qm_tanh` of
     quant_math.h or relu. `lo` and `hi` bound the codes of y.
 
     `sites` names the quantizers this op holds, in the order in which their
@@ -129,6 +130,19 @@ def TQ_QAddNormOp : TQ_Op<"qadd_norm"> {
     `sum_scale` also say what the codes of u mean. lo and hi of y are the
     storage range of the result type. `sites` are those of the sum and of y.
 
+    With `sum_type`, a `!tq.group` of K groups of n_g channels, u has a scale
+    s_g and a zero point z_g for each group; sum_scale and sum_zero play no
+    part. Sums of a group are exact, the rest is f64 in ascending g:
+    ```
+    A     = sum_g s_g * f64(S1_g - n_g z_g)
+    B     = sum_g (s_g * s_g) * f64(S2_g - 2 z_g S1_g + n_g z_g z_g)
+    mean  = A / d,  var = max(B / d - mean * mean, 0) + eps
+    rs    = f32(1 / sqrt(var))
+    value = (f32(u) - f32(z_g)) * f32(s_g)
+    y     = clampq(((value - f32(mean)) * rs) * gamma[j] + beta[j])
+    ```
+    With `order`, column i of the result holds channel order[i] of all this.
+
     ```mlir
     %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %gamma, %beta
         {sum_lo = 0 : i64, sum_hi = 255 : i64, sum_scale = 0.1 : f32,
@@ -145,7 +159,9 @@ def TQ_QAddNormOp : TQ_Op<"qadd_norm"> {
     DefaultValuedAttr<TQ_I64Attr, "0">:$sum_lo,
     DefaultValuedAttr<TQ_I64Attr, "255">:$sum_hi,
     F32Attr:$sum_scale, TQ_I64Attr:$sum_zero, F64Attr:$eps,
-    DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
+    DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
+    OptionalAttr<TypeAttr>:$sum_type,
+    OptionalAttr<DenseI64ArrayAttr>:$order);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
     $a `,` $b `,` $ma `,` $mb `,` $mo `,` $gamma `,` $beta attr-dict `:`

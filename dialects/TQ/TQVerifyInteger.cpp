@@ -22,11 +22,15 @@ static LogicalResult checkBits(Operation *op, StringRef name, int64_t bits) {
 
 LogicalResult QLinearOp::verify() {
   int64_t outputs = dimOf(getW(), 0);
+  std::optional<CodeStorage> input = getCodeStorage(elementOf(getX()));
+  bool isWide = input && input->bits > 8;
   if (failed(checkActivation(*this, "x", getX())) ||
+      failed(checkBits(*this, "weight_bits", getWeightBits())) ||
       failed(checkWeight(*this, "w", getW())) ||
       failed(checkDim(*this, "w", getW(), 1, dimOf(getX(), 1), "x")) ||
-      failed(checkBits(*this, "weight_bits", getWeightBits())) ||
-      failed(checkDim(*this, "correction", getCorrection(), 0, outputs, "w")) ||
+      failed(checkDim(*this, "correction", getCorrection(), 0,
+                      isWide && outputs > 0 ? 2 * outputs : outputs,
+                      isWide ? "twice w, for x of 16 bits" : "w")) ||
       failed(checkDim(*this, "multiplier", getMultiplier(), 0, outputs, "w")) ||
       failed(checkDim(*this, "offset", getOffset(), 0, outputs, "w")) ||
       failed(checkDim(*this, "the result", getResult(), 0, dimOf(getX(), 0),
@@ -106,6 +110,9 @@ LogicalResult QAddNormOp::verify() {
       failed(checkBounds(*this, "sum", getSumLo(), getSumHi())) ||
       failed(checkPositive(*this, "sum_scale", getSumScale())) ||
       failed(checkEps(*this, getEps())) ||
+      failed(checkSumType(*this, getSumType(), width, getSumLo(),
+                          getSumHi())) ||
+      (getOrder() && failed(checkOrder(*this, *getOrder(), width))) ||
       failed(checkSites(*this, getSites(), 2)) ||
       failed(checkResult(*this, getResult())));
 }
@@ -137,6 +144,9 @@ LogicalResult QEmbedOp::verify() {
       failed(checkBounds(*this, "e1", getE1Lo(), getE1Hi())) ||
       failed(checkBounds(*this, "e2", getE2Lo(), getE2Hi())) ||
       failed(checkEps(*this, getEps())) ||
+      failed(checkBits(*this, "word_bits", getWordBits())) ||
+      failed(checkBits(*this, "type_bits", getTypeBits())) ||
+      failed(checkBits(*this, "position_bits", getPositionBits())) ||
       failed(checkSites(*this, getSites(), 3)) ||
       failed(checkResult(*this, getResult())));
 }
@@ -144,9 +154,6 @@ LogicalResult QEmbedOp::verify() {
 LogicalResult QPoolOp::verify() {
   if (failed(checkOffsets(*this, getOffsets())) ||
       failed(checkChannels(*this, getX())) ||
-      failed(checkBits(*this, "word_bits", getWordBits())) ||
-      failed(checkBits(*this, "type_bits", getTypeBits())) ||
-      failed(checkBits(*this, "position_bits", getPositionBits())) ||
       failed(
           checkDim(*this, "the result", getResult(), 1, dimOf(getX(), 1), "x")))
     return failure();

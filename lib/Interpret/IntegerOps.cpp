@@ -120,12 +120,17 @@ FailureOr<Tensor> quern::evaluate(tq::QLinearOp op, Evaluation &run) {
   bool isFloat = op.getResult().getType().getElementType().isF32();
 
   std::vector<int64_t> acc = multiply(x, w, bits);
+  // Codes of 16 bits have corrections in a high and a low part.
+  auto correctionOf = [&](int64_t n) {
+    return bits <= 8 ? int64_t(correction[n])
+                     : int64_t(correction[n]) * 256 + correction[outputs + n];
+  };
   std::vector<float> values(isFloat ? acc.size() : 0);
   std::vector<int32_t> codes(isFloat ? 0 : acc.size());
   for (int64_t t = 0; t < tokens; ++t)
     for (int64_t n = 0; n < outputs; ++n) {
       int64_t i = t * outputs + n;
-      float v = float(acc[i] + correction[n]) * multiplier[n];
+      float v = float(acc[i] + correctionOf(n)) * multiplier[n];
       v = v + offset[n];
       if (op.getActivation() != tq::Activation::None) {
         v = applyActivation(op.getActivation(), v);

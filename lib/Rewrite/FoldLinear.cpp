@@ -19,8 +19,9 @@ using namespace quern;
 
 namespace {
 
-/// Above this many inputs 255 * 128 * K overflows i32.
-constexpr int64_t largestK = 65793;
+/// Above this many inputs 255 * 128 * K overflows i32; the bytes of 16-bit
+/// codes are summed apart, each with its part of the correction.
+constexpr int64_t largestK = 65793, largestWideK = 65535;
 
 std::optional<tq::Activation> activationOf(Operation *op) {
   if (auto gelu = dyn_cast_or_null<tq::GeluOp>(op))
@@ -56,9 +57,10 @@ struct FoldLinearPass : quern::impl::FoldLinearBase<FoldLinearPass> {
     std::optional<Codes> x = matchCodes(linear.getX());
     if (!x)
       return "its input has no codes of one scale";
-    if (x->bits != 8)
+    if (x->bits != 8 && x->bits != 16)
       return "its input has codes of " + std::to_string(x->bits) +
-             " bits, an integer product needs 8";
+             " bits, an integer product needs 8 or 16";
+    bool isWide = x->bits == 16;
     std::optional<Weight> weight = matchWeight(linear.getW());
     if (!weight)
       return "its weight is not quantized";
@@ -67,7 +69,7 @@ struct FoldLinearPass : quern::impl::FoldLinearBase<FoldLinearPass> {
       return "its bias is not a constant";
     auto shape = cast<RankedTensorType>(linear.getW().getType()).getShape();
     size_t rows = shape[0], cols = shape[1];
-    if (shape[1] > largestK)
+    if (shape[1] > (isWide ? largestWideK : largestK))
       return "its " + std::to_string(cols) +
              " inputs overflow an i32 accumulator";
 
@@ -85,13 +87,17 @@ struct FoldLinearPass : quern::impl::FoldLinearBase<FoldLinearPass> {
 
     double outScale = y && isPlain ? y->scale : 1;
     double outZero = y && isPlain ? static_cast<double>(y->zero) : 0;
-    std::vector<int32_t> correction(rows);
+    std::vector<int32_t> correction(isWide ? 2 * rows : rows);
     std::vector<float> multiplier(rows), offset(rows);
     for (size_t n = 0; n < rows; ++n) {
       int64_t sum = 0;
       for (size_t k = 0; k < cols; ++k)
         sum += weight->codeData[n * cols + k];
-      correction[n] = static_cast<int32_t>(-x->zero * sum);
+      int64_t whole = -x->zero * sum;
+      // The shift rounds down, so that the low part is not negative.
+      correction[n] = static_cast<int32_t>(isWide ? whole >> 8 : whole);
+      if (isWide)
+        correction[rows + n] = static_cast<int32_t>(whole & 255);
       multiplier[n] =
           static_cast<float>(x->scale * weight->scaleOf(n) / outScale);
       offset[n] = static_cast<float>((*bias)[n] / outScale + outZero);

@@ -111,6 +111,22 @@ template <typename T> std::vector<T> concatenate(ArrayRef<Value> parts) {
   return all;
 }
 
+/// Corrections with a high and a low part per output, product after product,
+/// with all high parts first.
+std::vector<int32_t> gatherParts(ArrayRef<int32_t> corrections,
+                                 ArrayRef<tq::QLinearOp> products) {
+  std::vector<int32_t> high, low;
+  for (tq::QLinearOp product : products) {
+    size_t rows =
+        cast<RankedTensorType>(product.getW().getType()).getDimSize(0);
+    llvm::append_range(high, corrections.take_front(rows));
+    llvm::append_range(low, corrections.slice(rows, rows));
+    corrections = corrections.drop_front(2 * rows);
+  }
+  llvm::append_range(high, low);
+  return high;
+}
+
 struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
   using FuseAttentionBase::FuseAttentionBase;
 
@@ -145,8 +161,11 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
         concatenate<float>({q.getOffset(), k.getOffset(), v.getOffset()});
     auto weightType = cast<RankedTensorType>(q.getW().getType());
     int64_t inputs = weightType.getDimSize(1);
-    int64_t outputs = static_cast<int64_t>(corrections.size());
-    if (!outputs || weights.size() != size_t(outputs * inputs) ||
+    int64_t outputs = static_cast<int64_t>(offsets.size());
+    if (static_cast<int64_t>(corrections.size()) == 2 * outputs)
+      corrections = gatherParts(corrections, {q, k, v});
+    if (!outputs || corrections.empty() ||
+        weights.size() != size_t(outputs * inputs) ||
         multipliers.size() != size_t(outputs) ||
         offsets.size() != size_t(outputs))
       return nullptr;
@@ -179,6 +198,9 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
         builder, loc, base + ".multiplier", std::move(multipliers));
     Value offset = tq::createVector<float>(builder, loc, base + ".offset",
                                            std::move(offsets));
+    int64_t bits = 2;
+    for (tq::QLinearOp product : block.products)
+      bits = std::max<int64_t>(bits, product.getWeightBits());
     return tq::QLinearOp::create(
         builder, loc, RankedTensorType::get({rows, outputs}, group), q.getX(),
         weight, correction, multiplier, offset, tq::Activation::None,
@@ -197,9 +219,6 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
         std::min<int64_t>((int64_t(1) << 23) - 1, 0xffffffffll / length));
   }
 
-    int64_t bits = 2;
-    for (tq::QLinearOp product : block.products)
-      bits = std::max<int64_t>(bits, product.getWeightBits());
   std::string fuse(Attention &block) {
     OpBuilder builder(block.quantizeContext);
     tq::QLinearOp qkv = joinProducts(builder, block);

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/GemmParts.h"
+#include "lib/Tile/GemmWide.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 
@@ -49,9 +50,9 @@ static std::string describe(const GemmShape &shape, const char *kind) {
   if (shape.activation != GemmActivation::None)
     name += "_" + activationName(shape.activation).str();
   name += storages[int(shape.out)];
-  int64_t lo = int64_t(shape.range.lo), hi = int64_t(shape.range.hi);
   if (shape.weightBits != 8)
     name += "_w" + std::to_string(shape.weightBits);
+  int64_t lo = int64_t(shape.range.lo), hi = int64_t(shape.range.hi);
   if (shape.out != Storage::F32 &&
       (lo != 0 || hi != (shape.out == Storage::U8 ? 255 : 65535)))
     name += "_" + std::to_string(lo) + "to" + std::to_string(hi);
@@ -68,6 +69,9 @@ static std::string describe(const GemmShape &shape, const char *kind) {
 
 std::string getGemmName(const GemmShape &shape) {
   return describe(shape, "u8");
+}
+std::string getWideGemmName(const GemmShape &shape) {
+  return describe(shape, "u16");
 }
 std::string getFloatGemmName(const GemmShape &asked) {
   GemmShape shape = asked;

@@ -7,6 +7,7 @@
 #include "lib/Tile/Attention.h"
 #include "lib/Tile/Elementwise.h"
 #include "lib/Tile/Embed.h"
+#include "lib/Tile/GemmWide.h"
 #include "lib/Tile/Pool.h"
 #include "lib/Tile/Tiler.h"
 
@@ -54,14 +55,15 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
   if (failed(x) || failed(in) || failed(out) || failed(w) ||
       failed(correction) || failed(multiplier) || failed(offset))
     return failure();
-  if (*in != Storage::U8)
-    return op.emitOpError("has no kernel for 16-bit inputs");
+  if (*in == Storage::F32)
+    return op.emitOpError("has no kernel for f32 inputs");
+  bool isWide = *in == Storage::U16;
   int64_t n = widthOf(op.getResult()), k = x->d;
 
   GemmShape shape;
   shape.k = k;
   shape.n = n;
-  shape.xStride = x->stride;
+  shape.xStride = isWide ? rowStride(k) : x->stride;
   shape.out = *out;
   shape.range = {float(op.getLo()), float(op.getHi())};
   shape.rows = x->rows;
@@ -98,15 +100,24 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
   for (size_t i = 0; i < sites.size(); ++i)
     info.sites.push_back({sites[i], to.buffer, int64_t(i) * part, part});
 
-  std::vector<int8_t> packed(packedGemmBytes(n, k));
-  packGemmWeights(w->values().data(), n, k, packed.data());
+  if (!fitsBits(w->values(), op.getWeightBits()))
+    return op.emitOpError("has codes of w that do not fit ")
+           << op.getWeightBits() << " bits";
+  // The kernel of two planes reads whole bytes.
+  int64_t bits = shape.weightBits =
+      isWide ? 8 : storedWeightBits(op.getWeightBits());
+  std::vector<int8_t> packed(packedGemmBytes(n, k, bits));
+  packGemmWeights(w->values().data(), n, k, packed.data(), bits);
   std::vector<int32_t> first(correction->values().begin(),
                              correction->values().end());
   int64_t padded = llvm::alignTo(n, 16);
-  first.resize(padded, 0);
+  if (isWide)
+    first.insert(first.begin() + n, padded - n, 0);
+  first.resize(isWide ? 2 * padded : padded, 0);
   std::vector<std::string> operands = {
-      x->buffer,
-      program.data(info.step + ".w", std::move(packed), 8, n * k, "s8"),
+      isWide ? planesOf(*x, info.step) : x->buffer,
+      program.data(info.step + ".w", std::move(packed), int(bits), n * k,
+                   "s" + num(bits)),
       program.data(info.step + ".correction", std::move(first)),
       program.vector(info.step + ".multiplier", multiplier->values(), padded),
       program.vector(info.step + ".offset", offset->values(), padded)};
@@ -116,11 +127,32 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
         std::vector<float>{f(op.getPostMultiplier()), f(op.getPostOffset())}));
   operands.push_back(to.buffer);
   std::string kernel = program.kernel(
-      getGemmName(shape),
-      [&](StringRef name) { return buildGemm(program.module(), name, shape); },
-      getGemmScratchBytes(shape));
+      isWide ? getWideGemmName(shape) : getGemmName(shape),
+      [&](StringRef name) {
+        return isWide ? buildWideGemm(program.module(), name, shape)
+                      : buildGemm(program.module(), name, shape);
+      },
+      isWide ? getWideGemmScratchBytes(shape) : getGemmScratchBytes(shape));
   program.launch(kernel, operands, gemmChunks(shape), info);
   return success();
+}
+
+std::string Tiler::planesOf(const Place &x, StringRef step) {
+  PlanesShape shape{x.d, x.stride, x.rows};
+  LaunchInfo info;
+  info.op = "planes";
+  info.step = step.str() + ".planes";
+  info.layer = layerOfSite(step);
+  Place planes =
+      program.buffer(info.step, planesWidth(x.d), Storage::U8, x.rows);
+  std::string kernel = program.kernel(
+      join({"planes", num(x.d), num(x.stride),
+            x.rows == RowsOf::Tokens ? "t" : "s"}),
+      [&](StringRef name) {
+        return buildPlanes(program.module(), name, shape);
+      });
+  program.launch(kernel, {x.buffer, planes.buffer}, rowChunks(x.rows), info);
+  return planes.buffer;
 }
 
 LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
@@ -299,6 +331,9 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
   Value tables[] = {op.getWord(), op.getType(), op.getPosition()};
   Value scales[] = {op.getWordScales(), op.getTypeScales(),
                     op.getPositionScales()};
+  const int64_t given[] = {op.getWordBits(), op.getTypeBits(),
+                           op.getPositionBits()};
+  EmbedShape shape;
   std::vector<std::string> scaleSymbols;
   bool perRow[3];
   for (int i = 0; i < 3; ++i) {
@@ -335,9 +370,6 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
   shape.out = *outStorage;
   shape.e1Range = {float(op.getE1Lo()), float(op.getE1Hi())};
   shape.e2Range = {float(op.getE2Lo()), float(op.getE2Hi())};
-  const int64_t given[] = {op.getWordBits(), op.getTypeBits(),
-                           op.getPositionBits()};
-  EmbedShape shape;
   shape.outRange = rangeOf(op.getResult());
   Place out = define(op.getResult(), info.step, d, *outStorage, RowsOf::Tokens);
   Place first = program.tap(siteOr(sites, 0, "E.t"), d, shape.e1);
@@ -411,6 +443,8 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
 }
 
 LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
+  if (isWithinAttention(op))
+    return success();
   FailureOr<Place> x = placeOf(op.getX(), op);
   FailureOr<Storage> storage = storageOf(op.getResult(), op);
   auto scale = scaleOf(op.getResult(), op);
@@ -448,6 +482,9 @@ LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
 }
 
 LogicalResult Tiler::tileDequantize(tq::DequantizeOp op) {
+  if (auto quantize = op.getX().getDefiningOp<tq::QuantizeOp>())
+    if (isWithinAttention(quantize))
+      return success();
   FailureOr<Place> x = placeOf(op.getX(), op);
   auto scale = scaleOf(op.getX(), op);
   if (failed(x) || failed(scale))

@@ -32,7 +32,11 @@ private:
 
   // TileInteger.cpp
   mlir::LogicalResult tileQLinear(tq::QLinearOp op);
+  /// Appends the launch that splits 16-bit codes into planes of bytes; gives
+  /// their buffer.
+  std::string planesOf(const Place &x, llvm::StringRef step);
   mlir::LogicalResult tileQAttention(tq::QAttentionOp op);
+  mlir::LogicalResult tileQGroupLinear(tq::QGroupLinearOp op);
   mlir::LogicalResult tileQAddNorm(tq::QAddNormOp op);
   mlir::LogicalResult tileQEmbed(tq::QEmbedOp op);
   mlir::LogicalResult tileQPool(tq::QPoolOp op);
@@ -45,6 +49,15 @@ private:
   mlir::LogicalResult tileQkv(tq::LinearOp first, tq::ContextOp context,
                               bool &matched);
   mlir::LogicalResult tileContext(tq::ContextOp op);
+  /// Float attention that one kernel does, with the quantizers on the way.
+  struct AttentionChain {
+    tq::ScoresOp scores;
+    tq::SoftmaxOp softmax;
+    tq::QuantizeOp scoreQuantizer, probQuantizer;
+  };
+  static std::optional<AttentionChain> matchAttention(tq::ContextOp op);
+  /// True for the quantizers that such a kernel holds.
+  static bool isWithinAttention(tq::QuantizeOp op);
   mlir::LogicalResult tileLayerNorm(tq::LayerNormOp op);
   mlir::LogicalResult tileAdd(tq::AddOp op);
   mlir::LogicalResult tilePool(tq::PoolOp op);

@@ -19,14 +19,16 @@ class QLinearTest : public InterpretTest {
 protected:
   /// A product of 70 inputs and 6 outputs.
   void build(const std::string &input, const std::string &attributes,
-             const std::string &output) {
+             const std::string &output, const std::string &parts = "6") {
     parse("(%x: tensor<?x70x" + input +
-              ">, %w: tensor<6x70xi8>, %c: tensor<6xi32>, %m: tensor<6xf32>, "
+              ">, %w: tensor<6x70xi8>, %c: tensor<" + parts +
+              "xi32>, %m: tensor<6xf32>, "
               "%o: tensor<6xf32>) -> tensor<?x6x" +
               output + ">",
           "%0 = tq.qlinear %x, %w, %c, %m, %o {" + attributes +
               "} : (tensor<?x70x" + input +
-              ">, tensor<6x70xi8>, tensor<6xi32>, tensor<6xf32>, "
+              ">, tensor<6x70xi8>, tensor<" + parts +
+              "xi32>, tensor<6xf32>, "
               "tensor<6xf32>) -> tensor<?x6x" +
               output + ">\nreturn %0 : tensor<?x6x" + output + ">\n");
   }
@@ -101,7 +103,8 @@ TEST_F(QLinearTest, FloatResultIsNotClamped) {
 }
 
 TEST_F(QLinearTest, SixteenBitInputsDoNotOverflow) {
-  build("!quant.uniform<u16:f32, 0.1:128>", "", "f32");
+  build("!quant.uniform<u16:f32, 0.1:128>", "", "f32", "12");
+  c = ints({-5000, 3, 0, 77, 1, 99000000, 0, 255, 7, 0, 1, 200});
   x = codes(5, 70, 65535, 65535);
   w = codes(6, 70, -128, -128);
   m = Tensor::of(std::vector<float>(6, 1), {6});
@@ -109,7 +112,9 @@ TEST_F(QLinearTest, SixteenBitInputsDoNotOverflow) {
   auto y = run().toVector<float>();
   ASSERT_EQ(y.size(), 30u) << message;
   for (int n = 0; n < 6; ++n)
-    EXPECT_EQ(y[n], float(int64_t(70) * 65535 * -128 + c.get<int32_t>()[n]));
+    EXPECT_EQ(y[n], float(int64_t(70) * 65535 * -128 +
+                          int64_t(c.get<int32_t>()[n]) * 256 +
+                          c.get<int32_t>()[6 + n]));
 }
 
 TEST_F(QLinearTest, FusedColumnsHaveTheirOwnSites) {

@@ -79,3 +79,26 @@ func.func @float_result(%xq: tensor<?x2x!x>) -> tensor<?x2xf32> {
   %1 = tq.tanh %0 : tensor<?x2xf32>
   return %1 : tensor<?x2xf32>
 }
+
+// -----
+
+!x = !quant.uniform<u16:f32, 0.5:40000>
+
+// Codes of 16 bits: corrections -40000 * 300 = -46875 * 256 + 0 and
+// -40000 * -1 = 156 * 256 + 64, high parts first.
+
+// CHECK-LABEL: func.func @wide_input
+// CHECK-DAG: arith.constant dense<[-46875, 156, 0, 64]> : tensor<4xi32>
+// CHECK: tq.qlinear {{.*}} -> tensor<?x2xf32>
+func.func @wide_input(%xq: tensor<?x4x!x>) -> tensor<?x2xf32> {
+  %codes = arith.constant dense<[[100, 100, 99, 1], [3, -4, 0, 0]]>
+      : tensor<2x4xi8>
+  %scales = arith.constant dense<1.0> : tensor<1xf32>
+  %b = arith.constant dense<0.0> : tensor<2xf32>
+  %w = tq.dequantize_weight %codes, %scales
+      : (tensor<2x4xi8>, tensor<1xf32>) -> tensor<2x4xf32>
+  %x = tq.dequantize %xq : tensor<?x4x!x> -> tensor<?x4xf32>
+  %0 = tq.linear %x, %w, %b
+      : (tensor<?x4xf32>, tensor<2x4xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  return %0 : tensor<?x2xf32>
+}
