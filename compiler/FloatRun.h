@@ -1,4 +1,5 @@
-//===- FloatRun.h - Calibration through the compiled float model -*- C++ -*-===//
+//===- FloatRun.h - Calibration through the compiled float model -*- C++
+//-*-===//
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //

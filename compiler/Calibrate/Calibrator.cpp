@@ -135,3 +135,15 @@ std::vector<Range> Calibrator::channelRanges(const std::string &site) const {
   return it == index.end() ? std::vector<Range>()
                            : observers[it->second].channels;
 }
+
+std::vector<std::string> Calibrator::observedNames() const {
+  std::vector<std::string> names;
+  for (const Observer &observer : observers)
+    names.push_back(observer.site.name);
+  return names;
+}
+
+const Histogram *Calibrator::histogramOf(const std::string &site) const {
+  auto it = index.find(site);
+  return it == index.end() ? nullptr : &observers[it->second].histogram;
+}

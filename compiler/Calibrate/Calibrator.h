@@ -51,6 +51,12 @@ public:
   /// Whether the site has an observer.
   bool observes(const std::string &site) const { return index.count(site); }
 
+  /// The sites that have one, in the order they were given.
+  std::vector<std::string> observedNames() const;
+
+  /// All values of a site so far, or null where it has no observer.
+  const Histogram *histogramOf(const std::string &site) const;
+
 private:
   struct Observer {
     ObservedSite site;

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 #include "tools/quern/Commands.h"
 #include "tools/quern/Handles.h"
+#include "tools/quern/InspectAccuracy.h"
 
 #include "runtime/src/manifest_generated.h"
 
@@ -232,13 +233,6 @@ static void printSummary(const std::string &path, const json &all) {
                                        : "");
 }
 
-namespace {
-struct InspectOptions {
-  std::string module;
-  bool json = false;
-};
-} // namespace
-
 static int inspect(const InspectOptions &options) {
   quern_inspection *inspection = nullptr;
   quern_error error = {};
@@ -253,16 +247,56 @@ static int inspect(const InspectOptions &options) {
   return Ok;
 }
 
-void addInspect(CLI::App &app, Action &action) {
+void addInspect(CLI::App &app, Action &action, AccuracyCommand accuracy) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App *command = app.add_subcommand(
-      "inspect", "Show what a module holds, without executing anything of it");
+      "inspect", "Show what a module holds, without executing anything of it; "
+                 "with --accuracy, how far it is from its float model");
   command->add_option("module", options->module, "Module file (.qbm)")
       ->required();
   command->add_flag("--json", options->json, "As one JSON object");
-  command->footer("Example: quern inspect m.qbm");
-  command->callback(
-      [options, &action] { action = [options] { return inspect(*options); }; });
+  CLI::Option *text = command->add_option(
+      "--text", options->text,
+      "File of lines or JSON lines to run; - is standard input");
+  CLI::Option *flag = command->add_flag(
+      "--accuracy", options->accuracy,
+      "Run the module and its float model on texts and report signal to "
+      "quantization noise, clipping and outlier channels by site");
+  flag->needs(text);
+  text->needs(flag);
+  command
+      ->add_option("--model", options->model,
+                   "Model folder; by default the one that the module was "
+                   "made from")
+      ->needs(flag);
+  command
+      ->add_option("--html", options->html,
+                   "Write a page with plots: noise by site, outlier heat maps")
+      ->needs(flag);
+  command
+      ->add_option("--samples", options->samples,
+                   "How many texts of the file are run (32)")
+      ->check(CLI::Range(1u, 1u << 20))
+      ->needs(flag);
+  command->add_flag("--pair", options->pairs,
+                    "Two columns with a tab between are a pair")
+      ->needs(flag);
+  command
+      ->add_option("--threads", options->threads,
+                   "Threads of the runs; 0 is one per CPU")
+      ->needs(flag);
+  command->add_flag("-q,--quiet", options->quiet, "No progress");
+  command->footer("Example: quern inspect m.qbm\n"
+                  "Example: quern inspect m.qbm --accuracy --text lines.txt "
+                  "--html accuracy.html");
+  command->callback([options, accuracy, &action] {
+    action = [options, accuracy] {
+      if (!options->accuracy)
+        return inspect(*options);
+      return accuracy ? accuracy(*options)
+                      : fail("inspect --accuracy is done by quern-compiler");
+    };
+  });
 }
 
 } // namespace quern::cli

@@ -11,6 +11,7 @@
 
 #include "runtime/include/quern/quern.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstring>
@@ -30,7 +31,14 @@ int main(int argc, char **argv) {
   auto isCommand = [&](const char *name) {
     return argc > 1 && std::strcmp(argv[1], name) == 0;
   };
-  if (!isCommand("run") && !isCommand("inspect") && !isCommand("doctor") &&
+  auto hasOption = [&](const char *name) {
+    return std::any_of(argv + 1, argv + argc, [&](const char *argument) {
+      return std::strcmp(argument, name) == 0;
+    });
+  };
+  // Accuracy is against the float model, which has to be compiled.
+  bool inspects = isCommand("inspect") && !hasOption("--accuracy");
+  if (!isCommand("run") && !inspects && !isCommand("doctor") &&
       !isCommand("--version")) {
     std::string compiler = compilerPath();
     execv(compiler.c_str(), argv);

@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "tools/quern/Commands.h"
+#include "tools/quern/InspectAccuracy.h"
 
 #include "runtime/include/quern/quern.h"
 
@@ -22,7 +23,7 @@ int main(int argc, char **argv) {
   addCompile(app, action);
   addRun(app, action);
   addEval(app, action);
-  addInspect(app, action);
+  addInspect(app, action, inspectAccuracy);
   addVerify(app, action);
   addTokenize(app, action);
   addBench(app, action);

@@ -1,0 +1,378 @@
+//===- Accuracy.cpp - How far a module is from its float model ------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// One batch at a time through both programs; sums by site.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Accuracy/Accuracy.h"
+
+#include "compiler/Calibrate/SchemeTable.h"
+#include "compiler/HostProgram.h"
+#include "compiler/Import/Import.h"
+#include "compiler/Import/TokenizerImport.h"
+#include "compiler/Levels.h"
+#include "lib/Quantize/SchemeAttr.h"
+#include "runtime/src/manifest_generated.h"
+
+#include "mlir/AsmParser/AsmParser.h"
+#include "llvm/Support/FileSystem.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+using namespace mlir;
+
+namespace quern {
+
+double SiteAccuracy::sqnr() const {
+  if (noise == 0)
+    return std::numeric_limits<double>::infinity();
+  // A site that is zero throughout has no signal to lose.
+  return 10 * std::log10(std::max(signal, 1e-300) / noise);
+}
+
+namespace {
+
+/// Real values of the codes of a site, and the interval they cover.
+class Dequantizer {
+public:
+  explicit Dequantizer(const SiteQuantizer &site) : site(site) {
+    top = std::ldexp(1.0, static_cast<int>(site.bits)) - 1;
+  }
+
+  double real(double code, uint64_t channel) const {
+    return inChannel((code - site.zero) * site.scale, channel);
+  }
+
+  /// Half a step beyond the last code is still rounded, not clipped.
+  bool clips(double value, uint64_t channel) const {
+    double low = inChannel((-0.5 - site.zero) * site.scale, channel);
+    double high = inChannel((top + 0.5 - site.zero) * site.scale, channel);
+    return value < low || value > high;
+  }
+
+private:
+  double inChannel(double value, uint64_t channel) const {
+    if (channel >= site.channelScale.size())
+      return value;
+    return value * site.channelScale[channel] + site.channelShift[channel];
+  }
+
+  const SiteQuantizer &site;
+  double top;
+};
+
+/// Compares the sites and outputs of runs.
+class Measurement {
+public:
+  explicit Measurement(const AccuracyRequest &request) : request(request) {}
+
+  Expected<AccuracyReport> run();
+
+private:
+  Error openModule();
+  Error importFloat();
+  Error runBatch(size_t from, size_t count);
+  Error compareSite(const Site &site);
+  Error compareOutputs(const quern_output &real, const quern_output &ours);
+  void finish();
+
+  const AccuracyRequest &request;
+  LevelContext context;
+  std::optional<HostProgram> module, reference;
+  quern_description about = {};
+  std::optional<SchemeAttr> scheme;
+  std::vector<Site> sites;
+  std::vector<std::optional<SiteQuantizer>> quantizers;
+  std::vector<SiteAccuracy> found;
+  uint64_t rows = 0, agreeing = 0;
+  double cosines = 0;
+  AccuracyReport report;
+};
+
+} // namespace
+
+static const manifest::Manifest &manifestOf(const quern_module *module) {
+  uint64_t bytes = 0;
+  return *manifest::GetManifest(quern_module_manifest(module, &bytes));
+}
+
+/// The folder that a module says it was made from, or "".
+static std::string folderOf(const manifest::Manifest &manifest) {
+  if (const auto *properties = manifest.provenance())
+    for (const manifest::Property *property : *properties)
+      if (property->key()->str() == "model" && property->value())
+        return property->value()->str();
+  return "";
+}
+
+Error Measurement::openModule() {
+  Expected<HostProgram> opened =
+      HostProgram::open(request.module, request.threads);
+  if (!opened)
+    return opened.takeError();
+  module.emplace(std::move(*opened));
+  module->capture();
+  quern_module_describe(module->getModule(), &about);
+  report.module = request.module;
+  report.recipe = about.recipe;
+  report.modelFolder = request.modelFolder.empty()
+                           ? folderOf(manifestOf(module->getModule()))
+                           : request.modelFolder;
+  if (!about.has_tokenizer)
+    return Error::make(request.module, ": found no tokenizer in the module, "
+                                       "expected one for the texts");
+  if (!llvm::sys::fs::is_directory(report.modelFolder))
+    return Error::make(request.module, ": the model folder ",
+                       report.modelFolder,
+                       " that it was made from is not there, expected "
+                       "--model FOLDER");
+  return Error::success();
+}
+
+Error Measurement::importFloat() {
+  const std::string &folder = report.modelFolder;
+  Expected<ImportedModel> model = importModel(*context, folder);
+  if (!model)
+    return context.firstError().empty()
+               ? model.takeError()
+               : context.failed(folder, model.message());
+  Expected<ImportedTokenizer> tokenizer =
+      importTokenizer(folder, model->info.vocab);
+  if (!tokenizer)
+    return tokenizer.takeError();
+  Expected<HostProgram> compiled = HostProgram::compileFloat(
+      *model->module,
+      std::string(reinterpret_cast<const char *>(tokenizer->blob.data()),
+                  tokenizer->blob.size()),
+      request.threads);
+  if (!compiled)
+    return context.failed(folder, compiled.message());
+  reference.emplace(std::move(*compiled));
+  reference->capture();
+
+  // Scales by site, also those by channel, stand in the module's scheme.
+  const auto *text = manifestOf(module->getModule()).scheme();
+  Attribute attr = text ? parseAttribute(text->str(), &*context) : Attribute();
+  if (attr)
+    (*model->module)->setAttr(SchemeAttr::name, attr);
+  scheme = attr ? SchemeAttr::read(*model->module) : std::nullopt;
+  if (!scheme)
+    return context.failed(request.module, "the module's scheme cannot be read");
+  sites = collectSites(*model->module);
+  for (const Site &site : sites) {
+    quantizers.push_back(scheme->contains(site.name) ? scheme->site(site.name)
+                                                     : std::nullopt);
+    SiteAccuracy entry;
+    entry.name = site.name;
+    entry.key = site.key;
+    entry.layer = site.layer;
+    entry.bits = quantizers.back() ? unsigned(quantizers.back()->bits) : 0;
+    entry.lo = std::numeric_limits<double>::infinity();
+    entry.hi = -entry.lo;
+    found.push_back(std::move(entry));
+  }
+  return Error::success();
+}
+
+/// An element of a view as a number; elements are u8, u16 or f32.
+static double elementOf(const quern_view &view, uint64_t row, uint64_t column) {
+  const char *at = static_cast<const char *>(view.data) + row * view.stride;
+  switch (manifest::Element(view.element)) {
+  case manifest::Element::U8:
+    return reinterpret_cast<const uint8_t *>(at)[column];
+  case manifest::Element::U16:
+    return reinterpret_cast<const uint16_t *>(at)[column];
+  default:
+    return reinterpret_cast<const float *>(at)[column];
+  }
+}
+
+/// Adds one value of the float model and what the module has in its place.
+static void addPair(SiteAccuracy &site, double real, double ours) {
+  ++site.values;
+  site.signal += real * real;
+  site.noise += (real - ours) * (real - ours);
+  site.lo = std::min(site.lo, real);
+  site.hi = std::max(site.hi, real);
+}
+
+Error Measurement::compareSite(const Site &site) {
+  size_t index = &site - sites.data();
+  SiteAccuracy &entry = found[index];
+  std::optional<quern_view> real = reference->site(site.name);
+  std::optional<quern_view> ours = module->site(site.name);
+  if (!real || !ours)
+    return Error::success();
+  if (real->rows != ours->rows || real->columns != ours->columns)
+    return Error::make(request.module, ": site ", site.name, ": found ",
+                       ours->rows, "x", ours->columns, " values, the model in ",
+                       report.modelFolder, " has ", real->rows, "x",
+                       real->columns);
+  bool codes = manifest::Element(ours->element) != manifest::Element::F32;
+  std::optional<Dequantizer> quantizer;
+  if (codes && quantizers[index])
+    quantizer.emplace(*quantizers[index]);
+  if (codes && !quantizer)
+    return Error::make(request.module, ": site ", site.name,
+                       ": found codes without a scale");
+  entry.bits = codes ? entry.bits : 0;
+  // Scores and probabilities have a column per head, not per channel.
+  bool channels = site.key != "s" && site.key != "p";
+  if (channels)
+    entry.channels.resize(real->columns);
+  for (uint64_t row = 0; row < real->rows; ++row)
+    for (uint64_t j = 0; j < real->columns; ++j) {
+      double value = elementOf(*real, row, j);
+      double other = elementOf(*ours, row, j);
+      if (quantizer) {
+        entry.clipped += quantizer->clips(value, j);
+        other = quantizer->real(other, j);
+      }
+      addPair(entry, value, other);
+      if (channels)
+        entry.channels[j] =
+            std::max(entry.channels[j], static_cast<float>(std::fabs(value)));
+    }
+  return Error::success();
+}
+
+Error Measurement::compareOutputs(const quern_output &real,
+                                  const quern_output &ours) {
+  if (real.rows != ours.rows || real.columns != ours.columns)
+    return Error::make(request.module, ": found outputs of ", ours.columns,
+                       " values, the model in ", report.modelFolder, " has ",
+                       real.columns);
+  for (uint64_t row = 0; row < real.rows; ++row) {
+    const float *a = real.data + row * real.columns;
+    const float *b = ours.data + row * real.columns;
+    double dot = 0, aa = 0, bb = 0;
+    for (uint64_t j = 0; j < real.columns; ++j) {
+      addPair(report.outputs, a[j], b[j]);
+      dot += double(a[j]) * b[j];
+      aa += double(a[j]) * a[j];
+      bb += double(b[j]) * b[j];
+    }
+    cosines += dot / std::sqrt(std::max(aa * bb, 1e-300));
+    agreeing += std::max_element(a, a + real.columns) - a ==
+                std::max_element(b, b + real.columns) - b;
+    ++rows;
+  }
+  return Error::success();
+}
+
+Error Measurement::runBatch(size_t from, size_t count) {
+  Expected<quern_output> ours = module->run(&request.texts[from], count);
+  if (!ours)
+    return ours.takeError();
+  Expected<quern_output> real = reference->runTokensOf(*ours);
+  if (!real)
+    return real.takeError();
+  report.texts += ours->sequences;
+  report.tokens += ours->tokens;
+  for (const Site &site : sites)
+    if (Error error = compareSite(site))
+      return error;
+  return compareOutputs(*real, *ours);
+}
+
+/// Median and outliers of a site's channels.
+static void findOutliers(SiteAccuracy &site) {
+  if (site.channels.size() < 8)
+    return;
+  std::vector<float> sorted = site.channels;
+  std::nth_element(sorted.begin(), sorted.begin() + sorted.size() / 2,
+                   sorted.end());
+  site.medianChannel = sorted[sorted.size() / 2];
+  if (site.medianChannel <= 0)
+    return;
+  for (size_t j = 0; j < site.channels.size(); ++j)
+    if (site.channels[j] > outlierRatio * site.medianChannel)
+      site.outliers.push_back({static_cast<unsigned>(j), site.channels[j],
+                               site.channels[j] / site.medianChannel});
+  std::stable_sort(site.outliers.begin(), site.outliers.end(),
+                   [](const OutlierChannel &a, const OutlierChannel &b) {
+                     return a.magnitude > b.magnitude;
+                   });
+}
+
+/// The sites of one layer together.
+static LayerAccuracy layerOf(int layer,
+                             const std::vector<SiteAccuracy> &sites) {
+  LayerAccuracy result;
+  result.layer = layer;
+  result.worst = std::numeric_limits<double>::infinity();
+  uint64_t values = 0, clipped = 0, counted = 0;
+  for (const SiteAccuracy &site : sites) {
+    if (site.layer != layer)
+      continue;
+    values += site.values;
+    clipped += site.clipped;
+    result.outliers += site.outliers.size();
+    double sqnr = site.sqnr();
+    if (!std::isfinite(sqnr))
+      continue;
+    result.mean += sqnr;
+    ++counted;
+    if (sqnr < result.worst) {
+      result.worst = sqnr;
+      result.worstSite = site.name;
+    }
+  }
+  result.mean = counted ? result.mean / double(counted) : result.worst;
+  result.clippedShare = values ? double(clipped) / double(values) : 0;
+  return result;
+}
+
+void Measurement::finish() {
+  for (SiteAccuracy &site : found) {
+    if (site.values == 0) {
+      report.notKept.push_back(site.name);
+      continue;
+    }
+    findOutliers(site);
+    report.sites.push_back(std::move(site));
+  }
+  int last = -1;
+  for (const SiteAccuracy &site : report.sites)
+    last = std::max(last, site.layer);
+  for (int layer = -1; layer <= last; ++layer)
+    report.layers.push_back(layerOf(layer, report.sites));
+  report.outputs.name = "output";
+  bool classifies = about.head == QUERN_HEAD_CLASSIFICATION ||
+                    about.head == QUERN_HEAD_TOKEN_CLASSIFICATION;
+  if (classifies && about.columns > 1)
+    report.agreement = double(agreeing) / double(rows);
+  if (about.head == QUERN_HEAD_EMBEDDING)
+    report.cosine = cosines / double(rows);
+}
+
+Expected<AccuracyReport> Measurement::run() {
+  if (request.texts.empty())
+    return Error::make(request.module, ": found no text, expected a line for "
+                                       "each text");
+  if (Error error = openModule())
+    return error;
+  if (Error error = importFloat())
+    return error;
+  // Captured sites of a batch take memory with the square of text lengths.
+  constexpr size_t batch = 8;
+  for (size_t from = 0; from < request.texts.size(); from += batch) {
+    size_t count = std::min(batch, request.texts.size() - from);
+    if (Error error = runBatch(from, count))
+      return error;
+    if (request.progress)
+      request.progress(double(from + count) / request.texts.size());
+  }
+  finish();
+  return std::move(report);
+}
+
+Expected<AccuracyReport> measureAccuracy(const AccuracyRequest &request) {
+  return Measurement(request).run();
+}
+
+} // namespace quern

@@ -1,0 +1,75 @@
+//===- InspectAccuracy.cpp - quern inspect --accuracy ---------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/quern/InspectAccuracy.h"
+
+#include "compiler/Accuracy/Accuracy.h"
+#include "lib/Support/File.h"
+#include "tools/quern/Commands.h"
+#include "tools/quern/Input.h"
+#include "tools/quern/Progress.h"
+
+namespace quern::cli {
+
+static Expected<std::vector<CalibrationText>>
+readTexts(const InspectOptions &options) {
+  Expected<RecordReader> reader =
+      RecordReader::open(options.text, options.pairs);
+  if (!reader)
+    return reader.takeError();
+  std::vector<CalibrationText> texts;
+  while (texts.size() < options.samples) {
+    Record record;
+    Expected<bool> more = reader->next(record);
+    if (!more)
+      return more.takeError();
+    if (!*more)
+      break;
+    texts.push_back({std::move(record.text), std::move(record.pair)});
+  }
+  if (texts.empty())
+    return Error::make(options.text,
+                       ": found no text, expected a line for each text");
+  return texts;
+}
+
+static Error writePage(const std::string &path, const std::string &page) {
+  Expected<OutputFile> file = OutputFile::create(path);
+  if (!file)
+    return file.takeError();
+  if (Error error = file->write(page))
+    return error;
+  return file->commit();
+}
+
+int inspectAccuracy(const InspectOptions &options) {
+  Expected<std::vector<CalibrationText>> texts = readTexts(options);
+  if (!texts)
+    return fail(texts.message());
+  // A page that cannot be written is found before the work.
+  if (!options.html.empty())
+    if (Expected<OutputFile> file = OutputFile::create(options.html); !file)
+      return fail(file.message());
+  Progress progress(!options.quiet);
+  AccuracyRequest request;
+  request.module = options.module;
+  request.modelFolder = options.model;
+  request.threads = options.threads;
+  request.texts = std::move(*texts);
+  request.progress = [&](double part) { progress.update("accuracy", part); };
+  Expected<AccuracyReport> report = measureAccuracy(request);
+  progress.finish();
+  if (!report)
+    return fail(report.message());
+  if (!options.html.empty())
+    if (Error error = writePage(options.html, accuracyPage(*report)))
+      return fail(error.message());
+  std::string shown =
+      options.json ? accuracyJson(*report) : accuracyText(*report);
+  std::fputs(shown.c_str(), stdout);
+  return Ok;
+}
+
+} // namespace quern::cli
