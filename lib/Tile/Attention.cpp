@@ -35,8 +35,9 @@ struct Layout {
 class Emitter {
 public:
   Emitter(KernelBuilder &k, const AttentionShape &shape)
-      : k(k), shape(shape), layout(shape), qkv(k.buffer(0)),
-        context(k.buffer(3)), scratch(k.scratch()) {}
+      : k(k), shape(shape), layout(shape), queries(k.buffer(0)),
+        keys(k.buffer(1)), values(k.buffer(2)), params(k.buffer(4)),
+        context(k.buffer(5)), scratch(k.scratch()) {}
 
   void emit();
 
@@ -49,6 +50,7 @@ private:
   void storeRow(const Values &acc, Value at, int64_t r, int64_t first,
                 int64_t count);
   void tapRow(Value tap, Value row, Value r);
+  void quantizeRow(Value r, int64_t first);
   Value reduceMax(Value v);
 
   Value number(Value offset) {
@@ -65,14 +67,14 @@ private:
   KernelBuilder &k;
   const AttentionShape &shape;
   Layout layout;
-  Value qkv, context, scratch, scale;
+  Value queries, keys, values, params, context, scratch, scale;
   HeadChunk c;
   Value headColumn;
 };
 
 void Emitter::emit() {
-  scale = k.broadcast(k.load(k.buffer(2), k.index(0)));
-  forEachHead(k, k.buffer(1), shape, [&](const HeadChunk &chunk) {
+  scale = k.broadcast(k.load(params, k.index(0)));
+  forEachHead(k, k.buffer(3), shape, [&](const HeadChunk &chunk) {
     c = chunk;
     head();
   });
@@ -101,7 +103,7 @@ void Emitter::packKeys() {
       Values rows;
       for (int64_t r = 0; r != 16; ++r) {
         Value at = k.add(first, r * shape.qkvStride + d);
-        rows.push_back(k.bitcast(k.loadVector(qkv, at), lanes));
+        rows.push_back(k.bitcast(k.loadVector(keys, at), lanes));
       }
       Values columns = transpose16(k, rows);
       for (int64_t i = 0; i != 16 && d + i < shape.headDim; ++i)
@@ -112,25 +114,25 @@ void Emitter::packKeys() {
 
 void Emitter::scorePair(Value row, Value pair) {
   Value panel = k.mul(pair, shape.headDim * 4);
-  Value queries = k.add(k.mul(k.add(c.first, row), shape.qkvStride),
-                        k.add(headColumn, shape.qColumn));
+  Value start = k.add(k.mul(k.add(c.first, row), shape.qkvStride),
+                      k.add(headColumn, shape.qColumn));
   Values acc(2 * kRows, k.zeros(k.vec(16, k.f32())));
-  acc = k.loop(
-      k.index(0), k.index(shape.headDim), 1, acc,
-      [&](Value d, ArrayRef<Value> a) {
-        Value at = k.add(panel, k.mul(d, 64));
-        Value b0 = k.loadBytes(scratch, at, 16, k.f32());
-        Value b1 =
-            k.loadBytes(scratch, k.add(at, shape.headDim * 64), 16, k.f32());
-        Value from = k.add(queries, d);
-        Values next(a.begin(), a.end());
-        for (int64_t r = 0; r != kRows; ++r) {
-          Value q = k.broadcast(k.load(qkv, k.add(from, r * shape.qkvStride)));
-          next[r] = multiplyAdd(a[r], q, b0);
-          next[kRows + r] = multiplyAdd(a[kRows + r], q, b1);
-        }
-        return next;
-      });
+  acc = k.loop(k.index(0), k.index(shape.headDim), 1, acc,
+               [&](Value d, ArrayRef<Value> a) {
+                 Value at = k.add(panel, k.mul(d, 64));
+                 Value b0 = k.loadBytes(scratch, at, 16, k.f32());
+                 Value b1 = k.loadBytes(scratch, k.add(at, shape.headDim * 64),
+                                        16, k.f32());
+                 Value from = k.add(start, d);
+                 Values next(a.begin(), a.end());
+                 for (int64_t r = 0; r != kRows; ++r) {
+                   Value q = k.broadcast(
+                       k.load(queries, k.add(from, r * shape.qkvStride)));
+                   next[r] = multiplyAdd(a[r], q, b0);
+                   next[kRows + r] = multiplyAdd(a[kRows + r], q, b1);
+                 }
+                 return next;
+               });
   for (int64_t i = 0; i != 2 * kRows; ++i)
     k.storeBytes(acc[i], scratch,
                  scoresAt(k.index(i % kRows), k.add(pair, i / kRows * 16)));
@@ -156,8 +158,30 @@ void Emitter::tapRow(Value tap, Value row, Value r) {
   });
 }
 
+/// Replaces a row by the values of its codes: tq.quantize and tq.dequantize
+/// with the constants at `first` of the parameters.
+void Emitter::quantizeRow(Value r, int64_t first) {
+  auto constant = [&](int64_t i) {
+    return k.broadcast(k.load(params, k.index(first + i)));
+  };
+  Value inverse = constant(0), lo = constant(1), hi = constant(2),
+        step = constant(3);
+  // The clamp before the rounding is all that bounds the codes.
+  constexpr float any = 1 << 22;
+  k.blocks(c.length, {}, [&](Value j, Value, ArrayRef<Value>) {
+    Value at = scoresAt(r, j);
+    Value v = k.mul(k.loadBytes(scratch, at, 16, k.f32()), inverse);
+    v = k.minReal(hi, k.maxReal(lo, v));
+    Value codes = k.toFloat(k.round(v, {-any, any}), k.f32());
+    k.storeBytes(k.mul(codes, step), scratch, at);
+    return Values();
+  });
+}
+
 void Emitter::softmaxRow(Value row, Value r) {
-  tapRow(k.buffer(4), row, r);
+  tapRow(k.buffer(6), row, r);
+  if (shape.quantizeScores)
+    quantizeRow(r, 1);
   auto reals = k.vec(16, k.f32());
   auto at = [&](Value j) { return scoresAt(r, j); };
   auto load = [&](Value j) { return k.loadBytes(scratch, at(j), 16, k.f32()); };
@@ -182,7 +206,9 @@ void Emitter::softmaxRow(Value row, Value r) {
     k.storeBytes(k.div(load(j), total), scratch, at(j));
     return Values();
   });
-  tapRow(k.buffer(5), row, r);
+  tapRow(k.buffer(7), row, r);
+  if (shape.quantizeProbs)
+    quantizeRow(r, 5);
 }
 
 void Emitter::contextPanels(Value row, int64_t first, int64_t count) {
@@ -194,7 +220,7 @@ void Emitter::contextPanels(Value row, int64_t first, int64_t count) {
         Value at = k.add(from, k.mul(token, shape.qkvStride));
         Values b;
         for (int64_t p = 0; p != count; ++p)
-          b.push_back(k.loadVector(qkv, k.add(at, p * 16)));
+          b.push_back(k.loadVector(values, k.add(at, p * 16)));
         Values next(a.begin(), a.end());
         for (int64_t r = 0; r != kRows; ++r) {
           Value prob = k.broadcast(number(scoresAt(k.index(r), token)));
@@ -232,7 +258,8 @@ func::FuncOp buildAttention(ModuleOp module, StringRef name,
                             const AttentionShape &shape) {
   Builder b(module.getContext());
   Type f32 = b.getF32Type();
-  KernelBuilder k(module, name, {f32, b.getI32Type(), f32, f32, f32, f32});
+  KernelBuilder k(module, name,
+                  {f32, f32, f32, b.getI32Type(), f32, f32, f32, f32});
   Emitter(k, shape).emit();
   return k.finish();
 }

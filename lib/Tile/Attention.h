@@ -22,13 +22,16 @@ struct AttentionShape {
   int64_t heads = 1;
   int64_t headDim = 64;
   int64_t maxLength = 512;
-  /// Row stride of the buffer that holds q, k and v, and where they begin.
+  /// Row stride of the buffers that hold q, k and v, and where they begin.
   int64_t qkvStride = 0;
   int64_t qColumn = 0, kColumn = 0, vColumn = 0;
   int64_t contextStride = 0;
   /// Integer attention only: how the context is stored, and its codes.
   Storage context = Storage::U8;
   CodeRange contextRange;
+  /// f32 attention only: quantizers at the scores and the probabilities, whose
+  /// codes become values again at once.
+  bool quantizeScores = false, quantizeProbs = false;
 };
 
 /// The constants of one layer; data() is the content of the `params` buffer.
@@ -54,8 +57,17 @@ mlir::func::FuncOp buildQAttention(mlir::ModuleOp module, llvm::StringRef name,
 /// Scratch bytes that one call of the integer kernel needs.
 int64_t qattentionScratch(const AttentionShape &shape);
 
-/// Buffers: qkv f32, offsets i32, params f32 [1] (the softmax scale), context
-/// f32, taps s (unscaled scores) and p, f32, laid out as above.
+/// The constants of a quantizer within f32 attention: a code is
+/// round(clamp(x * inverse, lo, hi)), its value code * step; lo and hi are the
+/// limits of the codes less the zero point.
+struct InnerQuantizer {
+  float inverse = 0, lo = 0, hi = 0, step = 0;
+};
+
+/// Buffers: q, k and v f32 (which may be one buffer), offsets i32, params f32
+/// [9] (the softmax scale, then the InnerQuantizer of the scores and that of
+/// the probabilities, read only where the shape says so), context f32, taps s
+/// (unscaled scores) and p before their quantizers, f32, laid out as above.
 mlir::func::FuncOp buildAttention(mlir::ModuleOp module, llvm::StringRef name,
                                   const AttentionShape &shape);
 

@@ -91,18 +91,16 @@ launchGemm(ProgramBuilder &program, const Place &x, const Place &out,
 
 LogicalResult Tiler::tileQkv(tq::LinearOp first, tq::ContextOp context,
                              bool &matched) {
-  auto softmax = source(context.getP()).getDefiningOp<tq::SoftmaxOp>();
-  auto scores = softmax ? source(softmax.getS()).getDefiningOp<tq::ScoresOp>()
-                        : tq::ScoresOp();
-  if (!scores)
-    return context.emitOpError("expects softmax of scores as probabilities");
+  std::optional<AttentionChain> chain = matchAttention(context);
+  if (!chain)
+    return success();
   tq::LinearOp linears[3];
-  Value values[3] = {scores.getQ(), scores.getK(), context.getV()};
+  Value values[3] = {chain->scores.getQ(), chain->scores.getK(),
+                     context.getV()};
   for (int i = 0; i < 3; ++i) {
     linears[i] = source(values[i]).getDefiningOp<tq::LinearOp>();
     if (!linears[i] || source(linears[i].getX()) != source(first.getX()))
-      return context.emitOpError("expects queries, keys and values that are "
-                                 "linear in one value");
+      return success();
   }
   FailureOr<Place> x = placeOf(first.getX(), first);
   if (failed(x))
@@ -180,20 +178,79 @@ LogicalResult Tiler::tileLinear(tq::LinearOp op) {
 // Attention
 //===----------------------------------------------------------------------===//
 
+/// The quantizer between a value and its maker, if there is one: looks through
+/// observe, dequantize and quantize.
+struct Unquantized {
+  Value value;
+  tq::QuantizeOp quantizer;
+};
+
+static Unquantized unquantized(Value value,
+                               llvm::function_ref<Value(Value)> source) {
+  value = source(value);
+  auto dequantize = value.getDefiningOp<tq::DequantizeOp>();
+  auto quantize = dequantize ? dequantize.getX().getDefiningOp<tq::QuantizeOp>()
+                             : tq::QuantizeOp();
+  if (!quantize)
+    return {value, {}};
+  return {source(quantize.getX()), quantize};
+}
+
+bool Tiler::isWithinAttention(tq::QuantizeOp op) {
+  return isa_and_nonnull<tq::ScoresOp, tq::SoftmaxOp>(
+      source(op.getX()).getDefiningOp());
+}
+
+std::optional<Tiler::AttentionChain> Tiler::matchAttention(tq::ContextOp op) {
+  AttentionChain chain;
+  Unquantized p = unquantized(op.getP(), source);
+  chain.softmax = p.value.getDefiningOp<tq::SoftmaxOp>();
+  if (!chain.softmax)
+    return std::nullopt;
+  Unquantized s = unquantized(chain.softmax.getS(), source);
+  chain.scores = s.value.getDefiningOp<tq::ScoresOp>();
+  if (!chain.scores)
+    return std::nullopt;
+  chain.scoreQuantizer = s.quantizer;
+  chain.probQuantizer = p.quantizer;
+  return chain;
+}
+
+/// Appends the constants of a quantizer, zeros for none.
+static LogicalResult appendQuantizer(tq::QuantizeOp quantizer,
+                                     std::vector<float> &params) {
+  InnerQuantizer constants;
+  if (quantizer) {
+    Type element =
+        cast<ShapedType>(quantizer.getResult().getType()).getElementType();
+    auto scale = tq::getPerTensorParams(element);
+    auto codes = tq::getCodeStorage(element);
+    if (!scale || !codes)
+      return quantizer.emitOpError("has no kernel within float attention, "
+                                   "expected one scale for all codes");
+    constants = {float(1.0 / scale->scale), float(codes->min - scale->zero),
+                 float(codes->max - scale->zero), float(scale->scale)};
+  }
+  params.insert(params.end(), {constants.inverse, constants.lo, constants.hi,
+                               constants.step});
+  return success();
+}
+
 LogicalResult Tiler::tileContext(tq::ContextOp op) {
-  auto softmax = source(op.getP()).getDefiningOp<tq::SoftmaxOp>();
-  auto scores = softmax ? source(softmax.getS()).getDefiningOp<tq::ScoresOp>()
-                        : tq::ScoresOp();
-  if (!scores)
+  std::optional<AttentionChain> chain = matchAttention(op);
+  if (!chain)
     return op.emitOpError("expects softmax of scores as probabilities");
+  tq::ScoresOp scores = chain->scores;
+  tq::SoftmaxOp softmax = chain->softmax;
   FailureOr<Place> q = placeOf(scores.getQ(), op);
   FailureOr<Place> k = placeOf(scores.getK(), op);
   FailureOr<Place> v = placeOf(op.getV(), op);
   FailureOr<std::string> offsets = inputOf(op.getOffsets(), op);
   if (failed(q) || failed(k) || failed(v) || failed(offsets))
     return failure();
-  if (q->buffer != k->buffer || q->buffer != v->buffer)
-    return op.emitOpError("expects queries, keys and values in one buffer");
+  if (q->stride != k->stride || q->stride != v->stride)
+    return op.emitOpError("expects queries, keys and values in buffers of one "
+                          "stride");
   auto model = op->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(
       "tq.model");
   auto longest = model ? model.getAs<IntegerAttr>("max_length") : IntegerAttr();
@@ -216,16 +273,23 @@ LogicalResult Tiler::tileContext(tq::ContextOp op) {
   shape.kColumn = k->column;
   shape.vColumn = v->column;
   shape.contextStride = out.stride;
+  shape.quantizeScores = bool(chain->scoreQuantizer);
+  shape.quantizeProbs = bool(chain->probQuantizer);
   std::string kernel = program.kernel(
       kernelName({"attention_f32", num(shape.heads) + "x" + num(shape.headDim),
-                  num(q->stride), num(out.stride)}),
+                  num(q->stride), num(k->column), num(out.stride),
+                  shape.quantizeScores ? "s" : "",
+                  shape.quantizeProbs ? "p" : ""}),
       [&](StringRef name) {
         return buildAttention(program.module(), name, shape);
       },
       attentionScratch(shape));
-  std::string scale =
-      program.data(info.step + ".scale",
-                   std::vector<float>{softmax.getScale().convertToFloat()});
+  std::vector<float> params = {softmax.getScale().convertToFloat()};
+  if (failed(appendQuantizer(chain->scoreQuantizer, params)) ||
+      failed(appendQuantizer(chain->probQuantizer, params)))
+    return failure();
+  std::string constants =
+      program.data(info.step + ".params", std::move(params));
   std::string sSite = observedSite(scores.getResult());
   std::string pSite = observedSite(softmax.getResult());
   Place s = program.pairTap(sSite.empty() ? info.step + ".s" : sSite,
@@ -240,7 +304,8 @@ LogicalResult Tiler::tileContext(tq::ContextOp op) {
     info.sites.push_back({site, out.buffer, 0, out.d});
   info.macsPerPair = 2 * q->d;
   program.launch(kernel,
-                 {q->buffer, *offsets, scale, out.buffer, s.buffer, p.buffer},
+                 {q->buffer, k->buffer, v->buffer, *offsets, constants,
+                  out.buffer, s.buffer, p.buffer},
                  {tk::Base::Sequences, 1, shape.heads}, info);
   return success();
 }

@@ -445,6 +445,8 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
 LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
   if (isWithinAttention(op))
     return success();
+  if (isWithinAttention(op))
+    return success();
   FailureOr<Place> x = placeOf(op.getX(), op);
   FailureOr<Storage> storage = storageOf(op.getResult(), op);
   auto scale = scaleOf(op.getResult(), op);
@@ -482,6 +484,9 @@ LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
 }
 
 LogicalResult Tiler::tileDequantize(tq::DequantizeOp op) {
+  if (auto quantize = op.getX().getDefiningOp<tq::QuantizeOp>())
+    if (isWithinAttention(quantize))
+      return success();
   if (auto quantize = op.getX().getDefiningOp<tq::QuantizeOp>())
     if (isWithinAttention(quantize))
       return success();

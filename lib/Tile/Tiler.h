@@ -58,6 +58,15 @@ private:
   static std::optional<AttentionChain> matchAttention(tq::ContextOp op);
   /// True for the quantizers that such a kernel holds.
   static bool isWithinAttention(tq::QuantizeOp op);
+  /// Float attention that one kernel does, with the quantizers on the way.
+  struct AttentionChain {
+    tq::ScoresOp scores;
+    tq::SoftmaxOp softmax;
+    tq::QuantizeOp scoreQuantizer, probQuantizer;
+  };
+  static std::optional<AttentionChain> matchAttention(tq::ContextOp op);
+  /// True for the quantizers that such a kernel holds.
+  static bool isWithinAttention(tq::QuantizeOp op);
   mlir::LogicalResult tileLayerNorm(tq::LayerNormOp op);
   mlir::LogicalResult tileAdd(tq::AddOp op);
   mlir::LogicalResult tilePool(tq::PoolOp op);

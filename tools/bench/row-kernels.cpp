@@ -162,10 +162,10 @@ static void floatAttention(benchmark::State &state) {
   AttentionShape shape = attentionShape(64);
   Subject s([&](mlir::ModuleOp m) { buildAttention(m, "kernel", shape); });
   std::vector<int32_t> offsets = {0, int32_t(tokens)};
+  auto *qkv = s.reals((tokens + 17) * shape.qkvStride, 0.3f);
   s.time(state,
-         {s.reals((tokens + 17) * shape.qkvStride, 0.3f), s.data(offsets),
-          s.reals(1, 0.125f), s.memory((tokens + 17) * 768 * 4), nullptr,
-          nullptr},
+         {qkv, qkv, qkv, s.data(offsets), s.reals(1, 0.125f),
+          s.memory((tokens + 17) * 768 * 4), nullptr, nullptr},
          tokens, shape.heads, double(tokens * tokens * shape.heads));
 }
 BENCHMARK(floatAttention)->ArgName("tokens")->Arg(128);

@@ -129,8 +129,8 @@ TEST_P(AttentionTest, Floats) {
     });
     std::vector<float> got(size), split(size), gotS(s.size()), gotP(s.size());
     auto buffers = [&](std::vector<float> &out) -> std::vector<void *> {
-      return {qkv.data(), offsets.data(), &scale,
-              out.data(), gotS.data(),    gotP.data()};
+      return {qkv.data(), qkv.data(), qkv.data(),  offsets.data(),
+              &scale,     out.data(), gotS.data(), gotP.data()};
     };
     kernel.run(buffers(got), tokens, sequences, chunks, true);
     expectRows(gotS, s, 1, int64_t(s.size()), 0);
