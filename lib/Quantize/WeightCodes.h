@@ -19,6 +19,8 @@ struct WeightQuantizer {
   unsigned bits = 8;
   bool perRow = false;
   bool mse = true;
+  /// Rounding is learned from the layer's inputs (AdaRound).
+  bool adaptive = false;
 };
 
 /// Codes, row-major as the weight, and one scale or one per row.

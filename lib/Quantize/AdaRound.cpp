@@ -1,0 +1,344 @@
+//===- AdaRound.cpp - Learned rounding of weights -------------------------===//
+//
+// The rows of a weight are independent problems. Sixteen of them make a block
+// that fits the cache with all its state; a vector holds one column of them.
+// Blocks are shared out among threads, and each draws the same sample rows.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Quantize/AdaRound.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <thread>
+
+using namespace quern;
+
+#if defined(__x86_64__) && defined(__linux__)
+#define QUERN_CLONES                                                           \
+  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define QUERN_CLONES
+#endif
+
+namespace {
+
+/// One column of a block of rows.
+constexpr size_t lanes = 16;
+typedef float Reals __attribute__((vector_size(lanes * sizeof(float))));
+typedef int32_t Ints __attribute__((vector_size(lanes * sizeof(int32_t))));
+
+/// Sample rows that are worked on together, and columns likewise.
+constexpr size_t tile = 16;
+
+/// Stretch of the sigmoid: its ends lie beyond 0 and 1 and are cut there.
+constexpr float stretch = 1.2f, below = 0.1f;
+
+/// What one step needs besides the samples.
+struct Step {
+  size_t cols, batch;
+  /// 2 / batch; lambda, or 0 while warming up; the regularizer's exponent.
+  float gain, lambda;
+  unsigned beta;
+  /// Length of Adam's step with both bias corrections, and its epsilon.
+  float rate, second, epsilon;
+};
+
+/// The state of a block, an entry for each column.
+struct Block {
+  explicit Block(size_t cols)
+      : base(new Reals[cols]), width(new Reals[cols]), alpha(new Reals[cols]),
+        first(new Reals[cols]), second(new Reals[cols]),
+        error(new Reals[cols]) {}
+
+  /// Weight error when rounded down, and what rounding up adds (0 where the
+  /// grid leaves no choice).
+  std::unique_ptr<Reals[]> base, width;
+  /// Rounding before the sigmoid, and Adam's two moments.
+  std::unique_ptr<Reals[]> alpha, first, second;
+  /// Weight error of the present rounding.
+  std::unique_ptr<Reals[]> error;
+};
+
+// Vectors are passed by reference: by value they would go through registers
+// that the plain clone does not have.
+#define QUERN_INLINE static inline __attribute__((always_inline))
+
+/// result = mask ? a : b.
+QUERN_INLINE void choose(const Ints &mask, const Reals &a, const Reals &b,
+                         Reals &result) {
+  result = (Reals)((mask & (Ints)a) | (~mask & (Ints)b));
+}
+
+QUERN_INLINE void clampTo(float low, float high, Reals &x) {
+  Reals zero = {}, l = zero + low, h = zero + high;
+  choose(x < l, l, x, x);
+  choose(x > h, h, x, x);
+}
+
+/// 1 / (1 + e^-x), to about 1e-6.
+QUERN_INLINE void sigmoid(const Reals &x, Reals &result) {
+  constexpr float magic = 0x1.8p23f;
+  Reals t = -x;
+  clampTo(-15.0f, 15.0f, t);
+  t = t * 1.44269504f;
+  Reals n = (t + magic) - magic;
+  Reals f = t - n;
+  Reals p = f * 1.3333558e-3f + 9.6181291e-3f;
+  p = p * f + 5.5504109e-2f;
+  p = p * f + 2.4022651e-1f;
+  p = p * f + 6.9314718e-1f;
+  p = p * f + 1.0f;
+  Ints power = (__builtin_convertvector(n, Ints) + 127) << 23;
+  result = 1.0f / (1.0f + p * (Reals)power);
+}
+
+/// sqrt(x) for x >= 0 by Newton's steps for its inverse.
+QUERN_INLINE void root(const Reals &x, Reals &result) {
+  Reals r = (Reals)(0x5f3759df - ((Ints)x >> 1));
+  for (int i = 0; i < 3; ++i)
+    r = r * (1.5f - (0.5f * x * r) * r);
+  result = x * r;
+}
+
+/// sums[b] = sum_k inputs[b][k] * error[k]; `count` is a multiple of tile.
+QUERN_CLONES void multiply(const float *const *inputs, size_t count,
+                           const Reals *error, size_t cols, Reals *sums) {
+  for (size_t from = 0; from < count; from += tile) {
+    Reals sum[tile] = {};
+    const float *const *x = inputs + from;
+    for (size_t k = 0; k < cols; ++k) {
+      Reals e = error[k];
+      for (size_t b = 0; b < tile; ++b)
+        sum[b] += x[b][k] * e;
+    }
+    for (size_t b = 0; b < tile; ++b)
+      sums[from + b] = sum[b];
+  }
+}
+
+/// One step for all columns, whose number is a multiple of tile: the gradient
+/// from the output errors `sums`, Adam, and the new weight errors.
+QUERN_CLONES void update(const float *const *inputs, const Reals *sums,
+                         Block &block, const Step &step) {
+  const Reals zero = {}, one = zero + 1.0f;
+  for (size_t from = 0; from < step.cols; from += tile) {
+    Reals gradient[tile] = {};
+    for (size_t b = 0; b < step.batch; ++b) {
+      Reals e = sums[b];
+      const float *x = inputs[b] + from;
+      for (size_t k = 0; k < tile; ++k)
+        gradient[k] += x[k] * e;
+    }
+    for (size_t j = 0; j < tile; ++j) {
+      size_t k = from + j;
+      Reals s, h, slope, deviation;
+      sigmoid(block.alpha[k], s);
+      h = s * stretch - below;
+      choose((h > zero) & (h < one), stretch * (s * (1.0f - s)), zero, slope);
+      clampTo(0.0f, 1.0f, h);
+      Reals g = gradient[j] * step.gain * block.width[k];
+      // d/dh of lambda * (1 - |2h - 1|^beta): beta is even, so the power is
+      // a product.
+      Reals t = 2.0f * h - 1.0f, power = t, factor = t * t;
+      for (unsigned rest = step.beta / 2 - 1; rest; rest >>= 1) {
+        if (rest & 1)
+          power *= factor;
+        factor *= factor;
+      }
+      g -= power * (2.0f * step.lambda * float(step.beta));
+      g *= slope;
+      Reals m = 0.9f * block.first[k] + 0.1f * g;
+      Reals v = 0.999f * block.second[k] + 0.001f * (g * g);
+      block.first[k] = m;
+      block.second[k] = v;
+      root(v * step.second, deviation);
+      Reals a = block.alpha[k] - step.rate * m / (deviation + step.epsilon);
+      block.alpha[k] = a;
+      sigmoid(a, h);
+      h = h * stretch - below;
+      clampTo(0.0f, 1.0f, h);
+      block.error[k] = block.base[k] + block.width[k] * h;
+    }
+  }
+}
+
+/// All that is the same for every block.
+class Rounder {
+public:
+  Rounder(const AdaRoundLayer &layer, const std::vector<float> &scales,
+          unsigned bits, const AdaRoundOptions &options)
+      : layer(layer), scales(scales), options(options),
+        cols((layer.cols + tile - 1) / tile * tile), low(-(1 << (bits - 1))),
+        high((1 << (bits - 1)) - 1), codes(layer.rows * layer.cols) {
+    // Padded copies: whole tiles of columns, whole batches of samples.
+    size_t count = (layer.samples + tile - 1) / tile * tile;
+    inputs.resize(count * cols);
+    for (size_t i = 0; i < layer.samples; ++i)
+      std::copy_n(layer.inputs + i * layer.cols, layer.cols,
+                  inputs.data() + i * cols);
+    for (size_t i = 0; i < count; ++i)
+      all.push_back(inputs.data() + i * cols);
+    std::mt19937 random(1);
+    for (size_t i = 0; i < size_t(options.iterations) * options.batch; ++i)
+      drawn.push_back(all[random() % layer.samples]);
+  }
+
+  /// Rounds rows [16 * index, 16 * index + 16).
+  void round(size_t index) {
+    Block block(cols);
+    size_t from = index * lanes;
+    fill(block, from);
+    std::vector<int8_t> floors = down(from);
+    std::vector<Reals> sums(std::max<size_t>(options.batch, all.size()));
+    for (unsigned i = 0; i < options.iterations; ++i) {
+      const float *const *x = drawn.data() + size_t(i) * options.batch;
+      multiply(x, options.batch, block.error.get(), cols, sums.data());
+      update(x, sums.data(), block, stepAt(i));
+    }
+    // Down or up for good, then against the nearest codes.
+    std::unique_ptr<Reals[]> nearest(new Reals[cols]);
+    for (size_t k = 0; k < cols; ++k)
+      for (size_t l = 0; l < lanes; ++l) {
+        float b = block.base[k][l], w = block.width[k][l];
+        nearest[k][l] = -b * 2 >= w ? b + w : b;
+        block.error[k][l] = block.alpha[k][l] >= 0 ? b + w : b;
+      }
+    Reals best = squares(nearest.get(), sums);
+    Reals found = squares(block.error.get(), sums);
+    for (size_t l = 0; l < lanes && from + l < layer.rows; ++l) {
+      bool keep = best[l] < found[l];
+      const Reals *error = keep ? nearest.get() : block.error.get();
+      for (size_t k = 0; k < layer.cols; ++k) {
+        bool up = block.width[k][l] != 0 && error[k][l] != block.base[k][l];
+        codes[(from + l) * layer.cols + k] =
+            int8_t(floors[l * layer.cols + k] + up);
+      }
+      std::lock_guard<std::mutex> lock(mutex);
+      rowErrors.push_back({from + l, {best[l], keep ? best[l] : found[l]}});
+    }
+  }
+
+  std::vector<int8_t> takeCodes() { return std::move(codes); }
+
+  AdaRoundErrors errors() {
+    // In the order of rows, so that threads do not change the sum.
+    std::sort(rowErrors.begin(), rowErrors.end(),
+              [](const auto &a, const auto &b) { return a.first < b.first; });
+    AdaRoundErrors total;
+    for (const auto &[row, error] : rowErrors) {
+      total.nearest += error.nearest;
+      total.chosen += error.chosen;
+    }
+    return total;
+  }
+
+private:
+  float scaleOf(size_t row) const {
+    return scales[scales.size() == 1 ? 0 : row];
+  }
+
+  /// Codes of a block rounded down, within the grid.
+  std::vector<int8_t> down(size_t from) const {
+    std::vector<int8_t> result(lanes * layer.cols);
+    for (size_t l = 0; l < lanes && from + l < layer.rows; ++l)
+      for (size_t k = 0; k < layer.cols; ++k)
+        result[l * layer.cols + k] = int8_t(std::clamp<float>(
+            std::floor(layer.weights[(from + l) * layer.cols + k] /
+                       scaleOf(from + l)),
+            float(low), float(high)));
+    return result;
+  }
+
+  void fill(Block &block, size_t from) const {
+    for (size_t k = 0; k < cols; ++k) {
+      Reals zero = {};
+      block.base[k] = block.width[k] = block.alpha[k] = block.first[k] =
+          block.second[k] = block.error[k] = zero;
+      if (k >= layer.cols)
+        continue;
+      for (size_t l = 0; l < lanes && from + l < layer.rows; ++l) {
+        float scale = scaleOf(from + l);
+        float weight = layer.weights[(from + l) * layer.cols + k];
+        float t = weight / scale, code = std::floor(t);
+        bool isFree = code >= float(low) && code < float(high);
+        code = std::clamp(code, float(low), float(high));
+        block.base[k][l] = code * scale - weight;
+        block.width[k][l] = isFree ? scale : 0.0f;
+        float part = isFree ? t - code : 0.0f;
+        block.alpha[k][l] = -std::log(stretch / (part + below) - 1);
+        block.error[k][l] = block.base[k][l] + block.width[k][l] * part;
+      }
+    }
+  }
+
+  Step stepAt(unsigned i) const {
+    double count = options.iterations, warm = options.warmUp * count;
+    Step step;
+    step.cols = cols;
+    step.batch = options.batch;
+    step.gain = float(2.0 / options.batch);
+    step.lambda = i < warm ? 0.0f : float(options.lambda);
+    double part = i < warm ? 0 : (i - warm) / std::max(count - warm, 1.0);
+    double beta = options.betaTo + (options.betaFrom - options.betaTo) * 0.5 *
+                                       (1 + std::cos(part * 3.14159265358979));
+    step.beta = 2 * std::max(1u, unsigned(beta / 2 + 0.5));
+    step.rate = float(options.rate / (1 - std::pow(0.9, i + 1)));
+    step.second = float(1 / (1 - std::pow(0.999, i + 1)));
+    step.epsilon = 1e-8f;
+    return step;
+  }
+
+  /// Mean over all samples of the squared output errors.
+  Reals squares(const Reals *error, std::vector<Reals> &sums) const {
+    multiply(all.data(), all.size(), error, cols, sums.data());
+    Reals total = {};
+    for (size_t i = 0; i < layer.samples; ++i)
+      total += sums[i] * sums[i];
+    return total / float(layer.samples);
+  }
+
+  const AdaRoundLayer &layer;
+  const std::vector<float> &scales;
+  const AdaRoundOptions &options;
+  size_t cols;
+  int low, high;
+  std::vector<float> inputs;
+  std::vector<const float *> all, drawn;
+  std::vector<int8_t> codes;
+  std::mutex mutex;
+  std::vector<std::pair<size_t, AdaRoundErrors>> rowErrors;
+};
+
+} // namespace
+
+std::vector<int8_t>
+quern::adaRound(const AdaRoundLayer &layer, const std::vector<float> &scales,
+                unsigned bits, const AdaRoundOptions &options,
+                AdaRoundErrors *errors,
+                const std::function<void(double)> &progress) {
+  if (!layer.rows || !layer.cols || !layer.samples)
+    return std::vector<int8_t>(layer.rows * layer.cols);
+  Rounder rounder(layer, scales, bits, options);
+  size_t blocks = (layer.rows + lanes - 1) / lanes;
+  std::atomic<size_t> next = 0;
+  auto work = [&](bool tells) {
+    for (size_t i = next++; i < blocks; i = next++) {
+      rounder.round(i);
+      if (tells && progress)
+        progress(double(i + 1) / double(blocks));
+    }
+  };
+  std::vector<std::thread> threads;
+  for (unsigned i = 1; i < options.threads; ++i)
+    threads.emplace_back(work, false);
+  work(true);
+  for (std::thread &thread : threads)
+    thread.join();
+  if (errors)
+    *errors = rounder.errors();
+  return rounder.takeCodes();
+}

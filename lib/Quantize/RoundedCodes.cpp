@@ -1,0 +1,82 @@
+//===- RoundedCodes.cpp - Codes that a linear brings along ----------------===//
+//
+// The attribute tq.rounded = [codes, scales].
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Quantize/RoundedCodes.h"
+
+#include "dialects/TQ/Constants.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+
+#include <cmath>
+
+using namespace mlir;
+
+namespace quern {
+
+static constexpr llvm::StringLiteral attributeName("tq.rounded");
+
+void attachCodes(tq::LinearOp linear, WeightCodes codes) {
+  OpBuilder builder(linear);
+  Location loc = linear.getLoc();
+  std::string name = tq::getConstantName(linear.getW()).str();
+  auto take = [&](Value constant) {
+    auto op = constant.getDefiningOp<arith::ConstantOp>();
+    Attribute value = op.getValue();
+    op.erase();
+    return value;
+  };
+  auto type = linear.getW().getType().clone(builder.getI8Type());
+  Attribute values[] = {
+      take(tq::createConstant<int8_t>(
+          builder, loc, cast<RankedTensorType>(type), name + ".rounded",
+          std::move(codes.codes))),
+      take(tq::createVector<float>(builder, loc, name + ".rounded_scales",
+                                   std::move(codes.scales)))};
+  linear->setAttr(attributeName, builder.getArrayAttr(values));
+}
+
+template <typename T>
+static std::vector<T> read(OpBuilder &builder, Attribute attribute) {
+  auto op = arith::ConstantOp::create(builder, builder.getUnknownLoc(),
+                                      cast<TypedAttr>(attribute));
+  auto data = tq::getConstantData<T>(op.getResult());
+  std::vector<T> values;
+  if (data)
+    values.assign(data->array().begin(), data->array().end());
+  op.erase();
+  return values;
+}
+
+std::optional<WeightCodes> takeCodes(tq::LinearOp linear) {
+  auto pair = linear->getAttrOfType<ArrayAttr>(attributeName);
+  if (!pair || pair.size() != 2 || !isa<TypedAttr>(pair[0]) ||
+      !isa<TypedAttr>(pair[1]))
+    return std::nullopt;
+  OpBuilder builder(linear);
+  WeightCodes codes = {read<int8_t>(builder, pair[0]),
+                       read<float>(builder, pair[1])};
+  linear->removeAttr(attributeName);
+  return codes;
+}
+
+bool belongTogether(const WeightCodes &codes, const float *weights,
+                    size_t count, unsigned bits) {
+  size_t parts = codes.scales.size();
+  if (codes.codes.size() != count || !parts || count % parts)
+    return false;
+  int low = -(1 << (bits - 1)), high = -low - 1;
+  size_t cols = count / parts;
+  for (size_t i = 0; i < count; ++i) {
+    int code = codes.codes[i];
+    if (code < low || code > high)
+      return false;
+    float step = weights[i] / codes.scales[i / cols] - float(code);
+    if ((step > 1.01f && code != high) || (step < -1.01f && code != low))
+      return false;
+  }
+  return true;
+}
+
+} // namespace quern
