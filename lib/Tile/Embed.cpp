@@ -136,6 +136,22 @@ func::FuncOp buildEmbed(ModuleOp module, StringRef name,
   return k.finish();
 }
 
+func::FuncOp buildLookup(ModuleOp module, StringRef name, int64_t d,
+                         int64_t tableStride, int64_t outStride) {
+  Builder types(module.getContext());
+  Type f32 = types.getF32Type();
+  KernelBuilder k(module, name, {types.getI32Type(), f32, f32});
+  forEachRow(k, RowsOf::Tokens, [&](Value token) {
+    Value from = k.mul(rowNumber(k, 0, token), tableStride);
+    Value to = k.mul(token, outStride);
+    k.blocks(d, [&](Value i, Value) {
+      k.storeVector(k.loadVector(k.buffer(1), k.add(from, i)), k.buffer(2),
+                    k.add(to, i));
+    });
+  });
+  return k.finish();
+}
+
 int64_t qembedScratch(const EmbedShape &shape) {
   return CodeNorm::scratchBytes(shape.d, shape.e2);
 }

@@ -47,6 +47,12 @@ mlir::func::FuncOp buildQEmbed(mlir::ModuleOp module, llvm::StringRef name,
 mlir::func::FuncOp buildEmbed(mlir::ModuleOp module, llvm::StringRef name,
                               const EmbedShape &shape);
 
+/// One table alone. Buffers: indices i32, table f32 [rows][tableStride], out
+/// f32 [tokens][outStride].
+mlir::func::FuncOp buildLookup(mlir::ModuleOp module, llvm::StringRef name,
+                               int64_t d, int64_t tableStride,
+                               int64_t outStride);
+
 /// Scratch bytes of one call.
 int64_t qembedScratch(const EmbedShape &shape);
 int64_t embedScratch(const EmbedShape &shape);

@@ -87,6 +87,12 @@ bool Tiler::isReturned(Value value) {
 FailureOr<Place> Tiler::placeOf(Value value, Operation *reader) {
   auto found = places.find(source(value));
   if (found == places.end())
+    if (auto lookup = source(value).getDefiningOp<tq::EmbeddingOp>()) {
+      if (failed(tileLookup(lookup)))
+        return failure();
+      found = places.find(source(value));
+    }
+  if (found == places.end())
     return reader->emitOpError("reads a value that no kernel made: ")
            << source(value);
   return found->second;

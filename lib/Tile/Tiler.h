@@ -83,7 +83,11 @@ private:
   /// True if the value is the function's result, looking through observes.
   static bool isReturned(mlir::Value value);
 
+  // TileLookup.cpp
+  mlir::LogicalResult tileLookup(tq::EmbeddingOp op);
+
   /// Place of a value that was tiled; an error on `reader` if it was not.
+  /// Tables are looked up alone only if somebody asks for their rows.
   mlir::FailureOr<Place> placeOf(mlir::Value value, mlir::Operation *reader);
   /// Declares the place of a result: the program's output if it is returned.
   Place define(mlir::Value result, llvm::StringRef name, int64_t d,
