@@ -52,7 +52,10 @@ int dispatch(CLI::App &app, const Action &action, int argc, char **argv) {
     return misused(app, error.what());
   }
   try {
-    return action ? action() : Usage;
+    int code = action ? action() : Usage;
+    if ((std::fflush(stdout) || std::ferror(stdout)) && code == Ok)
+      return fail("standard output: cannot be written");
+    return code;
   } catch (const std::exception &error) {
     return fail(error.what());
   }
