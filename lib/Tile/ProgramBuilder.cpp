@@ -32,6 +32,14 @@ std::string keyOfSite(StringRef site) {
       .str();
 }
 
+std::string joinName(std::initializer_list<std::string> parts) {
+  std::string name;
+  for (const std::string &part : parts)
+    if (!part.empty())
+      name += (name.empty() ? "" : "_") + part;
+  return name;
+}
+
 Chunks rowChunks(RowsOf rows) {
   return {rows == RowsOf::Tokens ? tk::Base::Tokens : tk::Base::Sequences,
           kRowsPerChunk, 1};

@@ -123,6 +123,11 @@ private:
   int64_t steps = 0, scratch = 0;
 };
 
+/// A number in a kernel's name.
+inline std::string num(int64_t value) { return std::to_string(value); }
+/// The parts of a kernel's name, with underscores between.
+std::string joinName(std::initializer_list<std::string> parts);
+
 /// Chunks of the kernels that work row by row.
 Chunks rowChunks(RowsOf rows);
 

@@ -17,14 +17,6 @@ using namespace mlir;
 
 namespace quern {
 
-static std::string join(std::initializer_list<std::string> parts) {
-  std::string name;
-  for (const std::string &part : parts)
-    name += (name.empty() ? "" : "_") + part;
-  return name;
-}
-
-static std::string num(int64_t value) { return std::to_string(value); }
 static std::string num(CodeRange range) {
   return num(int64_t(range.lo)) + "to" + num(int64_t(range.hi));
 }
@@ -146,7 +138,7 @@ std::string Tiler::planesOf(const Place &x, StringRef step) {
   Place planes =
       program.buffer(info.step, planesWidth(x.d), Storage::U8, x.rows);
   std::string kernel = program.kernel(
-      join({"planes", num(x.d), num(x.stride),
+      joinName({"planes", num(x.d), num(x.stride),
             x.rows == RowsOf::Tokens ? "t" : "s"}),
       [&](StringRef name) {
         return buildPlanes(program.module(), name, shape);
@@ -208,7 +200,7 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
       info.step + ".params", std::vector<float>(values.begin(), values.end()));
 
   std::string kernel = program.kernel(
-      join({"attention", num(shape.heads) + "x" + num(shape.headDim),
+      joinName({"attention", num(shape.heads) + "x" + num(shape.headDim),
             storageName(*storage).str(), num(shape.contextRange),
             num(qkv->stride)}),
       [&](StringRef name) {
@@ -288,7 +280,7 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
     return program.vector(info.step + part.str(), values, padded);
   };
   std::string kernel = program.kernel(
-      join({"add_norm", num(d), storageName(shape.a).str(),
+      joinName({"add_norm", num(d), storageName(shape.a).str(),
             storageName(shape.b).str(), storageName(shape.sum).str(),
             num(shape.sumRange), storageName(shape.out).str(),
             num(shape.outRange), num(a->stride), num(b->stride)}),
@@ -434,7 +426,7 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
       program.data(info.step + ".params",
                    std::vector<float>{float(scale->first), scale->second});
   std::string kernel = program.kernel(
-      join({mean ? "pool_mean" : "pool_cls", storageName(x->storage).str(),
+      joinName({mean ? "pool_mean" : "pool_cls", storageName(x->storage).str(),
             num(x->d)}),
       [&](StringRef name) { return buildPool(program.module(), name, shape); });
   program.launch(kernel, {x->buffer, *offsets, params, out.buffer},
@@ -473,7 +465,7 @@ LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
       std::vector<float>{float(1.0 / scale->first), range.lo - scale->second,
                          range.hi - scale->second, scale->second});
   std::string kernel = program.kernel(
-      join({"quantize", storageName(*storage).str(), num(x->d), num(x->stride),
+      joinName({"quantize", storageName(*storage).str(), num(x->d), num(x->stride),
             x->rows == RowsOf::Tokens ? "t" : "s"}),
       [&](StringRef name) {
         return buildQuantize(program.module(), name, shape);
@@ -506,7 +498,7 @@ LogicalResult Tiler::tileDequantize(tq::DequantizeOp op) {
       program.data(info.step + ".params",
                    std::vector<float>{float(scale->first), scale->second});
   std::string kernel = program.kernel(
-      join({"dequantize", storageName(x->storage).str(), num(x->d),
+      joinName({"dequantize", storageName(x->storage).str(), num(x->d),
             num(x->stride), x->rows == RowsOf::Tokens ? "t" : "s"}),
       [&](StringRef name) {
         return buildDequantize(program.module(), name, shape);
@@ -536,7 +528,7 @@ LogicalResult Tiler::tileRequantize(tq::RequantizeOp op) {
                    std::vector<float>{f(op.getMultiplier()), f(op.getOffset()),
                                       range.lo, range.hi});
   std::string kernel =
-      program.kernel(join({"requantize", storageName(x->storage).str(),
+      program.kernel(joinName({"requantize", storageName(x->storage).str(),
                            storageName(*storage).str(), num(x->d),
                            x->rows == RowsOf::Tokens ? "t" : "s"}),
                      [&](StringRef name) {

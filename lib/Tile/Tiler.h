@@ -67,7 +67,18 @@ private:
   static std::optional<AttentionChain> matchAttention(tq::ContextOp op);
   /// True for the quantizers that such a kernel holds.
   static bool isWithinAttention(tq::QuantizeOp op);
+
+  // TileFloatNorm.cpp
+  struct EmbeddingSum;
+  struct NormLaunch;
+  static std::optional<EmbeddingSum> matchEmbeddings(tq::AddOp sum);
   mlir::LogicalResult tileLayerNorm(tq::LayerNormOp op);
+  mlir::LogicalResult tileEmbeddings(tq::LayerNormOp op, tq::AddOp sum,
+                                     EmbeddingSum match,
+                                     NormLaunch &norm);
+  mlir::LogicalResult tileAddNorm(tq::LayerNormOp op, tq::AddOp sum,
+                                  NormLaunch &norm);
+  mlir::LogicalResult tileNorm(tq::LayerNormOp op, NormLaunch &norm);
   mlir::LogicalResult tileAdd(tq::AddOp op);
   mlir::LogicalResult tilePool(tq::PoolOp op);
   mlir::LogicalResult tileNormalize(tq::NormalizeOp op);
