@@ -293,10 +293,11 @@ static void findOutliers(SiteAccuracy &site) {
     if (site.channels[j] > outlierRatio * site.medianChannel)
       site.outliers.push_back({static_cast<unsigned>(j), site.channels[j],
                                site.channels[j] / site.medianChannel});
-  std::stable_sort(site.outliers.begin(), site.outliers.end(),
-                   [](const OutlierChannel &a, const OutlierChannel &b) {
-                     return a.magnitude > b.magnitude;
-                   });
+  std::sort(site.outliers.begin(), site.outliers.end(),
+            [](const OutlierChannel &a, const OutlierChannel &b) {
+              return std::make_pair(-a.magnitude, a.channel) <
+                     std::make_pair(-b.magnitude, b.channel);
+            });
 }
 
 /// The sites of one layer together.

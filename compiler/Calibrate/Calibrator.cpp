@@ -15,6 +15,9 @@ namespace {
 /// Share of the old average that a new batch leaves, as in the paper's code.
 constexpr double momentum = 0.9;
 
+/// Rows of logits that the cross entropy is taken over.
+constexpr size_t keptRows = 4096;
+
 } // namespace
 
 Calibrator::Calibrator(const std::vector<ObservedSite> &sites) {
@@ -47,6 +50,11 @@ void Calibrator::observe(const std::string &site, const float *values,
   for (size_t row = 0; row < rows; ++row) {
     const float *data = values + row * stride;
     observer.histogram.add(data, cols);
+    if (observer.site.scheme.estimator == Estimator::CrossEntropy &&
+        observer.rows.size() < cols * keptRows) {
+      observer.rowSize = cols;
+      observer.rows.insert(observer.rows.end(), data, data + cols);
+    }
     if (!observer.channelsVary) {
       for (size_t j = 0; j < cols; ++j) {
         Range &channel = observer.channels[j];
@@ -85,9 +93,9 @@ void Calibrator::endBatch() {
   }
 }
 
-Range Calibrator::estimate(const Observer &observer) const {
+Range Calibrator::estimate(const Observer &observer,
+                           const ActivationScheme &scheme) const {
   const Histogram &histogram = observer.histogram;
-  const ActivationScheme &scheme = observer.site.scheme;
   switch (scheme.estimator) {
   case Estimator::CurrentMinMax:
     return observer.last;
@@ -101,16 +109,31 @@ Range Calibrator::estimate(const Observer &observer) const {
     return mseGridRange(histogram, scheme.bits, GridKind::Asymmetric);
   case Estimator::MseGolden:
     return mseGoldenRange(histogram, scheme.bits, GridKind::Asymmetric);
+  case Estimator::CrossEntropy:
+    return crossEntropyRange(observer.rows.data(),
+                             observer.rows.size() / observer.rowSize,
+                             observer.rowSize, scheme.bits);
   }
   return {};
 }
 
 Expected<RangeTable> Calibrator::finish() {
+  std::vector<ObservedSite> sites;
+  for (const Observer &observer : observers)
+    sites.push_back(observer.site);
+  return finish(sites);
+}
+
+Expected<RangeTable>
+Calibrator::finish(const std::vector<ObservedSite> &sites) {
   endBatch();
   RangeTable table;
-  for (const Observer &observer : observers) {
+  for (const auto &[name, scheme] : sites) {
+    auto it = index.find(name);
+    if (it == index.end())
+      return Error::make("calibration: site ", name, ": was not observed");
+    const Observer &observer = observers[it->second];
     const Histogram &histogram = observer.histogram;
-    const std::string &name = observer.site.name;
     if (histogram.nonFinite())
       return Error::make("calibration: site ", name, ": found ",
                          histogram.nonFinite(),
@@ -119,8 +142,8 @@ Expected<RangeTable> Calibrator::finish() {
       return Error::make("calibration: site ", name,
                          ": found no values, expected at least one sentence");
     SiteRange site;
-    site.scheme = observer.site.scheme;
-    site.range = estimate(observer);
+    site.scheme = scheme;
+    site.range = estimate(observer, scheme);
     site.observed = {histogram.min(), histogram.max()};
     site.values = histogram.count();
     if (site.scheme.perChannel)

@@ -44,6 +44,10 @@ public:
   /// saw NaN or infinity. Closes an open batch first.
   Expected<RangeTable> finish();
 
+  /// The ranges of the given sites, for schemes that may differ from those
+  /// that the observers were made with.
+  Expected<RangeTable> finish(const std::vector<ObservedSite> &sites);
+
   /// Extremes by channel of a site that is observed as [tokens, channels];
   /// empty when the number of columns varied (attention scores) or was one.
   std::vector<Range> channelRanges(const std::string &site) const;
@@ -61,6 +65,9 @@ private:
   struct Observer {
     ObservedSite site;
     Histogram histogram;
+    /// The first rows, for the cross entropy of logits.
+    std::vector<float> rows;
+    size_t rowSize = 1;
     /// Extremes of the open batch, of the last closed one, and the average.
     Range open, last, running;
     bool openHasData = false, closedAny = false;
@@ -68,7 +75,8 @@ private:
     bool channelsVary = false;
   };
 
-  Range estimate(const Observer &observer) const;
+  Range estimate(const Observer &observer,
+                 const ActivationScheme &scheme) const;
 
   std::vector<Observer> observers;
   std::unordered_map<std::string, size_t> index;

@@ -93,7 +93,8 @@ Expected<Range> RangeTable::lookup(const std::string &site,
     return Error::make(prefix, ": sites: no range for site ", site);
   const ActivationScheme &made = it->second.scheme;
   bool usesBits = scheme.estimator == Estimator::MseGrid ||
-                  scheme.estimator == Estimator::MseGolden;
+                  scheme.estimator == Estimator::MseGolden ||
+                  scheme.estimator == Estimator::CrossEntropy;
   bool fits = made.estimator == scheme.estimator &&
               (!usesBits || made.bits == scheme.bits) &&
               (scheme.estimator != Estimator::Percentile ||

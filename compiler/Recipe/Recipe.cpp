@@ -14,13 +14,14 @@ using namespace quern;
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Estimator>, 7> estimators = {{
+constexpr std::array<std::pair<std::string_view, Estimator>, 8> estimators = {{
     {"current_minmax", Estimator::CurrentMinMax},
     {"running_minmax", Estimator::RunningMinMax},
     {"allminmax", Estimator::AllMinMax},
     {"percentile", Estimator::Percentile},
     {"mse_grid", Estimator::MseGrid},
     {"mse_golden", Estimator::MseGolden},
+    {"cross_entropy", Estimator::CrossEntropy},
     {"mse", Estimator::MseGrid},
 }};
 

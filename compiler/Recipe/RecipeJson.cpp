@@ -163,7 +163,12 @@ public:
         if (!change.estimator)
           return fail(path, part,
                       "one of current_minmax, running_minmax, allminmax, "
-                      "percentile, mse_grid, mse_golden, mse");
+                      "percentile, mse_grid, mse_golden, mse, cross_entropy");
+        if (*change.estimator == Estimator::CrossEntropy &&
+            change.selector != "C")
+          return fail(path, part,
+                      "another estimator: cross_entropy is for the logits, "
+                      "site C");
       } else if (key == "percentile") {
         double percent = part.is_number() ? part.get<double>() : 0;
         if (!(percent > 50 && percent <= 100))

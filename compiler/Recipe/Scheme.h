@@ -21,6 +21,7 @@ enum class Estimator {
   Percentile,    ///< two-sided percentile of all values
   MseGrid,       ///< least squared error on a grid of both ends
   MseGolden,     ///< least squared error by golden-section search
+  CrossEntropy,  ///< least cross entropy of the rows' softmax; for logits
 };
 
 /// The name a recipe file uses: `current_minmax`, `mse_grid`, ...

@@ -233,6 +233,81 @@ Range quern::mseGoldenRange(const Histogram &histogram, unsigned bits,
   return objective.at(best.lo, best.hi);
 }
 
+namespace {
+
+/// Rows of logits and their softmax.
+class LogitRows {
+public:
+  LogitRows(const float *rows, size_t count, size_t size)
+      : rows(rows), count(count), size(size), target(count * size) {
+    for (size_t i = 0; i < count; ++i) {
+      const float *x = rows + i * size;
+      double top = *std::max_element(x, x + size), sum = 0;
+      for (size_t j = 0; j < size; ++j)
+        sum += target[i * size + j] = std::exp(x[j] - top);
+      for (size_t j = 0; j < size; ++j)
+        target[i * size + j] /= sum;
+    }
+  }
+
+  /// Cross entropy of the softmax of the quantized rows.
+  double loss(const UniformParams &params) const {
+    std::vector<double> row(size);
+    double inverse = 1.0 / params.scale, all = 0;
+    for (size_t i = 0; i < count; ++i) {
+      double top = -HUGE_VAL;
+      for (size_t j = 0; j < size; ++j) {
+        double code = nearest(rows[i * size + j] * inverse) + params.zero;
+        code = std::min(std::max(code, double(params.qmin)),
+                        double(params.qmax));
+        row[j] = params.scale * (code - params.zero);
+        top = std::max(top, row[j]);
+      }
+      double sum = 0, dot = 0;
+      for (size_t j = 0; j < size; ++j) {
+        sum += std::exp(row[j] - top);
+        dot += target[i * size + j] * (row[j] - top);
+      }
+      all += std::log(sum) - dot;
+    }
+    return all;
+  }
+
+private:
+  const float *rows;
+  size_t count, size;
+  std::vector<double> target;
+};
+
+} // namespace
+
+Range quern::crossEntropyRange(const float *rows, size_t count, size_t size,
+                               unsigned bits) {
+  Range full;
+  for (size_t i = 0; i < count * size; ++i) {
+    full.lo = std::min<double>(full.lo, rows[i]);
+    full.hi = std::max<double>(full.hi, rows[i]);
+  }
+  LogitRows logits(rows, count, size);
+  Range best = full;
+  double least = HUGE_VAL;
+  for (int lo = 100; lo > 0; --lo) {
+    for (int hi = 100; hi > 0; --hi) {
+      Range range = {full.lo * lo / 100, full.hi * hi / 100};
+      double loss = logits.loss(asymmetricParams(range, bits));
+      if (loss < least) {
+        least = loss;
+        best = range;
+      }
+      if (full.hi == 0)
+        break;
+    }
+    if (full.lo == 0)
+      break;
+  }
+  return best;
+}
+
 double quern::mseClip(const float *values, size_t size, unsigned bits) {
   float largest = 0;
   for (size_t i = 0; i < size; ++i)

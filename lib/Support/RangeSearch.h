@@ -55,6 +55,12 @@ Range mseGridRange(const Histogram &histogram, unsigned bits, GridKind kind);
 /// 0.01 and 1 of its extreme, the lower end nested in the upper one.
 Range mseGoldenRange(const Histogram &histogram, unsigned bits, GridKind kind);
 
+/// Range of least cross entropy, - sum softmax(x) log softmax(Q(x)) over the
+/// rows of logits x, among all pairs of hundredths of both extremes. Of equals
+/// the widest.
+Range crossEntropyRange(const float *rows, size_t count, size_t size,
+                        unsigned bits);
+
 /// The clip value of least squared error for a symmetric quantizer of a short
 /// vector (a weight's row), searched on the values themselves.
 double mseClip(const float *values, size_t size, unsigned bits);

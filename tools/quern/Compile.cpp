@@ -3,6 +3,7 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 //===----------------------------------------------------------------------===//
+#include "tools/quern/AutoRecipe.h"
 #include "tools/quern/Commands.h"
 #include "tools/quern/Input.h"
 #include "tools/quern/Progress.h"
@@ -19,6 +20,7 @@ namespace quern::cli {
 namespace {
 struct CompileOptions {
   CompileRequest request;
+  RecipeOptions recipe;
   std::string calibrate, emit = "qbm";
   unsigned samples = 256;
   bool quiet = false, verbose = false;
@@ -70,6 +72,10 @@ static int compileCommand(CompileOptions options) {
   };
   if (options.verbose)
     request.note = [&](const std::string &line) { progress.line(line); };
+  if (Error error = settleRecipe(options.recipe, request, progress)) {
+    progress.finish();
+    return fail(error.message());
+  }
   Expected<CompileResult> result = compile(request);
   progress.finish();
   if (!result)
@@ -110,7 +116,18 @@ void addCompile(CLI::App &app, Action &action) {
   for (const std::string &name : Recipe::presets())
     names += (names.empty() ? "" : ", ") + name;
   CLI::Option *recipe = command->add_option(
-      "--recipe", request.recipe, "Preset (" + names + ") or FILE.json");
+      "--recipe", request.recipe,
+      "Preset (" + names +
+          "), FILE.json, or auto, which measures recipes on the --calibrate "
+          "texts");
+  command
+      ->add_option("--max-drop", options->recipe.maxDrop,
+                   "Points of accuracy that --recipe auto may lose (0.5), as "
+                   "the float model expects them")
+      ->check(CLI::Range(0.0, 100.0));
+  command->add_option("--save-recipe", options->recipe.saveRecipe,
+                      "Where to write the recipe; auto writes it beside the "
+                      "output if this is not given");
   command->add_option("--quant-dict", request.quantDict,
                       "Dictionary of the published code, as {'x': 16, 'h': "
                       "'ng6'}; changes the recipe, or w8a8 if none is given");

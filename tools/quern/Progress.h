@@ -35,6 +35,9 @@ public:
     std::fprintf(stderr, "%s\n", text.c_str());
   }
 
+  /// False with --quiet.
+  bool isOn() const { return on; }
+
   void finish() { clear(); }
 
 private:

@@ -8,6 +8,7 @@
 #include "compiler/Calibrate/DefaultText.h"
 
 #include "gtest/gtest.h"
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -47,6 +48,68 @@ TEST(Calibrator, MinMaxEstimatorsWorkByBatch) {
   double running = 0.9 * (0.9 * 1 + 0.1 * 10) + 0.1 * 2;
   EXPECT_DOUBLE_EQ(table->sites["L0.h"].range.lo, -running);
   EXPECT_DOUBLE_EQ(table->sites["L0.h"].range.hi, 2 * running);
+}
+
+// Scale and zero point from the published formulas in double, to 1e-6.
+TEST(E42, MinMaxAndRunningScalesEqualTheReference) {
+  constexpr unsigned count = 5, size = 256;
+  Calibrator calibrator({{"a", schemeOf(Estimator::CurrentMinMax)},
+                         {"b", schemeOf(Estimator::RunningMinMax)},
+                         {"c", schemeOf(Estimator::AllMinMax, 16)}});
+  Range last{}, running{}, all{};
+  for (unsigned batch = 0; batch < count; ++batch) {
+    std::vector<float> data(size);
+    for (unsigned i = 0; i < size; ++i)
+      data[i] = std::sin(float(i * (batch + 3))) * float(batch + 1) + 0.3f;
+    auto [lo, hi] = std::minmax_element(data.begin(), data.end());
+    last = {*lo, *hi};
+    running = batch ? Range{0.9 * running.lo + 0.1 * *lo,
+                            0.9 * running.hi + 0.1 * *hi}
+                    : last;
+    all = {std::min<double>(all.lo, *lo), std::max<double>(all.hi, *hi)};
+    for (const char *site : {"a", "b", "c"})
+      calibrator.observe(site, data.data(), 16, 16);
+    calibrator.endBatch();
+  }
+  Expected<RangeTable> table = calibrator.finish();
+  ASSERT_TRUE(table) << table.message();
+  auto check = [&](const char *site, Range range, unsigned bits) {
+    UniformParams p = asymmetricParams(table->sites[site].range, bits);
+    double top = std::ldexp(1.0, bits) - 1;
+    double scale = (range.hi - range.lo) / top;
+    EXPECT_NEAR(p.scale / scale, 1, 1e-6) << site;
+    EXPECT_EQ(p.zero, std::nearbyint(-range.lo / scale)) << site;
+  };
+  check("a", last, 8);
+  check("b", running, 8);
+  check("c", all, 16);
+}
+
+TEST(E42, CrossEntropyOfLogits) {
+  std::vector<float> logits = {2.5f, -1, -0.5f, 3, 0.25f, 0.5f, -40, 2};
+  Calibrator calibrator({{"C", schemeOf(Estimator::CrossEntropy)}});
+  calibrator.observe("C", logits.data(), 3, 2);
+  calibrator.observe("C", logits.data() + 6, 1, 2);
+  Expected<RangeTable> table = calibrator.finish();
+  ASSERT_TRUE(table) << table.message();
+  Range expected = crossEntropyRange(logits.data(), 4, 2, 8);
+  EXPECT_EQ(table->sites["C"].range.lo, expected.lo);
+  EXPECT_EQ(table->sites["C"].range.hi, expected.hi);
+  // Softmax does not see how far below a logit is.
+  EXPECT_GT(expected.lo, -40);
+  EXPECT_EQ(table->sites["C"].observed.lo, -40);
+}
+
+TEST(Calibrator, RangesForOtherSchemes) {
+  Calibrator calibrator({{"a", schemeOf(Estimator::MseGrid)}});
+  float data[] = {-1, 3};
+  calibrator.observe("a", data, 1, 2);
+  Expected<RangeTable> table =
+      calibrator.finish({{"a", schemeOf(Estimator::AllMinMax, 16)}});
+  ASSERT_TRUE(table) << table.message();
+  EXPECT_EQ(table->sites["a"].range.lo, -1);
+  EXPECT_EQ(table->sites["a"].scheme.bits, 16u);
+  EXPECT_FALSE(calibrator.finish({{"b", schemeOf(Estimator::AllMinMax)}}));
 }
 
 TEST(Calibrator, ChannelsAndStride) {

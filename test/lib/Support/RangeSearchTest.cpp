@@ -187,6 +187,76 @@ TEST(MseSearch, OneSidedAndSymmetric) {
   EXPECT_LE(exactLoss(data, symmetricParams(golden, 8)), full);
 }
 
+/// Cross entropy straight from its definition.
+double crossEntropy(const std::vector<float> &rows, size_t size,
+                    const UniformParams &p) {
+  double all = 0;
+  for (size_t i = 0; i < rows.size(); i += size) {
+    std::vector<double> real, ours;
+    double realSum = 0, ourSum = 0;
+    for (size_t j = 0; j < size; ++j) {
+      double x = rows[i + j];
+      double code = std::nearbyint(x / double(p.scale)) + p.zero;
+      code = std::min(std::max(code, double(p.qmin)), double(p.qmax));
+      real.push_back(std::exp(x));
+      ours.push_back(std::exp(p.scale * (code - p.zero)));
+      realSum += real.back();
+      ourSum += ours.back();
+    }
+    for (size_t j = 0; j < size; ++j)
+      all -= real[j] / realSum * std::log(ours[j] / ourSum);
+  }
+  return all;
+}
+
+TEST(E42, CrossEntropyIsTheBestOfAllCandidates) {
+  std::mt19937 random(9);
+  std::normal_distribution<float> normal(0.5f, 3.0f);
+  std::vector<float> rows(60 * 3);
+  for (float &value : rows)
+    value = normal(random);
+  double low = *std::min_element(rows.begin(), rows.end());
+  double high = *std::max_element(rows.begin(), rows.end());
+  for (unsigned bits : {3u, 8u}) {
+    double best = INFINITY;
+    for (int i = 1; i <= 100; ++i)
+      for (int j = 1; j <= 100; ++j)
+        best = std::min(
+            best, crossEntropy(rows, 3, asymmetricParams({low * i / 100,
+                                                          high * j / 100},
+                                                         bits)));
+    Range found = crossEntropyRange(rows.data(), 60, 3, bits);
+    double loss = crossEntropy(rows, 3, asymmetricParams(found, bits));
+    EXPECT_NEAR(loss / best, 1, 1e-6);
+    EXPECT_LT(loss,
+              crossEntropy(rows, 3, asymmetricParams({low, high}, bits)));
+  }
+}
+
+TEST(E42, CrossEntropyOfOneSidedLogits) {
+  std::vector<float> rows = {0.5f, 2, 4, 1, 3, 0.25f};
+  Range found = crossEntropyRange(rows.data(), 3, 2, 4);
+  EXPECT_EQ(found.lo, 0);
+  EXPECT_GT(found.hi, 0);
+  EXPECT_LE(found.hi, 4);
+}
+
+TEST(E42, OneSidedGridFindsTheBestHundredth) {
+  std::vector<float> data = outlierData(20000, 10);
+  for (float &value : data)
+    value = std::fabs(value);
+  Histogram histogram = histogramOf(data);
+  for (unsigned bits : {4u, 8u}) {
+    double best = INFINITY;
+    for (int i = 1; i <= 100; ++i)
+      best = std::min(
+          best, exactLoss(data, asymmetricParams(
+                                    {0, histogram.max() * i / 100.0}, bits)));
+    Range found = mseGridRange(histogram, bits, GridKind::Asymmetric);
+    EXPECT_LE(exactLoss(data, asymmetricParams(found, bits)), best * 1.01);
+  }
+}
+
 TEST(MseClip, BeatsTheFullRangeAtFourBits) {
   std::vector<float> data = outlierData(3072, 8);
   double clip = mseClip(data.data(), data.size(), 4);

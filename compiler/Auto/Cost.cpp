@@ -1,0 +1,76 @@
+//===- Cost.cpp - Predicted time of a graph -------------------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Auto/Cost.h"
+
+#include "dialects/TQ/TQOps.h"
+#include "dialects/TQ/TQTypes.h"
+
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+
+namespace quern {
+
+constexpr double floatFactor = 8, wideFactor = 2, byteFactor = 4;
+constexpr double sequence = 128;
+
+/// Bytes of an element of an activation.
+static double elementBytes(Type element) {
+  if (element.isF32() || element.isInteger(32))
+    return 4;
+  auto storage = tq::getCodeStorage(element);
+  return storage && storage->max > 255 ? 2 : 1;
+}
+
+/// Columns of an activation of all tokens, 0 for anything else.
+static double columnsOf(Value value) {
+  auto type = dyn_cast<RankedTensorType>(value.getType());
+  if (!type || type.getRank() != 2 || !type.isDynamicDim(0) ||
+      type.isDynamicDim(1))
+    return 0;
+  return double(type.getDimSize(1));
+}
+
+static double activationBytes(Value value) {
+  double columns = columnsOf(value);
+  if (columns == 0)
+    return 0;
+  return columns *
+         elementBytes(cast<RankedTensorType>(value.getType()).getElementType());
+}
+
+/// Multiply-adds of a token, weighted by what they run on.
+static double multiplyAdds(Operation *op) {
+  if (isa<tq::QLinearOp, tq::LinearOp>(op)) {
+    double macs = columnsOf(op->getOperand(0)) * columnsOf(op->getResult(0));
+    if (isa<tq::LinearOp>(op))
+      return floatFactor * macs;
+    auto type = cast<RankedTensorType>(op->getOperand(0).getType());
+    return macs * (elementBytes(type.getElementType()) > 1 ? wideFactor : 1);
+  }
+  // Scores and context: each token with each other one.
+  if (isa<tq::QAttentionOp>(op))
+    return 2 * sequence * columnsOf(op->getResult(0));
+  if (isa<tq::ScoresOp, tq::ContextOp>(op))
+    return floatFactor * sequence * columnsOf(op->getOperand(1));
+  return 0;
+}
+
+double predictedCost(ModuleOp integer) {
+  double cost = 0;
+  integer.walk([&](Operation *op) {
+    if (isa<func::FuncOp, func::ReturnOp, ModuleOp>(op))
+      return;
+    cost += multiplyAdds(op);
+    for (Value operand : op->getOperands())
+      cost += byteFactor * activationBytes(operand);
+    for (Value result : op->getResults())
+      cost += byteFactor * activationBytes(result);
+  });
+  return cost;
+}
+
+} // namespace quern

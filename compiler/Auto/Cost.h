@@ -1,0 +1,23 @@
+//===- Cost.h - Predicted time of a graph -----------------------*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Time does not measure well on a busy machine, and a choice should not depend
+// on it. The prediction counts what the integer graph (L2) really does:
+// multiply-adds of 8 bits count 1, with 16-bit activations 2 (two byte planes),
+// in f32 8, and a byte of an activation that is read or written 4.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_AUTO_COST_H
+#define QUERN_COMPILER_AUTO_COST_H
+
+#include "mlir/IR/BuiltinOps.h"
+
+namespace quern {
+
+/// Predicted units of work for a token of a sequence of 128.
+double predictedCost(mlir::ModuleOp integer);
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_AUTO_COST_H

@@ -1,0 +1,95 @@
+//===- AutoRecipe.cpp - quern compile --recipe auto -----------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "tools/quern/AutoRecipe.h"
+
+#include "compiler/Auto/Auto.h"
+#include "compiler/Recipe/Recipe.h"
+#include "lib/Support/File.h"
+
+#include <filesystem>
+
+namespace quern::cli {
+
+static Error writeRecipe(const std::string &path, const std::string &json) {
+  Expected<OutputFile> file = OutputFile::create(path);
+  if (!file)
+    return file.takeError();
+  if (Error error = file->write(json))
+    return error;
+  return file->commit();
+}
+
+/// The recipe of a request as JSON, all changes applied.
+static Expected<std::string> recipeJson(const CompileRequest &request) {
+  Expected<Recipe> recipe = Recipe::load(request.recipe);
+  if (!recipe)
+    return recipe.takeError();
+  if (!request.quantDict.empty())
+    if (Error error = recipe->setQuantDict(request.quantDict))
+      return error;
+  for (const std::string &assignment : request.overrides)
+    if (Error error = recipe->set(assignment))
+      return error;
+  return recipe->toJson();
+}
+
+static Expected<std::string> measuredJson(const RecipeOptions &options,
+                                          const CompileRequest &request,
+                                          Progress &progress) {
+  if (!request.quantDict.empty() || !request.rangesIn.empty())
+    return Error("recipe auto: found --quant-dict or --ranges, expected "
+                 "neither: auto finds sites and ranges itself");
+  AutoRequest search;
+  search.modelFolder = request.modelFolder;
+  search.texts = request.calibration;
+  search.overrides = request.overrides;
+  search.maxDrop = options.maxDrop;
+  search.threads = request.threads;
+  search.progress = request.progress;
+  Expected<AutoResult> found = chooseRecipe(search);
+  if (!found)
+    return found.takeError();
+  if (progress.isOn()) {
+    std::string table = autoTable(*found);
+    table.pop_back();
+    progress.line(table);
+  }
+  return found->candidates[found->chosen].recipe;
+}
+
+Error settleRecipe(const RecipeOptions &options, CompileRequest &request,
+                   Progress &progress) {
+  bool measures = request.recipe == "auto";
+  if (!measures && options.saveRecipe.empty())
+    return Error::success();
+  std::string path = options.saveRecipe;
+  if (path.empty())
+    path = std::filesystem::path(request.output)
+               .replace_extension(".recipe.json")
+               .string();
+  if (path == request.output)
+    return Error::make(path, ": found one name for two outputs, expected "
+                             "different ones");
+  // Paths that cannot be written are found before the work.
+  for (const std::string &each : {request.output, path})
+    if (Expected<OutputFile> file = OutputFile::create(each); !file)
+      return file.takeError();
+  Expected<std::string> json =
+      measures ? measuredJson(options, request, progress) : recipeJson(request);
+  if (!json)
+    return json.takeError();
+  if (Error error = writeRecipe(path, *json))
+    return error;
+  if (!measures)
+    return Error::success();
+  if (progress.isOn())
+    progress.line("recipe written to " + path);
+  request.recipe = path.find('/') == std::string::npos ? "./" + path : path;
+  request.overrides.clear();
+  return Error::success();
+}
+
+} // namespace quern::cli
