@@ -430,6 +430,10 @@ void Emitter::storeContext(Value row, int64_t first, int64_t count,
       int64_t left = shape.headDim - (first + p) * 16;
       if (left >= 16)
         k.storeCodes(v, context, at);
+      else if (left == 1)
+        // LLVM 22 makes a truncating masked store of one lane a store of all
+        // bytes of the lane, over codes of the next head.
+        k.store(k.lane(k.trunc(v, k.element(shape.context)), 0), context, at);
       else
         k.storeMasked(k.trunc(v, k.element(shape.context)), context, at,
                       k.mask(left));

@@ -150,7 +150,11 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{2, 25, {1, 130}, true}, Case{1, 64, {65, 2}, true},
                     Case{1, 80, {19, 48}}, Case{3, 7, {5, 64}},
                     Case{2, 64, {40, 9}, false, Storage::U16},
-                    Case{2, 25, {9, 20}, false, Storage::U16}));
+                    Case{2, 25, {9, 20}, false, Storage::U16},
+                    // One channel behind whole blocks, and nothing between
+                    // the last head and the next row.
+                    Case{64, 1, {3, 11}}, Case{4, 17, {2, 9}},
+                    Case{64, 1, {3, 11}, false, Storage::U16}));
 
 /// The table softmax against the softmax of the same scores in double, before
 /// the probabilities are rounded to codes, and after that by codes.
