@@ -18,6 +18,7 @@
 #include "compiler/Levels.h"
 #include "compiler/Recipe/Recipe.h"
 #include "compiler/Report.h"
+#include "compiler/Rounding.h"
 #include "lib/Support/File.h"
 
 #include "mlir/IR/AsmState.h"
@@ -50,6 +51,7 @@ private:
   Error checkOutputs() const;
   Error import();
   Error calibrate();
+  Error round();
   Error lower(Level level, const char *dump, double fraction);
   Error dump(const std::string &name);
   Error emit();
@@ -210,6 +212,26 @@ Error Compilation::calibrate() {
   return Error::success();
 }
 
+Error Compilation::round() {
+  if (!needsRounding(*model.module))
+    return Error::success();
+  begin("adaround", 0.3);
+  std::vector<CalibrationText> texts = request.calibration;
+  if (texts.empty())
+    texts = builtInTexts(model.info.typeVocab > 1);
+  Error error = roundWeights(
+      *model.module, tokenizer, texts, request.roundingCache, request.threads,
+      [&](double part) {
+        if (request.progress)
+          request.progress("adaround", 0.3 + 0.25 * part);
+      },
+      request.note);
+  if (!error)
+    return error;
+  return context.firstError().empty() ? std::move(error)
+                                      : failed(error.message());
+}
+
 Error Compilation::lower(Level level, const char *dumpName, double fraction) {
   begin(stageName(level), fraction);
   if (!lowerTo(level, *model.module))
@@ -334,6 +356,8 @@ Expected<CompileResult> Compilation::run() {
     return context.firstError().empty() ? std::move(error)
                                         : failed(error.message());
   if (Error error = calibrate())
+    return error;
+  if (Error error = round())
     return error;
   if (Error error = lower(Level::Simulation, "10-simulate.mlir", 0.58))
     return error;

@@ -43,6 +43,8 @@ struct CompileRequest {
   std::string calibrationName = "built-in text";
   /// A ranges.json to use instead of calibrating, and one to write.
   std::string rangesIn, rangesOut;
+  /// File that keeps the codes of layers rounded by AdaRound, or "".
+  std::string roundingCache;
   /// Instruction tiers; empty means those of the target `x86`.
   std::vector<std::string> targets;
   EmitKind emit = EmitKind::Module;

@@ -160,6 +160,8 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
               builder.getStringAttr(scheme.perChannel ? "channel" : "tensor"));
     entry.set("estimator",
               builder.getStringAttr(scheme.mse ? "mse" : "minmax"));
+    if (scheme.adaptive)
+      entry.set("rounding", builder.getStringAttr("adaround"));
     weightList.set(name, entry.getDictionary(module.getContext()));
   }
 

@@ -120,6 +120,7 @@ WeightScheme Recipe::weightFor(WeightRole role) const {
     scheme.perChannel = change.perChannel.value_or(scheme.perChannel);
     scheme.mse = change.mse.value_or(scheme.mse);
   };
+  scheme.adaptive &= role == WeightRole::Linear && !scheme.isFloat();
   switch (role) {
   case WeightRole::Table:
     apply(tables);

@@ -52,6 +52,8 @@ struct WeightChange {
   std::optional<unsigned> bits;
   std::optional<bool> perChannel;
   std::optional<bool> mse;
+  /// Only in the default of all weights; it is for linear layers.
+  std::optional<bool> adaptive;
 };
 
 /// A parsed recipe. Parsing checks the form; `check` holds it against the

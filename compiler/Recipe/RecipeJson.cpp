@@ -212,6 +212,10 @@ public:
         if (part != Json("minmax") && part != Json("mse"))
           return fail(path, part, "\"minmax\" or \"mse\"");
         change.mse = part == Json("mse");
+      } else if (key == "rounding" && where == "weight") {
+        if (part != Json("nearest") && part != Json("adaround"))
+          return fail(path, part, "\"nearest\" or \"adaround\"");
+        change.adaptive = part == Json("adaround");
       } else if (key == "symmetric") {
         if (part != Json(true))
           return fail(path, part, "true");
@@ -322,6 +326,7 @@ private:
     scheme.bits = change.bits.value_or(scheme.bits);
     scheme.perChannel = change.perChannel.value_or(scheme.perChannel);
     scheme.mse = change.mse.value_or(scheme.mse);
+    scheme.adaptive = change.adaptive.value_or(scheme.adaptive);
     return Error::success();
   }
 
@@ -431,6 +436,8 @@ std::string Recipe::toJson() const {
       json["granularity"] = *change.perChannel ? "channel" : "tensor";
     if (change.mse)
       json["estimator"] = *change.mse ? "mse" : "minmax";
+    if (change.adaptive)
+      json["rounding"] = *change.adaptive ? "adaround" : "nearest";
     return json;
   };
   Json root;
@@ -438,7 +445,8 @@ std::string Recipe::toJson() const {
   root["activation"] = {{"bits", bitsOf(activation.bits)},
                         {"estimator", estimatorName(activation.estimator)},
                         {"percentile", activation.percentile}};
-  root["weight"] = weightJson({weight.bits, weight.perChannel, weight.mse});
+  root["weight"] = weightJson(
+      {weight.bits, weight.perChannel, weight.mse, weight.adaptive});
   for (const ActivationChange &change : changes) {
     Json &json = root["sites"][change.selector];
     if (change.bits)

@@ -59,11 +59,13 @@ struct WeightScheme {
   bool perChannel = false;
   /// Clip by least squared error instead of taking the largest magnitude.
   bool mse = true;
+  /// Learned rounding (AdaRound) of the linear layers.
+  bool adaptive = false;
 
   bool isFloat() const { return bits == 0; }
   bool operator==(const WeightScheme &other) const {
     return bits == other.bits && perChannel == other.perChannel &&
-           mse == other.mse;
+           mse == other.mse && adaptive == other.adaptive;
   }
 };
 

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Quantize/Passes.h"
 #include "lib/Quantize/Reparameterize.h"
+#include "lib/Quantize/RoundedCodes.h"
 #include "lib/Quantize/SchemeAttr.h"
 
 #include "dialects/TQ/Constants.h"
@@ -138,8 +139,20 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
       WeightQuantizer quantizer = *scheme.weight(role);
       quantizer.perRow &= matrix;
       size_t rows = matrix ? type.getDimSize(0) : 1;
-      WeightCodes codes = quern::quantizeWeight(
-          data->data(), rows, rows ? data->size() / rows : 0, quantizer);
+      std::optional<WeightCodes> rounded;
+      for (OpOperand *use : uses)
+        if (auto linear = dyn_cast<tq::LinearOp>(use->getOwner()))
+          if (std::optional<WeightCodes> taken = takeCodes(linear))
+            rounded = std::move(taken);
+      if (rounded && !belongTogether(*rounded, data->data(), data->size(),
+                                     quantizer.bits))
+        return uses.front()->getOwner()->emitError(
+            "expects rounded codes next to its weights, got others");
+      WeightCodes codes =
+          rounded ? std::move(*rounded)
+                  : quern::quantizeWeight(data->data(), rows,
+                                          rows ? data->size() / rows : 0,
+                                          quantizer);
 
       OpBuilder builder(constant);
       Location loc = constant.getLoc();

@@ -82,9 +82,14 @@ LogicalResult checkWeight(ModuleOp module, NamedAttribute entry) {
   auto granularity =
       dict ? dict.getAs<StringAttr>("granularity") : StringAttr();
   auto estimator = dict ? dict.getAs<StringAttr>("estimator") : StringAttr();
-  if (!bits || !granularity || !estimator || dict.size() != 3)
+  auto rounding = dict ? dict.getAs<StringAttr>("rounding") : StringAttr();
+  if (!bits || !granularity || !estimator ||
+      dict.size() != (rounding ? 4 : 3))
     return refuse(module, "weights", name, value,
-                  "\"fp32\" or {bits, granularity, estimator}");
+                  "\"fp32\" or {bits, granularity, estimator}, perhaps with "
+                  "rounding");
+  if (rounding && rounding != "adaround")
+    return refuse(module, "weights", name, rounding, "\"adaround\"");
   if (bits.getInt() < 2 || bits.getInt() > 8)
     return refuse(module, "weights", name, bits, "2 to 8 bits");
   if (granularity != "tensor" && granularity != "channel")
@@ -143,5 +148,6 @@ std::optional<WeightQuantizer> SchemeAttr::weight(StringRef role) const {
   quantizer.perRow =
       dict.getAs<StringAttr>("granularity").getValue() == "channel";
   quantizer.mse = dict.getAs<StringAttr>("estimator").getValue() == "mse";
+  quantizer.adaptive = dict.contains("rounding");
   return quantizer;
 }

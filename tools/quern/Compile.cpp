@@ -141,6 +141,9 @@ void addCompile(CLI::App &app, Action &action) {
                       "Calibration texts to use at most");
   command->add_option("--ranges", request.rangesIn,
                       "ranges.json of an earlier calibration");
+  command->add_option("--adaround-cache", request.roundingCache,
+                      "File that keeps the layers rounded by AdaRound, so that "
+                      "an interrupted compilation goes on where it stopped");
   command->add_option("--save-ranges", request.rangesOut,
                       "Where to write ranges.json");
   command->add_option(
