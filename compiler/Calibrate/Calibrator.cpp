@@ -146,7 +146,7 @@ Calibrator::finish(const std::vector<ObservedSite> &sites) {
     site.range = estimate(observer, scheme);
     site.observed = {histogram.min(), histogram.max()};
     site.values = histogram.count();
-    if (site.scheme.perChannel)
+    if (site.scheme.needsChannels())
       site.channels = observer.channels;
     table.sites[name] = site;
   }

@@ -5,8 +5,11 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Calibrate/SchemeTable.h"
 #include "dialects/TQ/TQOps.h"
+#include "lib/Quantize/GroupMap.h"
 
 #include "mlir/IR/Builders.h"
+
+#include <cmath>
 
 using namespace mlir;
 using namespace quern;
@@ -99,6 +102,92 @@ void addChannels(NamedAttrList &entry,
             DenseElementsAttr::get(type, ArrayRef<float>(shift)));
 }
 
+/// The channels of a site's calibration, or an error.
+Expected<const std::vector<quern::Range> *>
+channelsOf(const RangeTable &ranges, const std::string &site) {
+  auto found = ranges.sites.find(site);
+  if (found == ranges.sites.end() || found->second.channels.empty())
+    return Error::make(ranges.origin.empty() ? "calibration" : ranges.origin,
+                       ": sites.", site,
+                       ": found no channels, the recipe expects them");
+  return &found->second.channels;
+}
+
+/// Scale and zero point of each group of a site's channels.
+Error addGroups(NamedAttrList &entry, const Site &site,
+                const ActivationScheme &scheme, const RangeTable &ranges,
+                Builder &builder) {
+  auto channels = channelsOf(ranges, site.name);
+  if (!channels)
+    return channels.takeError();
+  size_t width = (*channels)->size();
+  size_t groups =
+      scheme.groups == ActivationScheme::everyChannel ? width : scheme.groups;
+  if (scheme.bits != 8)
+    return Error::make("sites.", site.name, ": found groups of ", scheme.bits,
+                       " bits, expected 8");
+  if (groups > width)
+    return Error::make("sites.", site.name, ": found ", groups,
+                       " groups, expected at most one for each of ", width,
+                       " channels");
+  auto widthsOf = [](const std::vector<quern::Range> &from) {
+    std::vector<double> widths;
+    for (const quern::Range &range : from)
+      widths.push_back(range.hi - range.lo);
+    return widths;
+  };
+  std::vector<int64_t> groupOf;
+  if (scheme.permute == Permute::None || groups == width) {
+    groupOf = equalGroups(width, groups);
+  } else {
+    std::string by = site.name;
+    if (scheme.permute == Permute::SharedH)
+      by = "L" + std::to_string(site.layer) + ".h";
+    auto leading = channelsOf(ranges, by);
+    if (!leading)
+      return leading.takeError();
+    if ((*leading)->size() != width)
+      return Error::make("sites.", site.name, ": found ", width,
+                         " channels, expected those of ", by, ", which has ",
+                         (*leading)->size());
+    groupOf = groupsByWidth(widthsOf(**leading), groups);
+  }
+  std::vector<quern::Range> span(groups, {INFINITY, -INFINITY});
+  for (size_t k = 0; k < width; ++k) {
+    quern::Range &range = span[groupOf[k]];
+    range.lo = std::min(range.lo, (**channels)[k].lo);
+    range.hi = std::max(range.hi, (**channels)[k].hi);
+  }
+  std::vector<float> scales;
+  std::vector<int64_t> zeros;
+  for (const quern::Range &range : span) {
+    UniformParams params = asymmetricParams(range, scheme.bits);
+    scales.push_back(params.scale);
+    zeros.push_back(params.zero);
+  }
+  entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
+  entry.set("group_of", builder.getDenseI64ArrayAttr(groupOf));
+  entry.set("scales", builder.getDenseF32ArrayAttr(scales));
+  entry.set("zeros", builder.getDenseI64ArrayAttr(zeros));
+  return Error::success();
+}
+
+/// Groups need an integer product or sum on either side: everything of the
+/// layer that reads or makes the residual stream has a quantizer.
+Error checkGroupNeighbours(const Site &site, const std::vector<Site> &sites,
+                           const Recipe &recipe) {
+  if (recipe.weightFor(WeightRole::Linear).isFloat())
+    return Error::make("sites.", site.name,
+                       ": found groups, expected weights with codes");
+  for (const Site &other : sites)
+    if (other.layer == site.layer &&
+        std::string_view("guxfhy").find(other.key) != std::string_view::npos &&
+        recipe.activationFor(other).isFloat())
+      return Error::make("sites.", site.name, ": found groups beside ",
+                         other.name, " in f32, expected codes there");
+  return Error::success();
+}
+
 } // namespace
 
 Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
@@ -123,6 +212,14 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
     if (!range)
       return range.takeError();
     NamedAttrList entry;
+    if (scheme.groups > 1) {
+      if (Error error = checkGroupNeighbours(site, sites, recipe))
+        return error;
+      if (Error error = addGroups(entry, site, scheme, ranges, builder))
+        return error;
+      siteList.set(site.name, entry.getDictionary(module.getContext()));
+      continue;
+    }
     if (scheme.perChannel && takesChannels(observers[i], recipe)) {
       const std::vector<quern::Range> &channels =
           ranges.sites.find(site.name)->second.channels;

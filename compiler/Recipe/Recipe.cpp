@@ -109,6 +109,8 @@ ActivationScheme Recipe::activationFor(const Site &site) const {
       scheme.estimator = change.estimator.value_or(scheme.estimator);
       scheme.percentile = change.percentile.value_or(scheme.percentile);
       scheme.perChannel = change.perChannel.value_or(scheme.perChannel);
+      scheme.groups = change.groups.value_or(scheme.groups);
+      scheme.permute = change.permute.value_or(scheme.permute);
     }
   return scheme;
 }

@@ -46,6 +46,8 @@ struct ActivationChange {
   std::optional<Estimator> estimator;
   std::optional<double> percentile;
   std::optional<bool> perChannel;
+  std::optional<unsigned> groups;
+  std::optional<Permute> permute;
 };
 
 struct WeightChange {

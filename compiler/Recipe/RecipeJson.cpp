@@ -76,6 +76,15 @@ bool isNormOutput(std::string_view selector) {
   return key == 'x' || key == 'z';
 }
 
+/// Whether a selector names sites whose channels can have groups.
+bool takesGroups(std::string_view selector) {
+  size_t dot = selector.find('.');
+  char key = selector.empty() || selector[0] == 'E' ? ' '
+             : dot == std::string_view::npos        ? selector[0]
+                                                    : selector[dot + 1];
+  return key == 'x' || key == 'h' || key == 'y';
+}
+
 /// A value for a message. Containers may be very deep and are only named.
 std::string shown(const Json &value) {
   if (value.is_structured())
@@ -178,16 +187,40 @@ public:
         if (part != Json(false))
           return fail(path, part, "false");
       } else if (key == "granularity") {
+        bool grouped = part == Json("groups") || part == Json("per-embedding");
         if (part != Json("tensor") &&
-            (part != Json("channel") || !isNormOutput(change.selector)))
+            (part != Json("channel") || !isNormOutput(change.selector)) &&
+            (!grouped || !takesGroups(change.selector)))
           return fail(path, part,
                       "\"tensor\", or \"channel\" at the LayerNorm outputs "
-                      "emb, x and z");
+                      "emb, x and z, or \"groups\" or \"per-embedding\" at x, "
+                      "h and y");
         change.perChannel = part == Json("channel");
+        if (part != Json("groups"))
+          change.groups = grouped ? ActivationScheme::everyChannel : 0;
+        else if (!value.contains("groups"))
+          return Error::make(origin, ": ", path,
+                             ": \"groups\" expects the number of groups "
+                             "beside it, as in \"groups\": 6");
+      } else if (key == "groups") {
+        // Of the widest model, every channel.
+        bool good = part.is_number_unsigned() && part.get<uint64_t>() >= 1 &&
+                    part.get<uint64_t>() <= 65535;
+        if (!good || value.value("granularity", Json()) != Json("groups"))
+          return fail(path, part,
+                      "a number of groups of 1 or more, beside "
+                      "\"granularity\": \"groups\"");
+        change.groups = part.get<unsigned>();
+      } else if (key == "permute") {
+        if (!part.is_boolean() && part != Json("shared-h"))
+          return fail(path, part, "true, false or \"shared-h\"");
+        change.permute = part == Json("shared-h") ? Permute::SharedH
+                         : part == Json(true)     ? Permute::Own
+                                                  : Permute::None;
       } else {
         return unknown(key, where,
                        join({"bits", "estimator", "percentile", "symmetric",
-                             "granularity"}));
+                             "granularity", "groups", "permute"}));
       }
     }
     return Error::success();
@@ -457,6 +490,16 @@ std::string Recipe::toJson() const {
       json["percentile"] = *change.percentile;
     if (change.perChannel)
       json["granularity"] = *change.perChannel ? "channel" : "tensor";
+    if (change.groups.value_or(0) == ActivationScheme::everyChannel) {
+      json["granularity"] = "per-embedding";
+    } else if (change.groups.value_or(0)) {
+      json["granularity"] = "groups";
+      json["groups"] = *change.groups;
+    }
+    if (change.permute)
+      json["permute"] = *change.permute == Permute::SharedH
+                            ? Json("shared-h")
+                            : Json(*change.permute == Permute::Own);
     if (json.is_null())
       json = Json::object();
   }

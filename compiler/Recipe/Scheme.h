@@ -30,6 +30,13 @@ std::string_view estimatorName(Estimator estimator);
 /// The estimator of a name (`mse` means `mse_grid`), or nothing.
 std::optional<Estimator> parseEstimator(std::string_view name);
 
+/// How channels become groups.
+enum class Permute {
+  None,    ///< neighbours
+  Own,     ///< channels sorted by the width of their range
+  SharedH, ///< sorted by the widths of site h of the same layer
+};
+
 /// One activation quantizer: asymmetric.
 struct ActivationScheme {
   /// 8 or 16; 0 leaves the site in f32.
@@ -42,6 +49,15 @@ struct ActivationScheme {
   /// Weights then need codes, and the residual sum a quantizer; where they have
   /// not, the site keeps one range.
   bool perChannel = false;
+  /// Groups of channels, each of its own scale and zero point; 0 for one scale,
+  /// everyChannel for as many groups as channels. The range of a group is that
+  /// of all values seen.
+  unsigned groups = 0;
+  Permute permute = Permute::None;
+  static constexpr unsigned everyChannel = ~0u;
+
+  /// Whether ranges by channel are needed.
+  bool needsChannels() const { return perChannel || groups; }
 
   bool isFloat() const { return bits == 0; }
   bool operator==(const ActivationScheme &other) const {

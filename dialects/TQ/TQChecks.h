@@ -76,6 +76,15 @@ mlir::LogicalResult checkWeight(mlir::Operation *op, llvm::StringRef name,
 /// A result is f32, or codes of at most 16 bits that hold [lo, hi].
 mlir::LogicalResult checkResult(mlir::Operation *op, mlir::Value result);
 
+/// `order` has each of `width` channels once.
+mlir::LogicalResult checkOrder(mlir::Operation *op,
+                               llvm::ArrayRef<int64_t> order, int64_t width);
+
+/// The type of a grouped sum, if it has one: u8 in groups of its columns.
+mlir::LogicalResult checkSumType(mlir::Operation *op,
+                                 std::optional<mlir::Type> sumType,
+                                 int64_t width, int64_t lo, int64_t hi);
+
 } // namespace quern::tq
 
 #endif // QUERN_DIALECTS_TQ_TQCHECKS_H

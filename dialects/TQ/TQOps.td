@@ -10,6 +10,7 @@
 
 include "dialects/TQ/TQBase.td"
 include "dialects/TQ/TQFloatOps.td"
+include "dialects/TQ/TQGroupOps.td"
 include "dialects/TQ/TQIntegerOps.td"
 include "dialects/TQ/TQQuantOps.td"
 include "dialects/TQ/TQTypes.td"

@@ -74,6 +74,7 @@ Tensor makeTensor(std::vector<R> values, int64_t rows, int64_t width) {
 mlir::FailureOr<Tensor> evaluate(tq::EmbeddingOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::AddOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::ScaleShiftOp op, Evaluation &run);
+mlir::FailureOr<Tensor> evaluate(tq::ReorderOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::LayerNormOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::LinearOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::GeluOp op, Evaluation &run);
@@ -94,6 +95,7 @@ mlir::FailureOr<Tensor> evaluate(tq::RequantizeOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::DequantizeWeightOp op, Evaluation &run);
 
 mlir::FailureOr<Tensor> evaluate(tq::QLinearOp op, Evaluation &run);
+mlir::FailureOr<Tensor> evaluate(tq::QGroupLinearOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QPoolOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QAttentionOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QAddNormOp op, Evaluation &run);

@@ -18,38 +18,85 @@ static StringRef siteName(ArrayAttr sites, unsigned i) {
   return sites.empty() ? StringRef() : cast<StringAttr>(sites[i]).getValue();
 }
 
-/// LayerNorm over codes of the scale `sumScale`, to `result`'s element type.
-static FailureOr<Tensor> normalizeCodes(Operation *op, Evaluation &run,
-                                        const Tensor &u, float sumScale,
-                                        double eps, ArrayRef<float> gamma,
-                                        ArrayRef<float> beta, Type type,
-                                        StringRef site) {
+/// (u - mean) * rs of each code of a row.
+using RowNorm = function_ref<void(ArrayRef<int32_t>, MutableArrayRef<float>)>;
+
+/// Statistics over codes of one scale.
+static void normalizeRow(ArrayRef<int32_t> row, float sumScale, double eps,
+                         MutableArrayRef<float> out) {
+  int64_t width = row.size();
+  double d = double(width);
+  double perSquare = (double(sumScale) * double(sumScale)) / (d * d);
+  int64_t sum = 0, squares = 0;
+  for (int64_t code : row) {
+    sum += code;
+    squares += code * code;
+  }
+  int64_t n = width * squares - sum * sum;
+  double var = double(n) * perSquare + eps;
+  float rs = float(double(sumScale) / std::sqrt(var));
+  float mean = float(double(sum) / d);
+  for (int64_t j = 0; j < width; ++j) {
+    float centred = float(row[j]) - mean;
+    out[j] = centred * rs;
+  }
+}
+
+/// Statistics over codes of groups: exact within a group, f64 across.
+static void normalizeGroups(ArrayRef<int32_t> row, tq::GroupType type,
+                            double eps, MutableArrayRef<float> out) {
+  int64_t groups = type.getParams().size();
+  std::vector<int64_t> sum(groups), squares(groups), count(groups);
+  for (auto [code, g] : llvm::zip(row, type.getMap())) {
+    sum[g] += code;
+    squares[g] += int64_t(code) * code;
+    ++count[g];
+  }
+  double a = 0, b = 0, d = double(row.size());
+  for (int64_t g = 0; g < groups; ++g) {
+    double s = type.getParams()[g].scale;
+    int64_t z = type.getParams()[g].zero;
+    double first = s * double(sum[g] - count[g] * z);
+    double perSquare = s * s;
+    double second =
+        perSquare * double(squares[g] - 2 * z * sum[g] + count[g] * z * z);
+    a = a + first;
+    b = b + second;
+  }
+  double mean = a / d;
+  double meanSquare = mean * mean;
+  double spread = b / d - meanSquare;
+  double var = (spread > 0 ? spread : 0) + eps;
+  float rs = float(1 / std::sqrt(var)), middle = float(mean);
+  for (auto [j, code] : llvm::enumerate(row)) {
+    tq::UniformParams params = type.getParams()[type.getMap()[j]];
+    float centred = float(code) - float(params.zero);
+    float value = centred * float(params.scale);
+    out[j] = (value - middle) * rs;
+  }
+}
+
+/// The rest of a LayerNorm, to `type`; column i holds channel order[i].
+static FailureOr<Tensor>
+normalizeCodes(Operation *op, Evaluation &run, const Tensor &u, RowNorm norm,
+               ArrayRef<float> gamma, ArrayRef<float> beta, Type type,
+               StringRef site, ArrayRef<int64_t> order = {}) {
   int64_t tokens = u.rows(), width = u.width();
   std::optional<tq::CodeStorage> storage = tq::getCodeStorage(type);
   std::vector<float> values(storage ? 0 : u.size());
   std::vector<int32_t> codes(storage ? u.size() : 0);
-  double d = double(width);
-  double perSquare = (double(sumScale) * double(sumScale)) / (d * d);
+  std::vector<float> centred(width);
   for (int64_t t = 0; t < tokens; ++t) {
-    ArrayRef<int32_t> row = u.get<int32_t>().slice(t * width, width);
-    int64_t sum = 0, squares = 0;
-    for (int64_t code : row) {
-      sum += code;
-      squares += code * code;
-    }
-    int64_t n = width * squares - sum * sum;
-    double var = double(n) * perSquare + eps;
-    float rs = float(double(sumScale) / std::sqrt(var));
-    float mean = float(double(sum) / d);
-    for (int64_t j = 0; j < width; ++j) {
-      float centred = float(row[j]) - mean;
-      float y = (centred * rs) * gamma[j];
+    norm(u.get<int32_t>().slice(t * width, width), centred);
+    for (int64_t i = 0; i < width; ++i) {
+      int64_t j = order.empty() ? i : order[i];
+      float y = centred[j] * gamma[j];
       y = y + beta[j];
       if (storage)
-        codes[t * width + j] =
+        codes[t * width + i] =
             qm_round_code(y, float(storage->min), float(storage->max));
       else
-        values[t * width + j] = y;
+        values[t * width + i] = y;
     }
   }
   if (storage)
@@ -83,17 +130,25 @@ FailureOr<Tensor> quern::evaluate(tq::QAddNormOp op, Evaluation &run) {
     float both = first + second;
     sum[i] = qm_round_code(both + pick(mo, i), lo, hi);
   }
-  FailureOr<Tensor> u =
-      run.site(op, siteName(op.getSites(), 0),
-               makeTensor(std::move(sum), a.rows(), width),
-               sumType(op, op.getSumHi(), scale, op.getSumZero()));
+  FailureOr<Tensor> u = run.site(
+      op, siteName(op.getSites(), 0),
+      makeTensor(std::move(sum), a.rows(), width),
+      op.getSumType() ? *op.getSumType()
+                      : sumType(op, op.getSumHi(), scale, op.getSumZero()));
   if (failed(u))
     return failure();
   auto gamma = run.get(op.getGamma()).toVector<float>();
   auto beta = run.get(op.getBeta()).toVector<float>();
-  return normalizeCodes(op, run, *u, scale, op.getEps().convertToDouble(),
-                        gamma, beta, op.getResult().getType().getElementType(),
-                        siteName(op.getSites(), 1));
+  double eps = op.getEps().convertToDouble();
+  auto norm = [&](ArrayRef<int32_t> row, MutableArrayRef<float> out) {
+    if (op.getSumType())
+      return normalizeGroups(row, cast<tq::GroupType>(*op.getSumType()), eps,
+                             out);
+    normalizeRow(row, scale, eps, out);
+  };
+  return normalizeCodes(
+      op, run, *u, norm, gamma, beta, op.getResult().getType().getElementType(),
+      siteName(op.getSites(), 1), op.getOrder().value_or(ArrayRef<int64_t>()));
 }
 
 /// Rows of a table of codes, gathered, and their scales.
@@ -173,7 +228,11 @@ FailureOr<Tensor> quern::evaluate(tq::QEmbedOp op, Evaluation &run) {
     return failure();
   auto gamma = run.get(op.getGamma()).toVector<float>();
   auto beta = run.get(op.getBeta()).toVector<float>();
-  return normalizeCodes(op, run, *e2, scale2, op.getEps().convertToDouble(),
-                        gamma, beta, op.getResult().getType().getElementType(),
+  double eps = op.getEps().convertToDouble();
+  auto norm = [&](ArrayRef<int32_t> row, MutableArrayRef<float> out) {
+    normalizeRow(row, scale2, eps, out);
+  };
+  return normalizeCodes(op, run, *e2, norm, gamma, beta,
+                        op.getResult().getType().getElementType(),
                         siteName(op.getSites(), 2));
 }

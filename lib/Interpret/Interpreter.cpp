@@ -90,7 +90,7 @@ LogicalResult quern::checkIndices(Operation *op, StringRef name,
 }
 
 static bool isIntegerOp(Operation *op) {
-  return isa<tq::QLinearOp, tq::QAttentionOp, tq::QAddNormOp, tq::QEmbedOp,
+  return isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QAttentionOp, tq::QAddNormOp, tq::QEmbedOp,
              tq::QPoolOp, tq::RequantizeOp>(op);
 }
 
@@ -104,10 +104,10 @@ static FailureOr<Tensor> evaluateOp(Operation *op, Evaluation &run) {
             << constant.getType();
         return failure();
       })
-      .Case<EmbeddingOp, AddOp, ScaleShiftOp, LayerNormOp, LinearOp, GeluOp,
+      .Case<EmbeddingOp, AddOp, ScaleShiftOp, ReorderOp, LayerNormOp, LinearOp, GeluOp,
             ReluOp, TanhOp, PoolOp, NormalizeOp, ObserveOp, ScoresOp, SoftmaxOp,
             ContextOp, ConstantOp, QuantizeOp, DequantizeOp, RequantizeOp,
-            DequantizeWeightOp, QLinearOp, QPoolOp, QAttentionOp, QAddNormOp,
+            DequantizeWeightOp, QLinearOp, QGroupLinearOp, QPoolOp, QAttentionOp, QAddNormOp,
             QEmbedOp>([&](auto typed) { return evaluate(typed, run); })
       .Default([&](Operation *) -> FailureOr<Tensor> {
         op->emitOpError("cannot be interpreted");

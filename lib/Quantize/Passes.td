@@ -22,6 +22,10 @@ def Quantize : Pass<"tq-quantize", "::mlir::ModuleOp"> {
                  norms = "fp32"}}
     ```
 
+    A site whose channels are in groups has
+    `{bits, group_of, scales, zeros}`: the group of each channel, and scale and
+    zero point of each group.
+
     Every `tq.observe` becomes `tq.quantize` and `tq.dequantize` with the scale
     and zero point of its site, or disappears where the scheme says "fp32". A
     site the scheme lacks is an error.
@@ -54,6 +58,46 @@ def Quantize : Pass<"tq-quantize", "::mlir::ModuleOp"> {
     Statistic<"sitesQuantized", "sites-quantized", "Sites given a quantizer">,
     Statistic<"sitesFloat", "sites-float", "Sites left in f32">,
     Statistic<"weightsQuantized", "weights-quantized", "Weights given codes">,
+  ];
+}
+
+def OrderChannels : Pass<"tq-order-channels", "::mlir::ModuleOp"> {
+  let summary = "put the channels of each group next to each other";
+  let description = [{
+    L0 to L0. Where `tq.scheme` groups the channels of an encoder layer's x (or
+    h, or y) otherwise than in their order, everything between the second
+    LayerNorm of the layer before and that of the layer itself is put in the
+    order of the groups: columns of the Q, K, V and first FFN matrix, rows of
+    the attention output and second FFN matrix, their biases, both LayerNorms.
+    One tq.reorder between layers goes from order to order, or back to the
+    model's at the end; the embedding's tables take the order of layer 0. The
+    rewrites make the tq.reorder an indexed store of the LayerNorm.
+
+    Nothing but the order changes: no weight gets other codes when its scale
+    does not depend on the order of its elements, and sums of codes are exact
+    integers, so the outputs are the same bit for bit.
+
+    Each tq.observe whose columns moved gets `tq.order`, an array with the
+    imported model's channel of each column; maps and channel vectors of the
+    scheme go by the imported model's channels.
+
+    Before:
+    ```mlir
+    %1 = tq.layer_norm %0, %gamma, %beta
+    %2 = tq.observe %1 {site = "L0.z", ...}
+    ```
+    After:
+    ```mlir
+    %1 = tq.layer_norm %0, %ordered_gamma, %ordered_beta
+    %2 = tq.reorder %1 {order = array<i64: 1, 0, 2, 3>}
+    %3 = tq.observe %2 {site = "L0.z", ...}
+    ```
+  }];
+  let dependentDialects = ["::quern::tq::TQDialect",
+                           "::mlir::arith::ArithDialect"];
+  let statistics = [
+    Statistic<"ordered", "ordered", "Layers put in the order of groups">,
+    Statistic<"reorders", "reorders", "Changes of order between layers">,
   ];
 }
 

@@ -24,6 +24,7 @@ void quern::buildQuantizePipeline(OpPassManager &manager) {
   CheckStageOptions import;
   import.stage = "import";
   manager.addPass(createCheckStage(import));
+  manager.addPass(createOrderChannels());
   manager.addPass(createQuantize());
   // L1 out: quantizers by site, weights as codes.
   CheckStageOptions simulate;
@@ -32,6 +33,7 @@ void quern::buildQuantizePipeline(OpPassManager &manager) {
 }
 
 void quern::registerQuantizePasses() {
+  registerOrderChannels();
   registerQuantize();
   registerCheckStage();
   PassPipelineRegistration<>(

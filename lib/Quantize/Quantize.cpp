@@ -4,6 +4,7 @@
 // them.
 //
 //===----------------------------------------------------------------------===//
+#include "lib/Quantize/GroupMap.h"
 #include "lib/Quantize/Passes.h"
 #include "lib/Quantize/Reparameterize.h"
 #include "lib/Quantize/RoundedCodes.h"
@@ -56,6 +57,32 @@ StringRef roleOf(OpOperand &operand) {
   return "";
 }
 
+/// A vector by channel of the imported model, by column of the observed value.
+template <typename T>
+std::vector<T> inOrder(tq::ObserveOp observe, const std::vector<T> &values) {
+  auto order = observe->getAttrOfType<DenseI64ArrayAttr>(channelOrderName);
+  if (!order || size_t(order.size()) != values.size())
+    return values;
+  std::vector<T> result;
+  for (int64_t channel : order.asArrayRef())
+    result.push_back(values[channel]);
+  return result;
+}
+
+/// The type of the codes of a site.
+Type codeType(tq::ObserveOp observe, const SiteQuantizer &quantizer) {
+  MLIRContext *context = observe.getContext();
+  if (quantizer.groupOf.empty())
+    return tq::getUniformType(context, quantizer.bits, /*isSigned=*/false,
+                              quantizer.scale, quantizer.zero);
+  SmallVector<tq::UniformParams> params;
+  for (size_t g = 0; g < quantizer.groupScales.size(); ++g)
+    params.push_back({quantizer.groupScales[g], quantizer.groupZeros[g]});
+  return tq::GroupType::get(context, quantizer.bits, /*isSigned=*/false,
+                            /*axis=*/1, inOrder(observe, quantizer.groupOf),
+                            params);
+}
+
 struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
   using QuantizeBase::QuantizeBase;
 
@@ -73,8 +100,8 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
     for (tq::ObserveOp observe : observes) {
       std::optional<SiteQuantizer> site = scheme->site(observe.getSite());
       if (site && !site->channelScale.empty() &&
-          failed(
-              reparameterize(observe, site->channelScale, site->channelShift)))
+          failed(reparameterize(observe, inOrder(observe, site->channelScale),
+                                inOrder(observe, site->channelShift))))
         return signalPassFailure();
     }
     getOperation().walk([&](arith::ConstantOp op) { constants.push_back(op); });
@@ -102,11 +129,15 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
       ++sitesFloat;
       return success();
     }
+    int64_t width = cast<RankedTensorType>(observe.getType()).getShape().back();
+    if (!quantizer->groupOf.empty() &&
+        int64_t(quantizer->groupOf.size()) != width)
+      return observe.emitError("expects groups of ")
+             << width << " channels, got " << quantizer->groupOf.size();
     OpBuilder builder(observe);
     auto codes = RankedTensorType::get(
         cast<RankedTensorType>(observe.getType()).getShape(),
-        tq::getUniformType(&getContext(), quantizer->bits, /*isSigned=*/false,
-                           quantizer->scale, quantizer->zero));
+        codeType(observe, *quantizer));
     auto quantize =
         tq::QuantizeOp::create(builder, observe.getLoc(), codes, observe.getX(),
                                observe.getSiteAttr());
@@ -144,8 +175,8 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
         if (auto linear = dyn_cast<tq::LinearOp>(use->getOwner()))
           if (std::optional<WeightCodes> taken = takeCodes(linear))
             rounded = std::move(taken);
-      if (rounded && !belongTogether(*rounded, data->data(), data->size(),
-                                     quantizer.bits))
+      if (rounded &&
+          !belongTogether(*rounded, data->data(), data->size(), quantizer.bits))
         return uses.front()->getOwner()->emitError(
             "expects rounded codes next to its weights, got others");
       WeightCodes codes =

@@ -49,7 +49,9 @@ LogicalResult scaleLinear(tq::LinearOp linear, ArrayRef<float> scale,
 LogicalResult quern::reparameterize(tq::ObserveOp observe,
                                     ArrayRef<float> scale,
                                     ArrayRef<float> shift) {
-  auto norm = observe.getX().getDefiningOp<tq::LayerNormOp>();
+  auto reorder = observe.getX().getDefiningOp<tq::ReorderOp>();
+  auto norm = (reorder ? reorder.getX() : observe.getX())
+                  .getDefiningOp<tq::LayerNormOp>();
   if (!norm || !norm->hasOneUse())
     return observe.emitError("channel scales need a LayerNorm before site '")
            << observe.getSite() << "'";
@@ -73,9 +75,10 @@ LogicalResult quern::reparameterize(tq::ObserveOp observe,
   }
 
   std::vector<float> newGamma(scale.size()), newBeta(scale.size());
-  for (size_t j = 0; j < scale.size(); ++j) {
-    newGamma[j] = static_cast<float>(double((*gamma)[j]) / scale[j]);
-    newBeta[j] = static_cast<float>((double((*beta)[j]) - shift[j]) / scale[j]);
+  for (size_t i = 0; i < scale.size(); ++i) {
+    size_t j = reorder ? reorder.getOrder()[i] : i;
+    newGamma[j] = static_cast<float>(double((*gamma)[j]) / scale[i]);
+    newBeta[j] = static_cast<float>((double((*beta)[j]) - shift[i]) / scale[i]);
   }
   OpBuilder builder(norm);
   Location loc = norm.getLoc();

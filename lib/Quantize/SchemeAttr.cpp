@@ -27,12 +27,47 @@ LogicalResult refuse(ModuleOp module, StringRef section, StringRef name,
          << value;
 }
 
+/// {bits, group_of, scales, zeros}.
+LogicalResult checkGroups(ModuleOp module, StringRef name,
+                          DictionaryAttr dict) {
+  auto bits = dict.getAs<IntegerAttr>("bits");
+  auto groupOf = dict.getAs<DenseI64ArrayAttr>("group_of");
+  auto scales = dict.getAs<DenseF32ArrayAttr>("scales");
+  auto zeros = dict.getAs<DenseI64ArrayAttr>("zeros");
+  if (!bits || !groupOf || !scales || !zeros || dict.size() != 4)
+    return refuse(module, "sites", name, dict,
+                  "{bits, group_of, scales, zeros}");
+  if (bits.getInt() != 8)
+    return refuse(module, "sites", name, bits, "8 bits for groups");
+  size_t groups = scales.size();
+  if (!groups || size_t(zeros.size()) != groups)
+    return refuse(module, "sites", name, dict, "as many zeros as scales");
+  std::vector<bool> used(groups);
+  for (int64_t g : groupOf.asArrayRef()) {
+    if (g < 0 || size_t(g) >= groups)
+      return refuse(module, "sites", name, dict,
+                    "groups below " + Twine(groups));
+    used[g] = true;
+  }
+  if (llvm::is_contained(used, false))
+    return refuse(module, "sites", name, dict, "no empty group");
+  for (float scale : scales.asArrayRef())
+    if (!(scale > 0) || std::isinf(scale))
+      return refuse(module, "sites", name, scales, "positive scales");
+  for (int64_t zero : zeros.asArrayRef())
+    if (zero < 0 || zero > 255)
+      return refuse(module, "sites", name, zeros, "zero points of 8 bits");
+  return success();
+}
+
 LogicalResult checkSite(ModuleOp module, NamedAttribute entry) {
   StringRef name = entry.getName();
   Attribute value = entry.getValue();
   if (isFloat(value))
     return success();
   auto dict = dyn_cast<DictionaryAttr>(value);
+  if (dict && dict.get("group_of"))
+    return checkGroups(module, name, dict);
   auto bits = dict ? dict.getAs<IntegerAttr>("bits") : IntegerAttr();
   auto scale = dict ? dict.getAs<FloatAttr>("scale") : FloatAttr();
   auto zero = dict ? dict.getAs<IntegerAttr>("zero") : IntegerAttr();
@@ -83,8 +118,7 @@ LogicalResult checkWeight(ModuleOp module, NamedAttribute entry) {
       dict ? dict.getAs<StringAttr>("granularity") : StringAttr();
   auto estimator = dict ? dict.getAs<StringAttr>("estimator") : StringAttr();
   auto rounding = dict ? dict.getAs<StringAttr>("rounding") : StringAttr();
-  if (!bits || !granularity || !estimator ||
-      dict.size() != (rounding ? 4 : 3))
+  if (!bits || !granularity || !estimator || dict.size() != (rounding ? 4 : 3))
     return refuse(module, "weights", name, value,
                   "\"fp32\" or {bits, granularity, estimator}, perhaps with "
                   "rounding");
@@ -129,6 +163,17 @@ std::optional<SiteQuantizer> SchemeAttr::site(StringRef site) const {
     return std::nullopt;
   SiteQuantizer quantizer;
   quantizer.bits = dict.getAs<IntegerAttr>("bits").getInt();
+  if (auto groupOf = dict.getAs<DenseI64ArrayAttr>("group_of")) {
+    auto append = [](auto &to, auto array) {
+      to.assign(array.asArrayRef().begin(), array.asArrayRef().end());
+    };
+    append(quantizer.groupOf, groupOf);
+    append(quantizer.groupScales, dict.getAs<DenseF32ArrayAttr>("scales"));
+    append(quantizer.groupZeros, dict.getAs<DenseI64ArrayAttr>("zeros"));
+    quantizer.scale = 1;
+    quantizer.zero = 0;
+    return quantizer;
+  }
   quantizer.scale = dict.getAs<FloatAttr>("scale").getValueAsDouble();
   quantizer.zero = dict.getAs<IntegerAttr>("zero").getInt();
   if (auto scale = dict.getAs<DenseFPElementsAttr>("channel_scale")) {

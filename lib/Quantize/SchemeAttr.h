@@ -25,6 +25,11 @@ struct SiteQuantizer {
   /// For a LayerNorm output that is reparameterized: the observed value is
   /// code value * channelScale[j] + channelShift[j]. Empty otherwise.
   std::vector<float> channelScale, channelShift;
+  /// Group of each channel, and parameters of each group; empty where one
+  /// scale serves all.
+  std::vector<int64_t> groupOf;
+  std::vector<float> groupScales;
+  std::vector<int64_t> groupZeros;
 };
 
 /// The attribute of a module, checked when it is read.

@@ -55,6 +55,38 @@ def FoldLinear : TQ_RewritePass<"tq-fold-linear", "FoldLinear"> {
   ];
 }
 
+def FoldGroups : TQ_RewritePass<"tq-fold-groups", "FoldGroups"> {
+  let summary = "linear of codes in groups of channels, or to such, to integers";
+  let description = [{
+    From 8-bit codes of K groups, a linear is K products of codes, each
+    corrected by the zero point of its group and scaled by the group's scale:
+
+        y[n] = s_w[n] sum_g s_g (sum_{k in g} x[k] w[n, k]
+                                 - z_g sum_{k in g} w[n, k]) + b[n]
+
+    That is tq.qgroup_linear, with K times as many corrections and multipliers.
+    To groups, multiplier and offset of a tq.qlinear take the scale and zero
+    point of each output: it costs nothing.
+
+    Runs before tq-fold-linear, which knows one scale only.
+
+    Before:
+    ```mlir
+    %x = tq.dequantize %xq  // !tq.group
+    %y = tq.linear %x, %w, %b
+    %q = tq.quantize %y {site = "L0.f"}
+    ```
+    After:
+    ```mlir
+    %q = tq.qgroup_linear %xq, %codes, %correction, %multiplier, %offset
+    ```
+  }];
+  let statistics = [
+    Statistic<"folded", "folded", "Linears made integer">,
+    Statistic<"refused", "refused", "Linears left in f32">,
+  ];
+}
+
 def FuseAttention : TQ_RewritePass<"tq-fuse-attention", "FuseAttention"> {
   let summary = "scores, softmax, context and the Q, K, V products to integers";
   let description = [{

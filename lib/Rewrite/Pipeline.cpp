@@ -23,6 +23,7 @@ void quern::buildRewritePipeline(OpPassManager &manager) {
   OpPassManager &function = manager.nest<func::FuncOp>();
   // Pooling first: the pooler's linear reads the pooled codes.
   function.addPass(createFoldPool());
+  function.addPass(createFoldGroups());
   function.addPass(createFoldLinear());
   // Needs the integer products of q, k and v.
   function.addPass(createFuseAttention());
@@ -37,6 +38,7 @@ void quern::buildRewritePipeline(OpPassManager &manager) {
 }
 
 void quern::registerRewritePasses() {
+  registerFoldGroups();
   registerFoldLinear();
   registerFuseAttention();
   registerFuseAddNorm();

@@ -97,6 +97,12 @@ std::pair<Value, Value> CodeNorm::sums() {
 }
 
 void CodeNorm::finish(Value outOffset) {
+  forEachResult([&](Value i, Value y) {
+    k.storeReal(y, out, k.add(outOffset, i), range);
+  });
+}
+
+void CodeNorm::forEachResult(function_ref<void(Value, Value)> body) {
   auto [first, second] = sums();
   Value n = k.sub(k.mul(second, k.i64(d)), k.mul(first, first));
   Value variance = k.add(k.mul(k.toFloat(n, k.f64()), factor), eps);
@@ -110,7 +116,7 @@ void CodeNorm::finish(Value outOffset) {
     Value y = k.mul(k.sub(u, mean), rs);
     y = k.mul(y, k.loadVector(gamma, i));
     y = k.add(y, k.loadVector(beta, i));
-    k.storeReal(y, out, k.add(outOffset, i), range);
+    body(i, y);
   });
 }
 

@@ -49,6 +49,9 @@ public:
   void putCodes(mlir::Value codes, mlir::Value column, mlir::Value mask);
   /// Normalizes the row and writes it at `outOffset`.
   void finish(mlir::Value outOffset);
+  /// Normalizes the row and hands over 16 reals at each column.
+  void forEachResult(
+      llvm::function_ref<void(mlir::Value column, mlir::Value y)> body);
 
   /// Scratch bytes of a row of d columns.
   static int64_t scratchBytes(int64_t d, Storage sum);

@@ -7,6 +7,7 @@
 #include "lib/Tile/Attention.h"
 #include "lib/Tile/Elementwise.h"
 #include "lib/Tile/Embed.h"
+#include "lib/Tile/GroupNorm.h"
 #include "lib/Tile/GemmWide.h"
 #include "lib/Tile/Pool.h"
 #include "lib/Tile/Tiler.h"
@@ -279,24 +280,62 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
   auto vector = [&](StringRef part, ArrayRef<float> values) {
     return program.vector(info.step + part.str(), values, padded);
   };
-  std::string kernel = program.kernel(
+  double eps = op.getEps().convertToDouble();
+  GroupNormShape grouped{shape};
+  auto groups = cast_if_present<tq::GroupType>(op.getSumType().value_or(Type()));
+  if (groups) {
+    grouped.groups = groups.getParams().size();
+    grouped.each = grouped.groups == d && llvm::is_sorted(groups.getMap());
+  }
+  grouped.ordered = op.getOrder().has_value();
+  bool isPlain = !groups && !grouped.ordered;
+  std::string kernelName =
       joinName({"add_norm", num(d), storageName(shape.a).str(),
             storageName(shape.b).str(), storageName(shape.sum).str(),
             num(shape.sumRange), storageName(shape.out).str(),
-            num(shape.outRange), num(a->stride), num(b->stride)}),
+            num(shape.outRange), num(a->stride), num(b->stride)});
+  if (groups)
+    kernelName += "_groups" + num(grouped.groups);
+  if (grouped.each)
+    kernelName += "_each";
+  if (grouped.ordered)
+    kernelName += "_ordered";
+  std::string kernel = program.kernel(
+      kernelName,
       [&](StringRef name) {
-        return buildQAddNorm(program.module(), name, shape);
+        return isPlain ? buildQAddNorm(program.module(), name, shape)
+                       : buildGroupAddNorm(program.module(), name, grouped);
       },
-      qaddNormScratch(shape));
-  program.launch(
-      kernel,
-      {a->buffer, b->buffer, vector(".ma", perChannel(*ma, d)),
-       vector(".mb", perChannel(*mb, d)), vector(".mo", perChannel(*mo, d)),
-       vector(".gamma", gamma->values()), vector(".beta", beta->values()),
-       normParams(program, info.step, f(op.getSumScale()), d,
-                  op.getEps().convertToDouble()),
-       out.buffer, tap.buffer},
-      rowChunks(a->rows), info);
+      isPlain ? qaddNormScratch(shape) : groupAddNormScratch(grouped));
+  std::vector<std::string> operands = {
+      a->buffer,
+      b->buffer,
+      vector(".ma", perChannel(*ma, d)),
+      vector(".mb", perChannel(*mb, d)),
+      vector(".mo", perChannel(*mo, d)),
+      vector(".gamma", gamma->values()),
+      vector(".beta", beta->values()),
+      groups ? program.data(info.step + ".norm", groupNormParams(groups, eps))
+             : normParams(program, info.step, f(op.getSumScale()), d, eps),
+      out.buffer};
+  if (groups) {
+    std::vector<float> zeros, scales;
+    for (int64_t g : groups.getMap()) {
+      zeros.push_back(float(groups.getParams()[g].zero));
+      scales.push_back(float(groups.getParams()[g].scale));
+    }
+    operands.push_back(program.data(info.step + ".masks",
+                                    grouped.each ? std::vector<int8_t>(64)
+                                                 : groupNormMasks(groups)));
+    operands.push_back(vector(".zeros", zeros));
+    operands.push_back(vector(".scales", scales));
+  }
+  if (grouped.ordered)
+    operands.push_back(program.data(
+        info.step + ".order",
+        std::vector<int32_t>(op.getOrder()->begin(), op.getOrder()->end())));
+  operands.push_back(tap.buffer);
+  program.launch(kernel, operands, rowChunks(a->rows), info);
   return success();
 }
 
@@ -437,8 +476,6 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
 LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
   if (isWithinAttention(op))
     return success();
-  if (isWithinAttention(op))
-    return success();
   FailureOr<Place> x = placeOf(op.getX(), op);
   FailureOr<Storage> storage = storageOf(op.getResult(), op);
   auto scale = scaleOf(op.getResult(), op);
@@ -476,9 +513,6 @@ LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
 }
 
 LogicalResult Tiler::tileDequantize(tq::DequantizeOp op) {
-  if (auto quantize = op.getX().getDefiningOp<tq::QuantizeOp>())
-    if (isWithinAttention(quantize))
-      return success();
   if (auto quantize = op.getX().getDefiningOp<tq::QuantizeOp>())
     if (isWithinAttention(quantize))
       return success();

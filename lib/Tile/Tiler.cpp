@@ -152,6 +152,7 @@ LogicalResult Tiler::tile(Operation *op) {
     return success();
   return TypeSwitch<Operation *, LogicalResult>(op)
       .Case([&](tq::QLinearOp op) { return tileQLinear(op); })
+      .Case([&](tq::QGroupLinearOp op) { return tileQGroupLinear(op); })
       .Case([&](tq::QAttentionOp op) { return tileQAttention(op); })
       .Case([&](tq::QAddNormOp op) { return tileQAddNorm(op); })
       .Case([&](tq::QEmbedOp op) { return tileQEmbed(op); })

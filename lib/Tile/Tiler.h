@@ -37,6 +37,7 @@ private:
   std::string planesOf(const Place &x, llvm::StringRef step);
   mlir::LogicalResult tileQAttention(tq::QAttentionOp op);
   mlir::LogicalResult tileQGroupLinear(tq::QGroupLinearOp op);
+  mlir::LogicalResult tileQGroupLinear(tq::QGroupLinearOp op);
   mlir::LogicalResult tileQAddNorm(tq::QAddNormOp op);
   mlir::LogicalResult tileQEmbed(tq::QEmbedOp op);
   mlir::LogicalResult tileQPool(tq::QPoolOp op);

@@ -103,6 +103,13 @@ std::vector<LevelsCase> cases() {
        "w8a8-channel",
        {"e=16", "emb=16", "c=16", "g=16", "u=16", "x=16", "f=16", "h=16",
         "y=16", "z=16", "P=16", "C=16"}},
+      // Groups of channels, rows E06 to E09: of equal size or not, of any
+      // number of channels, in any order.
+      {"E09GroupsClassification", odd(H::Classification), "peg6"},
+      {"E09GroupsWide", with(small(H::Classification), wide), "peg12"},
+      {"E09GroupsTokens", with(small(H::TokenClassification), relu), "peg3"},
+      {"E09GroupsEmbedding", odd(H::Embedding), "peg12"},
+      {"E06GroupOfEachChannel", odd(H::Classification), "per-embedding"},
       {"FloatActivations", odd(H::Classification), "w8a32", {}, 0},
       {"FloatWeights", odd(H::Classification), "w32a8", {}, 12, false},
       {"FloatWeightsEmbedding", odd(H::Embedding), "w32a8", {}, 12, false},

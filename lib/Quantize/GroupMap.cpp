@@ -1,0 +1,78 @@
+//===- GroupMap.cpp - Channels, groups and orders -------------------------===//
+//
+// See GroupMap.h.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Quantize/GroupMap.h"
+
+#include <algorithm>
+#include <cstring>
+#include <map>
+#include <numeric>
+
+using namespace quern;
+
+std::vector<int64_t> quern::equalGroups(size_t channels, size_t groups) {
+  std::vector<int64_t> groupOf(channels);
+  for (size_t g = 0; g < groups; ++g)
+    for (size_t k = g * channels / groups; k < (g + 1) * channels / groups; ++k)
+      groupOf[k] = static_cast<int64_t>(g);
+  return groupOf;
+}
+
+std::vector<int64_t> quern::groupsByWidth(const std::vector<double> &widths,
+                                          size_t groups) {
+  Order sorted = identityOrder(widths.size());
+  std::stable_sort(sorted.begin(), sorted.end(),
+                   [&](int64_t a, int64_t b) { return widths[a] < widths[b]; });
+  std::vector<int64_t> byPosition = equalGroups(widths.size(), groups);
+  std::vector<int64_t> groupOf(widths.size());
+  for (size_t i = 0; i < sorted.size(); ++i)
+    groupOf[sorted[i]] = byPosition[i];
+  return groupOf;
+}
+
+Order quern::groupOrder(const std::vector<int64_t> &groupOf) {
+  Order order = identityOrder(groupOf.size());
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return groupOf[a] < groupOf[b];
+  });
+  return order;
+}
+
+Order quern::identityOrder(size_t channels) {
+  Order order(channels);
+  std::iota(order.begin(), order.end(), 0);
+  return order;
+}
+
+bool quern::isIdentity(const Order &order) {
+  return order == identityOrder(order.size());
+}
+
+Order quern::reorderFrom(const Order &from, const Order &to) {
+  Order position(from.size()), result(from.size());
+  for (size_t i = 0; i < from.size(); ++i)
+    position[from[i]] = static_cast<int64_t>(i);
+  for (size_t i = 0; i < to.size(); ++i)
+    result[i] = position[to[i]];
+  return result;
+}
+
+RecoveredGroups quern::recoverGroups(const std::vector<float> &scales,
+                                     const std::vector<int64_t> &zeros) {
+  RecoveredGroups groups;
+  std::map<std::pair<uint32_t, int64_t>, int64_t> known;
+  for (size_t k = 0; k < scales.size(); ++k) {
+    uint32_t bits;
+    std::memcpy(&bits, &scales[k], sizeof(bits));
+    auto [found, added] = known.try_emplace(
+        {bits, zeros[k]}, static_cast<int64_t>(groups.scales.size()));
+    if (added) {
+      groups.scales.push_back(scales[k]);
+      groups.zeros.push_back(zeros[k]);
+    }
+    groups.groupOf.push_back(found->second);
+  }
+  return groups;
+}

@@ -1,0 +1,55 @@
+//===- GroupMap.h - Channels, groups and orders --------------------*- C++ -*-//
+//
+// Per-embedding groups (quantization.md 5): which channel is in which group,
+// and the order of channels in which the groups are neighbours. Plain
+// arithmetic.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_QUANTIZE_GROUPMAP_H
+#define QUERN_LIB_QUANTIZE_GROUPMAP_H
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace quern {
+
+/// Position to channel: a permutation.
+using Order = std::vector<int64_t>;
+
+/// The attribute of a tq.observe whose channels tq-order-channels moved:
+/// column i is channel order[i] of the imported model.
+inline constexpr char channelOrderName[] = "tq.order";
+
+/// The group of each of `channels` neighbours: group g has
+/// [g * channels / groups, (g + 1) * channels / groups).
+std::vector<int64_t> equalGroups(size_t channels, size_t groups);
+
+/// Groups of equal size of channels by width, the narrowest channels in group
+/// 0; equal widths stay in order.
+std::vector<int64_t> groupsByWidth(const std::vector<double> &widths,
+                                   size_t groups);
+
+/// Channels by group; within a group they stay in order.
+Order groupOrder(const std::vector<int64_t> &groupOf);
+
+Order identityOrder(size_t channels);
+bool isIdentity(const Order &order);
+
+/// What takes channels from one order to another: position i of the result is
+/// position result[i] before.
+Order reorderFrom(const Order &from, const Order &to);
+
+/// The groups in vectors of scale and zero point by channel: channels of one
+/// pair are one group, in the order in which they are first seen.
+struct RecoveredGroups {
+  std::vector<int64_t> groupOf;
+  std::vector<float> scales;
+  std::vector<int64_t> zeros;
+};
+RecoveredGroups recoverGroups(const std::vector<float> &scales,
+                              const std::vector<int64_t> &zeros);
+
+} // namespace quern
+
+#endif // QUERN_LIB_QUANTIZE_GROUPMAP_H

@@ -1,0 +1,76 @@
+//===- MatchGroups.cpp - Codes with parameters by channel -----------------===//
+//
+// See MatchGroups.h.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Rewrite/MatchGroups.h"
+
+using namespace mlir;
+using namespace quern;
+
+tq::GroupType quern::groupTypeOf(Value codes) {
+  auto type = dyn_cast<tq::GroupType>(
+      cast<RankedTensorType>(codes.getType()).getElementType());
+  return type && !type.getIsSigned() && type.getAxis() == 1 ? type
+                                                            : tq::GroupType();
+}
+
+std::optional<ChannelParams> quern::describeChannels(Value codes,
+                                                     size_t width) {
+  if (auto one = describeCodes(codes))
+    return ChannelParams{one->bits,
+                         std::vector<tq::UniformParams>(
+                             width, tq::UniformParams{one->scale, one->zero})};
+  tq::GroupType type = groupTypeOf(codes);
+  if (!type || type.getMap().size() != width)
+    return std::nullopt;
+  ChannelParams result{type.getStorageBits(), {}};
+  for (int64_t g : type.getMap())
+    result.params.push_back(type.getParams()[g]);
+  return result;
+}
+
+std::optional<ChannelCodes> quern::matchSummand(Value real, size_t width) {
+  auto dequantize = real.getDefiningOp<tq::DequantizeOp>();
+  if (!dequantize || !groupTypeOf(dequantize.getX()))
+    return matchChannelCodes(real, width);
+  auto channels = describeChannels(dequantize.getX(), width);
+  if (!channels)
+    return std::nullopt;
+  ChannelCodes result{{dequantize.getX(), 1, 0, channels->bits}, {}, {}};
+  for (tq::UniformParams pair : channels->params) {
+    result.channelScale.push_back(pair.scale);
+    result.channelShift.push_back(-pair.scale * double(pair.zero));
+  }
+  return result;
+}
+
+tq::QuantizeOp quern::matchOnlyChannelQuantizer(Value real) {
+  auto quantize = dyn_cast_or_null<tq::QuantizeOp>(onlyUser(real));
+  if (!quantize || !groupTypeOf(quantize.getResult()))
+    return matchOnlyQuantizer(real);
+  return quantize.getRounding() == tq::Rounding::HalfEven ? quantize
+                                                          : tq::QuantizeOp();
+}
+
+std::optional<Affine> quern::foldChannelAffine(tq::LayerNormOp norm,
+                                               tq::QuantizeOp behind,
+                                               ArrayRef<int64_t> order) {
+  std::optional<std::vector<double>> gamma = matchVector(norm.getGamma());
+  std::optional<std::vector<double>> beta = matchVector(norm.getBeta());
+  if (!gamma || !beta)
+    return std::nullopt;
+  size_t width = gamma->size();
+  Affine affine{std::vector<float>(width), std::vector<float>(width)};
+  std::optional<ChannelParams> out;
+  if (behind && !(out = describeChannels(behind.getResult(), width)))
+    return std::nullopt;
+  for (size_t i = 0; i < width; ++i) {
+    size_t j = order.empty() ? i : order[i];
+    double scale = out ? out->params[i].scale : 1;
+    double zero = out ? double(out->params[i].zero) : 0;
+    affine.gamma[j] = static_cast<float>((*gamma)[j] / scale);
+    affine.beta[j] = static_cast<float>((*beta)[j] / scale + zero);
+  }
+  return affine;
+}

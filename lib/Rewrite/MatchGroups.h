@@ -1,0 +1,40 @@
+//===- MatchGroups.h - Codes with parameters by channel ------------*- C++ -*-//
+//
+// What the rewrites of residual sums and of grouped products look for: codes
+// whose scale and zero point depend on the channel, and the quantizers that
+// write them. Private to this folder.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_REWRITE_MATCHGROUPS_H
+#define QUERN_LIB_REWRITE_MATCHGROUPS_H
+
+#include "lib/Rewrite/Match.h"
+
+namespace quern {
+
+/// Unsigned codes of one scale or of groups along the columns, by channel.
+struct ChannelParams {
+  unsigned bits;
+  std::vector<tq::UniformParams> params;
+};
+std::optional<ChannelParams> describeChannels(mlir::Value codes, size_t width);
+
+/// The type of codes in groups of columns, or null.
+tq::GroupType groupTypeOf(mlir::Value codes);
+
+/// As matchChannelCodes, also for codes in groups.
+std::optional<ChannelCodes> matchSummand(mlir::Value real, size_t width);
+
+/// As matchOnlyQuantizer, also for codes in groups.
+tq::QuantizeOp matchOnlyChannelQuantizer(mlir::Value real);
+
+/// As foldAffine, with parameters by channel: output column i, which takes
+/// channel order[i] (i without an order), is written by `behind`. The vectors
+/// are by channel.
+std::optional<Affine> foldChannelAffine(tq::LayerNormOp norm,
+                                        tq::QuantizeOp behind,
+                                        llvm::ArrayRef<int64_t> order);
+
+} // namespace quern
+
+#endif // QUERN_LIB_REWRITE_MATCHGROUPS_H

@@ -1,0 +1,120 @@
+//===- TileGroups.cpp - Launches of the products of grouped codes ---------===//
+//
+// See GemmGroup.h. The channels of each group must be neighbours, which
+// tq-order-channels sees to.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/GemmGroup.h"
+#include "lib/Tile/Tiler.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace quern {
+
+static GemmActivation activationOf(tq::Activation activation) {
+  switch (activation) {
+  case tq::Activation::None:
+    return GemmActivation::None;
+  case tq::Activation::Gelu:
+    return GemmActivation::Gelu;
+  case tq::Activation::GeluTanh:
+    return GemmActivation::GeluTanh;
+  case tq::Activation::Relu:
+    return GemmActivation::Relu;
+  case tq::Activation::Tanh:
+    return GemmActivation::Tanh;
+  }
+  llvm_unreachable("all activations are handled");
+}
+
+/// Rows of n, each padded with zeros to `padded`.
+template <typename T>
+static std::vector<T> padRows(ArrayRef<T> values, int64_t n, int64_t padded) {
+  std::vector<T> rows(values.size() / n * padded, T(0));
+  for (size_t row = 0; row < values.size() / n; ++row)
+    std::copy_n(values.data() + row * n, n, rows.data() + row * padded);
+  return rows;
+}
+
+LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
+  FailureOr<Place> x = placeOf(op.getX(), op);
+  FailureOr<Storage> out = storageOf(op.getResult(), op);
+  auto w = constant<int8_t>(op.getW(), "w", op);
+  auto correction = constant<int32_t>(op.getCorrection(), "correction", op);
+  auto multiplier = constant<float>(op.getMultiplier(), "multiplier", op);
+  auto offset = constant<float>(op.getOffset(), "offset", op);
+  if (failed(x) || failed(out) || failed(w) || failed(correction) ||
+      failed(multiplier) || failed(offset))
+    return failure();
+  int64_t n = widthOf(op.getResult()), k = x->d;
+
+  GroupGemmShape shape;
+  auto type = cast<tq::GroupType>(op.getX().getType().getElementType());
+  int64_t current = 0;
+  for (auto [j, g] : llvm::enumerate(type.getMap())) {
+    if (g == current)
+      continue;
+    if (g != current + 1)
+      return op.emitOpError("has no kernel for groups whose channels are not "
+                            "neighbours");
+    shape.ends.push_back(int64_t(j));
+    current = g;
+  }
+  shape.ends.push_back(k);
+  shape.gemm.k = k;
+  shape.gemm.n = n;
+  shape.gemm.xStride = x->stride;
+  shape.gemm.out = *out;
+  shape.gemm.range = {float(op.getLo()), float(op.getHi())};
+  shape.gemm.rows = x->rows;
+  shape.gemm.activation = activationOf(op.getActivation());
+
+  std::vector<std::string> sites = siteNames(op.getSites());
+  std::string site = sites.empty() ? std::string() : sites[0];
+  LaunchInfo info;
+  info.op = "linear";
+  info.layer = sites.empty() ? -1 : layerOfSite(site);
+  info.step = nameOf(op, site);
+  info.gemmN = n;
+  info.gemmK = k;
+  (x->rows == RowsOf::Tokens ? info.macsPerToken : info.macsPerSequence) =
+      n * k;
+  Place to = define(op.getResult(), info.step, n, *out, x->rows);
+  shape.gemm.outStride = to.stride;
+  if (!site.empty())
+    info.sites.push_back({site, to.buffer, 0, n});
+
+  std::vector<int8_t> packed(packedGroupGemmBytes(shape));
+  packGroupGemmWeights(w->values().data(), shape, packed.data());
+  std::vector<int32_t> steps;
+  for (GroupSteps each : getGroupSteps(shape))
+    steps.insert(steps.end(), {each.column, each.count});
+  int64_t padded = llvm::alignTo(n, 16);
+  std::vector<std::string> operands = {
+      x->buffer,
+      program.data(info.step + ".w", std::move(packed), 8, n * k, "s8"),
+      program.data(info.step + ".steps", std::move(steps)),
+      program.data(info.step + ".correction",
+                   padRows(correction->values(), n, padded)),
+      program.data(info.step + ".multiplier",
+                   padRows(multiplier->values(), n, padded)),
+      program.vector(info.step + ".offset", offset->values(), padded)};
+  if (shape.gemm.activation != GemmActivation::None && *out != Storage::F32)
+    operands.push_back(
+        program.data(info.step + ".post",
+                     std::vector<float>{op.getPostMultiplier().convertToFloat(),
+                                        op.getPostOffset().convertToFloat()}));
+  operands.push_back(to.buffer);
+  std::string kernel = program.kernel(
+      getGroupGemmName(shape),
+      [&](StringRef name) {
+        return buildGroupGemm(program.module(), name, shape);
+      },
+      getGroupGemmScratchBytes(shape));
+  program.launch(kernel, operands, gemmChunks(shape.gemm), info);
+  return success();
+}
+
+} // namespace quern
