@@ -29,12 +29,46 @@ struct Operands {
   Value x, w, correction, multiplier, offset, post, y;
 };
 
-/// Emits register tiles.
+/// Where the tile lies whose epilogue is still to be done: its first element
+/// of y and its first column.
+struct Pending {
+  Value at, column;
+};
+
+/// Emits register tiles. As in the u8 kernel, sums of a layer with an
+/// activation wait in scratch memory, already as f32, and the first steps of
+/// the next tile finish one vector of them each. What the first tile of a call
+/// finishes is its own place, which is written again later.
 class TileEmitter {
 public:
   TileEmitter(KernelBuilder &k, const GemmShape &shape,
               const GemmStream &stream, const Operands &operands)
-      : k(k), shape(shape), stream(stream), operands(operands) {}
+      : k(k), shape(shape), stream(stream), operands(operands),
+        width(getGemmPanels(shape).width),
+        late(getWideGemmScratchBytes(shape) != 0) {}
+
+  /// To be called before the first tile.
+  void start() {
+    if (!late)
+      return;
+    Value columns = k.index(getGemmChunks(shape).multiply);
+    GemmTile first;
+    first.row = k.mul(k.div(k.begin(), columns), shape.rowsPerChunk);
+    first.panel =
+        k.mul(k.rem(k.begin(), columns), getGemmPanels(shape).perChunk * width);
+    storePending(first);
+  }
+
+  /// To be called after the last tile.
+  void end() {
+    if (!late)
+      return;
+    k.ifThen(k.less(k.begin(), k.end()), [&] {
+      Pending pending = loadPending();
+      k.loop(k.index(0), k.index(kRows * width), 1,
+             [&](Value i) { finishOne(pending, i); });
+    });
+  }
 
   void emit(const GemmTile &walked) {
     GemmTile tile = walked;
@@ -50,14 +84,16 @@ public:
 private:
   void emitFour(const GemmTile &tile) {
     Values sums = multiply(tile);
+    if (late)
+      return keep(tile, sums);
     for (int64_t j = 0; j < tile.width; ++j) {
       Value column = k.add(k.mul(tile.panel, 16), j * 16);
       Value multiplier = k.loadVector(operands.multiplier, column);
       Value offset = k.loadVector(operands.offset, column);
       Values group;
       for (int64_t i = 0; i < kRows; ++i)
-        group.push_back(combine(sums[sumOf(tile, i, 0, j)],
-                                sums[sumOf(tile, i, 1, j)]));
+        group.push_back(
+            combine(sums[sumOf(tile, i, 0, j)], sums[sumOf(tile, i, 1, j)]));
       finish(group, multiplier, offset);
       for (int64_t i = 0; i < kRows; ++i)
         storeBlock(k, shape, tile, i, j, group[i], operands.y);
@@ -76,22 +112,77 @@ private:
     for (int64_t plane = 0; plane < 2; ++plane)
       for (int64_t j = 0; j < tile.width; ++j)
         first.push_back(
-            k.loadVector(operands.correction,
-                         k.add(k.mul(tile.panel, 16), plane * columns + j * 16)));
+            k.loadVector(operands.correction, k.add(k.mul(tile.panel, 16),
+                                                    plane * columns + j * 16)));
     Values sums;
     for (int64_t i = 0; i < kRows; ++i)
       sums.append(first.begin(), first.end());
+    int64_t shared = late ? kRows * width : 0;
+    if (late) {
+      Pending pending = loadPending();
+      sums = multiplySteps(tile, sums, 0, shared,
+                           [&](Value step) { finishOne(pending, step); });
+    }
+    return multiplySteps(tile, sums, shared, stream.steps, [](Value) {});
+  }
+
+  /// The steps [from, to) of the inner loop, each with `more`.
+  Values multiplySteps(const GemmTile &tile, const Values &sums, int64_t from,
+                       int64_t to, function_ref<void(Value)> more) {
     Value rowStart = k.mul(tile.row, 2 * shape.xStride);
     Value panelStart = k.mul(tile.panel, stream.panelElements);
-    return k.loop(k.index(0), k.index(stream.steps), 1, sums,
+    return k.loop(k.index(from), k.index(to), 1, sums,
                   [&](Value step, ArrayRef<Value> carried) {
                     prefetchStep(k, stream, tile, operands.w, step);
+                    more(step);
                     Values now(carried.begin(), carried.end());
                     for (int64_t t = 0; t < kUnroll; ++t)
                       multiplyFour(tile, now, rowStart, panelStart,
                                    k.add(k.mul(step, kUnroll), t));
                     return now;
                   });
+  }
+
+  /// Puts the sums of a tile into scratch memory, column by column.
+  void keep(const GemmTile &tile, const Values &sums) {
+    for (int64_t j = 0; j < tile.width; ++j)
+      for (int64_t i = 0; i < kRows; ++i)
+        k.storeBytes(
+            combine(sums[sumOf(tile, i, 0, j)], sums[sumOf(tile, i, 1, j)]),
+            k.scratch(), k.index((j * kRows + i) * 64));
+    storePending(tile);
+  }
+
+  void storePending(const GemmTile &tile) {
+    Value column = k.mul(tile.panel, 16);
+    Value at = k.add(k.mul(tile.row, shape.outStride), column);
+    int64_t place = kRows * width * 64;
+    for (Value v : {at, column}) {
+      Value wide = arith::IndexCastOp::create(k.op(), k.loc(), k.i64(), v);
+      k.storeBytes(k.broadcast(wide, 1), k.scratch(), k.index(place));
+      place += 8;
+    }
+  }
+
+  Pending loadPending() {
+    int64_t place = kRows * width * 64;
+    auto load = [&](int64_t at) {
+      return k.toIndex(
+          k.lane(k.loadBytes(k.scratch(), k.index(at), 1, k.i64()), 0));
+    };
+    return {load(place), load(place + 8)};
+  }
+
+  /// Finishes vector `i` of the pending tile, in the order of keep().
+  void finishOne(const Pending &pending, Value i) {
+    Value row = k.rem(i, k.index(kRows));
+    Value across = k.mul(k.div(i, k.index(kRows)), 16);
+    Value column = k.add(pending.column, across);
+    Values sum = {k.loadBytes(k.scratch(), k.mul(i, 64), 16, k.f32())};
+    finish(sum, k.loadVector(operands.multiplier, column),
+           k.loadVector(operands.offset, column));
+    Value at = k.add(pending.at, k.add(k.mul(row, shape.outStride), across));
+    k.storeCodes(sum[0], operands.y, at);
   }
 
   /// Adds the products of k in [4 * k4, 4 * k4 + 4).
@@ -148,11 +239,22 @@ private:
   const GemmShape &shape;
   const GemmStream &stream;
   const Operands &operands;
+  int64_t width;
+  bool late;
 };
 
 } // namespace
 
-int64_t getWideGemmScratchBytes(const GemmShape &) { return 0; }
+int64_t getWideGemmScratchBytes(const GemmShape &shape) {
+  // Cheap epilogues gain nothing; k must be long enough to hide a tile's.
+  int64_t vectors = kRows * getGemmPanels(shape).width;
+  int64_t steps = (shape.k + 63) / 64 * 16 / kUnroll;
+  bool costly = shape.activation != GemmActivation::None &&
+                shape.activation != GemmActivation::Relu;
+  if (!costly || shape.exact || shape.out == Storage::F32 || steps < vectors)
+    return 0;
+  return vectors * 64 + 64;
+}
 
 func::FuncOp buildWideGemm(ModuleOp module, StringRef name,
                            const GemmShape &shape) {
@@ -182,8 +284,10 @@ func::FuncOp buildWideGemm(ModuleOp module, StringRef name,
   operands.y = k.buffer(post ? 6 : 5);
   GemmStream stream{/*lineElements=*/64, blocks * 1024, blocks * 16 / kUnroll};
   TileEmitter emitter(k, shape, stream, operands);
+  emitter.start();
   forEachTile(k, shape, stream,
               [&](const GemmTile &tile) { emitter.emit(tile); });
+  emitter.end();
   return k.finish();
 }
 

@@ -29,12 +29,12 @@ LogicalResult Tiler::tileLookup(tq::EmbeddingOp op) {
   LaunchInfo info;
   info.op = "embed";
   info.step = nameOf(op, "");
-  Place out = define(op.getResult(), info.step, d, Storage::F32,
-                     RowsOf::Tokens);
-  std::string values = program.data(info.step + ".table", std::move(padded),
-                                    32, rows * d, "f32");
-  std::string kernel = program.kernel(
-      "lookup_f32_" + std::to_string(d), [&](StringRef name) {
+  Place out =
+      define(op.getResult(), info.step, d, Storage::F32, RowsOf::Tokens);
+  std::string values = program.data(info.step + ".table", std::move(padded), 32,
+                                    rows * d, "f32");
+  std::string kernel =
+      program.kernel("lookup_f32_" + std::to_string(d), [&](StringRef name) {
         return buildLookup(program.module(), name, d, stride, out.stride);
       });
   program.launch(kernel, {*index, values, out.buffer},

@@ -120,14 +120,13 @@ void Product::check(int64_t rows, const Data &data, float multiplier) {
     counts.end = (rows + 15) / 16;
     ASSERT_TRUE(runner.run("planes", {x.data(), planes.data()}, counts));
     std::vector<const void *> operands = {planes.data(), packed.data(),
-                                          correction.data(),
-                                          multipliers.data(), offsets.data()};
+                                          correction.data(), multipliers.data(),
+                                          offsets.data()};
     if (hasPost)
       operands.push_back(post.data());
     operands.push_back(y.data());
     GemmChunks chunks = getGemmChunks(shape);
-    counts.end =
-        (rows + chunks.divide - 1) / chunks.divide * chunks.multiply;
+    counts.end = (rows + chunks.divide - 1) / chunks.divide * chunks.multiply;
     ASSERT_TRUE(runner.run("linear", operands, counts));
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < n; ++j) {
@@ -203,6 +202,19 @@ TEST(GemmWide, ActivationsAndForms) {
     }
 }
 
+TEST(GemmWide, EpilogueInTheNextTile) {
+  for (Storage out : {Storage::U8, Storage::U16}) {
+    GemmShape shape = makeShape(384, 96);
+    shape.activation = GemmActivation::Gelu;
+    shape.out = out;
+    shape.range = {0, out == Storage::U16 ? 65535.0f : 255.0f};
+    ASSERT_NE(getWideGemmScratchBytes(shape), 0);
+    Product product(shape);
+    for (int64_t rows : {1, 4, 5, 12, 130})
+      product.check(rows, randomData(rows, shape), 3e-8f);
+  }
+}
+
 TEST(GemmWide, ResultOfTheCaller) {
   GemmShape shape = makeShape(100, 3);
   shape.outStride = 3;
@@ -212,16 +224,21 @@ TEST(GemmWide, ResultOfTheCaller) {
 }
 
 TEST(GemmWide, NoRegisterIsSpilledInAnyLoop) {
-  KernelRunner runner;
-  GemmShape shape = makeShape(768, 3072);
-  buildWideGemm(runner.module(), "k", shape);
-  auto text =
-      emitKernels(runner.module(), Tier::Avx512Vnni, CodeForm::Assembly);
-  ASSERT_TRUE(bool(text));
-  int64_t spills = 0;
-  for (llvm::StringRef line : llvm::split(llvm::StringRef(*text), '\n'))
-    spills += line.contains("zmm") && line.contains("(%rsp)");
-  EXPECT_EQ(spills, 0);
+  for (GemmActivation activation :
+       {GemmActivation::None, GemmActivation::Gelu}) {
+    KernelRunner runner;
+    GemmShape shape = makeShape(768, 3072);
+    shape.activation = activation;
+    shape.out = Storage::U8;
+    buildWideGemm(runner.module(), "k", shape);
+    auto text =
+        emitKernels(runner.module(), Tier::Avx512Vnni, CodeForm::Assembly);
+    ASSERT_TRUE(bool(text));
+    int64_t spills = 0;
+    for (llvm::StringRef line : llvm::split(llvm::StringRef(*text), '\n'))
+      spills += line.contains("zmm") && line.contains("(%rsp)");
+    EXPECT_EQ(spills, 0);
+  }
 }
 
 TEST(GemmWide, CorrectionsSplitExactly) {
