@@ -137,8 +137,10 @@ void addCompile(CLI::App &app, Action &action) {
   command->add_option("--calibrate", options->calibrate,
                       "Texts to find the ranges with: one a line, or a "
                       "tab-separated pair, or JSON lines");
-  command->add_option("--samples", options->samples,
-                      "Calibration texts to use at most");
+  command
+      ->add_option("--samples", options->samples,
+                   "Calibration texts to use at most")
+      ->check(CLI::Range(1u, 1000000u));
   command->add_option("--ranges", request.rangesIn,
                       "ranges.json of an earlier calibration");
   command->add_option("--adaround-cache", request.roundingCache,

@@ -241,7 +241,9 @@ static int inspect(const InspectOptions &options) {
   InspectionHandle handle(inspection);
   json all = inspectionJson(inspection);
   if (options.json)
-    std::printf("%s\n", all.dump(1).c_str());
+    std::printf(
+        "%s\n",
+        all.dump(1, ' ', false, json::error_handler_t::replace).c_str());
   else
     printSummary(options.module, all);
   return Ok;
@@ -278,8 +280,9 @@ void addInspect(CLI::App &app, Action &action, AccuracyCommand accuracy) {
                    "How many texts of the file are run (32)")
       ->check(CLI::Range(1u, 1u << 20))
       ->needs(flag);
-  command->add_flag("--pair", options->pairs,
-                    "Two columns with a tab between are a pair")
+  command
+      ->add_flag("--pair", options->pairs,
+                 "Two columns with a tab between are a pair")
       ->needs(flag);
   command
       ->add_option("--threads", options->threads,
