@@ -58,7 +58,7 @@ std::string autoTable(const AutoResult &result) {
       print(text, "%8.2f ", 100 * one.drop.agreement);
     else
       print(text, "%8s ", "-");
-    print(text, "%9.2fx %9.2f ", one.cost, one.bytes / 1e6);
+    print(text, "%9.3fx %9.2f ", one.cost, one.bytes / 1e6);
     if (one.millisecondsPerText > 0)
       print(text, "%9.2f", one.millisecondsPerText);
     else

@@ -222,14 +222,13 @@ TEST(E42, CrossEntropyIsTheBestOfAllCandidates) {
     for (int i = 1; i <= 100; ++i)
       for (int j = 1; j <= 100; ++j)
         best = std::min(
-            best, crossEntropy(rows, 3, asymmetricParams({low * i / 100,
-                                                          high * j / 100},
-                                                         bits)));
+            best, crossEntropy(
+                      rows, 3,
+                      asymmetricParams({low * i / 100, high * j / 100}, bits)));
     Range found = crossEntropyRange(rows.data(), 60, 3, bits);
     double loss = crossEntropy(rows, 3, asymmetricParams(found, bits));
     EXPECT_NEAR(loss / best, 1, 1e-6);
-    EXPECT_LT(loss,
-              crossEntropy(rows, 3, asymmetricParams({low, high}, bits)));
+    EXPECT_LT(loss, crossEntropy(rows, 3, asymmetricParams({low, high}, bits)));
   }
 }
 
