@@ -69,8 +69,8 @@ private:
   }
 
   void skip() {
-    while (at < text.size() && std::string_view(" \t\r\n").find(text[at]) !=
-                                   std::string_view::npos)
+    while (at < text.size() &&
+           std::string_view(" \t\r\n").find(text[at]) != std::string_view::npos)
       ++at;
   }
   bool peek(char c) {
@@ -111,7 +111,7 @@ private:
     return true;
   }
 
-  /// Whether the key is of an activation site, and whether of a LayerNorm's.
+  /// Whether the key is of an activation site.
   static bool isSite(const std::string &key) {
     if (key == "e" || key == "P" || key == "C")
       return true;
@@ -129,8 +129,8 @@ private:
       if (!value.isNumber && value.text != "fp32")
         return refuse(key, "found '" + printable(value.text) +
                                "', expected a number of bits or 'fp32'");
-      Json weight = {{"bits", value.isNumber ? Json(value.number)
-                                             : Json(value.text)}};
+      Json weight = {
+          {"bits", value.isNumber ? Json(value.number) : Json(value.text)}};
       // The published code searches the range of this table by squared error.
       if (key == "Et")
         weight["estimator"] = "mse";
@@ -156,8 +156,11 @@ private:
       scheme = "fp32";
       return Error::success();
     }
+    // Outputs of LayerNorms that a linear layer reads move their scales into
+    // its weights; the three sites of groups take one group a channel.
     if (value.text == "per_embd") {
-      scheme["granularity"] = "channel";
+      bool grouped = key[0] == 'x' || key[0] == 'h' || key[0] == 'y';
+      scheme["granularity"] = grouped ? "per-embedding" : "channel";
       return Error::success();
     }
     bool permuted = value.text.rfind("ngp", 0) == 0;

@@ -238,6 +238,18 @@ TEST(Recipe, QuantDictOfThePublishedCode) {
   EXPECT_EQ(recipe.weightFor(WeightRole::WordTable).bits, 2u);
   EXPECT_EQ(recipe.weightFor(WeightRole::Classifier).bits, 8u);
   EXPECT_FALSE(recipe.setQuantDict("{}"));
+
+  recipe = *Recipe::load("w8a8");
+  error = recipe.setQuantDict("{'x': 'ng6', 'h': 'ngp3', 'y': 'per_embd'}");
+  ASSERT_FALSE(error) << error.message();
+  ActivationScheme x = recipe.activationFor({"L1.x", "x", 1});
+  EXPECT_EQ(x.groups, 6u);
+  EXPECT_EQ(x.permute, Permute::None);
+  ActivationScheme h = recipe.activationFor({"L1.h", "h", 1});
+  EXPECT_EQ(h.groups, 3u);
+  EXPECT_EQ(h.permute, Permute::Own);
+  EXPECT_EQ(recipe.activationFor({"L1.y", "y", 1}).groups,
+            ActivationScheme::everyChannel);
 }
 
 TEST(Recipe, QuantDictsThatAreRefused) {
@@ -252,6 +264,7 @@ TEST(Recipe, QuantDictsThatAreRefused) {
       {"{'x': 16, 'x': 8}", "'x' is there twice"},
       {"{'x': 4}", "sites.x.bits: found 4, expected 8, 16"},
       {"{'x': 'wide'}", "'ngK' or 'ngpK' with K groups"},
+      {"{'s': 'ng6'}", "sites.s.granularity: found"},
       {"{'q': 16}", "'q': unknown key, expected one of e, s, p"},
       {"{'wP': 8}", "pooler's activation"},
       {"{'Et': 'ng6'}", "expected a number of bits or 'fp32'"},
