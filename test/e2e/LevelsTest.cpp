@@ -113,6 +113,13 @@ std::vector<LevelsCase> cases() {
       {"FloatActivations", odd(H::Classification), "w8a32", {}, 0},
       {"FloatWeights", odd(H::Classification), "w32a8", {}, 12, false},
       {"FloatWeightsEmbedding", odd(H::Embedding), "w32a8", {}, 12, false},
+      // Packed weights and tables, rows E14, E15 and E16.
+      {"E14WeightsOfFourBits", odd(H::Classification), "w4a8"},
+      {"E14WeightsOfFourBitsWide", with(small(H::Classification), wide),
+       "w4a8"},
+      {"E15WordsOfTwoBits", odd(H::Classification), "w4a8-e2"},
+      {"E15WordsOfTwoBitsEmbedding", odd(H::Embedding), "w4a8-e2"},
+      {"E16TablesOfFourBits", odd(H::Regression), "w4a8", {"Et=4", "tables=4"}},
       {"FloatLogits",
        small(H::Classification),
        "w8a8",

@@ -1,0 +1,61 @@
+// RUN: quern-opt %s --split-input-file --verify-diagnostics
+
+func.func @short(%x: tensor<?x3xf32>) {
+  // expected-error @+1 {{expects an order of 3 channels, got 2}}
+  %0 = tq.reorder %x {order = array<i64: 1, 0>} : tensor<?x3xf32>
+  return
+}
+
+// -----
+
+func.func @twice(%x: tensor<?x3xf32>) {
+  // expected-error @+1 {{expects an order that has every channel once, got 1 twice}}
+  %0 = tq.reorder %x {order = array<i64: 1, 1, 0>} : tensor<?x3xf32>
+  return
+}
+
+// -----
+
+func.func @outside(%x: tensor<?x3xf32>) {
+  // expected-error @+1 {{expects an order that has every channel once, got 3}}
+  %0 = tq.reorder %x {order = array<i64: 3, 1, 0>} : tensor<?x3xf32>
+  return
+}
+
+// -----
+
+!one = !quant.uniform<u8:f32, 0.5:3>
+func.func @oneScale(%x: tensor<?x3x!one>, %w: tensor<2x3xi8>, %c: tensor<2xi32>,
+                    %m: tensor<2xf32>) {
+  // expected-error @+1 {{expects x to have 8-bit codes in groups of columns, got '!quant.uniform<u8:f32, 5.000000e-01:3>'}}
+  %0 = tq.qgroup_linear %x, %w, %c, %m, %m
+      : (tensor<?x3x!one>, tensor<2x3xi8>, tensor<2xi32>, tensor<2xf32>,
+         tensor<2xf32>) -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+!groups = !tq.group<u8, axis = 1, map = [0 x 2, 1], params = [0.5:3, 0.25:128]>
+func.func @fewCorrections(%x: tensor<?x3x!groups>, %w: tensor<2x3xi8>,
+                          %c: tensor<2xi32>, %m: tensor<4xf32>,
+                          %o: tensor<2xf32>) {
+  // expected-error @+1 {{expects correction to have size 4 in dimension 0, as groups times outputs, got 2}}
+  %0 = tq.qgroup_linear %x, %w, %c, %m, %o
+      : (tensor<?x3x!groups>, tensor<2x3xi8>, tensor<2xi32>, tensor<4xf32>,
+         tensor<2xf32>) -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+!one = !quant.uniform<u8:f32, 0.5:3>
+func.func @sumOfOneScale(%a: tensor<?x3x!one>, %v: tensor<3xf32>) {
+  // expected-error @+1 {{expects a sum_type of unsigned 8-bit codes in groups of columns, got}}
+  %0 = tq.qadd_norm %a, %a, %v, %v, %v, %v, %v
+      {sum_scale = 1.0 : f32, sum_zero = 0 : i64, eps = 1.0e-12 : f64,
+       sum_type = !one}
+      : (tensor<?x3x!one>, tensor<?x3x!one>, tensor<3xf32>, tensor<3xf32>,
+         tensor<3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<?x3x!one>
+  return
+}
