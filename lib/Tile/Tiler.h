@@ -37,7 +37,6 @@ private:
   std::string planesOf(const Place &x, llvm::StringRef step);
   mlir::LogicalResult tileQAttention(tq::QAttentionOp op);
   mlir::LogicalResult tileQGroupLinear(tq::QGroupLinearOp op);
-  mlir::LogicalResult tileQGroupLinear(tq::QGroupLinearOp op);
   mlir::LogicalResult tileQAddNorm(tq::QAddNormOp op);
   mlir::LogicalResult tileQEmbed(tq::QEmbedOp op);
   mlir::LogicalResult tileQPool(tq::QPoolOp op);
@@ -59,15 +58,6 @@ private:
   static std::optional<AttentionChain> matchAttention(tq::ContextOp op);
   /// True for the quantizers that such a kernel holds.
   static bool isWithinAttention(tq::QuantizeOp op);
-  /// Float attention that one kernel does, with the quantizers on the way.
-  struct AttentionChain {
-    tq::ScoresOp scores;
-    tq::SoftmaxOp softmax;
-    tq::QuantizeOp scoreQuantizer, probQuantizer;
-  };
-  static std::optional<AttentionChain> matchAttention(tq::ContextOp op);
-  /// True for the quantizers that such a kernel holds.
-  static bool isWithinAttention(tq::QuantizeOp op);
 
   // TileFloatNorm.cpp
   struct EmbeddingSum;
@@ -75,8 +65,7 @@ private:
   static std::optional<EmbeddingSum> matchEmbeddings(tq::AddOp sum);
   mlir::LogicalResult tileLayerNorm(tq::LayerNormOp op);
   mlir::LogicalResult tileEmbeddings(tq::LayerNormOp op, tq::AddOp sum,
-                                     EmbeddingSum match,
-                                     NormLaunch &norm);
+                                     EmbeddingSum match, NormLaunch &norm);
   mlir::LogicalResult tileAddNorm(tq::LayerNormOp op, tq::AddOp sum,
                                   NormLaunch &norm);
   mlir::LogicalResult tileNorm(tq::LayerNormOp op, NormLaunch &norm);
@@ -109,9 +98,8 @@ private:
                                        mlir::Operation *reader);
   /// Elements of a constant operand.
   template <typename T>
-  mlir::FailureOr<ConstantView<T>> constant(mlir::Value value,
-                                            llvm::StringRef what,
-                                            mlir::Operation *reader);
+  mlir::FailureOr<ConstantView<T>>
+  constant(mlir::Value value, llvm::StringRef what, mlir::Operation *reader);
   /// A name for what the op makes: its site, or its kind and a number.
   std::string nameOf(mlir::Operation *op, llvm::StringRef site);
 
