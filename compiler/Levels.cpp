@@ -7,6 +7,7 @@
 
 #include "compiler/Import/Import.h"
 #include "compiler/Registry.h"
+#include "compiler/Rounding.h"
 #include "lib/Quantize/Passes.h"
 #include "lib/Quantize/SchemeAttr.h"
 #include "lib/Rewrite/Passes.h"
@@ -113,6 +114,10 @@ Expected<RebuiltLevels> rebuildLevels(LevelContext &context,
   RebuiltLevels levels;
   levels.simulation = std::move(model->module);
   (*levels.simulation)->setAttr(SchemeAttr::name, attr);
+  if (needsRounding(*levels.simulation))
+    return context.failed(modelFolder, "the module's weights were rounded by "
+                                       "AdaRound, so that they cannot be made "
+                                       "again from the scheme");
   if (!lowerTo(Level::Simulation, *levels.simulation))
     return context.failed(modelFolder, "quantize failed");
   levels.integer = levels.simulation->clone();

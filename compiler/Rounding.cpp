@@ -14,6 +14,7 @@
 #include "lib/Quantize/SchemeAttr.h"
 #include "runtime/src/manifest_generated.h"
 
+#include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/FormatVariadic.h"
 
@@ -123,8 +124,11 @@ Error Rounding::sample(const std::string &tokenizer,
                        const std::vector<CalibrationText> &texts,
                        unsigned threads,
                        const std::function<void(double)> &progress) {
+  // Without the scheme, by which sites would be taken for codes.
+  OwningOpRef<ModuleOp> plain = module.clone();
+  (*plain)->removeAttr(SchemeAttr::name);
   Expected<HostProgram> program =
-      HostProgram::compileFloat(module, tokenizer, threads);
+      HostProgram::compileFloat(*plain, tokenizer, threads);
   if (!program)
     return program.takeError();
   program->capture();

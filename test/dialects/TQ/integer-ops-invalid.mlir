@@ -325,3 +325,11 @@ func.func @f(%x: tensor<?x3x!tq.group<u8, axis = 1, map = [0 x 3], params = [0.5
   %0 = tq.qpool %x, %o {kind = #tq.pool_kind<mean>} : (tensor<?x3x!tq.group<u8, axis = 1, map = [0 x 3], params = [0.5]>>, tensor<?xi32>) -> tensor<?x3xf32>
   return
 }
+
+// -----
+
+func.func @bits(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects weight_bits in [2, 8], got 9}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o {weight_bits = 9 : i64} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
