@@ -269,6 +269,32 @@ void ManifestBuilder::kernels() {
   }
 }
 
+/// The group of each column of a site: the scheme's map goes by the channels of
+/// the imported model, the columns lie in the order that tq-order-channels gave
+/// the layer. Empty without groups.
+static std::vector<uint16_t>
+groupsByColumn(DictionaryAttr sites, StringRef site, DictionaryAttr scheme) {
+  auto mapOf = [](DictionaryAttr entry) {
+    auto map = entry ? entry.getAs<DenseI64ArrayAttr>("group_of") : nullptr;
+    return map ? map.asArrayRef() : ArrayRef<int64_t>();
+  };
+  ArrayRef<int64_t> map = mapOf(scheme), leading;
+  std::string layer = site.rsplit('.').first.str();
+  for (const char *key : {".x", ".h", ".y"})
+    if (leading.empty() && !map.empty())
+      leading = mapOf(sites.getAs<DictionaryAttr>(layer + key));
+  std::vector<size_t> order(map.size());
+  for (size_t i = 0; i < order.size(); ++i)
+    order[i] = i;
+  if (leading.size() == map.size())
+    llvm::stable_sort(
+        order, [&](size_t a, size_t b) { return leading[a] < leading[b]; });
+  std::vector<uint16_t> groups;
+  for (size_t channel : order)
+    groups.push_back(static_cast<uint16_t>(map[channel]));
+  return groups;
+}
+
 FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
                                           tk::LaunchOp launch, unsigned step) {
   std::string siteName = strAttr(described, "name");
@@ -292,12 +318,21 @@ FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
   }
   auto schemeText = text(line);
   std::vector<float> scale, zero;
-  if (bits != 0) {
+  std::vector<uint16_t> group = groupsByColumn(sites, siteName, scheme);
+  if (!group.empty()) {
+    scale = scheme.getAs<DenseF32ArrayAttr>("scales").asArrayRef().vec();
+    auto zeros = scheme.getAs<DenseI64ArrayAttr>("zeros").asArrayRef();
+    zero.assign(zeros.begin(), zeros.end());
+    line = "u" + std::to_string(bits) + " in " + std::to_string(scale.size()) +
+           " groups";
+    schemeText = text(line);
+  } else if (bits != 0) {
     scale.push_back(floatAttr(scheme, "scale"));
     zero.push_back(intAttr(scheme, "zero"));
   }
   auto scaleVector = builder.CreateVector(scale);
   auto zeroVector = builder.CreateVector(zero);
+  auto groupVector = builder.CreateVector(group);
   fb::SiteBuilder out(builder);
   out.add_name(name);
   out.add_key(key);
@@ -306,6 +341,8 @@ FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
   out.add_scheme(schemeText);
   out.add_scale(scaleVector);
   out.add_zero(zeroVector);
+  if (!group.empty())
+    out.add_group(groupVector);
   out.add_buffer(buffer);
   out.add_step(step);
   out.add_column(intAttr(described, "column"));

@@ -90,8 +90,8 @@ LogicalResult quern::checkIndices(Operation *op, StringRef name,
 }
 
 static bool isIntegerOp(Operation *op) {
-  return isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QAttentionOp, tq::QAddNormOp, tq::QEmbedOp,
-             tq::QPoolOp, tq::RequantizeOp>(op);
+  return isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QAttentionOp,
+             tq::QAddNormOp, tq::QEmbedOp, tq::QPoolOp, tq::RequantizeOp>(op);
 }
 
 static FailureOr<Tensor> evaluateOp(Operation *op, Evaluation &run) {
@@ -104,11 +104,12 @@ static FailureOr<Tensor> evaluateOp(Operation *op, Evaluation &run) {
             << constant.getType();
         return failure();
       })
-      .Case<EmbeddingOp, AddOp, ScaleShiftOp, ReorderOp, LayerNormOp, LinearOp, GeluOp,
-            ReluOp, TanhOp, PoolOp, NormalizeOp, ObserveOp, ScoresOp, SoftmaxOp,
-            ContextOp, ConstantOp, QuantizeOp, DequantizeOp, RequantizeOp,
-            DequantizeWeightOp, QLinearOp, QGroupLinearOp, QPoolOp, QAttentionOp, QAddNormOp,
-            QEmbedOp>([&](auto typed) { return evaluate(typed, run); })
+      .Case<EmbeddingOp, AddOp, ScaleShiftOp, ReorderOp, LayerNormOp, LinearOp,
+            GeluOp, ReluOp, TanhOp, PoolOp, NormalizeOp, ObserveOp, ScoresOp,
+            SoftmaxOp, ContextOp, ConstantOp, QuantizeOp, DequantizeOp,
+            RequantizeOp, DequantizeWeightOp, QLinearOp, QGroupLinearOp,
+            QPoolOp, QAttentionOp, QAddNormOp, QEmbedOp>(
+          [&](auto typed) { return evaluate(typed, run); })
       .Default([&](Operation *) -> FailureOr<Tensor> {
         op->emitOpError("cannot be interpreted");
         return failure();

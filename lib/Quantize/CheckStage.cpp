@@ -26,14 +26,16 @@ namespace {
 enum class Stage { Import, Simulate, Integer };
 
 bool isFloatOp(Operation *op) {
-  return isa<tq::EmbeddingOp, tq::AddOp, tq::ScaleShiftOp, tq::ReorderOp, tq::LayerNormOp,
-             tq::LinearOp, tq::GeluOp, tq::ReluOp, tq::TanhOp, tq::ScoresOp,
-             tq::SoftmaxOp, tq::ContextOp, tq::PoolOp, tq::NormalizeOp>(op);
+  return isa<tq::EmbeddingOp, tq::AddOp, tq::ScaleShiftOp, tq::ReorderOp,
+             tq::LayerNormOp, tq::LinearOp, tq::GeluOp, tq::ReluOp, tq::TanhOp,
+             tq::ScoresOp, tq::SoftmaxOp, tq::ContextOp, tq::PoolOp,
+             tq::NormalizeOp>(op);
 }
 
 bool isIntegerOp(Operation *op) {
-  return isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QAttentionOp, tq::QAddNormOp, tq::QEmbedOp,
-             tq::QPoolOp, tq::RequantizeOp, tq::ConstantOp>(op);
+  return isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QAttentionOp,
+             tq::QAddNormOp, tq::QEmbedOp, tq::QPoolOp, tq::RequantizeOp,
+             tq::ConstantOp>(op);
 }
 
 bool isFrame(Operation *op) {
@@ -66,7 +68,8 @@ struct Checker {
     if (auto quantize = dyn_cast<tq::QuantizeOp>(op))
       if (failed(checkSite(quantize)))
         return failure();
-    if (stage == Stage::Integer && isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QEmbedOp>(op))
+    if (stage == Stage::Integer &&
+        isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QEmbedOp>(op))
       return checkWeights(op);
     return success();
   }

@@ -7,8 +7,8 @@
 #include "lib/Tile/Attention.h"
 #include "lib/Tile/Elementwise.h"
 #include "lib/Tile/Embed.h"
-#include "lib/Tile/GroupNorm.h"
 #include "lib/Tile/GemmWide.h"
+#include "lib/Tile/GroupNorm.h"
 #include "lib/Tile/Pool.h"
 #include "lib/Tile/Tiler.h"
 
@@ -138,12 +138,12 @@ std::string Tiler::planesOf(const Place &x, StringRef step) {
   info.layer = layerOfSite(step);
   Place planes =
       program.buffer(info.step, planesWidth(x.d), Storage::U8, x.rows);
-  std::string kernel = program.kernel(
-      joinName({"planes", num(x.d), num(x.stride),
-            x.rows == RowsOf::Tokens ? "t" : "s"}),
-      [&](StringRef name) {
-        return buildPlanes(program.module(), name, shape);
-      });
+  std::string kernel =
+      program.kernel(joinName({"planes", num(x.d), num(x.stride),
+                               x.rows == RowsOf::Tokens ? "t" : "s"}),
+                     [&](StringRef name) {
+                       return buildPlanes(program.module(), name, shape);
+                     });
   program.launch(kernel, {x.buffer, planes.buffer}, rowChunks(x.rows), info);
   return planes.buffer;
 }
@@ -202,8 +202,8 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
 
   std::string kernel = program.kernel(
       joinName({"attention", num(shape.heads) + "x" + num(shape.headDim),
-            storageName(*storage).str(), num(shape.contextRange),
-            num(qkv->stride)}),
+                storageName(*storage).str(), num(shape.contextRange),
+                num(qkv->stride)}),
       [&](StringRef name) {
         return buildQAttention(program.module(), name, shape);
       },
@@ -282,7 +282,8 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
   };
   double eps = op.getEps().convertToDouble();
   GroupNormShape grouped{shape};
-  auto groups = cast_if_present<tq::GroupType>(op.getSumType().value_or(Type()));
+  auto groups =
+      cast_if_present<tq::GroupType>(op.getSumType().value_or(Type()));
   if (groups) {
     grouped.groups = groups.getParams().size();
     grouped.each = grouped.groups == d && llvm::is_sorted(groups.getMap());
@@ -291,9 +292,9 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
   bool isPlain = !groups && !grouped.ordered;
   std::string kernelName =
       joinName({"add_norm", num(d), storageName(shape.a).str(),
-            storageName(shape.b).str(), storageName(shape.sum).str(),
-            num(shape.sumRange), storageName(shape.out).str(),
-            num(shape.outRange), num(a->stride), num(b->stride)});
+                storageName(shape.b).str(), storageName(shape.sum).str(),
+                num(shape.sumRange), storageName(shape.out).str(),
+                num(shape.outRange), num(a->stride), num(b->stride)});
   if (groups)
     kernelName += "_groups" + num(grouped.groups);
   if (grouped.each)
@@ -466,7 +467,7 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
                    std::vector<float>{float(scale->first), scale->second});
   std::string kernel = program.kernel(
       joinName({mean ? "pool_mean" : "pool_cls", storageName(x->storage).str(),
-            num(x->d)}),
+                num(x->d)}),
       [&](StringRef name) { return buildPool(program.module(), name, shape); });
   program.launch(kernel, {x->buffer, *offsets, params, out.buffer},
                  {tk::Base::Sequences, 1, 1}, info);
@@ -502,8 +503,8 @@ LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
       std::vector<float>{float(1.0 / scale->first), range.lo - scale->second,
                          range.hi - scale->second, scale->second});
   std::string kernel = program.kernel(
-      joinName({"quantize", storageName(*storage).str(), num(x->d), num(x->stride),
-            x->rows == RowsOf::Tokens ? "t" : "s"}),
+      joinName({"quantize", storageName(*storage).str(), num(x->d),
+                num(x->stride), x->rows == RowsOf::Tokens ? "t" : "s"}),
       [&](StringRef name) {
         return buildQuantize(program.module(), name, shape);
       });
@@ -533,7 +534,7 @@ LogicalResult Tiler::tileDequantize(tq::DequantizeOp op) {
                    std::vector<float>{float(scale->first), scale->second});
   std::string kernel = program.kernel(
       joinName({"dequantize", storageName(x->storage).str(), num(x->d),
-            num(x->stride), x->rows == RowsOf::Tokens ? "t" : "s"}),
+                num(x->stride), x->rows == RowsOf::Tokens ? "t" : "s"}),
       [&](StringRef name) {
         return buildDequantize(program.module(), name, shape);
       });
@@ -563,8 +564,8 @@ LogicalResult Tiler::tileRequantize(tq::RequantizeOp op) {
                                       range.lo, range.hi});
   std::string kernel =
       program.kernel(joinName({"requantize", storageName(x->storage).str(),
-                           storageName(*storage).str(), num(x->d),
-                           x->rows == RowsOf::Tokens ? "t" : "s"}),
+                               storageName(*storage).str(), num(x->d),
+                               x->rows == RowsOf::Tokens ? "t" : "s"}),
                      [&](StringRef name) {
                        return buildRequantize(program.module(), name, shape);
                      });
