@@ -12,10 +12,14 @@
 #include "compiler/Import/Import.h"
 #include "compiler/Import/TokenizerImport.h"
 #include "compiler/Levels.h"
+#include "dialects/TQ/TQOps.h"
+#include "lib/Quantize/GroupMap.h"
+#include "lib/Quantize/Passes.h"
 #include "lib/Quantize/SchemeAttr.h"
 #include "runtime/src/manifest_generated.h"
 
 #include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FileSystem.h"
 
 #include <algorithm>
@@ -44,17 +48,23 @@ public:
   }
 
   double real(double code, uint64_t channel) const {
-    return inChannel((code - site.zero) * site.scale, channel);
+    return inChannel(inGroup(code, channel), channel);
   }
 
   /// Half a step beyond the last code is still rounded, not clipped.
   bool clips(double value, uint64_t channel) const {
-    double low = inChannel((-0.5 - site.zero) * site.scale, channel);
-    double high = inChannel((top + 0.5 - site.zero) * site.scale, channel);
-    return value < low || value > high;
+    return value < real(-0.5, channel) || value > real(top + 0.5, channel);
   }
 
 private:
+  /// By the scale of the channel's group, or the only one.
+  double inGroup(double code, uint64_t channel) const {
+    if (channel >= site.groupOf.size())
+      return (code - site.zero) * site.scale;
+    int64_t group = site.groupOf[channel];
+    return (code - site.groupZeros[group]) * site.groupScales[group];
+  }
+
   double inChannel(double value, uint64_t channel) const {
     if (channel >= site.channelScale.size())
       return value;
@@ -87,6 +97,8 @@ private:
   std::optional<SchemeAttr> scheme;
   std::vector<Site> sites;
   std::vector<std::optional<SiteQuantizer>> quantizers;
+  /// Channel of each column of the module's codes; empty for the model's own.
+  std::vector<Order> orders;
   std::vector<SiteAccuracy> found;
   uint64_t rows = 0, agreeing = 0;
   double cosines = 0;
@@ -163,6 +175,15 @@ Error Measurement::importFloat() {
   if (!scheme)
     return context.failed(request.module, "the module's scheme cannot be read");
   sites = collectSites(*model->module);
+  // The compiler may have put channels of a group next to each other.
+  PassManager passes(&*context);
+  passes.addPass(createOrderChannels());
+  if (failed(passes.run(*model->module)))
+    return context.failed(request.module, "the order of channels is not known");
+  model->module->walk([&](tq::ObserveOp op) {
+    auto order = op->getAttrOfType<DenseI64ArrayAttr>(channelOrderName);
+    orders.push_back(order ? Order(order.asArrayRef()) : Order());
+  });
   for (const Site &site : sites) {
     quantizers.push_back(scheme->contains(site.name) ? scheme->site(site.name)
                                                      : std::nullopt);
@@ -224,10 +245,12 @@ Error Measurement::compareSite(const Site &site) {
   bool channels = site.key != "s" && site.key != "p";
   if (channels)
     entry.channels.resize(real->columns);
+  const Order &order = orders[index];
   for (uint64_t row = 0; row < real->rows; ++row)
-    for (uint64_t j = 0; j < real->columns; ++j) {
+    for (uint64_t column = 0; column < real->columns; ++column) {
+      uint64_t j = column < order.size() ? order[column] : column;
       double value = elementOf(*real, row, j);
-      double other = elementOf(*ours, row, j);
+      double other = elementOf(*ours, row, column);
       if (quantizer) {
         entry.clipped += quantizer->clips(value, j);
         other = quantizer->real(other, j);

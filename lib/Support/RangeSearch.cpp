@@ -258,8 +258,8 @@ public:
       double top = -HUGE_VAL;
       for (size_t j = 0; j < size; ++j) {
         double code = nearest(rows[i * size + j] * inverse) + params.zero;
-        code = std::min(std::max(code, double(params.qmin)),
-                        double(params.qmax));
+        code =
+            std::min(std::max(code, double(params.qmin)), double(params.qmax));
         row[j] = params.scale * (code - params.zero);
         top = std::max(top, row[j]);
       }
