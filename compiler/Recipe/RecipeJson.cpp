@@ -132,10 +132,10 @@ public:
         if (!value.is_string())
           return fail(key, value, "a string");
       } else if (key != "base")
-        error = unknown(key, "",
-                        join({"base", "activation", "weight", "sites",
-                              "weights", "quant_setup", "name",
-                              "description"}));
+        error =
+            unknown(key, "",
+                    join({"base", "activation", "weight", "sites", "weights",
+                          "quant_setup", "name", "description"}));
       if (error)
         return error;
     }
@@ -478,8 +478,8 @@ std::string Recipe::toJson() const {
   root["activation"] = {{"bits", bitsOf(activation.bits)},
                         {"estimator", estimatorName(activation.estimator)},
                         {"percentile", activation.percentile}};
-  root["weight"] = weightJson(
-      {weight.bits, weight.perChannel, weight.mse, weight.adaptive});
+  root["weight"] =
+      weightJson({weight.bits, weight.perChannel, weight.mse, weight.adaptive});
   for (const ActivationChange &change : changes) {
     Json &json = root["sites"][change.selector];
     if (change.bits)
