@@ -1,5 +1,4 @@
-//===- FloatRun.h - Calibration through the compiled float model -*- C++
-//-*-===//
+//===- FloatRun.h - Calibration through the compiled float model ----------===//
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //

@@ -81,15 +81,12 @@ struct Layer {
 
 } // namespace
 
-static constexpr Layer kLayers[] = {{768, 768, GemmActivation::None},
-                                    {768, 2304, GemmActivation::None},
-                                    {768, 3072, GemmActivation::None},
-                                    {768, 3072, GemmActivation::Gelu},
-                                    {3072, 768, GemmActivation::None},
-                                    {768, 768, GemmActivation::None, 4},
-                                    {3072, 768, GemmActivation::None, 4},
-                                    {768, 768, GemmActivation::None, 2},
-                                    {3072, 768, GemmActivation::None, 2}};
+static constexpr Layer kLayers[] = {
+    {768, 768, GemmActivation::None},     {768, 2304, GemmActivation::None},
+    {768, 3072, GemmActivation::None},    {768, 3072, GemmActivation::Gelu},
+    {3072, 768, GemmActivation::None},    {768, 768, GemmActivation::None, 4},
+    {3072, 768, GemmActivation::None, 4}, {768, 768, GemmActivation::None, 2},
+    {3072, 768, GemmActivation::None, 2}};
 
 static GemmShape getShape(const Layer &layer) {
   GemmShape shape;

@@ -280,11 +280,11 @@ struct LowerStoreCodes : OpRewritePattern<tk::StoreCodesOp> {
 struct LowerMicroOps : quern::impl::LowerMicroOpsBase<LowerMicroOps> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<LowerDot4, LowerTileDot, LowerBroadcast4, LowerUnpack,
-                 LowerLut256, LowerLut16, LowerRound, LowerLoadCodes, LowerStoreCodes,
-                 LowerSelect<tk::MaxOp, arith::CmpFPredicate::OGT>,
-                 LowerSelect<tk::MinOp, arith::CmpFPredicate::OLT>>(
-        &getContext());
+    patterns
+        .add<LowerDot4, LowerTileDot, LowerBroadcast4, LowerUnpack, LowerLut256,
+             LowerLut16, LowerRound, LowerLoadCodes, LowerStoreCodes,
+             LowerSelect<tk::MaxOp, arith::CmpFPredicate::OGT>,
+             LowerSelect<tk::MinOp, arith::CmpFPredicate::OLT>>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     WalkResult left = getOperation()->walk([](Operation *op) {

@@ -71,8 +71,8 @@ func::FuncOp buildQEmbed(ModuleOp module, StringRef name,
       scales[t] = k.broadcast(scale);
     }
     auto value = [&](unsigned t, Value i) {
-      Value codes = loadTableCodes(k, k.buffer(3 + t), rows[t], i,
-                                   shape.tableBits[t]);
+      Value codes =
+          loadTableCodes(k, k.buffer(3 + t), rows[t], i, shape.tableBits[t]);
       return k.mul(k.toFloat(codes, k.f32()), scales[t]);
     };
     auto firstSum = [&](Value i) {

@@ -122,19 +122,19 @@ private:
     WeightReader reader(k, operands.w, stream.panelElements, shape.weightBits);
     Value rowStart = k.mul(tile.row, shape.xStride);
     Value panelStart = k.mul(tile.panel, stream.panelElements);
-    return k.loop(k.index(from), k.index(to), 1, sums,
-                  [&](Value step, ArrayRef<Value> carried) {
-                    prefetchStep(k, stream, tile, operands.w, step);
-                    more(step);
-                    Values now(carried.begin(), carried.end());
-                    Value start = k.add(
-                        panelStart, k.mul(step, kUnroll * reader.stepBytes()));
-                    for (int64_t t = 0; t < kUnroll; ++t)
-                      multiplyFour(tile, now, rowStart,
-                                   reader.read(start, t, tile.width),
-                                   k.add(k.mul(step, kUnroll), t));
-                    return now;
-                  });
+    return k.loop(
+        k.index(from), k.index(to), 1, sums,
+        [&](Value step, ArrayRef<Value> carried) {
+          prefetchStep(k, stream, tile, operands.w, step);
+          more(step);
+          Values now(carried.begin(), carried.end());
+          Value start =
+              k.add(panelStart, k.mul(step, kUnroll * reader.stepBytes()));
+          for (int64_t t = 0; t < kUnroll; ++t)
+            multiplyFour(tile, now, rowStart, reader.read(start, t, tile.width),
+                         k.add(k.mul(step, kUnroll), t));
+          return now;
+        });
   }
 
   /// Puts the sums of a tile into scratch memory, column by column.

@@ -21,8 +21,8 @@ Value KernelBuilder::broadcast4(Value buffer, Value offset) {
 }
 
 Value KernelBuilder::unpack(Value packed, int64_t bits, int64_t part) {
-  return tk::UnpackOp::create(builder, location, packed.getType(), packed,
-                              bits, part);
+  return tk::UnpackOp::create(builder, location, packed.getType(), packed, bits,
+                              part);
 }
 
 Value KernelBuilder::lut16(Value indices, Value table) {

@@ -68,8 +68,7 @@ LogicalResult Tiler::tileLayerNorm(tq::LayerNormOp op) {
 }
 
 LogicalResult Tiler::tileEmbeddings(tq::LayerNormOp op, tq::AddOp sum,
-                                    EmbeddingSum match,
-                                    NormLaunch &norm) {
+                                    EmbeddingSum match, NormLaunch &norm) {
   auto &[info, site, d, gamma, beta, params] = norm;
   std::vector<std::string> operands;
   tq::EmbeddingOp lookups[3] = {match.word, match.type, match.position};

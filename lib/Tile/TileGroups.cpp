@@ -13,22 +13,6 @@ using namespace mlir;
 
 namespace quern {
 
-static GemmActivation activationOf(tq::Activation activation) {
-  switch (activation) {
-  case tq::Activation::None:
-    return GemmActivation::None;
-  case tq::Activation::Gelu:
-    return GemmActivation::Gelu;
-  case tq::Activation::GeluTanh:
-    return GemmActivation::GeluTanh;
-  case tq::Activation::Relu:
-    return GemmActivation::Relu;
-  case tq::Activation::Tanh:
-    return GemmActivation::Tanh;
-  }
-  llvm_unreachable("all activations are handled");
-}
-
 /// Rows of n, each padded with zeros to `padded`.
 template <typename T>
 static std::vector<T> padRows(ArrayRef<T> values, int64_t n, int64_t padded) {
@@ -69,7 +53,7 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
   shape.gemm.out = *out;
   shape.gemm.range = {float(op.getLo()), float(op.getHi())};
   shape.gemm.rows = x->rows;
-  shape.gemm.activation = activationOf(op.getActivation());
+  shape.gemm.activation = gemmActivation(op.getActivation());
 
   std::vector<std::string> sites = siteNames(op.getSites());
   std::string site = sites.empty() ? std::string() : sites[0];

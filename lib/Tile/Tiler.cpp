@@ -49,6 +49,31 @@ StringRef storageName(Storage storage) {
                                    : "f32";
 }
 
+std::string siteOr(const std::vector<std::string> &sites, size_t i,
+                   const std::string &absent) {
+  return i < sites.size() && !sites[i].empty() ? sites[i] : absent;
+}
+
+std::string rangeName(CodeRange range) {
+  return num(int64_t(range.lo)) + "to" + num(int64_t(range.hi));
+}
+
+GemmActivation gemmActivation(tq::Activation activation) {
+  switch (activation) {
+  case tq::Activation::None:
+    return GemmActivation::None;
+  case tq::Activation::Gelu:
+    return GemmActivation::Gelu;
+  case tq::Activation::GeluTanh:
+    return GemmActivation::GeluTanh;
+  case tq::Activation::Relu:
+    return GemmActivation::Relu;
+  case tq::Activation::Tanh:
+    return GemmActivation::Tanh;
+  }
+  llvm_unreachable("all activations are handled");
+}
+
 Value Tiler::source(Value value) {
   while (auto observe = value.getDefiningOp<tq::ObserveOp>())
     value = observe.getX();

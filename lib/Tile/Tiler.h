@@ -5,7 +5,7 @@
 // Walks the graph in order and appends the launches of each op. Float chains
 // that one kernel does together (add and LayerNorm, scores and softmax and
 // context, linear and activation) are recognized here; `tq.observe` names the
-// sites on the way. Integer ops: TileInteger.cpp; float ops: TileFloat.cpp.
+// sites on the way. Integer ops: TileInteger*.cpp; float ops: TileFloat*.cpp.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TILE_TILER_H
@@ -30,15 +30,19 @@ public:
 private:
   mlir::LogicalResult tile(mlir::Operation *op);
 
-  // TileInteger.cpp
+  // TileInteger.cpp, TileGroups.cpp
   mlir::LogicalResult tileQLinear(tq::QLinearOp op);
   /// Appends the launch that splits 16-bit codes into planes of bytes; gives
   /// their buffer.
   std::string planesOf(const Place &x, llvm::StringRef step);
   mlir::LogicalResult tileQAttention(tq::QAttentionOp op);
   mlir::LogicalResult tileQGroupLinear(tq::QGroupLinearOp op);
+
+  // TileIntegerNorm.cpp
   mlir::LogicalResult tileQAddNorm(tq::QAddNormOp op);
   mlir::LogicalResult tileQEmbed(tq::QEmbedOp op);
+
+  // TileIntegerRows.cpp
   mlir::LogicalResult tileQPool(tq::QPoolOp op);
   mlir::LogicalResult tileQuantize(tq::QuantizeOp op);
   mlir::LogicalResult tileDequantize(tq::DequantizeOp op);
@@ -48,6 +52,11 @@ private:
   mlir::LogicalResult tileLinear(tq::LinearOp op);
   mlir::LogicalResult tileQkv(tq::LinearOp first, tq::ContextOp context,
                               bool &matched);
+  mlir::LogicalResult tilePool(tq::PoolOp op);
+  mlir::LogicalResult tileNormalize(tq::NormalizeOp op);
+  mlir::LogicalResult tileFunction(mlir::Operation *op);
+
+  // TileFloatAttention.cpp
   mlir::LogicalResult tileContext(tq::ContextOp op);
   /// Float attention that one kernel does, with the quantizers on the way.
   struct AttentionChain {
@@ -70,9 +79,6 @@ private:
                                   NormLaunch &norm);
   mlir::LogicalResult tileNorm(tq::LayerNormOp op, NormLaunch &norm);
   mlir::LogicalResult tileAdd(tq::AddOp op);
-  mlir::LogicalResult tilePool(tq::PoolOp op);
-  mlir::LogicalResult tileNormalize(tq::NormalizeOp op);
-  mlir::LogicalResult tileFunction(mlir::Operation *op);
 
   /// The value behind observe ops.
   static mlir::Value source(mlir::Value value);
@@ -121,6 +127,16 @@ CodeRange rangeOf(mlir::Value value);
 
 /// Sites of an op's attribute, as strings.
 std::vector<std::string> siteNames(mlir::ArrayAttr sites);
+
+/// Site i of an op, or `absent` where it has no name.
+std::string siteOr(const std::vector<std::string> &sites, size_t i,
+                   const std::string &absent);
+
+/// The activation of an op as its kernel names it.
+GemmActivation gemmActivation(tq::Activation activation);
+
+/// A number or a range of codes in a kernel's name.
+std::string rangeName(CodeRange range);
 
 /// Short name of a storage for kernel names.
 llvm::StringRef storageName(Storage storage);

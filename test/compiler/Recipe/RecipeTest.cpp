@@ -273,8 +273,7 @@ TEST(Recipe, QuantDictsThatAreRefused) {
   for (auto [dict, what] : cases) {
     Error error = Recipe::load("w8a8")->setQuantDict(dict);
     ASSERT_TRUE(error) << dict;
-    EXPECT_NE(error.message().find(what), std::string::npos)
-        << error.message();
+    EXPECT_NE(error.message().find(what), std::string::npos) << error.message();
   }
 }
 

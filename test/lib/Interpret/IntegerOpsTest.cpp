@@ -20,14 +20,14 @@ protected:
   /// A product of 70 inputs and 6 outputs.
   void build(const std::string &input, const std::string &attributes,
              const std::string &output, const std::string &parts = "6") {
-    parse("(%x: tensor<?x70x" + input +
-              ">, %w: tensor<6x70xi8>, %c: tensor<" + parts +
+    parse("(%x: tensor<?x70x" + input + ">, %w: tensor<6x70xi8>, %c: tensor<" +
+              parts +
               "xi32>, %m: tensor<6xf32>, "
               "%o: tensor<6xf32>) -> tensor<?x6x" +
               output + ">",
           "%0 = tq.qlinear %x, %w, %c, %m, %o {" + attributes +
-              "} : (tensor<?x70x" + input +
-              ">, tensor<6x70xi8>, tensor<" + parts +
+              "} : (tensor<?x70x" + input + ">, tensor<6x70xi8>, tensor<" +
+              parts +
               "xi32>, tensor<6xf32>, "
               "tensor<6xf32>) -> tensor<?x6x" +
               output + ">\nreturn %0 : tensor<?x6x" + output + ">\n");

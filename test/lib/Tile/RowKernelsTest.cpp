@@ -119,8 +119,7 @@ void WidthTest::checkQEmbed(std::array<int64_t, 3> bits) {
     kernel.runSplit({ids.word.data(), ids.type.data(), ids.position.data(),
                      words.data(), types.data(), positions.data(), sw.data(),
                      &st, &sp, params.data(), gamma.data(), beta.data(),
-                     norm.data(),
-                     got.data(), got1.data(),
+                     norm.data(), got.data(), got1.data(),
                      wide ? (void *)wide2.data() : got2.data()},
                     tokens, 1, chunksOf(tokens), true, 4);
     if (!wide)

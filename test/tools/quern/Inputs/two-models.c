@@ -1,4 +1,8 @@
-/* Runs two models that are linked into the program. */
+/*===- two-models.c - Two compiled models in one program -------------------===
+ *
+ * Runs two models that are linked into the program.
+ *
+ *===----------------------------------------------------------------------===*/
 #include "main.h"
 #include "two.h"
 

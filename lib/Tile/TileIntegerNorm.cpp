@@ -1,0 +1,243 @@
+//===- TileIntegerNorm.cpp - Launches of LayerNorm over codes -------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/AddNorm.h"
+#include "lib/Tile/Embed.h"
+#include "lib/Tile/GroupNorm.h"
+#include "lib/Tile/Tiler.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace quern {
+
+/// A vector of one entry per channel, or one for all, as one per channel.
+static std::vector<float> perChannel(const ConstantView<float> &values,
+                                     int64_t d) {
+  if (values.size() == 1)
+    return std::vector<float>(d, values[0]);
+  return values.values().vec();
+}
+
+/// Storage of the codes of a sum that are in [lo, hi].
+static Storage storageFor(int64_t hi) {
+  return hi <= 255 ? Storage::U8 : Storage::U16;
+}
+
+/// The constants of a LayerNorm over codes, as a constant of the program.
+static std::string normParams(ProgramBuilder &program, StringRef name,
+                              float scale, int64_t d, double eps) {
+  auto bytes = CodeNormParams(scale, d, eps).data();
+  return program.data(name.str() + ".norm",
+                      std::vector<int8_t>(bytes.begin(), bytes.end()));
+}
+
+LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
+  FailureOr<Place> a = placeOf(op.getA(), op), b = placeOf(op.getB(), op);
+  FailureOr<Storage> aStorage = storageOf(op.getA(), op);
+  FailureOr<Storage> bStorage = storageOf(op.getB(), op);
+  FailureOr<Storage> outStorage = storageOf(op.getResult(), op);
+  auto ma = constant<float>(op.getMa(), "ma", op);
+  auto mb = constant<float>(op.getMb(), "mb", op);
+  auto mo = constant<float>(op.getMo(), "mo", op);
+  auto gamma = constant<float>(op.getGamma(), "gamma", op);
+  auto beta = constant<float>(op.getBeta(), "beta", op);
+  if (failed(a) || failed(b) || failed(aStorage) || failed(bStorage) ||
+      failed(outStorage) || failed(ma) || failed(mb) || failed(mo) ||
+      failed(gamma) || failed(beta))
+    return failure();
+
+  int64_t d = widthOf(op.getResult()), padded = llvm::alignTo(d, 16);
+  std::vector<std::string> sites = siteNames(op.getSites());
+  LaunchInfo info;
+  info.op = "add_norm";
+  info.step = nameOf(op, siteOr(sites, 1, ""));
+  info.layer = sites.empty() ? -1 : layerOfSite(sites[0]);
+  Place out = define(op.getResult(), info.step, d, *outStorage, a->rows);
+
+  AddNormShape shape;
+  shape.d = d;
+  shape.a = *aStorage;
+  shape.b = *bStorage;
+  shape.sum = storageFor(op.getSumHi());
+  shape.out = *outStorage;
+  shape.sumRange = {float(op.getSumLo()), float(op.getSumHi())};
+  shape.outRange = rangeOf(op.getResult());
+  Place tap = program.tap(siteOr(sites, 0, info.step + ".sum"), d, shape.sum);
+  shape.aStride = a->stride;
+  shape.bStride = b->stride;
+  shape.outStride = out.stride;
+  shape.tapStride = tap.stride;
+  shape.rows = a->rows;
+  if (sites.size() == 2) {
+    info.sites.push_back({sites[0], tap.buffer, 0, d});
+    info.sites.push_back({sites[1], out.buffer, 0, d});
+  }
+  auto vector = [&](StringRef part, ArrayRef<float> values) {
+    return program.vector(info.step + part.str(), values, padded);
+  };
+  double eps = op.getEps().convertToDouble();
+  GroupNormShape grouped{shape};
+  auto groups =
+      cast_if_present<tq::GroupType>(op.getSumType().value_or(Type()));
+  if (groups) {
+    grouped.groups = groups.getParams().size();
+    grouped.each = grouped.groups == d && llvm::is_sorted(groups.getMap());
+  }
+  grouped.ordered = op.getOrder().has_value();
+  bool isPlain = !groups && !grouped.ordered;
+  std::string kernelName =
+      joinName({"add_norm", num(d), storageName(shape.a).str(),
+                storageName(shape.b).str(), storageName(shape.sum).str(),
+                rangeName(shape.sumRange), storageName(shape.out).str(),
+                rangeName(shape.outRange), num(a->stride), num(b->stride)});
+  if (groups)
+    kernelName += "_groups" + num(grouped.groups);
+  if (grouped.each)
+    kernelName += "_each";
+  if (grouped.ordered)
+    kernelName += "_ordered";
+  std::string kernel = program.kernel(
+      kernelName,
+      [&](StringRef name) {
+        return isPlain ? buildQAddNorm(program.module(), name, shape)
+                       : buildGroupAddNorm(program.module(), name, grouped);
+      },
+      isPlain ? qaddNormScratch(shape) : groupAddNormScratch(grouped));
+  std::vector<std::string> operands = {
+      a->buffer,
+      b->buffer,
+      vector(".ma", perChannel(*ma, d)),
+      vector(".mb", perChannel(*mb, d)),
+      vector(".mo", perChannel(*mo, d)),
+      vector(".gamma", gamma->values()),
+      vector(".beta", beta->values()),
+      groups ? program.data(info.step + ".norm", groupNormParams(groups, eps))
+             : normParams(program, info.step, op.getSumScale().convertToFloat(),
+                          d, eps),
+      out.buffer};
+  if (groups) {
+    std::vector<float> zeros, scales;
+    for (int64_t g : groups.getMap()) {
+      zeros.push_back(float(groups.getParams()[g].zero));
+      scales.push_back(float(groups.getParams()[g].scale));
+    }
+    operands.push_back(program.data(info.step + ".masks",
+                                    grouped.each ? std::vector<int8_t>(64)
+                                                 : groupNormMasks(groups)));
+    operands.push_back(vector(".zeros", zeros));
+    operands.push_back(vector(".scales", scales));
+  }
+  if (grouped.ordered)
+    operands.push_back(program.data(
+        info.step + ".order",
+        std::vector<int32_t>(op.getOrder()->begin(), op.getOrder()->end())));
+  operands.push_back(tap.buffer);
+  program.launch(kernel, operands, rowChunks(a->rows), info);
+  return success();
+}
+
+LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
+  FailureOr<Storage> outStorage = storageOf(op.getResult(), op);
+  auto gamma = constant<float>(op.getGamma(), "gamma", op);
+  auto beta = constant<float>(op.getBeta(), "beta", op);
+  if (failed(outStorage) || failed(gamma) || failed(beta))
+    return failure();
+  int64_t d = widthOf(op.getResult()), padded = llvm::alignTo(d, 16);
+
+  std::vector<std::string> operands;
+  for (Value index : {op.getIds(), op.getTypes(), op.getPositions()}) {
+    FailureOr<std::string> symbol = inputOf(index, op);
+    if (failed(symbol))
+      return failure();
+    operands.push_back(*symbol);
+  }
+  std::vector<std::string> sites = siteNames(op.getSites());
+  LaunchInfo info;
+  info.op = "embed";
+  info.step = nameOf(op, siteOr(sites, 2, ""));
+  const char *const names[] = {"word", "type", "position"};
+  Value tables[] = {op.getWord(), op.getType(), op.getPosition()};
+  Value scales[] = {op.getWordScales(), op.getTypeScales(),
+                    op.getPositionScales()};
+  const int64_t given[] = {op.getWordBits(), op.getTypeBits(),
+                           op.getPositionBits()};
+  EmbedShape shape;
+  std::vector<std::string> scaleSymbols;
+  bool perRow[3];
+  for (int i = 0; i < 3; ++i) {
+    auto table = constant<int8_t>(tables[i], names[i], op);
+    auto scale = constant<float>(scales[i], "scales", op);
+    if (failed(table) || failed(scale))
+      return failure();
+    int64_t rows = table->size() / d;
+    if (!fitsBits(table->values(), given[i]))
+      return op.emitOpError("has codes of ")
+             << names[i] << " that do not fit " << given[i] << " bits";
+    int64_t bits = shape.tableBits[i] = storedWeightBits(given[i]);
+    int64_t stride = tableRowBytes(d, bits);
+    std::vector<int8_t> packed(rows * stride);
+    for (int64_t row = 0; row < rows; ++row)
+      packTableRow(table->values().data() + row * d, d, bits,
+                   packed.data() + row * stride);
+    std::string name = std::string("E.") + names[i];
+    operands.push_back(program.data(name, std::move(packed), int(bits),
+                                    rows * d, "s" + num(bits)));
+    perRow[i] = scale->size() != 1;
+    scaleSymbols.push_back(
+        program.vector(name + ".scale", scale->values(), scale->size()));
+  }
+  llvm::append_range(operands, scaleSymbols);
+
+  shape.d = d;
+  shape.tableStride = padded;
+  shape.wordScales = perRow[0];
+  shape.typeScales = perRow[1];
+  shape.positionScales = perRow[2];
+  shape.e1 = storageFor(op.getE1Hi());
+  shape.e2 = storageFor(op.getE2Hi());
+  shape.out = *outStorage;
+  shape.e1Range = {float(op.getE1Lo()), float(op.getE1Hi())};
+  shape.e2Range = {float(op.getE2Lo()), float(op.getE2Hi())};
+  shape.outRange = rangeOf(op.getResult());
+  Place out = define(op.getResult(), info.step, d, *outStorage, RowsOf::Tokens);
+  Place first = program.tap(siteOr(sites, 0, "E.t"), d, shape.e1);
+  Place second = program.tap(siteOr(sites, 1, "E.e"), d, shape.e2);
+  shape.outStride = out.stride;
+  shape.tapStride = first.stride;
+
+  QEmbedParams params;
+  params.e1Multiplier = op.getE1Multiplier().convertToFloat();
+  params.e1Zero = float(op.getE1Zero());
+  params.e1Scale = op.getE1Scale().convertToFloat();
+  params.e2Multiplier = op.getE2Multiplier().convertToFloat();
+  params.e2Zero = float(op.getE2Zero());
+  auto values = params.data();
+  operands.push_back(program.data(
+      info.step + ".params", std::vector<float>(values.begin(), values.end())));
+  operands.push_back(
+      program.vector(info.step + ".gamma", gamma->values(), padded));
+  operands.push_back(
+      program.vector(info.step + ".beta", beta->values(), padded));
+  operands.push_back(normParams(program, info.step,
+                                op.getE2Scale().convertToFloat(), d,
+                                op.getEps().convertToDouble()));
+  llvm::append_range(operands, std::initializer_list<std::string>{
+                                   out.buffer, first.buffer, second.buffer});
+  const Place *at[3] = {&first, &second, &out};
+  for (size_t i = 0; i < sites.size() && i < 3; ++i)
+    info.sites.push_back({sites[i], at[i]->buffer, 0, d});
+  std::string kernel = program.kernel(
+      "embed_" + num(d),
+      [&](StringRef name) {
+        return buildQEmbed(program.module(), name, shape);
+      },
+      qembedScratch(shape));
+  program.launch(kernel, operands, rowChunks(RowsOf::Tokens), info);
+  return success();
+}
+
+} // namespace quern

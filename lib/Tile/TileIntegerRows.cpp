@@ -1,0 +1,149 @@
+//===- TileIntegerRows.cpp - Launches between values and codes ------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/Elementwise.h"
+#include "lib/Tile/Pool.h"
+#include "lib/Tile/Tiler.h"
+
+using namespace mlir;
+
+namespace quern {
+
+/// Scale and zero point of a value whose type has one of each.
+static FailureOr<std::pair<double, float>> scaleOf(Value value, Operation *op) {
+  auto params = tq::getPerTensorParams(
+      cast<ShapedType>(value.getType()).getElementType());
+  if (!params)
+    return op->emitOpError("has no kernel for type ")
+           << value.getType() << ", expected one scale per tensor";
+  return std::pair<double, float>(params->scale, float(params->zero));
+}
+
+LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
+  FailureOr<Place> x = placeOf(op.getX(), op);
+  FailureOr<std::string> offsets = inputOf(op.getOffsets(), op);
+  auto scale = scaleOf(op.getX(), op);
+  if (failed(x) || failed(offsets) || failed(scale))
+    return failure();
+  bool mean = op.getKind() == tq::PoolKind::Mean;
+  LaunchInfo info;
+  info.op = "pool";
+  info.step = nameOf(op, "");
+  Place out = define(op.getResult(), info.step, x->d,
+                     mean ? Storage::F32 : x->storage, RowsOf::Sequences);
+  PoolShape shape{x->d, x->stride, out.stride, x->storage, mean};
+  std::string params =
+      program.data(info.step + ".params",
+                   std::vector<float>{float(scale->first), scale->second});
+  std::string kernel = program.kernel(
+      joinName({mean ? "pool_mean" : "pool_cls", storageName(x->storage).str(),
+                num(x->d)}),
+      [&](StringRef name) { return buildPool(program.module(), name, shape); });
+  program.launch(kernel, {x->buffer, *offsets, params, out.buffer},
+                 {tk::Base::Sequences, 1, 1}, info);
+  return success();
+}
+
+LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
+  if (isWithinAttention(op))
+    return success();
+  FailureOr<Place> x = placeOf(op.getX(), op);
+  FailureOr<Storage> storage = storageOf(op.getResult(), op);
+  auto scale = scaleOf(op.getResult(), op);
+  if (failed(x) || failed(storage) || failed(scale))
+    return failure();
+  if (x->column != 0)
+    return op.emitOpError("expects its operand in a buffer of its own");
+  if (op.getRounding() != tq::Rounding::HalfEven)
+    return op.emitOpError("has no kernel for this rounding, expected "
+                          "half_even");
+  LaunchInfo info;
+  info.op = "quantize";
+  std::string site = op.getSite().value_or("").str();
+  info.step = nameOf(op, site);
+  info.layer = layerOfSite(site);
+  Place out = define(op.getResult(), info.step, x->d, *storage, x->rows);
+  if (!site.empty())
+    info.sites.push_back({site, out.buffer, 0, x->d});
+  CodeRange range = rangeOf(op.getResult());
+  RowShape shape{x->d,         x->stride, 0,      out.stride,
+                 Storage::F32, *storage,  x->rows};
+  std::string params = program.data(
+      info.step + ".params",
+      std::vector<float>{float(1.0 / scale->first), range.lo - scale->second,
+                         range.hi - scale->second, scale->second});
+  std::string kernel = program.kernel(
+      joinName({"quantize", storageName(*storage).str(), num(x->d),
+                num(x->stride), x->rows == RowsOf::Tokens ? "t" : "s"}),
+      [&](StringRef name) {
+        return buildQuantize(program.module(), name, shape);
+      });
+  program.launch(kernel, {x->buffer, params, out.buffer}, rowChunks(x->rows),
+                 info);
+  return success();
+}
+
+LogicalResult Tiler::tileDequantize(tq::DequantizeOp op) {
+  if (auto quantize = op.getX().getDefiningOp<tq::QuantizeOp>())
+    if (isWithinAttention(quantize))
+      return success();
+  FailureOr<Place> x = placeOf(op.getX(), op);
+  auto scale = scaleOf(op.getX(), op);
+  if (failed(x) || failed(scale))
+    return failure();
+  if (x->column != 0)
+    return op.emitOpError("expects its operand in a buffer of its own");
+  LaunchInfo info;
+  info.op = "dequantize";
+  info.step = nameOf(op, "");
+  Place out = define(op.getResult(), info.step, x->d, Storage::F32, x->rows);
+  RowShape shape{x->d,       x->stride,    0,      out.stride,
+                 x->storage, Storage::F32, x->rows};
+  std::string params =
+      program.data(info.step + ".params",
+                   std::vector<float>{float(scale->first), scale->second});
+  std::string kernel = program.kernel(
+      joinName({"dequantize", storageName(x->storage).str(), num(x->d),
+                num(x->stride), x->rows == RowsOf::Tokens ? "t" : "s"}),
+      [&](StringRef name) {
+        return buildDequantize(program.module(), name, shape);
+      });
+  program.launch(kernel, {x->buffer, params, out.buffer}, rowChunks(x->rows),
+                 info);
+  return success();
+}
+
+LogicalResult Tiler::tileRequantize(tq::RequantizeOp op) {
+  FailureOr<Place> x = placeOf(op.getX(), op);
+  FailureOr<Storage> storage = storageOf(op.getResult(), op);
+  if (failed(x) || failed(storage))
+    return failure();
+  LaunchInfo info;
+  info.op = "requantize";
+  std::string site = op.getSite().value_or("").str();
+  info.step = nameOf(op, site);
+  info.layer = layerOfSite(site);
+  Place out = define(op.getResult(), info.step, x->d, *storage, x->rows);
+  if (!site.empty())
+    info.sites.push_back({site, out.buffer, 0, x->d});
+  CodeRange range = rangeOf(op.getResult());
+  RowShape shape{x->d, x->stride, 0, out.stride, x->storage, *storage, x->rows};
+  std::string params = program.data(
+      info.step + ".params",
+      std::vector<float>{op.getMultiplier().convertToFloat(),
+                         op.getOffset().convertToFloat(), range.lo, range.hi});
+  std::string kernel =
+      program.kernel(joinName({"requantize", storageName(x->storage).str(),
+                               storageName(*storage).str(), num(x->d),
+                               x->rows == RowsOf::Tokens ? "t" : "s"}),
+                     [&](StringRef name) {
+                       return buildRequantize(program.module(), name, shape);
+                     });
+  program.launch(kernel, {x->buffer, params, out.buffer}, rowChunks(x->rows),
+                 info);
+  return success();
+}
+
+} // namespace quern
