@@ -16,8 +16,7 @@ using namespace quern::tq;
 static LogicalResult checkBits(Operation *op, StringRef name, int64_t bits) {
   if (bits >= 2 && bits <= 8)
     return success();
-  return op->emitOpError("expects ")
-         << name << " in [2, 8], got " << bits;
+  return op->emitOpError("expects ") << name << " in [2, 8], got " << bits;
 }
 
 LogicalResult QLinearOp::verify() {
@@ -110,8 +109,8 @@ LogicalResult QAddNormOp::verify() {
       failed(checkBounds(*this, "sum", getSumLo(), getSumHi())) ||
       failed(checkPositive(*this, "sum_scale", getSumScale())) ||
       failed(checkEps(*this, getEps())) ||
-      failed(checkSumType(*this, getSumType(), width, getSumLo(),
-                          getSumHi())) ||
+      failed(
+          checkSumType(*this, getSumType(), width, getSumLo(), getSumHi())) ||
       (getOrder() && failed(checkOrder(*this, *getOrder(), width))) ||
       failed(checkSites(*this, getSites(), 2)) ||
       failed(checkResult(*this, getResult())));
