@@ -21,6 +21,8 @@
 #include "compiler/Rounding.h"
 #include "lib/Support/File.h"
 
+#include "mlir/Bytecode/BytecodeWriter.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/Support/FileSystem.h"
@@ -263,13 +265,23 @@ static uint64_t resourceBytes(ModuleOp module) {
 Error Compilation::dump(const std::string &name) {
   if (request.saveTemps.empty())
     return Error::success();
-  // A small model is dumped whole, so that every pass runs on the dump. The
-  // weights of a large one are left out: a printed BERT is a few pages then,
-  // and the shapes are what most passes look at.
+  // A small model is printed whole. The weights of a large one are left out: a
+  // printed BERT is a few pages then. The whole graph stands beside it as
+  // bytecode, on which every pass runs; no pass on kernels reads a constant.
   constexpr uint64_t whole = uint64_t(4) << 20;
+  bool isLarge = resourceBytes(*model.module) > whole;
   OpPrintingFlags flags;
-  if (resourceBytes(*model.module) > whole)
+  if (isLarge)
     flags.elideLargeResourceString(4096);
+  if (isLarge && model.module->lookupSymbol<func::FuncOp>("forward")) {
+    std::string bytecode;
+    llvm::raw_string_ostream out(bytecode);
+    if (mlir::failed(writeBytecodeToFile(*model.module, out)))
+      return Error::make(name, ": cannot be written as bytecode");
+    if (Error error =
+            writeText(joinPath(request.saveTemps, name + "bc"), out.str()))
+      return error;
+  }
   std::string text;
   llvm::raw_string_ostream out(text);
   model.module->print(out, flags);
