@@ -25,7 +25,8 @@ namespace quern {
 /// Turns on the remarks of our passes; they reach the context's handler.
 static void enableRemarks(MLIRContext &context) {
   remark::RemarkCategories categories;
-  categories.all = "quantize|rewrite|tile";
+  categories.passed = categories.missed = categories.analysis =
+      categories.failed = "quantize|rewrite|tile";
   (void)remark::enableOptimizationRemarks(
       context, nullptr, std::make_unique<remark::RemarkEmittingPolicyAll>(),
       categories, /*printAsEmitRemarks=*/true);
