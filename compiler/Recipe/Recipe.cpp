@@ -1,10 +1,11 @@
 //===- Recipe.cpp - Resolving a recipe against the sites of a model -------===//
 //
-// Selectors, their order of precedence and the lookups by site and role.
-// RecipeJson.cpp reads and writes the text form.
+// The order of precedence of changes and the lookups by site and role.
+// RecipeJson.cpp reads the text form, RecipeWriter.cpp writes it.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Recipe/Recipe.h"
+#include "compiler/Recipe/Selector.h"
 
 #include <algorithm>
 #include <array>
@@ -25,25 +26,6 @@ constexpr std::array<std::pair<std::string_view, Estimator>, 8> estimators = {{
     {"mse", Estimator::MseGrid},
 }};
 
-bool isNumber(std::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return c >= '0' && c <= '9';
-  });
-}
-
-constexpr int mostSpecific = 4;
-
-/// How specific a selector is that covers the site; larger wins.
-int specificity(std::string_view selector, const Site &site) {
-  if (selector == "L")
-    return 0;
-  if (selector.size() > 1 && selector[0] == 'L' && isNumber(selector.substr(1)))
-    return 1;
-  if (selector == site.name && selector != site.key)
-    return mostSpecific;
-  return selector == site.key ? 2 : 3;
-}
-
 } // namespace
 
 std::string_view quern::estimatorName(Estimator estimator) {
@@ -58,16 +40,6 @@ std::optional<Estimator> quern::parseEstimator(std::string_view name) {
     if (known == name)
       return value;
   return std::nullopt;
-}
-
-bool quern::selectorCovers(std::string_view selector, const Site &site) {
-  if (selector == site.name || selector == site.key)
-    return true;
-  if (site.layer < 0)
-    return false;
-  std::string layer = std::to_string(site.layer);
-  return selector == "L" || selector == "L" + layer ||
-         selector == site.key + layer;
 }
 
 Error Recipe::check(const std::vector<Site> &sites) const {
@@ -100,10 +72,10 @@ Error Recipe::check(const std::vector<Site> &sites) const {
 ActivationScheme Recipe::activationFor(const Site &site) const {
   ActivationScheme scheme = activation;
   // From the general to the specific; within a level the later change wins.
-  for (int level = 0; level <= mostSpecific; ++level)
+  for (int level = 0; level <= highestSelectorRank; ++level)
     for (const ActivationChange &change : changes) {
       if (!selectorCovers(change.selector, site) ||
-          specificity(change.selector, site) != level)
+          selectorRank(change.selector, site) != level)
         continue;
       scheme.bits = change.bits.value_or(scheme.bits);
       scheme.estimator = change.estimator.value_or(scheme.estimator);

@@ -110,10 +110,6 @@ private:
   WeightChange wordTable, tables, norms, pooler, classifier;
 };
 
-/// True when `selector` (`x`, `x3`, `L`, `L5`, `P`, `C`, `L3.x`) covers the
-/// site.
-bool selectorCovers(std::string_view selector, const Site &site);
-
 } // namespace quern
 
 #endif // QUERN_COMPILER_RECIPE_RECIPE_H

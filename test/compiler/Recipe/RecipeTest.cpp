@@ -314,7 +314,7 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadRecipe,
     testing::Values(
         std::pair("{", "r.json"),
-        std::pair("[]", "recipe: found an array, expected an object"),
+        std::pair("[]", "recipe: found an array of 0, expected an object"),
         std::pair(R"({"bits": 8})",
                   "unknown key 'bits', expected one of base, activation"),
         std::pair(R"({"base": "w9"})",

@@ -1,0 +1,66 @@
+//===- RecipeWriter.cpp - A recipe as JSON --------------------------------===//
+//
+// The text that RecipeJson.cpp reads back to an equal recipe.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Recipe/Recipe.h"
+#include "lib/Support/Json.h"
+
+using namespace quern;
+using Json = nlohmann::json;
+
+std::string Recipe::toJson() const {
+  auto bitsOf = [](unsigned bits) { return bits ? Json(bits) : Json("fp32"); };
+  auto weightJson = [&](const WeightChange &change) {
+    Json json = Json::object();
+    if (change.bits)
+      json["bits"] = bitsOf(*change.bits);
+    if (change.perChannel)
+      json["granularity"] = *change.perChannel ? "channel" : "tensor";
+    if (change.mse)
+      json["estimator"] = *change.mse ? "mse" : "minmax";
+    if (change.adaptive)
+      json["rounding"] = *change.adaptive ? "adaround" : "nearest";
+    return json;
+  };
+  Json root;
+  root["name"] = recipeName;
+  root["activation"] = {{"bits", bitsOf(activation.bits)},
+                        {"estimator", estimatorName(activation.estimator)},
+                        {"percentile", activation.percentile}};
+  root["weight"] =
+      weightJson({weight.bits, weight.perChannel, weight.mse, weight.adaptive});
+  for (const ActivationChange &change : changes) {
+    Json &json = root["sites"][change.selector];
+    if (change.bits)
+      json["bits"] = bitsOf(*change.bits);
+    if (change.estimator)
+      json["estimator"] = estimatorName(*change.estimator);
+    if (change.percentile)
+      json["percentile"] = *change.percentile;
+    if (change.perChannel)
+      json["granularity"] = *change.perChannel ? "channel" : "tensor";
+    if (change.groups.value_or(0) == ActivationScheme::everyChannel) {
+      json["granularity"] = "per-embedding";
+    } else if (change.groups.value_or(0)) {
+      json["granularity"] = "groups";
+      json["groups"] = *change.groups;
+    }
+    if (change.permute)
+      json["permute"] = *change.permute == Permute::SharedH
+                            ? Json("shared-h")
+                            : Json(*change.permute == Permute::Own);
+    if (json.is_null())
+      json = Json::object();
+  }
+  const std::pair<const char *, const WeightChange *> named[] = {
+      {"Et", &wordTable},
+      {"tables", &tables},
+      {"norms", &norms},
+      {"wP", &pooler},
+      {"wC", &classifier}};
+  for (const auto &[name, change] : named)
+    if (Json json = weightJson(*change); !json.empty())
+      root["weights"][name] = json;
+  return root.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
+}

@@ -1,0 +1,136 @@
+//===- SiteJson.cpp - The values of an activation site --------------------===//
+//
+// The keys that `activation` and each entry of `sites` may have.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Recipe/RecipeParser.h"
+#include "compiler/Recipe/Selector.h"
+
+using namespace quern;
+using Json = nlohmann::json;
+
+Error RecipeParser::readGranularity(const std::string &path, const Json &whole,
+                                    const Json &part,
+                                    ActivationChange &change) {
+  bool grouped = part == Json("groups") || part == Json("per-embedding");
+  if (part != Json("tensor") &&
+      (part != Json("channel") || !namesNormOutput(change.selector)) &&
+      (!grouped || !takesGroups(change.selector)))
+    return fail(path, part,
+                "\"tensor\", or \"channel\" at the LayerNorm outputs "
+                "emb, x and z, or \"groups\" or \"per-embedding\" at x, "
+                "h and y");
+  change.perChannel = part == Json("channel");
+  if (part != Json("groups"))
+    change.groups = grouped ? ActivationScheme::everyChannel : 0;
+  else if (!whole.contains("groups"))
+    return Error::make(origin, ": ", path,
+                       ": \"groups\" expects the number of groups "
+                       "beside it, as in \"groups\": 6");
+  return Error::success();
+}
+
+Error RecipeParser::readChange(const std::string &where, const Json &value,
+                               ActivationChange &change) {
+  if (!value.is_object())
+    return readBits(where, value, {8, 16}, change.bits);
+  for (const auto &[key, part] : value.items()) {
+    std::string path = where + "." + key;
+    if (key == "bits") {
+      if (Error error = readBits(path, part, {8, 16}, change.bits))
+        return error;
+    } else if (key == "estimator") {
+      change.estimator = part.is_string()
+                             ? parseEstimator(part.get<std::string>())
+                             : std::nullopt;
+      if (!change.estimator)
+        return fail(path, part,
+                    "one of current_minmax, running_minmax, allminmax, "
+                    "percentile, mse_grid, mse_golden, mse, cross_entropy");
+      if (*change.estimator == Estimator::CrossEntropy &&
+          change.selector != "C")
+        return fail(path, part,
+                    "another estimator: cross_entropy is for the logits, "
+                    "site C");
+    } else if (key == "percentile") {
+      double percent = part.is_number() ? part.get<double>() : 0;
+      if (!(percent > 50 && percent <= 100))
+        return fail(path, part, "a number above 50, at most 100");
+      change.percentile = percent;
+    } else if (key == "symmetric") {
+      if (part != Json(false))
+        return fail(path, part, "false");
+    } else if (key == "granularity") {
+      if (Error error = readGranularity(path, value, part, change))
+        return error;
+    } else if (key == "groups") {
+      // Of the widest model, every channel.
+      bool good = part.is_number_unsigned() && part.get<uint64_t>() >= 1 &&
+                  part.get<uint64_t>() <= 65535;
+      if (!good || value.value("granularity", Json()) != Json("groups"))
+        return fail(path, part,
+                    "a number of groups of 1 or more, beside "
+                    "\"granularity\": \"groups\"");
+      change.groups = part.get<unsigned>();
+    } else if (key == "permute") {
+      if (!part.is_boolean() && part != Json("shared-h"))
+        return fail(path, part, "true, false or \"shared-h\"");
+      change.permute = part == Json("shared-h") ? Permute::SharedH
+                       : part == Json(true)     ? Permute::Own
+                                                : Permute::None;
+    } else {
+      return unknown(key, where,
+                     joinWords({"bits", "estimator", "percentile", "symmetric",
+                                "granularity", "groups", "permute"}));
+    }
+  }
+  return Error::success();
+}
+
+Error RecipeParser::readSite(const std::string &selector, const Json &value) {
+  if (!isSelector(selector))
+    return unknown(selector, "sites", selectorWords());
+  ActivationChange change;
+  change.selector = selector;
+  if (Error error = readChange("sites." + selector, value, change))
+    return error;
+  recipe.changes.push_back(change);
+  return Error::success();
+}
+
+Error RecipeParser::readQuantSetup(const Json &value) {
+  ActivationChange change;
+  change.selector = "C";
+  if (value == Json("FP_logits"))
+    change.bits = 0;
+  else if (value == Json("MSE_logits"))
+    change.estimator = Estimator::MseGolden;
+  else if (value != Json("all"))
+    return fail("quant_setup", value,
+                "\"all\", \"FP_logits\" or \"MSE_logits\"");
+  if (value != Json("all"))
+    recipe.changes.push_back(change);
+  return Error::success();
+}
+
+Error RecipeParser::readActivation(const Json &value) {
+  if (!value.is_object() && value != Json("fp32"))
+    return fail("activation", value, "an object or \"fp32\"");
+  ActivationChange change;
+  if (Error error = readChange("activation", value, change))
+    return error;
+  ActivationScheme &scheme = recipe.activation;
+  scheme.bits = change.bits.value_or(scheme.bits);
+  scheme.estimator = change.estimator.value_or(scheme.estimator);
+  scheme.percentile = change.percentile.value_or(scheme.percentile);
+  return Error::success();
+}
+
+Error RecipeParser::readSites(const Json &value) {
+  if (!value.is_object())
+    return fail("sites", value, "an object");
+  for (const auto &[selector, change] : value.items())
+    if (Error error = readSite(selector, change))
+      return error;
+  return Error::success();
+}

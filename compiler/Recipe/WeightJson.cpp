@@ -1,0 +1,84 @@
+//===- WeightJson.cpp - The values of a weight ----------------------------===//
+//
+// The keys that `weight` and each entry of `weights` may have.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Recipe/RecipeParser.h"
+
+using namespace quern;
+using Json = nlohmann::json;
+
+Error RecipeParser::readWeight(const std::string &where, const Json &value,
+                               WeightChange &change) {
+  static constexpr std::initializer_list<unsigned> allowed = {2, 3, 4, 5,
+                                                              6, 7, 8};
+  if (!value.is_object())
+    return readBits(where, value, allowed, change.bits);
+  for (const auto &[key, part] : value.items()) {
+    std::string path = where + "." + key;
+    if (key == "bits") {
+      if (Error error = readBits(path, part, allowed, change.bits))
+        return error;
+    } else if (key == "granularity") {
+      if (part != Json("tensor") && part != Json("channel"))
+        return fail(path, part, "\"tensor\" or \"channel\"");
+      change.perChannel = part == Json("channel");
+    } else if (key == "estimator") {
+      if (part != Json("minmax") && part != Json("mse"))
+        return fail(path, part, "\"minmax\" or \"mse\"");
+      change.mse = part == Json("mse");
+    } else if (key == "rounding" && where == "weight") {
+      if (part != Json("nearest") && part != Json("adaround"))
+        return fail(path, part, "\"nearest\" or \"adaround\"");
+      change.adaptive = part == Json("adaround");
+    } else if (key == "symmetric") {
+      if (part != Json(true))
+        return fail(path, part, "true");
+    } else {
+      return unknown(
+          key, where,
+          joinWords({"bits", "granularity", "estimator", "symmetric"}));
+    }
+  }
+  return Error::success();
+}
+
+WeightChange *RecipeParser::weightNamed(std::string_view name) {
+  if (name == "Et")
+    return &recipe.wordTable;
+  if (name == "tables")
+    return &recipe.tables;
+  if (name == "norms")
+    return &recipe.norms;
+  if (name == "wP")
+    return &recipe.pooler;
+  return name == "wC" ? &recipe.classifier : nullptr;
+}
+
+Error RecipeParser::readWeightDefault(const Json &value) {
+  if (!value.is_object() && value != Json("fp32"))
+    return fail("weight", value, "an object or \"fp32\"");
+  WeightChange change;
+  if (Error error = readWeight("weight", value, change))
+    return error;
+  WeightScheme &scheme = recipe.weight;
+  scheme.bits = change.bits.value_or(scheme.bits);
+  scheme.perChannel = change.perChannel.value_or(scheme.perChannel);
+  scheme.mse = change.mse.value_or(scheme.mse);
+  scheme.adaptive = change.adaptive.value_or(scheme.adaptive);
+  return Error::success();
+}
+
+Error RecipeParser::readWeights(const Json &value) {
+  if (!value.is_object())
+    return fail("weights", value, "an object");
+  for (const auto &[name, change] : value.items()) {
+    WeightChange *target = weightNamed(name);
+    if (!target)
+      return unknown(name, "weights",
+                     joinWords({"Et", "tables", "norms", "wP", "wC"}));
+    if (Error error = readWeight("weights." + name, change, *target))
+      return error;
+  }
+  return Error::success();
+}
