@@ -37,9 +37,11 @@ Error readSite(const std::string &where, const Json &value, SiteRange &site) {
   bool bits = false, estimator = false, range = false;
   for (const auto &[key, part] : value.items()) {
     if (key == "bits") {
-      bits = part == Json(8) || part == Json(16);
+      bits = part.is_number_unsigned() && part.get<uint64_t>() >= 2 &&
+             part.get<uint64_t>() <= 16;
       if (!bits)
-        return Error::make(where, ".bits: expected 8 or 16");
+        return Error::make(where, ".bits: found ", describeJson(part),
+                           ", expected 2 to 16");
       site.scheme.bits = part.get<unsigned>();
     } else if (key == "estimator") {
       auto parsed = part.is_string() ? parseEstimator(part.get<std::string>())

@@ -123,9 +123,9 @@ Error addGroups(NamedAttrList &entry, const Site &site,
   size_t width = (*channels)->size();
   size_t groups =
       scheme.groups == ActivationScheme::everyChannel ? width : scheme.groups;
-  if (scheme.bits != 8)
+  if (scheme.bits > 8)
     return Error::make("sites.", site.name, ": found groups of ", scheme.bits,
-                       " bits, expected 8");
+                       " bits, expected at most 8");
   if (groups > width)
     return Error::make("sites.", site.name, ": found ", groups,
                        " groups, expected at most one for each of ", width,

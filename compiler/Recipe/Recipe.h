@@ -10,7 +10,8 @@
 //     "weights": {"Et": 8, "wC": "fp32"},
 //     "quant_setup": "FP_logits" }
 //
-// Every key is optional. `base` names a preset that the rest changes. Where
+// Activations have 2 to 16 bits, weights 2 to 8, or stay in f32. Every key is
+// optional. `base` names a preset that the rest changes. Where
 // several selectors of `sites` fit a site, the more specific one wins: L, then
 // LN, then a key (x), then a key with its layer (x3), then a full name (L3.x).
 // `quant_setup` is about the logits: "all" sites alike, "FP_logits" leaves them

@@ -104,21 +104,19 @@ Error RecipeParser::unknown(std::string_view key, std::string_view where,
 }
 
 Error RecipeParser::readBits(const std::string &where, const Json &value,
-                             std::initializer_list<unsigned> allowed,
-                             std::optional<unsigned> &bits) {
+                             unsigned most, std::optional<unsigned> &bits) {
   if (value == Json("fp32")) {
     bits = 0;
     return Error::success();
   }
-  std::string list;
-  for (unsigned each : allowed) {
-    list += std::to_string(each) + ", ";
-    if (value.is_number_integer() && value == Json(each)) {
-      bits = each;
-      return Error::success();
-    }
+  if (value.is_number_integer() && value >= Json(2) && value <= Json(most)) {
+    bits = value.get<unsigned>();
+    return Error::success();
   }
-  return fail(where, value, list + "or \"fp32\"");
+  std::string expected = "2 to " + std::to_string(most) + " or \"fp32\"";
+  if (value.is_number())
+    expected = "a bit-width that has a kernel, " + expected;
+  return fail(where, value, expected);
 }
 
 Expected<Recipe> Recipe::parse(std::string_view text, std::string_view origin) {

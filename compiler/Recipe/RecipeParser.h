@@ -58,8 +58,8 @@ private:
   Error readWeightDefault(const Json &value);
   Error readSites(const Json &value);
   Error readWeights(const Json &value);
-  Error readBits(const std::string &where, const Json &value,
-                 std::initializer_list<unsigned> allowed,
+  /// A number of bits that kernels exist for, 2 to `most`, or "fp32".
+  Error readBits(const std::string &where, const Json &value, unsigned most,
                  std::optional<unsigned> &bits);
 
   /// `ORIGIN: KEY: found VALUE, expected WHAT`.

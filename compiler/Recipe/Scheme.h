@@ -39,7 +39,7 @@ enum class Permute {
 
 /// One activation quantizer: asymmetric.
 struct ActivationScheme {
-  /// 8 or 16; 0 leaves the site in f32.
+  /// 2 to 16; 0 leaves the site in f32. Up to 8 are stored in a byte.
   unsigned bits = 8;
   Estimator estimator = Estimator::MseGrid;
   /// For Estimator::Percentile: where the upper end is cut, in percent.

@@ -10,14 +10,12 @@ using Json = nlohmann::json;
 
 Error RecipeParser::readWeight(const std::string &where, const Json &value,
                                WeightChange &change) {
-  static constexpr std::initializer_list<unsigned> allowed = {2, 3, 4, 5,
-                                                              6, 7, 8};
   if (!value.is_object())
-    return readBits(where, value, allowed, change.bits);
+    return readBits(where, value, 8, change.bits);
   for (const auto &[key, part] : value.items()) {
     std::string path = where + "." + key;
     if (key == "bits") {
-      if (Error error = readBits(path, part, allowed, change.bits))
+      if (Error error = readBits(path, part, 8, change.bits))
         return error;
     } else if (key == "granularity") {
       if (part != Json("tensor") && part != Json("channel"))

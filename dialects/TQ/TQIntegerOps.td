@@ -24,7 +24,7 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
     f32 result: y = v, or act(v); no clamp
     ```
     x is unsigned, w is signed. correction = -z_x * sum_k w[n, k]. With x of
-    16 bits the accumulator is exact in i64 and correction has two entries for
+    9 to 16 bits the accumulator is exact in i64 and correction has two entries for
     each output: it is 256 * correction[n] + correction[N + n]. With activation
     `none`, multiplier = s_x s_w[n] / s_y and offset = b[n] / s_y + z_y;
     otherwise multiplier = s_x s_w[n], offset = b[n], post_multiplier = 1 / s_y
@@ -70,20 +70,20 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     Rows of qkv are [q of all heads | k | v], each heads * head_dim codes.
     ```
     s_acc = sum_d (q - zq) * (k - zk)                    i32, exact
-    s     = clampq(f32(s_acc) * score_multiplier + score_offset)   0..255
+    s     = clampq(f32(s_acc) * score_multiplier + score_offset)   0..score_hi
     d     = max_j s - s
     e     = i32(rne(exp_hi[d >> 4] * exp_lo[d & 15]))
     S     = sum_j e                                      u32, exact
     r     = prob_multiplier / f32(S)
-    p     = clampq(f32(e) * r)                           0..255, zero point 0
+    p     = clampq(f32(e) * r)                0..prob_hi, zero point 0
     c_acc = sum_j p * (v - zv)                           i32, exact
     c     = clampq(f32(c_acc) * context_multiplier + context_offset)
     ```
     exp_hi[h] = f32(exp(-16 h a) * E) and exp_lo[l] = f32(exp(-l a)), where a
     is the score scale times the softmax scale, and E = 2^23 - 1 or
     floor(2^32 / max_length), whichever is less, so that S fits u32.
-    prob_multiplier = 1 / s_p. A result of 16 bits clamps to its own storage
-    range. `sites` are those of s, p and c.
+    prob_multiplier = 1 / s_p. A result clamps to its own storage range;
+    score_hi and prob_hi are below 256. `sites` are those of s, p and c.
 
     ```mlir
     %0 = tq.qattention %qkv, %offsets, %exp_hi, %exp_lo
@@ -103,7 +103,9 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     TQ_I64Attr:$heads, TQ_I64Attr:$head_dim, TQ_I64Attr:$zq, TQ_I64Attr:$zk, TQ_I64Attr:$zv,
     F32Attr:$score_multiplier, F32Attr:$score_offset, F32Attr:$prob_multiplier,
     F32Attr:$context_multiplier, F32Attr:$context_offset,
-    DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
+    DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
+    DefaultValuedAttr<TQ_I64Attr, "255">:$score_hi,
+    DefaultValuedAttr<TQ_I64Attr, "255">:$prob_hi);
   let results = (outs TQ_CodeMatrix:$result);
   let assemblyFormat = [{
     $qkv `,` $offsets `,` $exp_hi `,` $exp_lo attr-dict `:`

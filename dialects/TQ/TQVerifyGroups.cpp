@@ -34,8 +34,9 @@ LogicalResult ReorderOp::verify() {
 
 LogicalResult QGroupLinearOp::verify() {
   auto type = dyn_cast<GroupType>(elementOf(getX()));
-  if (!type || type.getStorageBits() != 8 || type.getAxis() != 1)
-    return emitOpError("expects x to have 8-bit codes in groups of columns, "
+  if (!type || type.getStorageBits() > 8 || type.getAxis() != 1)
+    return emitOpError("expects x to have codes of at most 8 bits in groups of "
+                       "columns, "
                        "got ")
            << elementOf(getX());
   int64_t outputs = dimOf(getW(), 0);
@@ -79,16 +80,17 @@ LogicalResult quern::tq::checkSumType(Operation *op,
   if (!sumType)
     return success();
   auto type = dyn_cast<GroupType>(*sumType);
-  if (!type || type.getIsSigned() || type.getStorageBits() != 8 ||
+  if (!type || type.getIsSigned() || type.getStorageBits() > 8 ||
       type.getAxis() != 1)
-    return op->emitOpError("expects a sum_type of unsigned 8-bit codes in "
-                           "groups of columns, got ")
+    return op->emitOpError("expects a sum_type of unsigned codes of at most 8 "
+                           "bits in groups of columns, got ")
            << *sumType;
   if (!ShapedType::isDynamic(width) && int64_t(type.getMap().size()) != width)
     return op->emitOpError("expects a sum_type of ")
            << width << " channels, got " << type.getMap().size();
-  if (lo < 0 || hi > 255)
-    return op->emitOpError("expects sum bounds within [0, 255], got ")
-           << lo << " and " << hi;
+  int64_t top = getCodeStorage(type)->max;
+  if (lo < 0 || hi > top)
+    return op->emitOpError("expects sum bounds within [0, ")
+           << top << "], got " << lo << " and " << hi;
   return success();
 }

@@ -29,7 +29,7 @@ LogicalResult QLinearOp::verify() {
       failed(checkDim(*this, "w", getW(), 1, dimOf(getX(), 1), "x")) ||
       failed(checkDim(*this, "correction", getCorrection(), 0,
                       isWide && outputs > 0 ? 2 * outputs : outputs,
-                      isWide ? "twice w, for x of 16 bits" : "w")) ||
+                      isWide ? "twice w, for x of more than 8 bits" : "w")) ||
       failed(checkDim(*this, "multiplier", getMultiplier(), 0, outputs, "w")) ||
       failed(checkDim(*this, "offset", getOffset(), 0, outputs, "w")) ||
       failed(checkDim(*this, "the result", getResult(), 0, dimOf(getX(), 0),
@@ -80,6 +80,11 @@ LogicalResult QAttentionOp::verify() {
                             {"zv", getZv()}})
     if (zero < 0 || zero > 255)
       return emitOpError("expects ") << name << " in [0, 255], got " << zero;
+  for (auto [name, top] :
+       {std::pair<StringRef, int64_t>{"score_hi", getScoreHi()},
+        {"prob_hi", getProbHi()}})
+    if (top < 1 || top > 255)
+      return emitOpError("expects ") << name << " in [1, 255], got " << top;
   for (auto [name, value] :
        {std::pair<StringRef, APFloat>{"score_multiplier", getScoreMultiplier()},
         {"prob_multiplier", getProbMultiplier()},

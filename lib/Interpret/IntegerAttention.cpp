@@ -43,6 +43,7 @@ struct Attention {
 std::vector<int32_t> Attention::scores() {
   float multiplier = op.getScoreMultiplier().convertToFloat();
   float offset = op.getScoreOffset().convertToFloat();
+  float hi = float(op.getScoreHi());
   std::vector<int32_t> codes(heads * perHead);
   for (int64_t h = 0; h < heads; ++h)
     for (const Sequence &s : sequences)
@@ -53,7 +54,7 @@ std::vector<int32_t> Attention::scores() {
           int32_t acc = 0;
           for (int64_t d = 0; d < dim; ++d)
             acc += a[d] * b[d];
-          codes[row(h, s, i) + j] = qm_requant(acc, multiplier, offset, 0, 255);
+          codes[row(h, s, i) + j] = qm_requant(acc, multiplier, offset, 0, hi);
         }
   return codes;
 }
@@ -62,6 +63,7 @@ FailureOr<std::vector<int32_t>> Attention::softmax(ArrayRef<int32_t> scores,
                                                    ArrayRef<float> high,
                                                    ArrayRef<float> low) {
   float multiplier = op.getProbMultiplier().convertToFloat();
+  float hi = float(op.getProbHi());
   std::vector<int32_t> probs(scores.size());
   std::vector<int32_t> e;
   for (int64_t h = 0; h < heads; ++h)
@@ -84,7 +86,7 @@ FailureOr<std::vector<int32_t>> Attention::softmax(ArrayRef<int32_t> scores,
         }
         float r = multiplier / float(uint32_t(sum));
         for (int64_t j = 0; j < s.length; ++j)
-          probs[row(h, s, i) + j] = qm_round_code(float(e[j]) * r, 0, 255);
+          probs[row(h, s, i) + j] = qm_round_code(float(e[j]) * r, 0, hi);
       }
   return probs;
 }

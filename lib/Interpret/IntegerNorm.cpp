@@ -107,8 +107,8 @@ normalizeCodes(Operation *op, Evaluation &run, const Tensor &u, RowNorm norm,
 
 /// The type of an inner sum, for the hooks: unsigned, as wide as its bounds.
 static Type sumType(Operation *op, int64_t hi, float scale, int64_t zero) {
-  return tq::getUniformType(op->getContext(), hi > 255 ? 16 : 8, false, scale,
-                            zero);
+  return tq::getUniformType(op->getContext(), llvm::bit_width(uint64_t(hi)),
+                            false, scale, zero);
 }
 
 FailureOr<Tensor> quern::evaluate(tq::QAddNormOp op, Evaluation &run) {

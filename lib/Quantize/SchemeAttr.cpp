@@ -37,8 +37,8 @@ LogicalResult checkGroups(ModuleOp module, StringRef name,
   if (!bits || !groupOf || !scales || !zeros || dict.size() != 4)
     return refuse(module, "sites", name, dict,
                   "{bits, group_of, scales, zeros}");
-  if (bits.getInt() != 8)
-    return refuse(module, "sites", name, bits, "8 bits for groups");
+  if (bits.getInt() < 2 || bits.getInt() > 8)
+    return refuse(module, "sites", name, bits, "2 to 8 bits for groups");
   size_t groups = scales.size();
   if (!groups || size_t(zeros.size()) != groups)
     return refuse(module, "sites", name, dict, "as many zeros as scales");
@@ -55,8 +55,9 @@ LogicalResult checkGroups(ModuleOp module, StringRef name,
     if (!(scale > 0) || std::isinf(scale))
       return refuse(module, "sites", name, scales, "positive scales");
   for (int64_t zero : zeros.asArrayRef())
-    if (zero < 0 || zero > 255)
-      return refuse(module, "sites", name, zeros, "zero points of 8 bits");
+    if (zero < 0 || zero >= int64_t(1) << bits.getInt())
+      return refuse(module, "sites", name, zeros,
+                    "zero points of " + Twine(bits.getInt()) + " bits");
   return success();
 }
 
@@ -89,8 +90,8 @@ LogicalResult checkSite(ModuleOp module, NamedAttribute entry) {
       if (!(factor > 0) || std::isinf(factor))
         return refuse(module, "sites", name, channelScale,
                       "positive channel scales");
-  if (bits.getInt() != 8 && bits.getInt() != 16)
-    return refuse(module, "sites", name, bits, "8 or 16 bits");
+  if (bits.getInt() < 2 || bits.getInt() > 16)
+    return refuse(module, "sites", name, bits, "2 to 16 bits");
   double s = scale.getValueAsDouble();
   if (!(s > 0) || std::isinf(s) || double(float(s)) != s)
     return refuse(module, "sites", name, scale,

@@ -76,8 +76,8 @@ std::string match(tq::LinearOp op, GroupLinear &found) {
   if (found.quantize)
     found.out = describeChannels(found.quantize.getResult(), shape[0]);
   std::optional<ChannelParams> inputs = describeChannels(found.x, shape[1]);
-  if (!inputs || inputs->bits != 8)
-    return "its input has no codes of 8 bits";
+  if (!inputs || inputs->bits > 8)
+    return "its input has no codes of at most 8 bits";
   if (shape[1] > largestK)
     return "its " + std::to_string(shape[1]) +
            " inputs overflow an i32 accumulator";

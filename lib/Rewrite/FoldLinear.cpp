@@ -19,7 +19,7 @@ using namespace quern;
 
 namespace {
 
-/// Above this many inputs 255 * 128 * K overflows i32; the bytes of 16-bit
+/// Above this many inputs 255 * 128 * K overflows i32; the bytes of wider
 /// codes are summed apart, each with its part of the correction.
 constexpr int64_t largestK = 65793, largestWideK = 65535;
 
@@ -57,10 +57,7 @@ struct FoldLinearPass : quern::impl::FoldLinearBase<FoldLinearPass> {
     std::optional<Codes> x = matchCodes(linear.getX());
     if (!x)
       return "its input has no codes of one scale";
-    if (x->bits != 8 && x->bits != 16)
-      return "its input has codes of " + std::to_string(x->bits) +
-             " bits, an integer product needs 8 or 16";
-    bool isWide = x->bits == 16;
+    bool isWide = x->bits > 8;
     std::optional<Weight> weight = matchWeight(linear.getW());
     if (!weight)
       return "its weight is not quantized";
@@ -120,8 +117,8 @@ struct FoldLinearPass : quern::impl::FoldLinearBase<FoldLinearPass> {
         corrections, multipliers, offsets, activation,
         APFloat(static_cast<float>(1 / postScale)),
         APFloat(static_cast<float>(postZero)), /*lo=*/0,
-        /*hi=*/y ? (int64_t(1) << y->bits) - 1 : 255,
-        siteNames(builder, {quantize}), weight->bits);
+        /*hi=*/y ? topCode(y->bits) : 255, siteNames(builder, {quantize}),
+        weight->bits);
     remarkFolded(linear, "FoldLinear",
                  Twine("integer linear of ") + Twine(cols) + " inputs and " +
                      Twine(rows) + " outputs, result in " +

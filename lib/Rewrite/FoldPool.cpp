@@ -27,8 +27,9 @@ struct FoldPoolPass : quern::impl::FoldPoolBase<FoldPoolPass> {
     getOperation().walk([&](tq::PoolOp op) { pools.push_back(op); });
     for (tq::PoolOp pool : pools) {
       std::optional<Codes> x = matchCodes(pool.getX());
-      if (!x || x->bits != 8) {
-        remarkRefused(pool, "FoldPool", "its input has no 8-bit codes");
+      if (!x || x->bits > 8) {
+        remarkRefused(pool, "FoldPool",
+                      "its input has no codes of at most 8 bits");
         continue;
       }
       OpBuilder builder(pool);
@@ -45,7 +46,8 @@ struct FoldPoolPass : quern::impl::FoldPoolBase<FoldPoolPass> {
                                              pool.getOffsets(), pool.getKind());
         result = tq::DequantizeOp::create(builder, loc, real, gathered);
       }
-      remarkFolded(pool, "FoldPool", "pooling of 8-bit codes");
+      remarkFolded(pool, "FoldPool",
+                   "pooling of " + Twine(x->bits) + "-bit codes");
       pool.replaceAllUsesWith(result);
       ++folded;
     }

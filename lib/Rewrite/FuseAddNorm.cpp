@@ -53,9 +53,10 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
     auto quantizeSum = dequantize.getX().getDefiningOp<tq::QuantizeOp>();
     if (!quantizeSum || quantizeSum.getRounding() != tq::Rounding::HalfEven)
       return "its input is not the quantized sum itself";
-    if (groups && groups.getStorageBits() != 8)
+    if (groups && groups.getStorageBits() > 8)
       return "the groups of the sum have codes of " +
-             std::to_string(groups.getStorageBits()) + " bits, expected 8";
+             std::to_string(groups.getStorageBits()) +
+             " bits, expected at most 8";
     auto add = quantizeSum.getX().getDefiningOp<tq::AddOp>();
     if (!add)
       return "its input is not a sum";
@@ -105,7 +106,7 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
     auto result = tq::QAddNormOp::create(
         builder, loc, end->getResult(0).getType(), a->codes.value,
         b->codes.value, valueA, valueB, valueO, gamma, beta, /*sum_lo=*/0,
-        /*sum_hi=*/(int64_t(1) << sum->bits) - 1,
+        /*sum_hi=*/topCode(sum->bits),
         APFloat(groups ? 1.0f : static_cast<float>(sum->params[0].scale)),
         groups ? 0 : sum->params[0].zero, norm.getEps(),
         siteNames(builder, {quantizeSum, quantize}),

@@ -35,13 +35,14 @@ struct Attention {
 };
 
 /// Matches the quantizer in front of `real`; `what` names it in the refusal.
-std::string matchSite(Value real, StringRef what, bool eightBits,
-                      tq::QuantizeOp &quantize, Codes &codes) {
+std::string matchSite(Value real, StringRef what, tq::QuantizeOp &quantize,
+                      Codes &codes) {
   std::optional<Codes> found = matchCodes(real);
   if (!found)
     return (what + " have no quantizer").str();
-  if (eightBits && found->bits != 8)
-    return (what + " have codes of " + Twine(found->bits) + " bits, expected 8")
+  if (found->bits > 8)
+    return (what + " have codes of " + Twine(found->bits) +
+            " bits, expected at most 8")
         .str();
   quantize = found->value.getDefiningOp<tq::QuantizeOp>();
   if (!quantize || quantize.getRounding() != tq::Rounding::HalfEven ||
@@ -58,7 +59,7 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
     return "the context has no quantizer";
   block.c = *describeCodes(block.quantizeContext.getResult());
 
-  std::string why = matchSite(context.getP(), "the probabilities", true,
+  std::string why = matchSite(context.getP(), "the probabilities",
                               block.quantizeProbs, block.p);
   if (!why.empty())
     return why;
@@ -69,8 +70,8 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
   if (!block.softmax || !block.softmax->hasOneUse())
     return "the probabilities are not those of one softmax";
 
-  why = matchSite(block.softmax.getS(), "the scores", true,
-                  block.quantizeScores, block.s);
+  why = matchSite(block.softmax.getS(), "the scores", block.quantizeScores,
+                  block.s);
   if (!why.empty())
     return why;
   block.scores = block.quantizeScores.getX().getDefiningOp<tq::ScoresOp>();
@@ -84,8 +85,12 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
   Value reals[3] = {block.scores.getQ(), block.scores.getK(), context.getV()};
   for (int i = 0; i < 3; ++i) {
     std::optional<Codes> codes = matchCodes(reals[i]);
-    if (!codes || codes->bits != 8)
-      return "q, k or v has no 8-bit codes";
+    if (!codes || codes->bits > 8)
+      return "q, k or v has no codes of at most 8 bits";
+    // One product makes all three, and clamps them alike.
+    if (i > 0 && codes->bits != block.qkv[0].bits)
+      return "q, k and v have codes of " + std::to_string(block.qkv[0].bits) +
+             " and " + std::to_string(codes->bits) + " bits, expected the same";
     block.qkv[i] = *codes;
     block.products[i] = codes->value.getDefiningOp<tq::QLinearOp>();
     if (!block.products[i])
@@ -182,7 +187,7 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
       llvm::append_range(sites, block.products[i].getSites());
     }
     auto group =
-        tq::GroupType::get(&getContext(), /*storageBits=*/8,
+        tq::GroupType::get(&getContext(), block.qkv[0].bits,
                            /*isSigned=*/false, /*axis=*/1, map, params);
     auto rows = cast<RankedTensorType>(q.getType()).getDimSize(0);
 
@@ -204,7 +209,7 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     return tq::QLinearOp::create(
         builder, loc, RankedTensorType::get({rows, outputs}, group), q.getX(),
         weight, correction, multiplier, offset, tq::Activation::None,
-        APFloat(1.0f), APFloat(0.0f), /*lo=*/0, /*hi=*/255,
+        APFloat(1.0f), APFloat(0.0f), /*lo=*/0, topCode(block.qkv[0].bits),
         builder.getArrayAttr(sites), bits);
   }
 
@@ -248,7 +253,8 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
         f32(block.p.scale * block.qkv[2].scale / block.c.scale),
         f32(static_cast<double>(block.c.zero)),
         siteNames(builder, {block.quantizeScores, block.quantizeProbs,
-                            block.quantizeContext}));
+                            block.quantizeContext}),
+        topCode(block.s.bits), topCode(block.p.bits));
     remarkFolded(block.context, "FuseAttention",
                  "integer attention of " + Twine(heads) + " heads of " +
                      Twine(width / heads));

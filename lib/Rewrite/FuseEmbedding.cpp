@@ -105,17 +105,15 @@ struct FuseEmbeddingPass : quern::impl::FuseEmbeddingBase<FuseEmbeddingPass> {
     Value beta = tq::createVector<float>(builder, loc, "embedding.beta",
                                          std::move(affine->beta));
     auto f32 = [](double value) { return APFloat(static_cast<float>(value)); };
-    auto top = [](const Codes &codes) {
-      return (int64_t(1) << codes.bits) - 1;
-    };
     const Codes &e1 = inner->codes, &e2 = outer->codes;
     auto result = tq::QEmbedOp::create(
         builder, loc, end->getResult(0).getType(), word.getIndex(),
         type.getIndex(), position.getIndex(), tables[0]->codes,
         tables[1]->codes, tables[2]->codes, tables[0]->scales,
         tables[1]->scales, tables[2]->scales, gamma, beta, f32(1 / e1.scale),
-        e1.zero, f32(e1.scale), /*e1_lo=*/0, top(e1), f32(1 / e2.scale),
-        e2.zero, f32(e2.scale), /*e2_lo=*/0, top(e2), norm.getEps(),
+        e1.zero, f32(e1.scale), /*e1_lo=*/0, topCode(e1.bits),
+        f32(1 / e2.scale), e2.zero, f32(e2.scale), /*e2_lo=*/0,
+        topCode(e2.bits), norm.getEps(),
         siteNames(builder, {inner->quantize, outer->quantize, quantize}),
         tables[0]->bits, tables[1]->bits, tables[2]->bits);
     remarkFolded(norm, "FuseEmbedding",

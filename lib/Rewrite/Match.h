@@ -22,6 +22,9 @@ struct Codes {
   unsigned bits;
 };
 
+/// The largest unsigned code of that many bits.
+inline int64_t topCode(unsigned bits) { return (int64_t(1) << bits) - 1; }
+
 /// The codes that `real` is the tq.dequantize of.
 std::optional<Codes> matchCodes(mlir::Value real);
 

@@ -26,9 +26,10 @@ struct AttentionShape {
   int64_t qkvStride = 0;
   int64_t qColumn = 0, kColumn = 0, vColumn = 0;
   int64_t contextStride = 0;
-  /// Integer attention only: how the context is stored, and its codes.
+  /// Integer attention only: how the context is stored, its codes and those of
+  /// scores and probabilities.
   Storage context = Storage::U8;
-  CodeRange contextRange;
+  CodeRange contextRange, scoreRange, probRange;
   /// f32 attention only: quantizers at the scores and the probabilities, whose
   /// codes become values again at once.
   bool quantizeScores = false, quantizeProbs = false;

@@ -253,7 +253,8 @@ void Emitter::scorePair(Value row, Value pair) {
                  return next;
                });
   for (int64_t i = 0; i != 2 * kRows; ++i) {
-    Value codes = k.requant(acc[i], scoreMultiplier, scoreOffset, CodeRange());
+    Value codes =
+        k.requant(acc[i], scoreMultiplier, scoreOffset, shape.scoreRange);
     Value at = k.add(k.add(codeRow(i % kRows), pair), i / kRows * 16);
     k.storeCodes(codes, scratch, at);
   }
@@ -344,7 +345,8 @@ Values Emitter::exponentials(ArrayRef<Value> tops) {
 Values Emitter::probabilities(Value ratios) {
   auto lanes = k.vec(16, k.i32());
   auto reals = k.vec(16, k.f32());
-  Value magic = k.splat(reals, kMagic), limit = k.splat(reals, 255);
+  Value magic = k.splat(reals, kMagic),
+        limit = k.splat(reals, shape.probRange.hi);
   Values ratio;
   for (int64_t r = 0; r != kRows; ++r)
     ratio.push_back(k.broadcast(k.lane(ratios, r)));

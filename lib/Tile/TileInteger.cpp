@@ -110,6 +110,11 @@ std::string Tiler::planesOf(const Place &x, StringRef step) {
   return planes.buffer;
 }
 
+/// A part of a kernel's name for codes of fewer than 8 bits.
+static std::string codesName(StringRef site, CodeRange range) {
+  return range.hi == 255 ? "" : (site + num(int64_t(range.hi))).str();
+}
+
 LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
   FailureOr<Place> qkv = placeOf(op.getQkv(), op);
   FailureOr<Storage> in = storageOf(op.getQkv(), op);
@@ -146,6 +151,8 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
   shape.contextStride = out.stride;
   shape.context = *storage;
   shape.contextRange = rangeOf(op.getResult());
+  shape.scoreRange.hi = float(op.getScoreHi());
+  shape.probRange.hi = float(op.getProbHi());
 
   QAttentionParams params;
   std::copy_n(hi->values().begin(), 16, params.expHi.begin());
@@ -165,7 +172,8 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
   std::string kernel = program.kernel(
       joinName({"attention", num(shape.heads) + "x" + num(shape.headDim),
                 storageName(*storage).str(), rangeName(shape.contextRange),
-                num(qkv->stride)}),
+                num(qkv->stride), codesName("s", shape.scoreRange),
+                codesName("p", shape.probRange)}),
       [&](StringRef name) {
         return buildQAttention(program.module(), name, shape);
       },

@@ -21,12 +21,12 @@ FailureOr<Storage> storageOf(Value value, Operation *reader) {
   if (element.isF32())
     return Storage::F32;
   std::optional<tq::CodeStorage> codes = tq::getCodeStorage(element);
-  if (codes && !codes->isSigned && codes->bits == 8)
+  if (codes && !codes->isSigned && codes->bits <= 8)
     return Storage::U8;
-  if (codes && !codes->isSigned && codes->bits == 16)
+  if (codes && !codes->isSigned && codes->bits <= 16)
     return Storage::U16;
   return reader->emitOpError("has no kernel for elements of type ")
-         << element << ", expected f32 or unsigned codes of 8 or 16 bits";
+         << element << ", expected f32 or unsigned codes of at most 16 bits";
 }
 
 CodeRange rangeOf(Value value) {

@@ -131,7 +131,7 @@ TEST(Recipe, CommandLineSettings) {
   EXPECT_TRUE(recipe.weightFor(WeightRole::Classifier).isFloat());
   EXPECT_TRUE(recipe.weightFor(WeightRole::WordTable).perChannel);
   EXPECT_TRUE(recipe.set("x3"));
-  EXPECT_TRUE(recipe.set("x3=12"));
+  EXPECT_TRUE(recipe.set("x3=17"));
   EXPECT_TRUE(recipe.set("nonsense=8"));
 }
 
@@ -262,7 +262,7 @@ TEST(Recipe, QuantDictsThatAreRefused) {
       {"{'x': __import__('os')}", "value of 'x'"},
       {"{'x': 99999999999}", "value of 'x'"},
       {"{'x': 16, 'x': 8}", "'x' is there twice"},
-      {"{'x': 4}", "sites.x.bits: found 4, expected 8, 16"},
+      {"{'x': 17}", "sites.x.bits: found 17, expected a bit-width"},
       {"{'x': 'wide'}", "'ngK' or 'ngpK' with K groups"},
       {"{'s': 'ng6'}", "sites.s.granularity: found"},
       {"{'q': 16}", "'q': unknown key, expected one of e, s, p"},
@@ -319,8 +319,9 @@ INSTANTIATE_TEST_SUITE_P(
                   "unknown key 'bits', expected one of base, activation"),
         std::pair(R"({"base": "w9"})",
                   "base: 'w9' is no preset, expected one of default, w8a8"),
-        std::pair(R"({"activation": {"bits": 4}})",
-                  "activation.bits: found 4, expected 8, 16, or \"fp32\""),
+        std::pair(R"({"activation": {"bits": 1}})",
+                  "activation.bits: found 1, expected a bit-width that has a "
+                  "kernel, 2 to 16 or \"fp32\""),
         std::pair(R"({"activation": 8})", "expected an object or \"fp32\""),
         std::pair(R"({"activation": {"estimator": "best"}})",
                   "activation.estimator: found \"best\", expected one of "
@@ -338,7 +339,7 @@ INSTANTIATE_TEST_SUITE_P(
         std::pair(R"({"sites": {"x": {"bit": 8}}})",
                   "sites.x: unknown key 'bit', expected one of bits"),
         std::pair(R"({"sites": {"x": "wide"}})",
-                  "sites.x: found \"wide\", expected 8, 16"),
+                  "sites.x: found \"wide\", expected 2 to 16"),
         std::pair(R"({"weight": {"bits": 16}})", "weight.bits: found 16"),
         std::pair(R"({"weight": {"granularity": "row"}})",
                   "\"tensor\" or \"channel\""),

@@ -27,7 +27,7 @@ func.func @outside(%x: tensor<?x3xf32>) {
 !one = !quant.uniform<u8:f32, 0.5:3>
 func.func @oneScale(%x: tensor<?x3x!one>, %w: tensor<2x3xi8>, %c: tensor<2xi32>,
                     %m: tensor<2xf32>) {
-  // expected-error @+1 {{expects x to have 8-bit codes in groups of columns, got '!quant.uniform<u8:f32, 5.000000e-01:3>'}}
+  // expected-error @+1 {{expects x to have codes of at most 8 bits in groups of columns, got '!quant.uniform<u8:f32, 5.000000e-01:3>'}}
   %0 = tq.qgroup_linear %x, %w, %c, %m, %m
       : (tensor<?x3x!one>, tensor<2x3xi8>, tensor<2xi32>, tensor<2xf32>,
          tensor<2xf32>) -> tensor<?x2xf32>
@@ -51,7 +51,7 @@ func.func @fewCorrections(%x: tensor<?x3x!groups>, %w: tensor<2x3xi8>,
 
 !one = !quant.uniform<u8:f32, 0.5:3>
 func.func @sumOfOneScale(%a: tensor<?x3x!one>, %v: tensor<3xf32>) {
-  // expected-error @+1 {{expects a sum_type of unsigned 8-bit codes in groups of columns, got}}
+  // expected-error @+1 {{expects a sum_type of unsigned codes of at most 8 bits in groups of columns, got}}
   %0 = tq.qadd_norm %a, %a, %v, %v, %v, %v, %v
       {sum_scale = 1.0 : f32, sum_zero = 0 : i64, eps = 1.0e-12 : f64,
        sum_type = !one}

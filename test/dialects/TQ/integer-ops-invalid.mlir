@@ -333,3 +333,11 @@ func.func @bits(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4x
   %0 = tq.qlinear %x, %w, %c, %m, %o {weight_bits = 9 : i64} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
   return
 }
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects prob_hi in [1, 255], got 256}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_hi = 256 : i64} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}

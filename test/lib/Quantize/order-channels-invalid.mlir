@@ -24,7 +24,7 @@ module attributes {tq.scheme = {
 
 // -----
 
-// expected-error @+1 {{tq.scheme: sites.L0.x: expected 8 bits for groups, got 16 : i64}}
+// expected-error @+1 {{tq.scheme: sites.L0.x: expected 2 to 8 bits for groups, got 16 : i64}}
 module attributes {tq.scheme = {
   sites = {L0.x = {bits = 16 : i64, group_of = array<i64: 0, 1>,
                    scales = array<f32: 0.25, 2.0>, zeros = array<i64: 1, 2>}},

@@ -5,9 +5,21 @@ module {}
 
 // -----
 
-// expected-error @below {{tq.scheme: sites.L0.x: expected 8 or 16 bits, got 7 : i64}}
+// expected-error @below {{tq.scheme: sites.L0.x: expected 2 to 16 bits, got 17 : i64}}
 module attributes {tq.scheme = {weights = {}, sites = {
-  L0.x = {bits = 7 : i64, scale = 1.0 : f32, zero = 0 : i64}}}} {}
+  L0.x = {bits = 17 : i64, scale = 1.0 : f32, zero = 0 : i64}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: sites.L0.x: expected 2 to 16 bits, got 1 : i64}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.x = {bits = 1 : i64, scale = 1.0 : f32, zero = 0 : i64}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: sites.L0.x: expected a zero point of 5 bits, got 32 : i64}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.x = {bits = 5 : i64, scale = 1.0 : f32, zero = 32 : i64}}}} {}
 
 // -----
 

@@ -4,23 +4,6 @@
 
 // What tq-fold-linear refuses, and the reason it gives.
 
-!x = !quant.uniform<u12:f32, 0.5:10>
-
-func.func @wide_input(%xq: tensor<?x2x!x>) -> tensor<?x2xf32> {
-  %codes = arith.constant dense<[[1, 2], [3, -4]]> : tensor<2x2xi8>
-  %scales = arith.constant dense<1.0> : tensor<1xf32>
-  %b = arith.constant dense<0.0> : tensor<2xf32>
-  %w = tq.dequantize_weight %codes, %scales
-      : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
-  %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
-  // expected-remark @below {{stays in f32: its input has codes of 12 bits, an integer product needs 8 or 16}}
-  %0 = tq.linear %x, %w, %b
-      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
-  return %0 : tensor<?x2xf32>
-}
-
-// -----
-
 func.func @float_input(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
   %codes = arith.constant dense<[[1, 2], [3, -4]]> : tensor<2x2xi8>
   %scales = arith.constant dense<1.0> : tensor<1xf32>

@@ -102,3 +102,27 @@ func.func @wide_input(%xq: tensor<?x4x!x>) -> tensor<?x2xf32> {
       : (tensor<?x4xf32>, tensor<2x4xf32>, tensor<2xf32>) -> tensor<?x2xf32>
   return %0 : tensor<?x2xf32>
 }
+
+// -----
+
+!x = !quant.uniform<u12:f32, 0.5:10>
+!y = !quant.uniform<u5:f32, 0.25:3>
+
+// Codes of 9 bits and more have two bytes: -10 * 3 = -1 * 256 + 226 and
+// -10 * -1 = 10. The result is clamped to what its own bits hold.
+
+// CHECK-LABEL: func.func @odd_widths
+// CHECK-DAG: arith.constant dense<[-1, 0, 226, 10]> : tensor<4xi32>
+// CHECK: tq.qlinear {{.*}}hi = 31 : i64
+func.func @odd_widths(%xq: tensor<?x2x!x>) -> tensor<?x2x!y> {
+  %codes = arith.constant dense<[[1, 2], [3, -4]]> : tensor<2x2xi8>
+  %scales = arith.constant dense<1.0> : tensor<1xf32>
+  %b = arith.constant dense<0.0> : tensor<2xf32>
+  %w = tq.dequantize_weight %codes, %scales
+      : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+  %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+  %0 = tq.linear %x, %w, %b
+      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %1 = tq.quantize %0 {site = "L0.q"} : tensor<?x2xf32> -> tensor<?x2x!y>
+  return %1 : tensor<?x2x!y>
+}

@@ -54,7 +54,7 @@ func.func @wide_probabilities(%s: tensor<2x?xf32>, %v: tensor<?x2xf32>,
       : (tensor<2x?xf32>, tensor<?xi32>) -> tensor<2x?xf32>
   %1 = tq.quantize %0 {site = "L0.p"} : tensor<2x?xf32> -> tensor<2x?x!p>
   %2 = tq.dequantize %1 : tensor<2x?x!p> -> tensor<2x?xf32>
-  // expected-remark @below {{stays in f32: the probabilities have codes of 16 bits, expected 8}}
+  // expected-remark @below {{stays in f32: the probabilities have codes of 16 bits, expected at most 8}}
   %3 = tq.context %2, %v, %offsets {heads = 2 : i64}
       : (tensor<2x?xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
   %4 = tq.quantize %3 {site = "L0.c"} : tensor<?x2xf32> -> tensor<?x2x!c>
