@@ -36,48 +36,94 @@ Histogram::Page &Histogram::page(unsigned index) {
   return *pages[index];
 }
 
+void Histogram::makeRoom(uint64_t more) {
+  if (kept.empty() || total + more <= mostKept)
+    return;
+  count(kept.data(), kept.size());
+  kept = {};
+}
+
+void Histogram::count(const float *values, size_t size) {
+  for (size_t i = 0; i < size; ++i) {
+    uint32_t bits = bitsOf(values[i]);
+    if ((bits << 1) == 0) {
+      ++zeros;
+      continue;
+    }
+    unsigned index = bits >> 23;
+    Page *counts = pages[index].get();
+    if (!counts)
+      counts = &page(index);
+    ++(*counts)[(bits >> 16) & 127];
+  }
+}
+
 void Histogram::add(const float *values, size_t size) {
+  makeRoom(size);
+  bool keeps = total + size <= mostKept;
+  // Pieces without a value that is not finite are counted as they are.
+  size_t from = 0;
+  auto take = [&](size_t to) {
+    if (keeps)
+      kept.insert(kept.end(), values + from, values + to);
+    else
+      count(values + from, to - from);
+    total += to - from;
+    from = to + 1;
+  };
   float low = smallest, high = largest;
   for (size_t i = 0; i < size; ++i) {
     float value = values[i];
-    uint32_t bits = bitsOf(value);
-    if ((bits << 1) == 0) {
-      ++zeros;
-    } else if ((bits & 0x7f800000u) == 0x7f800000u) {
+    if ((bitsOf(value) & 0x7f800000u) == 0x7f800000u) {
+      take(i);
       ++notFinite;
       continue;
-    } else {
-      unsigned index = bits >> 23;
-      Page *counts = pages[index].get();
-      if (!counts)
-        counts = &page(index);
-      ++(*counts)[(bits >> 16) & 127];
     }
-    ++total;
     low = value < low ? value : low;
     high = value > high ? value : high;
   }
+  take(size);
   smallest = low;
   largest = high;
 }
 
 void Histogram::merge(const Histogram &other) {
-  for (unsigned i = 0; i < pages.size(); ++i) {
-    if (!other.pages[i])
-      continue;
-    Page &mine = page(i);
-    for (unsigned j = 0; j < mine.size(); ++j)
-      mine[j] += (*other.pages[i])[j];
+  makeRoom(other.total);
+  if (total + other.total <= mostKept) {
+    kept.insert(kept.end(), other.kept.begin(), other.kept.end());
+  } else {
+    count(other.kept.data(), other.kept.size());
+    for (unsigned i = 0; i < pages.size(); ++i) {
+      if (!other.pages[i])
+        continue;
+      Page &mine = page(i);
+      for (unsigned j = 0; j < mine.size(); ++j)
+        mine[j] += (*other.pages[i])[j];
+    }
+    zeros += other.zeros;
   }
-  zeros += other.zeros;
   total += other.total;
   notFinite += other.notFinite;
   smallest = std::min(smallest, other.smallest);
   largest = std::max(largest, other.largest);
 }
 
+std::vector<float> Histogram::values() const {
+  std::vector<float> sorted = kept;
+  std::sort(sorted.begin(), sorted.end());
+  return sorted;
+}
+
 std::vector<Bucket> Histogram::buckets() const {
   std::vector<Bucket> result;
+  for (float value : values()) {
+    if (!result.empty() && result.back().lo == value)
+      ++result.back().count;
+    else
+      result.push_back({value, value, 1});
+  }
+  if (!result.empty())
+    return result;
   // Negative values from the largest magnitude down, then zero, then up.
   for (unsigned i = 512; i-- > 256;) {
     if (!pages[i])

@@ -4,7 +4,9 @@
 // sign, exponent and first seven mantissa bits. The range therefore grows with
 // the data, buckets are narrow where values are small (2^-7 of the value), and
 // the result depends neither on the order of the data nor on how it is split.
-// Estimators of quantization ranges read it instead of the data itself.
+// As long as there are few values, it keeps them as they are: a batch of a few
+// sentences, or one channel, is searched exactly. Estimators of quantization
+// ranges read it instead of the data itself.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_SUPPORT_HISTOGRAM_H
@@ -29,6 +31,9 @@ struct Bucket {
 /// Counts of f32 values; extremes are kept exactly.
 class Histogram {
 public:
+  /// Up to this many values are kept one by one.
+  static constexpr size_t mostKept = 1 << 15;
+
   /// Counts `size` values.
   void add(const float *values, size_t size);
 
@@ -43,8 +48,12 @@ public:
   float min() const { return smallest; }
   float max() const { return largest; }
 
+  /// The values themselves, ascending; empty when there were too many.
+  std::vector<float> values() const;
+
   /// The buckets that hold values, ascending. The outermost edges are the
-  /// exact extremes. Zero has a bucket of width zero.
+  /// exact extremes. Zero has a bucket of width zero, and so has every value
+  /// when all are kept.
   std::vector<Bucket> buckets() const;
 
 private:
@@ -52,6 +61,13 @@ private:
   using Page = std::array<uint64_t, 128>;
 
   Page &page(unsigned index);
+  /// Puts values into buckets.
+  void count(const float *values, size_t size);
+  /// Gives up the values, if there are more than can be kept with `more`.
+  void makeRoom(uint64_t more);
+
+  /// All finite values, while `total` is no more than mostKept.
+  std::vector<float> kept;
 
   std::array<std::unique_ptr<Page>, 512> pages;
   uint64_t zeros = 0;

@@ -132,6 +132,16 @@ UniformParams quern::symmetricParams(Range range, unsigned bits) {
   return params;
 }
 
+UniformParams quern::centredParams(Range range, unsigned bits) {
+  if (range.lo >= 0)
+    return asymmetricParams(range, bits);
+  UniformParams params = symmetricParams(range, bits);
+  params.zero = -params.qmin;
+  params.qmax -= params.qmin;
+  params.qmin = 0;
+  return params;
+}
+
 double quern::quantizationLoss(const std::vector<Bucket> &buckets,
                                const UniformParams &params) {
   double inverse = 1.0 / params.scale;
@@ -152,7 +162,19 @@ double quern::quantizationLoss(const std::vector<Bucket> &buckets,
   return sum * params.scale * params.scale;
 }
 
+/// The value at a fraction of sorted values, between neighbours.
+static double valueAt(const std::vector<float> &sorted, double fraction) {
+  double at = fraction * static_cast<double>(sorted.size() - 1);
+  size_t below = static_cast<size_t>(at);
+  if (below + 1 >= sorted.size())
+    return sorted.back();
+  double rest = at - static_cast<double>(below);
+  return sorted[below] + rest * (double(sorted[below + 1]) - sorted[below]);
+}
+
 Range quern::percentileRange(const Histogram &histogram, double percent) {
+  if (std::vector<float> sorted = histogram.values(); !sorted.empty())
+    return {valueAt(sorted, 1 - percent / 100), valueAt(sorted, percent / 100)};
   std::vector<Bucket> buckets = histogram.buckets();
   double total = static_cast<double>(histogram.count());
   double tail = total * (1.0 - percent / 100);
@@ -182,13 +204,14 @@ Range quern::percentileRange(const Histogram &histogram, double percent) {
 }
 
 Range quern::mseGridRange(const Histogram &histogram, unsigned bits,
-                          GridKind kind) {
+                          GridKind kind, unsigned candidates) {
   Objective objective(histogram, bits, kind);
   Best best(objective);
   if (!objective.twoSided()) {
     // The end that does not move is zero, so both may take one fraction.
-    for (unsigned i = 1; i < 100; ++i)
-      best.look(objective, i / 100.0, i / 100.0);
+    double parts = candidates;
+    for (unsigned i = 1; i < candidates; ++i)
+      best.look(objective, i / parts, i / parts);
     return objective.at(best.lo, best.hi);
   }
   // Coarse steps of a tenth of what is left, denser towards the small
@@ -198,12 +221,13 @@ Range quern::mseGridRange(const Histogram &histogram, unsigned bits,
   for (double lo : coarse)
     for (double hi : coarse)
       best.look(objective, lo, hi);
-  for (double span : {0.1, 0.02}) {
+  for (double span = 0.1; span * candidates > 1.5; span /= 5) {
     Best centre = best;
     for (int i = -5; i <= 5; ++i)
       for (int j = -5; j <= 5; ++j) {
         double lo = centre.lo + i * span / 5, hi = centre.hi + j * span / 5;
-        if (lo >= 0.01 && lo <= 1 && hi >= 0.01 && hi <= 1)
+        double least = 1.0 / candidates;
+        if (lo >= least && lo <= 1 && hi >= least && hi <= 1)
           best.look(objective, lo, hi);
       }
   }
@@ -282,7 +306,8 @@ private:
 } // namespace
 
 Range quern::crossEntropyRange(const float *rows, size_t count, size_t size,
-                               unsigned bits) {
+                               unsigned bits, GridKind kind,
+                               unsigned candidates) {
   Range full;
   for (size_t i = 0; i < count * size; ++i) {
     full.lo = std::min<double>(full.lo, rows[i]);
@@ -290,16 +315,22 @@ Range quern::crossEntropyRange(const float *rows, size_t count, size_t size,
   }
   LogitRows logits(rows, count, size);
   Range best = full;
-  double least = HUGE_VAL;
-  for (int lo = 100; lo > 0; --lo) {
-    for (int hi = 100; hi > 0; --hi) {
-      Range range = {full.lo * lo / 100, full.hi * hi / 100};
-      double loss = logits.loss(asymmetricParams(range, bits));
-      if (loss < least) {
-        least = loss;
-        best = range;
-      }
-      if (full.hi == 0)
+  double least = HUGE_VAL, parts = candidates;
+  bool isCentred = kind == GridKind::Symmetric;
+  if (isCentred)
+    full.lo = -(full.hi = std::max(-full.lo, full.hi));
+  auto look = [&](Range range) {
+    double loss = logits.loss(isCentred ? centredParams(range, bits)
+                                        : asymmetricParams(range, bits));
+    if (loss < least) {
+      least = loss;
+      best = range;
+    }
+  };
+  for (unsigned lo = candidates; lo > 0; --lo) {
+    for (unsigned hi = isCentred ? lo : candidates; hi > 0; --hi) {
+      look({full.lo * lo / parts, full.hi * hi / parts});
+      if (isCentred || full.hi == 0)
         break;
     }
     if (full.lo == 0)
