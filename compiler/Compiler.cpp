@@ -191,12 +191,17 @@ Error Compilation::calibrate() {
     std::vector<CalibrationText> texts = request.calibration;
     if (texts.empty())
       texts = builtInTexts(model.info.typeVocab > 1);
-    Expected<RangeTable> found =
-        calibrateModel(*model.module, tokenizer, observed, texts,
-                       request.threads, [&](double part) {
-                         if (request.progress)
-                           request.progress("calibrate", 0.05 + 0.5 * part);
-                       });
+    const CalibrationScheme &scheme = recipe->calibration();
+    if (uint64_t most = uint64_t(scheme.batches) * scheme.batchSize;
+        most && most < texts.size())
+      texts.resize(most);
+    Expected<RangeTable> found = calibrateModel(
+        *model.module, tokenizer, observed, texts, request.threads,
+        [&](double part) {
+          if (request.progress)
+            request.progress("calibrate", 0.05 + 0.5 * part);
+        },
+        scheme.batchSize);
     if (!found)
       return context.firstError().empty() ? found.takeError()
                                           : failed(found.message());

@@ -26,16 +26,14 @@ Error observeModel(mlir::ModuleOp module, const std::string &tokenizer,
                    Calibrator &calibrator,
                    const std::vector<CalibrationText> &texts, unsigned threads,
                    const std::function<void(double)> &progress,
-                   const OutputListener &listener) {
+                   const OutputListener &listener, unsigned batchSize) {
   Expected<HostProgram> program =
       HostProgram::compileFloat(module, tokenizer, threads);
   if (!program)
     return program.takeError();
   program->capture();
-  // Batches as in the published settings: running ranges average over them.
-  constexpr size_t batch = 16;
-  for (size_t from = 0; from < texts.size(); from += batch) {
-    size_t count = std::min(batch, texts.size() - from);
+  for (size_t from = 0; from < texts.size(); from += batchSize) {
+    size_t count = std::min<size_t>(batchSize, texts.size() - from);
     Expected<quern_output> output = program->run(&texts[from], count);
     if (!output)
       return output.takeError();
@@ -51,14 +49,16 @@ Error observeModel(mlir::ModuleOp module, const std::string &tokenizer,
   return Error::success();
 }
 
-Expected<RangeTable>
-calibrateModel(mlir::ModuleOp module, const std::string &tokenizer,
-               const std::vector<ObservedSite> &sites,
-               const std::vector<CalibrationText> &texts, unsigned threads,
-               const std::function<void(double)> &progress) {
+Expected<RangeTable> calibrateModel(mlir::ModuleOp module,
+                                    const std::string &tokenizer,
+                                    const std::vector<ObservedSite> &sites,
+                                    const std::vector<CalibrationText> &texts,
+                                    unsigned threads,
+                                    const std::function<void(double)> &progress,
+                                    unsigned batchSize) {
   Calibrator calibrator(sites);
-  if (Error error =
-          observeModel(module, tokenizer, calibrator, texts, threads, progress))
+  if (Error error = observeModel(module, tokenizer, calibrator, texts, threads,
+                                 progress, {}, batchSize))
     return error;
   return calibrator.finish();
 }

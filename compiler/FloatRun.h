@@ -14,6 +14,9 @@
 
 namespace quern {
 
+/// Texts in one run, which `endBatch` of a Calibrator follows.
+constexpr unsigned usualBatch = 16;
+
 /// Told of the outputs of a batch of texts.
 using OutputListener = std::function<void(const quern_output &)>;
 
@@ -23,15 +26,18 @@ Error observeModel(mlir::ModuleOp module, const std::string &tokenizer,
                    Calibrator &calibrator,
                    const std::vector<CalibrationText> &texts, unsigned threads,
                    const std::function<void(double)> &progress,
-                   const OutputListener &listener = {});
+                   const OutputListener &listener = {},
+                   unsigned batchSize = usualBatch);
 
 /// Runs `texts` through the float model of `module` (L0, not changed) and
 /// gives the ranges of `sites`.
-Expected<RangeTable>
-calibrateModel(mlir::ModuleOp module, const std::string &tokenizer,
-               const std::vector<ObservedSite> &sites,
-               const std::vector<CalibrationText> &texts, unsigned threads,
-               const std::function<void(double)> &progress);
+Expected<RangeTable> calibrateModel(mlir::ModuleOp module,
+                                    const std::string &tokenizer,
+                                    const std::vector<ObservedSite> &sites,
+                                    const std::vector<CalibrationText> &texts,
+                                    unsigned threads,
+                                    const std::function<void(double)> &progress,
+                                    unsigned batchSize = usualBatch);
 
 } // namespace quern
 

@@ -1,126 +1,100 @@
 //===- Calibrator.cpp - Observes sites and estimates their ranges ---------===//
 //
-// The estimators of quantization.md 6 over what the observers keep.
+// One observer per site (SiteObserver.h); the groups of channels of a site may
+// be those of another.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Calibrate/Calibrator.h"
+#include "lib/Quantize/GroupMap.h"
 
 #include <algorithm>
-#include <cmath>
+#include <numeric>
 
 using namespace quern;
-
-namespace {
-
-/// Share of the old average that a new batch leaves, as in the paper's code.
-constexpr double momentum = 0.9;
-
-/// Rows of logits that the cross entropy is taken over.
-constexpr size_t keptRows = 4096;
-
-} // namespace
 
 Calibrator::Calibrator(const std::vector<ObservedSite> &sites) {
   for (const ObservedSite &site : sites) {
     if (site.scheme.isFloat() || index.count(site.name))
       continue;
     index[site.name] = observers.size();
-    observers.emplace_back();
-    observers.back().site = site;
+    observers.emplace_back(site);
   }
 }
 
 void Calibrator::observe(const std::string &site, const float *values,
                          size_t rows, size_t cols, size_t stride) {
   auto it = index.find(site);
-  if (it == index.end() || rows == 0 || cols == 0)
-    return;
-  Observer &observer = observers[it->second];
-  if (stride == 0)
-    stride = cols;
-
-  if (observer.channels.empty() && cols > 1 && !observer.channelsVary)
-    observer.channels.assign(cols, {INFINITY, -INFINITY});
-  if (observer.channels.size() != cols) {
-    observer.channelsVary = true;
-    observer.channels.clear();
-  }
-
-  Range seen{INFINITY, -INFINITY};
-  for (size_t row = 0; row < rows; ++row) {
-    const float *data = values + row * stride;
-    observer.histogram.add(data, cols);
-    if (observer.site.scheme.estimator == Estimator::CrossEntropy &&
-        observer.rows.size() < cols * keptRows) {
-      observer.rowSize = cols;
-      observer.rows.insert(observer.rows.end(), data, data + cols);
-    }
-    if (!observer.channelsVary) {
-      for (size_t j = 0; j < cols; ++j) {
-        Range &channel = observer.channels[j];
-        channel.lo = data[j] < channel.lo ? data[j] : channel.lo;
-        channel.hi = data[j] > channel.hi ? data[j] : channel.hi;
-      }
-    }
-    for (size_t j = 0; j < cols; ++j) {
-      seen.lo = data[j] < seen.lo ? data[j] : seen.lo;
-      seen.hi = data[j] > seen.hi ? data[j] : seen.hi;
-    }
-  }
-  if (!observer.openHasData) {
-    observer.open = seen;
-    observer.openHasData = true;
-  } else {
-    observer.open.lo = std::min(observer.open.lo, seen.lo);
-    observer.open.hi = std::max(observer.open.hi, seen.hi);
-  }
+  if (it != index.end() && rows && cols)
+    observers[it->second].observe(values, rows, cols, stride ? stride : cols);
 }
 
 void Calibrator::endBatch() {
-  for (Observer &observer : observers) {
-    if (!observer.openHasData)
-      continue;
-    observer.last = observer.open;
-    if (!observer.closedAny) {
-      observer.running = observer.open;
-    } else {
-      Range &average = observer.running;
-      average.lo = momentum * average.lo + (1 - momentum) * observer.open.lo;
-      average.hi = momentum * average.hi + (1 - momentum) * observer.open.hi;
-    }
-    observer.closedAny = true;
-    observer.openHasData = false;
-  }
+  for (SiteObserver &observer : observers)
+    observer.endBatch();
 }
 
-Range Calibrator::estimate(const Observer &observer,
-                           const ActivationScheme &scheme) const {
-  const Histogram &histogram = observer.histogram;
-  switch (scheme.estimator) {
-  case Estimator::CurrentMinMax:
-    return observer.last;
-  case Estimator::RunningMinMax:
-    return observer.running;
-  case Estimator::AllMinMax:
-    return {histogram.min(), histogram.max()};
-  case Estimator::Percentile:
-    return percentileRange(histogram, scheme.percentile);
-  case Estimator::MseGrid:
-    return mseGridRange(histogram, scheme.bits, GridKind::Asymmetric);
-  case Estimator::MseGolden:
-    return mseGoldenRange(histogram, scheme.bits, GridKind::Asymmetric);
-  case Estimator::CrossEntropy:
-    return crossEntropyRange(observer.rows.data(),
-                             observer.rows.size() / observer.rowSize,
-                             observer.rowSize, scheme.bits);
+const SiteObserver *Calibrator::find(const std::string &site) const {
+  auto it = index.find(site);
+  return it == index.end() ? nullptr : &observers[it->second];
+}
+
+/// The group of each channel of a site.
+Expected<std::vector<int64_t>>
+Calibrator::groupsOf(const SiteObserver &observer,
+                     const ActivationScheme &scheme) const {
+  const std::string &name = observer.site().name;
+  size_t width = observer.channels().size();
+  size_t groups =
+      scheme.groups == ActivationScheme::everyChannel ? width : scheme.groups;
+  if (width == 0 || groups > width)
+    return Error::make("sites.", name, ": found ", groups,
+                       " groups, expected at most one for each of ", width,
+                       " channels");
+  if (scheme.permute == Permute::None || groups == width)
+    return equalGroups(width, groups);
+  const SiteObserver *leader = &observer;
+  if (scheme.permute == Permute::SharedH) {
+    std::string by = name.substr(0, name.find('.')) + ".h";
+    leader = find(by);
+    if (!leader || leader->channels().size() != width)
+      return Error::make("sites.", name, ": found groups by the channels of ",
+                         by, ", expected ", by, " in codes and of ", width,
+                         " channels");
   }
-  return {};
+  std::vector<double> widths;
+  for (const Range &range : leader->channels())
+    widths.push_back(range.hi - range.lo);
+  return groupsByWidth(widths, groups);
+}
+
+Error Calibrator::addChannels(const SiteObserver &observer,
+                              SiteRange &range) const {
+  size_t width = observer.channels().size();
+  if (range.scheme.perChannel) {
+    std::vector<int64_t> each(width);
+    std::iota(each.begin(), each.end(), 0);
+    auto channels = observer.groupRanges(range.scheme, each, width);
+    if (!channels)
+      return channels.takeError();
+    range.channels = std::move(*channels);
+    return Error::success();
+  }
+  auto groupOf = groupsOf(observer, range.scheme);
+  if (!groupOf)
+    return groupOf.takeError();
+  size_t groups = 1 + *std::max_element(groupOf->begin(), groupOf->end());
+  auto ranges = observer.groupRanges(range.scheme, *groupOf, groups);
+  if (!ranges)
+    return ranges.takeError();
+  range.groupOf = std::move(*groupOf);
+  range.groups = std::move(*ranges);
+  return Error::success();
 }
 
 Expected<RangeTable> Calibrator::finish() {
   std::vector<ObservedSite> sites;
-  for (const Observer &observer : observers)
-    sites.push_back(observer.site);
+  for (const SiteObserver &observer : observers)
+    sites.push_back(observer.site());
   return finish(sites);
 }
 
@@ -129,11 +103,10 @@ Calibrator::finish(const std::vector<ObservedSite> &sites) {
   endBatch();
   RangeTable table;
   for (const auto &[name, scheme] : sites) {
-    auto it = index.find(name);
-    if (it == index.end())
+    const SiteObserver *observer = find(name);
+    if (!observer)
       return Error::make("calibration: site ", name, ": was not observed");
-    const Observer &observer = observers[it->second];
-    const Histogram &histogram = observer.histogram;
+    const Histogram &histogram = observer->histogram();
     if (histogram.nonFinite())
       return Error::make("calibration: site ", name, ": found ",
                          histogram.nonFinite(),
@@ -141,32 +114,40 @@ Calibrator::finish(const std::vector<ObservedSite> &sites) {
     if (histogram.count() == 0)
       return Error::make("calibration: site ", name,
                          ": found no values, expected at least one sentence");
-    SiteRange site;
-    site.scheme = scheme;
-    site.range = estimate(observer, scheme);
-    site.observed = {histogram.min(), histogram.max()};
-    site.values = histogram.count();
-    if (site.scheme.needsChannels())
-      site.channels = observer.channels;
-    table.sites[name] = site;
+    if (histogram.min() == histogram.max())
+      return Error::make("calibration: site ", name, ": found the constant ",
+                         histogram.min(), " in all of ", histogram.count(),
+                         " values, expected a range; --set ", name,
+                         "=fp32 leaves the site in f32");
+    SiteRange range;
+    range.scheme = scheme;
+    range.observed = {histogram.min(), histogram.max()};
+    range.values = histogram.count();
+    Expected<Range> whole = observer->range(scheme);
+    if (!whole)
+      return whole.takeError();
+    range.range = *whole;
+    if (scheme.needsChannels())
+      if (Error error = addChannels(*observer, range))
+        return error;
+    table.sites[name] = std::move(range);
   }
   return table;
 }
 
 std::vector<Range> Calibrator::channelRanges(const std::string &site) const {
-  auto it = index.find(site);
-  return it == index.end() ? std::vector<Range>()
-                           : observers[it->second].channels;
+  const SiteObserver *observer = find(site);
+  return observer ? observer->channels() : std::vector<Range>();
 }
 
 std::vector<std::string> Calibrator::observedNames() const {
   std::vector<std::string> names;
-  for (const Observer &observer : observers)
-    names.push_back(observer.site.name);
+  for (const SiteObserver &observer : observers)
+    names.push_back(observer.site().name);
   return names;
 }
 
 const Histogram *Calibrator::histogramOf(const std::string &site) const {
-  auto it = index.find(site);
-  return it == index.end() ? nullptr : &observers[it->second].histogram;
+  const SiteObserver *observer = find(site);
+  return observer ? &observer->histogram() : nullptr;
 }

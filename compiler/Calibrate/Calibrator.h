@@ -3,26 +3,23 @@
 // Takes the values of every observed site, batch by batch, in one pass over
 // the calibration data, and ends with a RangeTable. Nothing of the data is
 // kept but a histogram per site (Histogram.h), extremes, and extremes by
-// channel. Least-squares ranges from the histogram have at most 2 % more
-// squared error than the best candidate on the data (RangeSearchTest).
+// channel; where a recipe searches the ranges of channels or groups, also a
+// histogram per channel. Least-squares ranges from the histogram have at most
+// 2 % more squared error than the best candidate on the data, and are the best
+// candidate as long as the histogram keeps the values (RangeSearchTest).
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_COMPILER_CALIBRATE_CALIBRATOR_H
 #define QUERN_COMPILER_CALIBRATE_CALIBRATOR_H
 
 #include "compiler/Calibrate/RangeTable.h"
+#include "compiler/Calibrate/SiteObserver.h"
 
 #include <string>
 #include <unordered_map>
 #include <vector>
 
 namespace quern {
-
-/// A site to observe and the scheme its range is for.
-struct ObservedSite {
-  std::string name;
-  ActivationScheme scheme;
-};
 
 /// Observers of all sites of a model. Not thread-safe; histograms of several
 /// calibrators over parts of the data could be merged without loss.
@@ -62,23 +59,12 @@ public:
   const Histogram *histogramOf(const std::string &site) const;
 
 private:
-  struct Observer {
-    ObservedSite site;
-    Histogram histogram;
-    /// The first rows, for the cross entropy of logits.
-    std::vector<float> rows;
-    size_t rowSize = 1;
-    /// Extremes of the open batch, of the last closed one, and the average.
-    Range open, last, running;
-    bool openHasData = false, closedAny = false;
-    std::vector<Range> channels;
-    bool channelsVary = false;
-  };
+  const SiteObserver *find(const std::string &site) const;
+  Expected<std::vector<int64_t>> groupsOf(const SiteObserver &observer,
+                                          const ActivationScheme &scheme) const;
+  Error addChannels(const SiteObserver &observer, SiteRange &range) const;
 
-  Range estimate(const Observer &observer,
-                 const ActivationScheme &scheme) const;
-
-  std::vector<Observer> observers;
+  std::vector<SiteObserver> observers;
   std::unordered_map<std::string, size_t> index;
 };
 

@@ -28,18 +28,26 @@ struct SiteRange {
   Range observed;
   /// Number of values seen.
   uint64_t values = 0;
-  /// Extremes by channel, for schemes per channel; empty otherwise.
+  /// The range of each channel, for schemes per channel; empty otherwise.
   std::vector<Range> channels;
+  /// The group of each channel and the range of each group, for schemes of
+  /// groups; empty otherwise.
+  std::vector<int64_t> groupOf;
+  std::vector<Range> groups;
 };
 
 /// Ranges by site name, in name order.
 struct RangeTable {
   std::map<std::string, SiteRange> sites;
 
-  /// The range of a site for a scheme; an error when the table has none, or
-  /// one that was made for another estimator or, for least squares, other bits.
-  Expected<Range> lookup(const std::string &site,
-                         const ActivationScheme &scheme) const;
+  /// The ranges of a site for a scheme; an error when the table has none, or
+  /// some that were made for another estimator, other groups or, for least
+  /// squares, other bits.
+  Expected<const SiteRange *> find(const std::string &site,
+                                   const ActivationScheme &scheme) const;
+
+  /// How a message about the table begins.
+  std::string prefix() const;
 
   /// Where the table came from, for messages; empty for a fresh calibration.
   std::string origin;
@@ -50,8 +58,8 @@ struct RangeTable {
 /// ranges.json. Numbers read back to the same doubles.
 std::string writeRanges(const RangeTable &table);
 
-/// Reads ranges.json; refuses unknown keys, empty, infinite and reversed
-/// ranges. `origin` starts every message.
+/// Reads ranges.json; refuses unknown keys, empty, infinite, constant and
+/// reversed ranges. `origin` starts every message.
 Expected<RangeTable> parseRanges(std::string_view text,
                                  std::string_view origin);
 

@@ -5,7 +5,6 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Calibrate/SchemeTable.h"
 #include "dialects/TQ/TQOps.h"
-#include "lib/Quantize/GroupMap.h"
 
 #include "mlir/IR/Builders.h"
 
@@ -78,12 +77,19 @@ bool takesChannels(tq::ObserveOp observe, const Recipe &recipe) {
 
 /// How much wider than its extremes a channel's range is: few tokens make the
 /// extreme of one channel, so other text goes beyond it. Embeddings are best
-/// between 1.1 and 1.35 and lose at 1.
-constexpr double channelMargin = 1.1;
+/// between 1.1 and 1.35 and lose at 1. Ranges that clip on purpose have none.
+double channelMargin(Estimator estimator) {
+  bool isMinMax = estimator == Estimator::AllMinMax ||
+                  estimator == Estimator::RunningMinMax ||
+                  estimator == Estimator::CurrentMinMax;
+  return isMinMax ? 1.1 : 1;
+}
 
 /// Half width and middle of each channel's range.
 void addChannels(NamedAttrList &entry,
-                 const std::vector<quern::Range> &channels, Builder &builder) {
+                 const std::vector<quern::Range> &channels, Estimator estimator,
+                 Builder &builder) {
+  double margin = channelMargin(estimator);
   double widest = 1e-8;
   for (const quern::Range &range : channels)
     widest = std::max(widest, (range.hi - range.lo) / 2);
@@ -91,7 +97,7 @@ void addChannels(NamedAttrList &entry,
   for (const quern::Range &range : channels) {
     // A channel that never moved must not make its neighbours' weights vanish.
     scale.push_back(static_cast<float>(
-        std::max((range.hi - range.lo) / 2 * channelMargin, widest * 1e-4)));
+        std::max((range.hi - range.lo) / 2 * margin, widest * 1e-4)));
     shift.push_back(static_cast<float>((range.hi + range.lo) / 2));
   }
   auto type = RankedTensorType::get({static_cast<int64_t>(channels.size())},
@@ -102,71 +108,31 @@ void addChannels(NamedAttrList &entry,
             DenseElementsAttr::get(type, ArrayRef<float>(shift)));
 }
 
-/// The channels of a site's calibration, or an error.
-Expected<const std::vector<quern::Range> *>
-channelsOf(const RangeTable &ranges, const std::string &site) {
-  auto found = ranges.sites.find(site);
-  if (found == ranges.sites.end() || found->second.channels.empty())
-    return Error::make(ranges.origin.empty() ? "calibration" : ranges.origin,
-                       ": sites.", site,
-                       ": found no channels, the recipe expects them");
-  return &found->second.channels;
+/// Scale and zero point for the range of a site or a group.
+UniformParams paramsOf(quern::Range range, const ActivationScheme &scheme) {
+  return scheme.symmetric ? centredParams(range, scheme.bits)
+                          : asymmetricParams(range, scheme.bits);
 }
 
 /// Scale and zero point of each group of a site's channels.
 Error addGroups(NamedAttrList &entry, const Site &site,
-                const ActivationScheme &scheme, const RangeTable &ranges,
-                Builder &builder) {
-  auto channels = channelsOf(ranges, site.name);
-  if (!channels)
-    return channels.takeError();
-  size_t width = (*channels)->size();
-  size_t groups =
-      scheme.groups == ActivationScheme::everyChannel ? width : scheme.groups;
+                const ActivationScheme &scheme, const SiteRange &range,
+                int64_t width, const std::string &prefix, Builder &builder) {
   if (scheme.bits > 8)
     return Error::make("sites.", site.name, ": found groups of ", scheme.bits,
                        " bits, expected at most 8");
-  if (groups > width)
-    return Error::make("sites.", site.name, ": found ", groups,
-                       " groups, expected at most one for each of ", width,
-                       " channels");
-  auto widthsOf = [](const std::vector<quern::Range> &from) {
-    std::vector<double> widths;
-    for (const quern::Range &range : from)
-      widths.push_back(range.hi - range.lo);
-    return widths;
-  };
-  std::vector<int64_t> groupOf;
-  if (scheme.permute == Permute::None || groups == width) {
-    groupOf = equalGroups(width, groups);
-  } else {
-    std::string by = site.name;
-    if (scheme.permute == Permute::SharedH)
-      by = "L" + std::to_string(site.layer) + ".h";
-    auto leading = channelsOf(ranges, by);
-    if (!leading)
-      return leading.takeError();
-    if ((*leading)->size() != width)
-      return Error::make("sites.", site.name, ": found ", width,
-                         " channels, expected those of ", by, ", which has ",
-                         (*leading)->size());
-    groupOf = groupsByWidth(widthsOf(**leading), groups);
-  }
-  std::vector<quern::Range> span(groups, {INFINITY, -INFINITY});
-  for (size_t k = 0; k < width; ++k) {
-    quern::Range &range = span[groupOf[k]];
-    range.lo = std::min(range.lo, (**channels)[k].lo);
-    range.hi = std::max(range.hi, (**channels)[k].hi);
-  }
+  if (int64_t(range.groupOf.size()) != width)
+    return Error::make(prefix, ": sites.", site.name, ".group_of: found ",
+                       range.groupOf.size(), " channels, expected ", width);
   std::vector<float> scales;
   std::vector<int64_t> zeros;
-  for (const quern::Range &range : span) {
-    UniformParams params = asymmetricParams(range, scheme.bits);
+  for (const quern::Range &group : range.groups) {
+    UniformParams params = paramsOf(group, scheme);
     scales.push_back(params.scale);
     zeros.push_back(params.zero);
   }
   entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
-  entry.set("group_of", builder.getDenseI64ArrayAttr(groupOf));
+  entry.set("group_of", builder.getDenseI64ArrayAttr(range.groupOf));
   entry.set("scales", builder.getDenseF32ArrayAttr(scales));
   entry.set("zeros", builder.getDenseI64ArrayAttr(zeros));
   return Error::success();
@@ -208,29 +174,30 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
       siteList.set(site.name, fp32);
       continue;
     }
-    Expected<Range> range = ranges.lookup(site.name, scheme);
+    auto range = ranges.find(site.name, scheme);
     if (!range)
       return range.takeError();
     NamedAttrList entry;
+    int64_t width = cast<ShapedType>(observers[i].getType()).getShape().back();
     if (scheme.groups > 1) {
       if (Error error = checkGroupNeighbours(site, sites, recipe))
         return error;
-      if (Error error = addGroups(entry, site, scheme, ranges, builder))
+      if (Error error = addGroups(entry, site, scheme, **range, width,
+                                  ranges.prefix(), builder))
         return error;
       siteList.set(site.name, entry.getDictionary(module.getContext()));
       continue;
     }
+    quern::Range whole = (*range)->range;
     if (scheme.perChannel && takesChannels(observers[i], recipe)) {
-      const std::vector<quern::Range> &channels =
-          ranges.sites.find(site.name)->second.channels;
-      if (channels.empty())
-        return Error::make(
-            ranges.origin.empty() ? "calibration" : ranges.origin, ": sites.",
-            site.name, ": found no channels, the recipe expects them");
-      addChannels(entry, channels, builder);
-      *range = {-1, 1};
+      if (int64_t((*range)->channels.size()) != width)
+        return Error::make(ranges.prefix(), ": sites.", site.name,
+                           ".channels: found ", (*range)->channels.size(),
+                           ", expected ", width);
+      addChannels(entry, (*range)->channels, scheme.channelEstimator, builder);
+      whole = {-1, 1};
     }
-    UniformParams params = asymmetricParams(*range, scheme.bits);
+    UniformParams params = paramsOf(whole, scheme);
     entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
     entry.set("scale", builder.getF32FloatAttr(params.scale));
     entry.set("zero", builder.getI64IntegerAttr(params.zero));

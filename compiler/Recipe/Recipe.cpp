@@ -78,7 +78,12 @@ ActivationScheme Recipe::activationFor(const Site &site) const {
           selectorRank(change.selector, site) != level)
         continue;
       scheme.bits = change.bits.value_or(scheme.bits);
+      scheme.symmetric = change.symmetric.value_or(scheme.symmetric);
       scheme.estimator = change.estimator.value_or(scheme.estimator);
+      scheme.channelEstimator =
+          change.estimator.value_or(scheme.channelEstimator);
+      scheme.momentum = change.momentum.value_or(scheme.momentum);
+      scheme.candidates = change.candidates.value_or(scheme.candidates);
       scheme.percentile = change.percentile.value_or(scheme.percentile);
       scheme.perChannel = change.perChannel.value_or(scheme.perChannel);
       scheme.groups = change.groups.value_or(scheme.groups);

@@ -8,14 +8,17 @@
 //     "weight": {"bits": 8, "granularity": "tensor", "estimator": "mse"},
 //     "sites": {"h": 16, "L5": "fp32", "L3.x": {"estimator": "percentile"}},
 //     "weights": {"Et": 8, "wC": "fp32"},
+//     "calibration": {"batch_size": 1, "batches": 1},
 //     "quant_setup": "FP_logits" }
 //
 // Activations have 2 to 16 bits, weights 2 to 8, or stay in f32. Every key is
 // optional. `base` names a preset that the rest changes. Where
 // several selectors of `sites` fit a site, the more specific one wins: L, then
 // LN, then a key (x), then a key with its layer (x3), then a full name (L3.x).
-// `quant_setup` is about the logits: "all" sites alike, "FP_logits" leaves them
-// in f32, "MSE_logits" searches their range by squared error.
+// The estimator of `activation` is for ranges of whole sites; channels and
+// groups have the range of all values seen, unless an entry of `sites` names an
+// estimator. `quant_setup` is about the logits: "all" sites alike, "FP_logits"
+// leaves them in f32, "MSE_logits" searches their range by squared error.
 // Unknown keys, sites and values are errors that list what is allowed.
 //
 //===----------------------------------------------------------------------===//
@@ -44,8 +47,10 @@ enum class WeightRole {
 struct ActivationChange {
   std::string selector;
   std::optional<unsigned> bits;
+  std::optional<bool> symmetric;
   std::optional<Estimator> estimator;
-  std::optional<double> percentile;
+  std::optional<double> percentile, momentum;
+  std::optional<unsigned> candidates;
   std::optional<bool> perChannel;
   std::optional<unsigned> groups;
   std::optional<Permute> permute;
@@ -57,6 +62,14 @@ struct WeightChange {
   std::optional<bool> mse;
   /// Only in the default of all weights; it is for linear layers.
   std::optional<bool> adaptive;
+};
+
+/// What of the calibration texts is run, and how much at once: current and
+/// running ranges go by batch.
+struct CalibrationScheme {
+  unsigned batchSize = 16;
+  /// Only so many batches; 0 for all.
+  unsigned batches = 0;
 };
 
 /// A parsed recipe. Parsing checks the form; `check` holds it against the
@@ -75,6 +88,9 @@ public:
 
   /// Applies one `SITE=SCHEME` of the command line, where SCHEME is `fp32`, a
   /// number of bits, or an estimator. SITE may be a weight (`Et`, `wP`, `wC`).
+  /// `SITE.KEY=VALUE` sets a single key of it, as `x3.percentile=99.9` or
+  /// `Et.granularity=channel`; SITE may then also be `activation`, `weight` or
+  /// `calibration`.
   Error set(std::string_view assignment);
 
   /// Applies a dictionary of the published code's `--quant-dict`.
@@ -88,6 +104,8 @@ public:
 
   /// The scheme of a weight in the given role.
   WeightScheme weightFor(WeightRole role) const;
+
+  const CalibrationScheme &calibration() const { return calibrated; }
 
   /// True when neither an activation nor a weight is quantized.
   bool isFloat() const;
@@ -106,6 +124,7 @@ private:
   std::string origin;
   ActivationScheme activation;
   WeightScheme weight;
+  CalibrationScheme calibrated;
   /// In order of appearance; resolution goes by specificity.
   std::vector<ActivationChange> changes;
   WeightChange wordTable, tables, norms, pooler, classifier;

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Recipe/QuantDict.h"
 #include "compiler/Recipe/RecipeParser.h"
+#include "compiler/Recipe/Selector.h"
 #include "lib/Support/File.h"
 
 using namespace quern;
@@ -22,11 +23,6 @@ struct Preset {
 constexpr Preset presetTable[] = {
 #include "compiler/Recipe/Presets.inc"
 };
-
-bool isNumber(std::string_view text) {
-  return !text.empty() && text.size() < 5 &&
-         text.find_first_not_of("0123456789") == std::string_view::npos;
-}
 
 } // namespace
 
@@ -62,14 +58,16 @@ Error RecipeParser::read(const Json &root) {
       error = readWeights(value);
     else if (key == "quant_setup")
       error = readQuantSetup(value);
+    else if (key == "calibration")
+      error = readCalibration(value);
     else if (key == "name" || key == "description") {
       if (!value.is_string())
         return fail(key, value, "a string");
     } else if (key != "base")
-      error =
-          unknown(key, "",
-                  joinWords({"base", "activation", "weight", "sites", "weights",
-                             "quant_setup", "name", "description"}));
+      error = unknown(
+          key, "",
+          joinWords({"base", "activation", "weight", "sites", "weights",
+                     "quant_setup", "calibration", "name", "description"}));
     if (error)
       return error;
   }
@@ -101,6 +99,50 @@ Error RecipeParser::unknown(std::string_view key, std::string_view where,
   return Error::make(origin, ": ", where, where.empty() ? "" : ": ",
                      "unknown key '", printable(key), "', expected one of ",
                      known);
+}
+
+Error RecipeParser::readCount(const std::string &path, const Json &value,
+                              unsigned low, unsigned high,
+                              std::optional<unsigned> &target) {
+  if (!value.is_number_integer() || value < Json(low) || value > Json(high))
+    return fail(path, value,
+                "a number from " + std::to_string(low) + " to " +
+                    std::to_string(high));
+  target = value.get<unsigned>();
+  return Error::success();
+}
+
+Error RecipeParser::readCalibration(const Json &value) {
+  if (!value.is_object())
+    return fail("calibration", value, "an object");
+  for (const auto &[key, part] : value.items()) {
+    bool isSize = key == "batch_size";
+    if (!isSize && key != "batches")
+      return unknown(key, "calibration", joinWords({"batch_size", "batches"}));
+    std::optional<unsigned> count;
+    if (Error error = readCount("calibration." + key, part, 1,
+                                isSize ? 1024 : 1000000, count))
+      return error;
+    (isSize ? recipe.calibrated.batchSize : recipe.calibrated.batches) = *count;
+  }
+  return Error::success();
+}
+
+Error RecipeParser::readSetting(const std::string &target,
+                                const std::string &key, const Json &value) {
+  Json changed = {{key, value}};
+  if (target == "calibration")
+    return readCalibration(changed);
+  if (target == "activation")
+    return readActivation(changed);
+  if (target == "weight")
+    return readWeightDefault(changed);
+  if (WeightChange *weight = weightNamed(target))
+    return readWeight(target, changed, *weight);
+  // One key cannot say this otherwise.
+  if (key == "groups")
+    changed["granularity"] = "groups";
+  return readSite(target, changed);
 }
 
 Error RecipeParser::readBits(const std::string &where, const Json &value,
@@ -161,11 +203,15 @@ Error Recipe::set(std::string_view assignment) {
                        "', expected SITE=SCHEME");
   std::string site(assignment.substr(0, equal));
   std::string scheme(assignment.substr(equal + 1));
-  Json value = scheme;
-  if (isNumber(scheme))
-    value = std::stoi(scheme);
+  // A number, true and false; anything else is a word.
+  Json value = Json::parse(scheme, nullptr, /*allow_exceptions=*/false);
+  if (!value.is_number() && !value.is_boolean())
+    value = scheme;
   if (site == "quant_setup")
     return parser.readQuantSetup(value);
+  size_t dot = site.rfind('.');
+  if (dot != std::string::npos && !isSelector(site))
+    return parser.readSetting(site.substr(0, dot), site.substr(dot + 1), value);
   if (WeightChange *weight = parser.weightNamed(site)) {
     if (scheme == "channel" || scheme == "tensor")
       value = Json{{"granularity", scheme}};

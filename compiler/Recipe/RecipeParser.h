@@ -47,6 +47,10 @@ public:
   /// What the published code does with the logits, by its names.
   Error readQuantSetup(const nlohmann::json &value);
 
+  /// One `TARGET.KEY=VALUE` of the command line.
+  Error readSetting(const std::string &target, const std::string &key,
+                    const nlohmann::json &value);
+
 private:
   using Json = nlohmann::json;
 
@@ -55,9 +59,12 @@ private:
   Error readGranularity(const std::string &path, const Json &whole,
                         const Json &part, ActivationChange &change);
   Error readActivation(const Json &value);
+  Error readCalibration(const Json &value);
   Error readWeightDefault(const Json &value);
   Error readSites(const Json &value);
   Error readWeights(const Json &value);
+  Error readCount(const std::string &path, const Json &value, unsigned low,
+                  unsigned high, std::optional<unsigned> &target);
   /// A number of bits that kernels exist for, 2 to `most`, or "fp32".
   Error readBits(const std::string &where, const Json &value, unsigned most,
                  std::optional<unsigned> &bits);

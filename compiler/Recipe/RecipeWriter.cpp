@@ -28,6 +28,18 @@ std::string Recipe::toJson() const {
   root["activation"] = {{"bits", bitsOf(activation.bits)},
                         {"estimator", estimatorName(activation.estimator)},
                         {"percentile", activation.percentile}};
+  const ActivationScheme usual;
+  if (activation.symmetric)
+    root["activation"]["symmetric"] = true;
+  if (activation.candidates != usual.candidates)
+    root["activation"]["candidates"] = activation.candidates;
+  if (activation.momentum != usual.momentum)
+    root["activation"]["momentum"] = activation.momentum;
+  const CalibrationScheme allTexts;
+  if (calibrated.batchSize != allTexts.batchSize)
+    root["calibration"]["batch_size"] = calibrated.batchSize;
+  if (calibrated.batches != allTexts.batches)
+    root["calibration"]["batches"] = calibrated.batches;
   root["weight"] =
       weightJson({weight.bits, weight.perChannel, weight.mse, weight.adaptive});
   for (const ActivationChange &change : changes) {
@@ -36,8 +48,14 @@ std::string Recipe::toJson() const {
       json["bits"] = bitsOf(*change.bits);
     if (change.estimator)
       json["estimator"] = estimatorName(*change.estimator);
+    if (change.symmetric)
+      json["symmetric"] = *change.symmetric;
     if (change.percentile)
       json["percentile"] = *change.percentile;
+    if (change.candidates)
+      json["candidates"] = *change.candidates;
+    if (change.momentum)
+      json["momentum"] = *change.momentum;
     if (change.perChannel)
       json["granularity"] = *change.perChannel ? "channel" : "tensor";
     if (change.groups.value_or(0) == ActivationScheme::everyChannel) {

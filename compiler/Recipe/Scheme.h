@@ -16,7 +16,7 @@ namespace quern {
 /// How the range of a site is taken from calibration data (quantization.md 6).
 enum class Estimator {
   CurrentMinMax, ///< extremes of the last batch
-  RunningMinMax, ///< extremes of each batch, averaged with momentum 0.9
+  RunningMinMax, ///< extremes of each batch, averaged with a momentum
   AllMinMax,     ///< extremes of all batches
   Percentile,    ///< two-sided percentile of all values
   MseGrid,       ///< least squared error on a grid of both ends
@@ -37,33 +37,53 @@ enum class Permute {
   SharedH, ///< sorted by the widths of site h of the same layer
 };
 
-/// One activation quantizer: asymmetric.
+/// One activation quantizer.
 struct ActivationScheme {
   /// 2 to 16; 0 leaves the site in f32. Up to 8 are stored in a byte.
   unsigned bits = 8;
+  /// The range is as wide above zero as below (or begins at zero where no value
+  /// was negative), and zero is the middle (or lowest) code.
+  bool symmetric = false;
   Estimator estimator = Estimator::MseGrid;
   /// For Estimator::Percentile: where the upper end is cut, in percent.
   double percentile = 99.99;
+  /// For Estimator::MseGrid and CrossEntropy: candidates for each end.
+  unsigned candidates = 100;
+  /// For Estimator::RunningMinMax: share of the average that a batch leaves.
+  double momentum = 0.9;
   /// Each channel of a LayerNorm output has its own range, moved into the gain
   /// and the weights that read it, so that the codes have one scale (RepQuant).
   /// Weights then need codes, and the residual sum a quantizer; where they have
   /// not, the site keeps one range.
   bool perChannel = false;
   /// Groups of channels, each of its own scale and zero point; 0 for one scale,
-  /// everyChannel for as many groups as channels. The range of a group is that
-  /// of all values seen.
+  /// everyChannel for as many groups as channels.
   unsigned groups = 0;
   Permute permute = Permute::None;
   static constexpr unsigned everyChannel = ~0u;
+  /// The estimator of channels and groups.
+  Estimator channelEstimator = Estimator::AllMinMax;
 
   /// Whether ranges by channel are needed.
-  bool needsChannels() const { return perChannel || groups; }
+  bool needsChannels() const { return perChannel || groups > 1; }
 
   bool isFloat() const { return bits == 0; }
   bool operator==(const ActivationScheme &other) const {
-    return bits == other.bits && estimator == other.estimator &&
-           (estimator != Estimator::Percentile ||
-            percentile == other.percentile);
+    return bits == other.bits && symmetric == other.symmetric &&
+           perChannel == other.perChannel && groups == other.groups &&
+           permute == other.permute && estimator == other.estimator &&
+           channelEstimator == other.channelEstimator &&
+           sameOptions(other, estimator) &&
+           (!needsChannels() || sameOptions(other, channelEstimator));
+  }
+
+  /// Whether the options that an estimator reads are equal.
+  bool sameOptions(const ActivationScheme &other, Estimator which) const {
+    bool searches =
+        which == Estimator::MseGrid || which == Estimator::CrossEntropy;
+    return (which != Estimator::Percentile || percentile == other.percentile) &&
+           (!searches || candidates == other.candidates) &&
+           (which != Estimator::RunningMinMax || momentum == other.momentum);
   }
 };
 

@@ -57,22 +57,30 @@ Error RecipeParser::readChange(const std::string &where, const Json &value,
       if (!(percent > 50 && percent <= 100))
         return fail(path, part, "a number above 50, at most 100");
       change.percentile = percent;
+    } else if (key == "candidates") {
+      if (Error error = readCount(path, part, 2, 10000, change.candidates))
+        return error;
+    } else if (key == "momentum") {
+      double share = part.is_number() ? part.get<double>() : -1;
+      if (!(share >= 0 && share < 1))
+        return fail(path, part, "a number of at least 0 and below 1");
+      change.momentum = share;
     } else if (key == "symmetric") {
-      if (part != Json(false))
-        return fail(path, part, "false");
+      if (!part.is_boolean())
+        return fail(path, part, "true or false");
+      change.symmetric = part.get<bool>();
     } else if (key == "granularity") {
       if (Error error = readGranularity(path, value, part, change))
         return error;
     } else if (key == "groups") {
+      if (value.value("granularity", Json()) != Json("groups"))
+        return fail(path, part, "\"granularity\": \"groups\" beside it");
       // Of the widest model, every channel.
-      bool good = part.is_number_unsigned() && part.get<uint64_t>() >= 1 &&
-                  part.get<uint64_t>() <= 65535;
-      if (!good || value.value("granularity", Json()) != Json("groups"))
-        return fail(path, part,
-                    "a number of groups of 1 or more, beside "
-                    "\"granularity\": \"groups\"");
-      change.groups = part.get<unsigned>();
+      if (Error error = readCount(path, part, 1, 65535, change.groups))
+        return error;
     } else if (key == "permute") {
+      if (!takesGroups(change.selector))
+        return fail(path, part, "the key at x, h and y only");
       if (!part.is_boolean() && part != Json("shared-h"))
         return fail(path, part, "true, false or \"shared-h\"");
       change.permute = part == Json("shared-h") ? Permute::SharedH
@@ -80,8 +88,9 @@ Error RecipeParser::readChange(const std::string &where, const Json &value,
                                                 : Permute::None;
     } else {
       return unknown(key, where,
-                     joinWords({"bits", "estimator", "percentile", "symmetric",
-                                "granularity", "groups", "permute"}));
+                     joinWords({"bits", "symmetric", "estimator", "percentile",
+                                "candidates", "momentum", "granularity",
+                                "groups", "permute"}));
     }
   }
   return Error::success();
@@ -123,6 +132,9 @@ Error RecipeParser::readActivation(const Json &value) {
   scheme.bits = change.bits.value_or(scheme.bits);
   scheme.estimator = change.estimator.value_or(scheme.estimator);
   scheme.percentile = change.percentile.value_or(scheme.percentile);
+  scheme.symmetric = change.symmetric.value_or(scheme.symmetric);
+  scheme.candidates = change.candidates.value_or(scheme.candidates);
+  scheme.momentum = change.momentum.value_or(scheme.momentum);
   return Error::success();
 }
 

@@ -23,6 +23,15 @@ ActivationScheme schemeOf(Estimator estimator, unsigned bits = 8) {
   return scheme;
 }
 
+SiteRange siteOf(Estimator estimator, unsigned bits, Range range) {
+  SiteRange site;
+  site.scheme = schemeOf(estimator, bits);
+  site.range = range;
+  site.observed = {-1, 2};
+  site.values = 77;
+  return site;
+}
+
 TEST(Calibrator, MinMaxEstimatorsWorkByBatch) {
   Calibrator calibrator({{"L0.x", schemeOf(Estimator::CurrentMinMax)},
                          {"L0.h", schemeOf(Estimator::RunningMinMax)},
@@ -48,41 +57,6 @@ TEST(Calibrator, MinMaxEstimatorsWorkByBatch) {
   double running = 0.9 * (0.9 * 1 + 0.1 * 10) + 0.1 * 2;
   EXPECT_DOUBLE_EQ(table->sites["L0.h"].range.lo, -running);
   EXPECT_DOUBLE_EQ(table->sites["L0.h"].range.hi, 2 * running);
-}
-
-// Scale and zero point from the published formulas in double, to 1e-6.
-TEST(E42, MinMaxAndRunningScalesEqualTheReference) {
-  constexpr unsigned count = 5, size = 256;
-  Calibrator calibrator({{"a", schemeOf(Estimator::CurrentMinMax)},
-                         {"b", schemeOf(Estimator::RunningMinMax)},
-                         {"c", schemeOf(Estimator::AllMinMax, 16)}});
-  Range last{}, running{}, all{};
-  for (unsigned batch = 0; batch < count; ++batch) {
-    std::vector<float> data(size);
-    for (unsigned i = 0; i < size; ++i)
-      data[i] = std::sin(float(i * (batch + 3))) * float(batch + 1) + 0.3f;
-    auto [lo, hi] = std::minmax_element(data.begin(), data.end());
-    last = {*lo, *hi};
-    running = batch ? Range{0.9 * running.lo + 0.1 * *lo,
-                            0.9 * running.hi + 0.1 * *hi}
-                    : last;
-    all = {std::min<double>(all.lo, *lo), std::max<double>(all.hi, *hi)};
-    for (const char *site : {"a", "b", "c"})
-      calibrator.observe(site, data.data(), 16, 16);
-    calibrator.endBatch();
-  }
-  Expected<RangeTable> table = calibrator.finish();
-  ASSERT_TRUE(table) << table.message();
-  auto check = [&](const char *site, Range range, unsigned bits) {
-    UniformParams p = asymmetricParams(table->sites[site].range, bits);
-    double top = std::ldexp(1.0, bits) - 1;
-    double scale = (range.hi - range.lo) / top;
-    EXPECT_NEAR(p.scale / scale, 1, 1e-6) << site;
-    EXPECT_EQ(p.zero, std::nearbyint(-range.lo / scale)) << site;
-  };
-  check("a", last, 8);
-  check("b", running, 8);
-  check("c", all, 16);
 }
 
 TEST(E42, CrossEntropyOfLogits) {
@@ -164,12 +138,22 @@ TEST(Calibrator, RefusesNoDataAndNaN) {
   EXPECT_NE(nan.message().find("1 NaN"), std::string::npos);
 }
 
+TEST(Calibrator, RefusesAConstant) {
+  Calibrator calibrator({{"L0.f", {}}});
+  float data[] = {0, 0, 0, 0};
+  calibrator.observe("L0.f", data, 2, 2);
+  EXPECT_EQ(calibrator.finish().message(),
+            "calibration: site L0.f: found the constant 0.000000 in all of 4 "
+            "values, expected a range; --set L0.f=fp32 leaves the site in "
+            "f32");
+}
+
 TEST(RangeTable, RoundTrip) {
   RangeTable table;
-  table.sites["L0.x"] = {
-      schemeOf(Estimator::MseGrid), {-0.1, 1.0 / 3}, {-1, 2}, 77};
+  table.sites["L0.x"] = siteOf(Estimator::MseGrid, 8, {-0.1, 1.0 / 3});
+  table.sites["L0.x"].scheme.perChannel = true;
   table.sites["L0.x"].channels = {{-1, 2}, {0.1, 0.2}};
-  table.sites["P"] = {schemeOf(Estimator::AllMinMax, 16), {-1, 1}, {-1, 1}, 5};
+  table.sites["P"] = siteOf(Estimator::AllMinMax, 16, {-1, 1});
   Expected<RangeTable> read = parseRanges(writeRanges(table), "ranges.json");
   ASSERT_TRUE(read) << read.message();
   EXPECT_EQ(read->sites["L0.x"].range.hi, 1.0 / 3);
@@ -178,16 +162,53 @@ TEST(RangeTable, RoundTrip) {
   EXPECT_EQ(read->sites["L0.x"].channels[1].lo, 0.1);
   EXPECT_EQ(writeRanges(*read), writeRanges(table));
 
-  EXPECT_TRUE(read->lookup("L0.x", schemeOf(Estimator::MseGrid)));
+  EXPECT_TRUE(read->find("L0.x", schemeOf(Estimator::MseGrid)));
   // Extremes hold for any bits, least squares only for their own.
-  EXPECT_TRUE(read->lookup("P", schemeOf(Estimator::AllMinMax, 8)));
-  Expected<Range> other =
-      read->lookup("L0.x", schemeOf(Estimator::MseGrid, 16));
+  EXPECT_TRUE(read->find("P", schemeOf(Estimator::AllMinMax, 8)));
+  auto other = read->find("L0.x", schemeOf(Estimator::MseGrid, 16));
   ASSERT_FALSE(other);
   EXPECT_EQ(other.message(),
             "ranges.json: sites.L0.x: found mse_grid at 8 bits, the recipe "
             "expects mse_grid at 16 bits");
-  EXPECT_FALSE(read->lookup("L9.x", schemeOf(Estimator::MseGrid)));
+  EXPECT_FALSE(read->find("L9.x", schemeOf(Estimator::MseGrid)));
+}
+
+TEST(RangeTable, OptionsMustBeThoseOfTheRecipe) {
+  RangeTable table;
+  table.sites["a"] = siteOf(Estimator::MseGrid, 8, {-1, 1});
+  table.sites["a"].scheme.symmetric = true;
+  table.sites["a"].scheme.candidates = 40;
+  table.sites["L0.x"] = siteOf(Estimator::AllMinMax, 8, {-1, 1});
+  SiteRange &x = table.sites["L0.x"];
+  x.scheme.groups = 2;
+  x.scheme.permute = Permute::SharedH;
+  x.scheme.channelEstimator = Estimator::RunningMinMax;
+  x.scheme.momentum = 0.5;
+  x.groupOf = {1, 0, 1};
+  x.groups = {{-1, 1}, {0, 2}};
+  Expected<RangeTable> read = parseRanges(writeRanges(table), "r.json");
+  ASSERT_TRUE(read) << read.message();
+  EXPECT_EQ(writeRanges(*read), writeRanges(table));
+  EXPECT_TRUE(read->find("a", table.sites["a"].scheme));
+  auto plain = read->find("a", schemeOf(Estimator::MseGrid));
+  EXPECT_EQ(plain.message(),
+            "r.json: sites.a: found symmetric mse_grid of 40 candidates at 8 "
+            "bits, the recipe expects mse_grid at 8 bits");
+  EXPECT_TRUE(read->find("L0.x", x.scheme));
+  ActivationScheme three = x.scheme;
+  three.groups = 3;
+  three.permute = Permute::Own;
+  auto others = read->find("L0.x", three);
+  EXPECT_NE(others.message().find(
+                "found 2 groups with permute \"shared-h\", running_minmax of "
+                "momentum 0.500000 at 8 bits, the recipe expects 3 groups with "
+                "permute true"),
+            std::string::npos)
+      << others.message();
+  ActivationScheme channels = schemeOf(Estimator::AllMinMax);
+  channels.perChannel = true;
+  EXPECT_NE(read->find("L0.x", channels).message().find("found no channels"),
+            std::string::npos);
 }
 
 class BadRanges
@@ -209,13 +230,32 @@ INSTANTIATE_TEST_SUITE_P(
                   "unknown key 'extra'"),
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
             "estimator": "mse", "range": [2, 1]}}})",
-                  "sites.L0.x.range: expected two finite numbers"),
+                  "sites.L0.x.range: found [2, 1], expected two finite "
+                  "numbers"),
+        std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
+            "estimator": "mse", "range": [0, 0]}}})",
+                  "sites.L0.x.range: found [0, 0], expected a range wider "
+                  "than nothing"),
+        std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
+            "estimator": "mse", "range": [3, 3]}}})",
+                  "found [3, 3], expected a range wider"),
+        std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
+            "estimator": "mse", "range": []}}})",
+                  "found an array of 0, expected two finite numbers"),
+        std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
+            "estimator": "mse", "range": [0, 1], "groups": [[0, 1]],
+            "group_of": [0, 1]}}})",
+                  "group_of: found group 1, expected one of the 1"),
+        std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
+            "estimator": "mse", "range": [0, 1], "groups": [[0, 1], [0, 2]],
+            "group_of": [0, 0]}}})",
+                  "group_of: found no channel of group 1"),
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
             "estimator": "mse", "range": [0, 1e999]}}})",
                   "number overflow"),
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
             "channels": [[0, 1], [1, 0]]}}})",
-                  "sites.L0.x.channels: expected a list of pairs"),
+                  "sites.L0.x.channels[1]: found [1, 0], expected two finite"),
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 17}}})",
                   "sites.L0.x.bits: found 17, expected 2 to 16"),
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8}}})",

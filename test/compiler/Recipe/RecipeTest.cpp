@@ -135,6 +135,71 @@ TEST(Recipe, CommandLineSettings) {
   EXPECT_TRUE(recipe.set("nonsense=8"));
 }
 
+TEST(Recipe, SingleKeysOfTheCommandLine) {
+  Recipe recipe = *Recipe::load("peg6");
+  for (const char *setting :
+       {"x.estimator=percentile", "x3.percentile=99.5", "L2.x.groups=12",
+        "h.permute=true", "activation.symmetric=true",
+        "activation.momentum=0.5", "L5.g.candidates=40", "P.bits=16",
+        "C.symmetric=false", "weight.granularity=channel", "Et.bits=4",
+        "wC.estimator=minmax", "calibration.batch_size=1",
+        "calibration.batches=2"}) {
+    Error error = recipe.set(setting);
+    EXPECT_FALSE(error) << error.message();
+  }
+  ActivationScheme x = recipe.activationFor({"L3.x", "x", 3});
+  EXPECT_EQ(x.channelEstimator, Estimator::Percentile);
+  EXPECT_EQ(x.percentile, 99.5);
+  EXPECT_EQ(x.groups, 6u);
+  EXPECT_EQ(x.permute, Permute::SharedH);
+  EXPECT_TRUE(x.symmetric);
+  EXPECT_EQ(recipe.activationFor({"L2.x", "x", 2}).groups, 12u);
+  EXPECT_EQ(recipe.activationFor({"L1.h", "h", 1}).permute, Permute::Own);
+  EXPECT_EQ(recipe.activationFor({"L5.g", "g", 5}).candidates, 40u);
+  EXPECT_EQ(recipe.activationFor({"L5.g", "g", 5}).momentum, 0.5);
+  EXPECT_EQ(bitsAt(recipe, "P"), 16u);
+  EXPECT_FALSE(recipe.activationFor({"C", "C", -1}).symmetric);
+  EXPECT_TRUE(recipe.weightFor(WeightRole::Linear).perChannel);
+  EXPECT_EQ(recipe.weightFor(WeightRole::WordTable).bits, 4u);
+  EXPECT_FALSE(recipe.weightFor(WeightRole::Classifier).mse);
+  EXPECT_EQ(recipe.calibration().batchSize, 1u);
+  EXPECT_EQ(recipe.calibration().batches, 2u);
+  Recipe again = parsed(recipe.toJson().c_str());
+  EXPECT_EQ(again.toJson(), recipe.toJson());
+  EXPECT_EQ(again.activationFor({"L3.x", "x", 3}), x);
+
+  const std::pair<const char *, const char *> refused[] = {
+      {"x.bit=8", "--set: sites.x: unknown key 'bit', expected one of bits"},
+      {"x99.y.z=8", "sites: unknown key 'x99.y', expected one of s, p"},
+      {"Et.groups=2", "Et: unknown key 'groups'"},
+      {"x.bits=1", "sites.x.bits: found 1, expected a bit-width"},
+      {"x.symmetric=yes", "sites.x.symmetric: found \"yes\", expected true"},
+      {"calibration.batches=-1", "calibration.batches: found -1, expected"},
+      {"x=1e99", "sites.x: found 1e+99, expected a bit-width"}};
+  for (auto [setting, message] : refused) {
+    Error error = recipe.set(setting);
+    ASSERT_TRUE(error) << setting;
+    EXPECT_NE(error.message().find(message), std::string::npos)
+        << error.message();
+  }
+}
+
+TEST(Recipe, EstimatorsOfChannelsAndGroups) {
+  // That of `activation` is for ranges of whole sites.
+  Recipe recipe = parsed(R"({"base": "w8a8", "sites": {
+      "L": {"estimator": "running_minmax"}, "z": {"granularity": "channel"},
+      "emb": {"granularity": "channel"},
+      "x": {"granularity": "groups", "groups": 6, "estimator": "mse"}}})");
+  EXPECT_EQ(recipe.activationFor({"E.z", "emb", -1}).channelEstimator,
+            Estimator::AllMinMax);
+  EXPECT_EQ(recipe.activationFor({"E.z", "emb", -1}).estimator,
+            Estimator::MseGrid);
+  EXPECT_EQ(recipe.activationFor({"L0.z", "z", 0}).channelEstimator,
+            Estimator::RunningMinMax);
+  EXPECT_EQ(recipe.activationFor({"L0.x", "x", 0}).channelEstimator,
+            Estimator::MseGrid);
+}
+
 TEST(Recipe, MixedPrecisionIsThePaper) {
   Recipe recipe = *Recipe::load("mp");
   int wide = 0;
@@ -328,7 +393,27 @@ INSTANTIATE_TEST_SUITE_P(
                   "current_minmax"),
         std::pair(R"({"activation": {"percentile": 10}})",
                   "a number above 50, at most 100"),
-        std::pair(R"({"activation": {"symmetric": true}})", "expected false"),
+        std::pair(R"({"activation": {"symmetric": 1}})",
+                  "activation.symmetric: found 1, expected true or false"),
+        std::pair(R"({"activation": {"permute": true}})",
+                  "activation.permute: found true, expected the key at x, h "
+                  "and y only"),
+        std::pair(R"({"activation": {"momentum": 1}})",
+                  "activation.momentum: found 1, expected a number of at "
+                  "least 0 and below 1"),
+        std::pair(R"({"sites": {"x": {"candidates": 1}}})",
+                  "sites.x.candidates: found 1, expected a number from 2 to "
+                  "10000"),
+        std::pair(R"({"sites": {"x": {"groups": 6}}})",
+                  "sites.x.groups: found 6, expected \"granularity\": "
+                  "\"groups\" beside it"),
+        std::pair(R"({"sites": {"x": {"granularity": "groups", "groups": 0}}})",
+                  "sites.x.groups: found 0, expected a number from 1"),
+        std::pair(R"({"calibration": {"batch": 1}})",
+                  "calibration: unknown key 'batch', expected one of "
+                  "batch_size, batches"),
+        std::pair(R"({"calibration": {"batch_size": 0}})",
+                  "calibration.batch_size: found 0, expected a number from 1"),
         std::pair(R"({"activation": {"granularity": "channel"}})",
                   "expected \"tensor\""),
         std::pair(R"({"sites": {"h": {"granularity": "channel"}}})",

@@ -1,0 +1,180 @@
+//===- SiteObserver.cpp - What calibration keeps of one site --------------===//
+//
+// See SiteObserver.h.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Calibrate/SiteObserver.h"
+
+#include <algorithm>
+#include <cmath>
+
+using namespace quern;
+
+namespace {
+
+/// Rows of logits that the cross entropy is taken over.
+constexpr size_t keptRows = 4096;
+
+constexpr Range nothing{INFINITY, -INFINITY};
+
+void widen(Range &range, Range by) {
+  range.lo = by.lo < range.lo ? by.lo : range.lo;
+  range.hi = by.hi > range.hi ? by.hi : range.hi;
+}
+
+/// The average in which each batch leaves `momentum` of what was before.
+Range runningAverage(const std::vector<Range> &batches, double momentum) {
+  Range average = batches.front();
+  for (size_t i = 1; i < batches.size(); ++i) {
+    average.lo = momentum * average.lo + (1 - momentum) * batches[i].lo;
+    average.hi = momentum * average.hi + (1 - momentum) * batches[i].hi;
+  }
+  return average;
+}
+
+} // namespace
+
+SiteObserver::SiteObserver(const ObservedSite &site) : observed(site) {}
+
+bool SiteObserver::keepsHistograms() const {
+  Estimator which = observed.scheme.channelEstimator;
+  return observed.scheme.needsChannels() &&
+         (which == Estimator::Percentile || which == Estimator::MseGrid ||
+          which == Estimator::MseGolden);
+}
+
+bool SiteObserver::keepsBatches() const {
+  Estimator which = observed.scheme.channelEstimator;
+  return observed.scheme.needsChannels() &&
+         (which == Estimator::CurrentMinMax ||
+          which == Estimator::RunningMinMax);
+}
+
+void SiteObserver::observe(const float *values, size_t rowCount, size_t cols,
+                           size_t stride) {
+  if (extremes.empty() && cols > 1 && !channelsVary)
+    extremes.assign(cols, nothing);
+  if (extremes.size() != cols) {
+    channelsVary = true;
+    extremes.clear();
+    byChannel.clear();
+    openChannels.clear();
+  }
+  if (!channelsVary && keepsHistograms())
+    byChannel.resize(cols);
+  if (!channelsVary && keepsBatches())
+    openChannels.resize(cols, nothing);
+  Range seen = nothing;
+  std::vector<Range> channels(channelsVary ? 0 : cols, nothing);
+  for (size_t row = 0; row < rowCount; ++row) {
+    const float *data = values + row * stride;
+    all.add(data, cols);
+    if (observed.scheme.estimator == Estimator::CrossEntropy &&
+        rows.size() < cols * keptRows) {
+      rowSize = cols;
+      rows.insert(rows.end(), data, data + cols);
+    }
+    for (size_t j = 0; j < channels.size(); ++j)
+      widen(channels[j], {data[j], data[j]});
+    for (size_t j = 0; j < byChannel.size(); ++j)
+      byChannel[j].add(data + j, 1);
+    for (size_t j = 0; j < cols; ++j)
+      widen(seen, {data[j], data[j]});
+  }
+  for (size_t j = 0; j < channels.size(); ++j)
+    widen(extremes[j], channels[j]);
+  for (size_t j = 0; j < openChannels.size(); ++j)
+    widen(openChannels[j], channels[j]);
+  if (!openHasData)
+    open = nothing;
+  widen(open, seen);
+  openHasData = true;
+}
+
+void SiteObserver::endBatch() {
+  if (!openHasData)
+    return;
+  batches.push_back(open);
+  channelBatches.insert(channelBatches.end(), openChannels.begin(),
+                        openChannels.end());
+  openChannels.assign(openChannels.size(), nothing);
+  openHasData = false;
+}
+
+Range SiteObserver::estimate(const ActivationScheme &scheme,
+                             Estimator estimator, Range extremes,
+                             const Histogram &histogram,
+                             const std::vector<Range> &batches) const {
+  // One grid for the whole site: a channel without negative values has a sign
+  // where others have one.
+  bool isCentred = scheme.symmetric && all.min() < 0;
+  GridKind kind = isCentred ? GridKind::Symmetric : GridKind::Asymmetric;
+  Range range;
+  switch (estimator) {
+  case Estimator::CurrentMinMax:
+    range = batches.back();
+    break;
+  case Estimator::RunningMinMax:
+    range = runningAverage(batches, scheme.momentum);
+    break;
+  case Estimator::AllMinMax:
+    range = extremes;
+    break;
+  case Estimator::Percentile:
+    range = percentileRange(histogram, scheme.percentile);
+    break;
+  case Estimator::MseGrid:
+    range = mseGridRange(histogram, scheme.bits, kind, scheme.candidates);
+    break;
+  case Estimator::MseGolden:
+    range = mseGoldenRange(histogram, scheme.bits, kind);
+    break;
+  case Estimator::CrossEntropy:
+    range = crossEntropyRange(rows.data(), rows.size() / rowSize, rowSize,
+                              scheme.bits, kind, scheme.candidates);
+    break;
+  }
+  if (isCentred) {
+    double largest = std::max(std::fabs(range.lo), std::fabs(range.hi));
+    return {-largest, largest};
+  }
+  return range;
+}
+
+Expected<Range> SiteObserver::range(const ActivationScheme &scheme) const {
+  if (scheme.estimator == Estimator::CrossEntropy && rows.empty())
+    return Error::make("calibration: site ", observed.name,
+                       ": was not observed for cross_entropy");
+  return estimate(scheme, scheme.estimator, {all.min(), all.max()}, all,
+                  batches);
+}
+
+Expected<std::vector<Range>>
+SiteObserver::groupRanges(const ActivationScheme &scheme,
+                          const std::vector<int64_t> &groupOf,
+                          size_t groups) const {
+  Estimator which = scheme.channelEstimator;
+  size_t width = groupOf.size();
+  bool isKept = which == observed.scheme.channelEstimator ||
+                which == Estimator::AllMinMax;
+  if (extremes.size() != width || !isKept)
+    return Error::make("calibration: site ", observed.name,
+                       ": was not observed by channel for ",
+                       estimatorName(which));
+  std::vector<Range> ranges(groups, nothing);
+  for (size_t j = 0; j < width; ++j)
+    widen(ranges[groupOf[j]], extremes[j]);
+  std::vector<Histogram> histograms(byChannel.empty() ? 0 : groups);
+  for (size_t j = 0; j < byChannel.size(); ++j)
+    histograms[groupOf[j]].merge(byChannel[j]);
+  // By group, then by batch.
+  size_t count = channelBatches.size() / width;
+  std::vector<std::vector<Range>> byGroup(groups,
+                                          std::vector<Range>(count, nothing));
+  for (size_t i = 0; i < channelBatches.size(); ++i)
+    widen(byGroup[groupOf[i % width]][i / width], channelBatches[i]);
+  for (size_t g = 0; g < groups; ++g)
+    ranges[g] = estimate(scheme, which, ranges[g],
+                         histograms.empty() ? all : histograms[g], byGroup[g]);
+  return ranges;
+}
