@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Compiler.h"
 
+#include "compiler/BiasCorrection.h"
 #include "compiler/Calibrate/DefaultText.h"
 #include "compiler/Calibrate/SchemeTable.h"
 #include "compiler/Emit/Assemble.h"
@@ -54,6 +55,8 @@ private:
   Error import();
   Error calibrate();
   Error round();
+  Error correctBias();
+  std::vector<CalibrationText> calibrationTexts() const;
   Error lower(Level level, const char *dump, double fraction);
   Error dump(const std::string &name);
   Error emit();
@@ -164,6 +167,11 @@ static std::vector<CalibrationText> builtInTexts(bool pairs) {
   return texts;
 }
 
+std::vector<CalibrationText> Compilation::calibrationTexts() const {
+  return request.calibration.empty() ? builtInTexts(model.info.typeVocab > 1)
+                                     : request.calibration;
+}
+
 Error Compilation::calibrate() {
   Expected<Recipe> loaded = Recipe::load(request.recipe);
   if (!loaded)
@@ -188,9 +196,7 @@ Error Compilation::calibrate() {
                return !site.scheme.isFloat();
              })) {
     begin("calibrate", 0.05);
-    std::vector<CalibrationText> texts = request.calibration;
-    if (texts.empty())
-      texts = builtInTexts(model.info.typeVocab > 1);
+    std::vector<CalibrationText> texts = calibrationTexts();
     const CalibrationScheme &scheme = recipe->calibration();
     if (uint64_t most = uint64_t(scheme.batches) * scheme.batchSize;
         most && most < texts.size())
@@ -210,9 +216,6 @@ Error Compilation::calibrate() {
   }
   if (Error error = attachScheme(*model.module, *recipe, ranges))
     return error;
-  // Once more with the scheme, which the next stage needs.
-  if (Error error = dump("00-import.mlir"))
-    return error;
   for (const Site &site : sites)
     ++(recipe->activationFor(site).isFloat() ? result.floatSites
                                              : result.quantizedSites);
@@ -223,11 +226,9 @@ Error Compilation::round() {
   if (!needsRounding(*model.module))
     return Error::success();
   begin("adaround", 0.3);
-  std::vector<CalibrationText> texts = request.calibration;
-  if (texts.empty())
-    texts = builtInTexts(model.info.typeVocab > 1);
   Error error = roundWeights(
-      *model.module, tokenizer, texts, request.roundingCache, request.threads,
+      *model.module, tokenizer, calibrationTexts(), request.roundingCache,
+      request.threads,
       [&](double part) {
         if (request.progress)
           request.progress("adaround", 0.3 + 0.25 * part);
@@ -237,6 +238,23 @@ Error Compilation::round() {
     return error;
   return context.firstError().empty() ? std::move(error)
                                       : failed(error.message());
+}
+
+Error Compilation::correctBias() {
+  if (recipe->correctsBias() && !recipe->isFloat()) {
+    begin("correct biases", 0.55);
+    Error error = correctBiases(*model.module, tokenizer, calibrationTexts(),
+                                request.threads, [&](double part) {
+                                  if (request.progress)
+                                    request.progress("correct biases",
+                                                     0.55 + 0.03 * part);
+                                });
+    if (error)
+      return context.firstError().empty() ? std::move(error)
+                                          : failed(error.message());
+  }
+  // Once more with the scheme, which the next stage needs.
+  return dump("00-import.mlir");
 }
 
 Error Compilation::lower(Level level, const char *dumpName, double fraction) {
@@ -375,6 +393,8 @@ Expected<CompileResult> Compilation::run() {
   if (Error error = calibrate())
     return error;
   if (Error error = round())
+    return error;
+  if (Error error = correctBias())
     return error;
   if (Error error = lower(Level::Simulation, "10-simulate.mlir", 0.58))
     return error;

@@ -12,6 +12,7 @@
 #include "lib/Quantize/AdaRound.h"
 #include "lib/Quantize/RoundedCodes.h"
 #include "lib/Quantize/SchemeAttr.h"
+#include "lib/Quantize/Sites.h"
 #include "runtime/src/manifest_generated.h"
 
 #include "mlir/IR/OwningOpRef.h"
@@ -82,17 +83,6 @@ private:
 };
 
 } // namespace
-
-/// The site observed behind elementwise ops, or "".
-static StringRef siteBehind(Value value) {
-  for (Operation *user : value.getUsers()) {
-    if (auto observe = dyn_cast<tq::ObserveOp>(user))
-      return observe.getSite();
-    if (isa<tq::TanhOp, tq::GeluOp, tq::ReluOp>(user))
-      return siteBehind(user->getResult(0));
-  }
-  return "";
-}
 
 void Rounding::findLayers() {
   module.walk([&](tq::LinearOp op) {

@@ -9,7 +9,8 @@
 //     "sites": {"h": 16, "L5": "fp32", "L3.x": {"estimator": "percentile"}},
 //     "weights": {"Et": 8, "wC": "fp32"},
 //     "calibration": {"batch_size": 1, "batches": 1},
-//     "quant_setup": "FP_logits" }
+//     "quant_setup": "FP_logits",
+//     "bias_correction": true }
 //
 // Activations have 2 to 16 bits, weights 2 to 8, or stay in f32. Every key is
 // optional. `base` names a preset that the rest changes. Where
@@ -19,6 +20,8 @@
 // groups have the range of all values seen, unless an entry of `sites` names an
 // estimator. `quant_setup` is about the logits: "all" sites alike, "FP_logits"
 // leaves them in f32, "MSE_logits" searches their range by squared error.
+// `bias_correction` moves the biases of linear layers by the mean error that
+// quantization makes in their outputs on the calibration text.
 // Unknown keys, sites and values are errors that list what is allowed.
 //
 //===----------------------------------------------------------------------===//
@@ -106,6 +109,8 @@ public:
   WeightScheme weightFor(WeightRole role) const;
 
   const CalibrationScheme &calibration() const { return calibrated; }
+  /// Whether biases take the mean error of their layer's outputs.
+  bool correctsBias() const { return correctsBiases; }
 
   /// True when neither an activation nor a weight is quantized.
   bool isFloat() const;
@@ -125,6 +130,7 @@ private:
   ActivationScheme activation;
   WeightScheme weight;
   CalibrationScheme calibrated;
+  bool correctsBiases = false;
   /// In order of appearance; resolution goes by specificity.
   std::vector<ActivationChange> changes;
   WeightChange wordTable, tables, norms, pooler, classifier;

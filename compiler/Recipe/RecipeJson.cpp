@@ -60,14 +60,18 @@ Error RecipeParser::read(const Json &root) {
       error = readQuantSetup(value);
     else if (key == "calibration")
       error = readCalibration(value);
-    else if (key == "name" || key == "description") {
+    else if (key == "bias_correction") {
+      if (!value.is_boolean())
+        return fail(key, value, "true or false");
+      recipe.correctsBiases = value.get<bool>();
+    } else if (key == "name" || key == "description") {
       if (!value.is_string())
         return fail(key, value, "a string");
     } else if (key != "base")
-      error = unknown(
-          key, "",
-          joinWords({"base", "activation", "weight", "sites", "weights",
-                     "quant_setup", "calibration", "name", "description"}));
+      error = unknown(key, "",
+                      joinWords({"base", "activation", "weight", "sites",
+                                 "weights", "quant_setup", "calibration",
+                                 "bias_correction", "name", "description"}));
     if (error)
       return error;
   }
@@ -209,6 +213,10 @@ Error Recipe::set(std::string_view assignment) {
     value = scheme;
   if (site == "quant_setup")
     return parser.readQuantSetup(value);
+  if (site == "bias_correction")
+    return parser.read({{site, scheme == "true"    ? Json(true)
+                               : scheme == "false" ? Json(false)
+                                                   : value}});
   size_t dot = site.rfind('.');
   if (dot != std::string::npos && !isSelector(site))
     return parser.readSetting(site.substr(0, dot), site.substr(dot + 1), value);

@@ -42,6 +42,7 @@ std::string Recipe::toJson() const {
     root["calibration"]["batches"] = calibrated.batches;
   root["weight"] =
       weightJson({weight.bits, weight.perChannel, weight.mse, weight.adaptive});
+  root["bias_correction"] = correctsBiases;
   for (const ActivationChange &change : changes) {
     Json &json = root["sites"][change.selector];
     if (change.bits)

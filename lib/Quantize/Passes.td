@@ -61,6 +61,37 @@ def Quantize : Pass<"tq-quantize", "::mlir::ModuleOp"> {
   ];
 }
 
+def CorrectBias : Pass<"tq-correct-bias", "::mlir::ModuleOp"> {
+  let summary = "add what quantization takes from the means of linear layers";
+  let description = [{
+    L0 to L0. Where `tq.scheme` has an entry `biases = {SITE = dense<...>}`, the
+    vector is added to the bias of the tq.linear whose output goes to the site
+    (perhaps through an activation). The driver finds it as the mean, over
+    calibration tokens, of W x - Q(W) Q(x), by output channel: codes that round
+    most of a skewed tensor the same way, as those of GELU outputs below one
+    step do, otherwise move every output of the next layer. (Nagel et al.,
+    Data-Free Quantization, ICCV 2019, section 4.2.)
+
+    Preserves nothing by itself: it changes the function on purpose.
+
+    Before, with `biases = {C = dense<[0.5, -0.25]> : tensor<2xf32>}`:
+    ```mlir
+    %b = arith.constant dense<[1.0, 2.0]> : tensor<2xf32>
+    %y = tq.linear %x, %w, %b : ...
+    %o = tq.observe %y site "C" ...
+    ```
+    After:
+    ```mlir
+    %b = arith.constant dense<[1.5, 1.75]> : tensor<2xf32>
+    %y = tq.linear %x, %w, %b : ...
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect"];
+  let statistics = [
+    Statistic<"biasesCorrected", "biases-corrected", "Biases changed">,
+  ];
+}
+
 def OrderChannels : Pass<"tq-order-channels", "::mlir::ModuleOp"> {
   let summary = "put the channels of each group next to each other";
   let description = [{

@@ -24,6 +24,7 @@ void quern::buildQuantizePipeline(OpPassManager &manager) {
   CheckStageOptions import;
   import.stage = "import";
   manager.addPass(createCheckStage(import));
+  manager.addPass(createCorrectBias());
   manager.addPass(createOrderChannels());
   manager.addPass(createQuantize());
   // L1 out: quantizers by site, weights as codes.
@@ -33,6 +34,7 @@ void quern::buildQuantizePipeline(OpPassManager &manager) {
 }
 
 void quern::registerQuantizePasses() {
+  registerCorrectBias();
   registerOrderChannels();
   registerQuantize();
   registerCheckStage();

@@ -9,6 +9,7 @@
 #include "lib/Quantize/Reparameterize.h"
 #include "lib/Quantize/RoundedCodes.h"
 #include "lib/Quantize/SchemeAttr.h"
+#include "lib/Quantize/Sites.h"
 
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
@@ -27,17 +28,6 @@ using namespace mlir;
 using namespace quern;
 
 namespace {
-
-/// The site observed at the end of a chain of elementwise ops, or "".
-StringRef siteBehind(Value value) {
-  for (Operation *user : value.getUsers()) {
-    if (auto observe = dyn_cast<tq::ObserveOp>(user))
-      return observe.getSite();
-    if (isa<tq::TanhOp, tq::GeluOp, tq::ReluOp>(user))
-      return siteBehind(user->getResult(0));
-  }
-  return "";
-}
 
 /// The role of the constant read by `operand`, or "" if it is no weight.
 StringRef roleOf(OpOperand &operand) {

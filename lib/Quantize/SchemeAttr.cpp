@@ -135,6 +135,19 @@ LogicalResult checkWeight(ModuleOp module, NamedAttribute entry) {
   return success();
 }
 
+LogicalResult checkBias(ModuleOp module, NamedAttribute entry) {
+  auto vector = dyn_cast<DenseFPElementsAttr>(entry.getValue());
+  if (!vector || !vector.getElementType().isF32() ||
+      vector.getType().getRank() != 1)
+    return refuse(module, "biases", entry.getName(), entry.getValue(),
+                  "a vector of f32");
+  for (float change : vector.getValues<float>())
+    if (!std::isfinite(change))
+      return refuse(module, "biases", entry.getName(), vector,
+                    "finite elements");
+  return success();
+}
+
 } // namespace
 
 std::optional<SchemeAttr> SchemeAttr::read(ModuleOp module) {
@@ -143,6 +156,7 @@ std::optional<SchemeAttr> SchemeAttr::read(ModuleOp module) {
   if (dict) {
     result.sites = dict.getAs<DictionaryAttr>("sites");
     result.weights = dict.getAs<DictionaryAttr>("weights");
+    result.biases = dict.getAs<DictionaryAttr>("biases");
   }
   if (!result.sites || !result.weights) {
     module.emitError("expects the attribute 'tq.scheme' with the dictionaries "
@@ -155,6 +169,10 @@ std::optional<SchemeAttr> SchemeAttr::read(ModuleOp module) {
   for (NamedAttribute entry : result.weights)
     if (failed(checkWeight(module, entry)))
       return std::nullopt;
+  if (result.biases)
+    for (NamedAttribute entry : result.biases)
+      if (failed(checkBias(module, entry)))
+        return std::nullopt;
   return result;
 }
 
@@ -196,4 +214,12 @@ std::optional<WeightQuantizer> SchemeAttr::weight(StringRef role) const {
   quantizer.mse = dict.getAs<StringAttr>("estimator").getValue() == "mse";
   quantizer.adaptive = dict.contains("rounding");
   return quantizer;
+}
+
+std::vector<float> SchemeAttr::bias(StringRef site) const {
+  std::vector<float> change;
+  if (biases)
+    if (auto vector = biases.getAs<DenseFPElementsAttr>(site))
+      llvm::append_range(change, vector.getValues<float>());
+  return change;
 }

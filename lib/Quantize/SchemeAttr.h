@@ -51,8 +51,12 @@ public:
   /// where they stay in f32. A role that is not listed stays in f32.
   std::optional<WeightQuantizer> weight(llvm::StringRef role) const;
 
+  /// What is added to the bias of the linear layer before a site; empty for
+  /// nothing.
+  std::vector<float> bias(llvm::StringRef site) const;
+
 private:
-  mlir::DictionaryAttr sites, weights;
+  mlir::DictionaryAttr sites, weights, biases;
 };
 
 } // namespace quern

@@ -1,0 +1,271 @@
+//===- BiasCorrection.cpp - Biases that keep the means of outputs ---------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/BiasCorrection.h"
+
+#include "compiler/HostProgram.h"
+#include "dialects/TQ/Constants.h"
+#include "dialects/TQ/TQOps.h"
+#include "lib/Quantize/RoundedCodes.h"
+#include "lib/Quantize/SchemeAttr.h"
+#include "lib/Quantize/Sites.h"
+#include "runtime/src/manifest_generated.h"
+
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/MapVector.h"
+
+#include <cmath>
+
+using namespace mlir;
+
+namespace quern {
+
+namespace {
+
+/// What a linear layer reads: means of the values of a site and of the values
+/// that their codes stand for, by channel. Both are of (x - shift) / scale
+/// where the site's channels have scales of their own. A token counts by the
+/// inverse of its sum of squares: the LayerNorm behind divides by about as
+/// much, and the few tokens with outliers must not move all others.
+class InputMeans {
+public:
+  InputMeans() = default;
+  explicit InputMeans(std::optional<SiteQuantizer> quantizer)
+      : quantizer(std::move(quantizer)) {}
+
+  void add(const float *row, size_t columns) {
+    if (real.empty())
+      start(columns);
+    double energy = 1e-30;
+    for (size_t j = 0; j < columns; ++j)
+      energy += double(row[j]) * row[j];
+    double weight = 1 / energy;
+    weights += weight;
+    for (size_t j = 0; j < columns; ++j) {
+      double x = (row[j] - shift[j]) * inverseChannel[j];
+      real[j] += weight * x;
+      if (!quantizer)
+        continue;
+      // Nearest, ties to even, without a call; codes are far below 2^51.
+      constexpr double magic = 0x1.8p52;
+      double code = ((x * inverseStep[j] + magic) - magic) + zero[j];
+      code = code < 0 ? 0 : code;
+      code = code > top ? top : code;
+      coded[j] += weight * (code - zero[j]) * step[j];
+    }
+  }
+
+  size_t columns() const { return real.size(); }
+  double realMean(size_t j) const { return real[j] / weights; }
+  double codedMean(size_t j) const {
+    return quantizer ? coded[j] / weights : realMean(j);
+  }
+
+private:
+  void start(size_t columns) {
+    real.assign(columns, 0);
+    coded = shift = zero = real;
+    inverseChannel.assign(columns, 1);
+    step = inverseStep = inverseChannel;
+    if (!quantizer)
+      return;
+    top = std::ldexp(1.0, static_cast<int>(quantizer->bits)) - 1;
+    for (size_t j = 0; j < columns; ++j) {
+      bool grouped = j < quantizer->groupOf.size();
+      size_t g = grouped ? quantizer->groupOf[j] : 0;
+      step[j] = grouped ? quantizer->groupScales[g] : quantizer->scale;
+      zero[j] = double(grouped ? quantizer->groupZeros[g] : quantizer->zero);
+      inverseStep[j] = 1 / step[j];
+      if (j < quantizer->channelScale.size()) {
+        shift[j] = quantizer->channelShift[j];
+        inverseChannel[j] = 1 / double(quantizer->channelScale[j]);
+      }
+    }
+  }
+
+  std::optional<SiteQuantizer> quantizer;
+  double weights = 0;
+  double top = 0;
+  std::vector<double> real, coded, shift, inverseChannel, step, inverseStep,
+      zero;
+};
+
+class Correction {
+public:
+  Correction(ModuleOp module, const SchemeAttr &scheme)
+      : module(module), scheme(scheme) {}
+
+  void findLayers();
+  Error observe(const std::string &tokenizer,
+                const std::vector<CalibrationText> &texts, unsigned threads,
+                const std::function<void(double)> &progress);
+  Error attach();
+
+private:
+  Error addRows(const HostProgram &program);
+  std::optional<WeightCodes> codesOf(tq::LinearOp linear,
+                                     const std::vector<float> &weights,
+                                     size_t rows, StringRef output) const;
+  Expected<std::vector<float>> changeOf(tq::LinearOp linear, StringRef input,
+                                        StringRef output);
+
+  ModuleOp module;
+  const SchemeAttr &scheme;
+  llvm::MapVector<StringRef, InputMeans> means;
+};
+
+} // namespace
+
+/// The role of a linear layer's weights in the scheme.
+static StringRef roleOf(StringRef output) {
+  return output == "P" ? "pooler" : output == "C" ? "classifier" : "linear";
+}
+
+void Correction::findLayers() {
+  module.walk([&](tq::LinearOp linear) {
+    auto input = linear.getX().getDefiningOp<tq::ObserveOp>();
+    StringRef output = siteBehind(linear.getResult());
+    if (!input || output.empty())
+      return;
+    StringRef site = input.getSite();
+    if (scheme.site(site) || scheme.weight(roleOf(output)))
+      means.try_emplace(site, scheme.site(site));
+  });
+}
+
+Error Correction::addRows(const HostProgram &program) {
+  for (auto &[site, mean] : means) {
+    std::optional<quern_view> view = program.site(site.str());
+    if (!view || view->element != uint32_t(manifest::Element::F32))
+      return Error::make(site.str(),
+                         ": the float program does not keep this site");
+    for (uint64_t row = 0; row < view->rows; ++row)
+      mean.add(reinterpret_cast<const float *>(
+                   static_cast<const char *>(view->data) + row * view->stride),
+               view->columns);
+  }
+  return Error::success();
+}
+
+Error Correction::observe(const std::string &tokenizer,
+                          const std::vector<CalibrationText> &texts,
+                          unsigned threads,
+                          const std::function<void(double)> &progress) {
+  // Without the scheme, by which sites would be taken for codes.
+  OwningOpRef<ModuleOp> plain = module.clone();
+  (*plain)->removeAttr(SchemeAttr::name);
+  Expected<HostProgram> program =
+      HostProgram::compileFloat(*plain, tokenizer, threads);
+  if (!program)
+    return program.takeError();
+  program->capture();
+  constexpr size_t batch = 16;
+  for (size_t from = 0; from < texts.size(); from += batch) {
+    size_t count = std::min(batch, texts.size() - from);
+    Expected<quern_output> output = program->run(&texts[from], count);
+    if (!output)
+      return output.takeError();
+    if (Error error = addRows(*program))
+      return error;
+    if (progress)
+      progress(double(from + count) / double(texts.size()));
+  }
+  return Error::success();
+}
+
+/// The weights' codes, where their error is to be corrected: not where one
+/// scale serves all rows. That one clips the rows that make outliers, an error
+/// of few tokens that is no business of the others.
+std::optional<WeightCodes>
+Correction::codesOf(tq::LinearOp linear, const std::vector<float> &weights,
+                    size_t rows, StringRef output) const {
+  std::optional<WeightQuantizer> quantizer = scheme.weight(roleOf(output));
+  if (!quantizer || !quantizer->perRow)
+    return std::nullopt;
+  if (std::optional<WeightCodes> rounded = takeCodes(linear)) {
+    attachCodes(linear, *rounded);
+    return rounded;
+  }
+  return quantizeWeight(weights.data(), rows, weights.size() / rows,
+                        *quantizer);
+}
+
+/// W m - Q(W) m', with m the mean of what the layer reads and m' that of what
+/// the codes stand for.
+Expected<std::vector<float>>
+Correction::changeOf(tq::LinearOp linear, StringRef input, StringRef output) {
+  auto data = tq::getConstantData<float>(linear.getW());
+  const InputMeans &mean = means.find(input)->second;
+  size_t cols = mean.columns();
+  if (!data || !cols || data->size() % cols)
+    return Error::make(output.str(), ": found no weights for ", cols,
+                       " inputs");
+  size_t rows = data->size() / cols;
+  std::vector<float> weights(data->array().begin(), data->array().end());
+  std::optional<SiteQuantizer> site = scheme.site(input);
+  if (site && !site->channelScale.empty())
+    for (size_t i = 0; i < weights.size(); ++i)
+      weights[i] = float(double(weights[i]) * site->channelScale[i % cols]);
+  std::optional<WeightCodes> codes = codesOf(linear, weights, rows, output);
+  std::vector<float> change(rows);
+  for (size_t n = 0; n < rows; ++n) {
+    double sum = 0;
+    for (size_t k = 0; k < cols; ++k) {
+      size_t i = n * cols + k;
+      double coded = weights[i];
+      if (codes)
+        coded = double(codes->codes[i]) *
+                codes->scales[codes->scales.size() > 1 ? n : 0];
+      sum += weights[i] * mean.realMean(k) - coded * mean.codedMean(k);
+    }
+    change[n] = static_cast<float>(sum);
+  }
+  return change;
+}
+
+Error Correction::attach() {
+  Builder builder(module.getContext());
+  NamedAttrList biases;
+  Error error = Error::success();
+  module.walk([&](tq::LinearOp linear) {
+    auto input = linear.getX().getDefiningOp<tq::ObserveOp>();
+    StringRef output = siteBehind(linear.getResult());
+    if (!input || output.empty() || !means.contains(input.getSite()))
+      return WalkResult::advance();
+    Expected<std::vector<float>> change =
+        changeOf(linear, input.getSite(), output);
+    if (!change) {
+      error = change.takeError();
+      return WalkResult::interrupt();
+    }
+    auto type =
+        RankedTensorType::get({int64_t(change->size())}, builder.getF32Type());
+    biases.set(output, DenseElementsAttr::get(type, ArrayRef<float>(*change)));
+    return WalkResult::advance();
+  });
+  if (error)
+    return error;
+  NamedAttrList entries(
+      module->getAttrOfType<DictionaryAttr>(SchemeAttr::name));
+  entries.set("biases", biases.getDictionary(module.getContext()));
+  module->setAttr(SchemeAttr::name, entries.getDictionary(module.getContext()));
+  return Error::success();
+}
+
+Error correctBiases(ModuleOp module, const std::string &tokenizer,
+                    const std::vector<CalibrationText> &texts, unsigned threads,
+                    const std::function<void(double)> &progress) {
+  std::optional<SchemeAttr> scheme = SchemeAttr::read(module);
+  if (!scheme)
+    return Error("the scheme cannot be read");
+  Correction correction(module, *scheme);
+  correction.findLayers();
+  if (Error error = correction.observe(tokenizer, texts, threads, progress))
+    return error;
+  return correction.attach();
+}
+
+} // namespace quern

@@ -1,0 +1,20 @@
+//===- Sites.cpp - Which site a value goes to -----------------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Quantize/Sites.h"
+
+#include "dialects/TQ/TQOps.h"
+
+using namespace mlir;
+
+llvm::StringRef quern::siteBehind(Value value) {
+  for (Operation *user : value.getUsers()) {
+    if (auto observe = dyn_cast<tq::ObserveOp>(user))
+      return observe.getSite();
+    if (isa<tq::TanhOp, tq::GeluOp, tq::ReluOp>(user))
+      return siteBehind(user->getResult(0));
+  }
+  return "";
+}
