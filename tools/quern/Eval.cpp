@@ -28,7 +28,8 @@ namespace quern::cli {
 
 namespace {
 struct EvalOptions {
-  std::string module, task, data, reference;
+  std::string module, task, reference;
+  std::vector<std::string> data;
   unsigned threads = 0, maxLength = 128;
   bool asJson = false, noReference = false, quiet = false;
 };
@@ -101,12 +102,39 @@ static Expected<ModuleHandle> openReference(const std::string &source,
   return openModule(request.output);
 }
 
+/// Metrics of rows that came from files of the given sizes.
 static json metricsJson(const GlueTask &task, const Logits &logits,
-                        const std::vector<GlueRow> &rows) {
+                        const std::vector<GlueRow> &rows,
+                        const std::vector<size_t> &sizes) {
+  std::vector<GlueResults> files;
+  size_t from = 0;
+  for (size_t size : sizes) {
+    files.push_back(
+        glueMetrics(task, {logits.begin() + from, logits.begin() + from + size},
+                    {rows.begin() + from, rows.begin() + from + size}));
+    from += size;
+  }
   json metrics;
-  for (auto [metric, value] : glueMetrics(task, logits, rows))
+  for (auto [metric, value] : meanOfFiles(files))
     metrics[std::string(glueMetricName(metric))] = value;
   return metrics;
+}
+
+/// Puts the outputs of a model that orders its classes otherwise in the order
+/// of the task.
+static void orderClasses(const GlueTask &task, const quern_module *module,
+                         Logits &logits) {
+  std::vector<std::string> labels;
+  for (uint32_t i = 0; const char *label = quern_module_label(module, i); ++i)
+    labels.push_back(label);
+  std::vector<size_t> columns = classColumns(task, labels);
+  for (std::vector<float> &row : logits) {
+    std::vector<float> ordered;
+    for (size_t column : columns)
+      ordered.push_back(row[column]);
+    if (!columns.empty())
+      row = ordered;
+  }
 }
 
 /// Share of rows with the same largest logit, and mean difference of logits.
@@ -136,26 +164,33 @@ static int eval(const EvalOptions &options) {
     return fail(module.message());
   quern_description about;
   quern_module_describe(module->get(), &about);
-  size_t wanted = task->regression ? 1 : 2;
+  size_t wanted = task->outputs();
   if (about.rows_are_tokens || about.head == QUERN_HEAD_EMBEDDING ||
       about.columns != wanted)
     return fail(options.module + ": found a head with " +
                 std::to_string(about.columns) +
                 " outputs, expected a sequence head with " +
                 std::to_string(wanted) + " for task " + options.task);
-  Expected<std::vector<GlueRow>> rows = readGlueRows(*task, options.data);
-  if (!rows)
-    return fail(rows.message());
+  std::vector<GlueRow> rows;
+  std::vector<size_t> sizes;
+  for (const std::string &path : options.data) {
+    Expected<std::vector<GlueRow>> read = readGlueRows(*task, path);
+    if (!read)
+      return fail(read.message());
+    rows.insert(rows.end(), read->begin(), read->end());
+    sizes.push_back(read->size());
+  }
   bool pairs = task->pair >= 0;
 
   Expected<Logits> own =
-      runRows(module->get(), *rows, pairs, options, options.module);
+      runRows(module->get(), rows, pairs, options, options.module);
   if (!own)
     return fail(own.message());
+  orderClasses(*task, module->get(), *own);
   json result = {{"task", options.task},
-                 {"rows", rows->size()},
+                 {"rows", rows.size()},
                  {"recipe", about.recipe},
-                 {"metrics", metricsJson(*task, *own, *rows)}};
+                 {"metrics", metricsJson(*task, *own, rows, sizes)}};
 
   std::string source = options.reference;
   if (source.empty() && !options.noReference) {
@@ -174,17 +209,18 @@ static int eval(const EvalOptions &options) {
     if (!reference)
       return fail(reference.message());
     Expected<Logits> theirs =
-        runRows(reference->get(), *rows, pairs, options, "f32 model");
+        runRows(reference->get(), rows, pairs, options, "f32 model");
     if (!theirs)
       return fail(theirs.message());
-    result["reference_metrics"] = metricsJson(*task, *theirs, *rows);
+    orderClasses(*task, reference->get(), *theirs);
+    result["reference_metrics"] = metricsJson(*task, *theirs, rows, sizes);
     result["against_reference"] = agreement(*own, *theirs);
   }
   if (options.asJson) {
     std::printf("%s\n", result.dump(1).c_str());
     return Ok;
   }
-  std::printf("%s, %zu rows, recipe %s\n", options.task.c_str(), rows->size(),
+  std::printf("%s, %zu rows, recipe %s\n", options.task.c_str(), rows.size(),
               about.recipe);
   std::printf("%-10s %10s %10s\n", "metric", "module", "f32");
   for (auto &[name, value] : result["metrics"].items()) {
@@ -222,7 +258,10 @@ void addEval(CLI::App &app, Action &action) {
         return findGlueTask(name) ? std::string()
                                   : "expected one of " + glueTaskNames();
       });
-  command->add_option("--data", options->data, "The task's TSV file")
+  command
+      ->add_option("--data", options->data,
+                   "The task's TSV file; metrics of several, as of MNLI's two, "
+                   "are averaged")
       ->required();
   command->add_option("--ref", options->reference,
                       "Model folder or module to compare with; by default the "

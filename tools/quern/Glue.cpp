@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cctype>
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
@@ -23,9 +24,28 @@ static const std::vector<GlueTask> &glueTasks() {
   static const std::vector<GlueTask> tasks = {
       {"sst2", true, 0, -1, 1, 2, false, {}, {M::Accuracy}},
       {"cola", false, 3, -1, 1, 4, false, {}, {M::Matthews, M::Accuracy}},
-      {"mrpc", true, 3, 4, 0, 5, false, {}, {M::F1, M::Accuracy}},
+      {"mrpc", true, 3, 4, 0, 5, false, {}, {M::F1, M::Accuracy, M::Combined}},
       {"rte", true, 0, 1, 2, 4, false, {}, {M::Accuracy}},
-      {"stsb", true, 7, 8, 9, 10, true, {}, {M::Pearson, M::Spearman}},
+      {"stsb",
+       true,
+       7,
+       8,
+       9,
+       10,
+       true,
+       {},
+       {M::Pearson, M::Spearman, M::Combined}},
+      {"qqp", true, 3, 4, 5, 6, false, {}, {M::F1, M::Accuracy, M::Combined}},
+      {"mnli",
+       true,
+       8,
+       9,
+       15,
+       16,
+       false,
+       {"entailment", "neutral", "contradiction"},
+       {M::Accuracy}},
+      {"wnli", true, 1, 2, 3, 4, false, {}, {M::Accuracy}},
       {"qnli",
        true,
        1,
@@ -51,6 +71,8 @@ std::string_view glueMetricName(GlueMetric metric) {
     return "pearson";
   case GlueMetric::Spearman:
     return "spearman";
+  case GlueMetric::Combined:
+    return "combined";
   }
   return "";
 }
@@ -218,20 +240,20 @@ double spearmanCorrelation(const std::vector<double> &x,
   return pearsonCorrelation(ranks(x), ranks(y));
 }
 
-std::vector<std::pair<GlueMetric, double>>
-glueMetrics(const GlueTask &task, const std::vector<std::vector<float>> &logits,
-            const std::vector<GlueRow> &rows) {
+GlueResults glueMetrics(const GlueTask &task,
+                        const std::vector<std::vector<float>> &logits,
+                        const std::vector<GlueRow> &rows) {
   assert(logits.size() == rows.size() && "one vector of logits a row");
   std::vector<double> predictions, labels;
   for (size_t i = 0; i != rows.size(); ++i) {
     const std::vector<float> &row = logits[i];
     predictions.push_back(
         task.regression
-            ? double(row.front())
+            ? std::clamp(double(row.front()), 0.0, 5.0)
             : double(std::max_element(row.begin(), row.end()) - row.begin()));
     labels.push_back(rows[i].label);
   }
-  std::vector<std::pair<GlueMetric, double>> results;
+  GlueResults results;
   for (GlueMetric metric : task.metrics) {
     double value = 0;
     switch (metric) {
@@ -250,10 +272,45 @@ glueMetrics(const GlueTask &task, const std::vector<std::vector<float>> &logits,
     case GlueMetric::Spearman:
       value = spearmanCorrelation(predictions, labels);
       break;
+    case GlueMetric::Combined:
+      for (const auto &[other, part] : results)
+        value += part / double(results.size());
+      break;
     }
     results.emplace_back(metric, value);
   }
   return results;
+}
+
+GlueResults meanOfFiles(const std::vector<GlueResults> &files) {
+  GlueResults mean = files.front();
+  for (size_t m = 0; m != mean.size(); ++m) {
+    mean[m].second = 0;
+    for (const GlueResults &file : files)
+      mean[m].second += file[m].second / double(files.size());
+  }
+  return mean;
+}
+
+std::vector<size_t> classColumns(const GlueTask &task,
+                                 const std::vector<std::string> &labels) {
+  std::vector<size_t> columns;
+  if (labels.size() != task.outputs())
+    return columns;
+  for (std::string_view name : task.classes) {
+    auto found = std::find_if(
+        labels.begin(), labels.end(), [&](const std::string &label) {
+          return std::equal(name.begin(), name.end(), label.begin(),
+                            label.end(), [](char a, char b) {
+                              return a == std::tolower(
+                                              static_cast<unsigned char>(b));
+                            });
+        });
+    if (found == labels.end())
+      return {};
+    columns.push_back(size_t(found - labels.begin()));
+  }
+  return columns;
 }
 
 } // namespace quern

@@ -18,14 +18,21 @@
 namespace quern {
 
 /// The quantities GLUE reports, each in [-1, 1].
-enum class GlueMetric { Accuracy, F1, Matthews, Pearson, Spearman };
+enum class GlueMetric {
+  Accuracy,
+  F1,
+  Matthews,
+  Pearson,
+  Spearman,
+  Combined ///< mean of the task's other metrics
+};
 
 /// The name of a metric as it is printed: `accuracy`, `f1`, ...
 std::string_view glueMetricName(GlueMetric metric);
 
 /// Where a task's file keeps what, and how it is judged.
 struct GlueTask {
-  /// Lower case: `sst2`, `cola`, `mrpc`, `rte`, `stsb`, `qnli`.
+  /// Lower case: `sst2`, `cola`, ...
   std::string_view name;
   /// The first line names the columns.
   bool hasHeader;
@@ -37,8 +44,14 @@ struct GlueTask {
   bool regression;
   /// Names of the classes where the file spells them out, by class.
   std::vector<std::string_view> classes;
-  /// The metrics of the task, the headline first.
+  /// The metrics of the task: the published code reports `combined` where it
+  /// is there, else the first.
   std::vector<GlueMetric> metrics;
+
+  /// Outputs that a model of the task has.
+  size_t outputs() const {
+    return regression ? 1 : classes.empty() ? 2 : classes.size();
+  }
 };
 
 /// One line of a task's file.
@@ -82,12 +95,24 @@ double pearsonCorrelation(const std::vector<double> &x,
 double spearmanCorrelation(const std::vector<double> &x,
                            const std::vector<double> &y);
 
+/// Metrics with their values.
+using GlueResults = std::vector<std::pair<GlueMetric, double>>;
+
 /// The task's metrics, in its order. A row's prediction is the class with the
 /// largest of its logits, the first on a tie, or for a regression the single
-/// logit as it is.
-std::vector<std::pair<GlueMetric, double>>
-glueMetrics(const GlueTask &task, const std::vector<std::vector<float>> &logits,
-            const std::vector<GlueRow> &rows);
+/// logit, clamped to [0, 5] as in the published code.
+GlueResults glueMetrics(const GlueTask &task,
+                        const std::vector<std::vector<float>> &logits,
+                        const std::vector<GlueRow> &rows);
+
+/// The mean of each metric over several files of a task: MNLI has a matched
+/// and a mismatched one.
+GlueResults meanOfFiles(const std::vector<GlueResults> &files);
+
+/// Where a model names its classes as the file does but in another order, the
+/// columns of its outputs by class; otherwise empty.
+std::vector<size_t> classColumns(const GlueTask &task,
+                                 const std::vector<std::string> &labels);
 
 } // namespace quern
 

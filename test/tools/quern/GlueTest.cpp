@@ -10,9 +10,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <fstream>
+#include <random>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -86,13 +88,122 @@ TEST(GlueMetrics, TaskMetricsTakeTheLargestLogitFirstOnATie) {
   EXPECT_EQ(metrics[0].second, 1);
 }
 
-TEST(GlueMetrics, RegressionTakesTheScoreAsItIs) {
+TEST(GlueMetrics, RegressionIsClampedAsInThePublishedCode) {
   const GlueTask *task = findGlueTask("stsb");
   auto metrics = glueMetrics(*task, {{-1}, {7}, {3}},
                              {{"a", "b", 0}, {"a", "b", 5}, {"a", "b", 2}});
-  ASSERT_EQ(metrics.size(), 2u);
-  EXPECT_NEAR(metrics[0].second, 0.9933992677987828, 1e-9);
+  ASSERT_EQ(metrics.size(), 3u);
+  // -1 counts as 0 and 7 as 5.
+  EXPECT_NEAR(metrics[0].second, pearsonCorrelation({0, 5, 3}, {0, 5, 2}),
+              1e-12);
   EXPECT_NEAR(metrics[1].second, 1, 1e-12);
+}
+
+/// Metrics of two classes from the table of true and false answers.
+struct Table {
+  double tp = 0, fp = 0, fn = 0, tn = 0;
+
+  double all() const { return tp + fp + fn + tn; }
+  double accuracy() const { return (tp + tn) / all(); }
+  double f1() const {
+    double precision = tp / (tp + fp), recall = tp / (tp + fn);
+    return 2 * precision * recall / (precision + recall);
+  }
+  double matthews() const {
+    return (tp * tn - fp * fn) /
+           std::sqrt((tp + fp) * (tp + fn) * (tn + fp) * (tn + fn));
+  }
+};
+
+/// Logits and labels of a task that agree more often than not.
+void makeRows(const GlueTask &task, std::vector<std::vector<float>> &logits,
+              std::vector<GlueRow> &rows) {
+  std::mt19937 random(45);
+  std::normal_distribution<float> normal;
+  for (int i = 0; i < 400; ++i) {
+    std::vector<float> row(task.outputs());
+    for (float &value : row)
+      value = normal(random);
+    double label = std::max_element(row.begin(), row.end()) - row.begin();
+    if (random() % 4 == 0)
+      label = random() % task.outputs();
+    if (task.regression) {
+      row[0] = 2.5f + 2 * row[0];
+      label = std::clamp(std::round(2 * row[0] + normal(random)) / 2, 0.f, 5.f);
+    }
+    logits.push_back(row);
+    rows.push_back({"a", "b", label});
+  }
+}
+
+TEST(E45, MetricsOfTheEightTasksEqualTheirDefinitions) {
+  using M = GlueMetric;
+  const std::pair<const char *, M> finals[] = {
+      {"cola", M::Matthews}, {"sst2", M::Accuracy}, {"mrpc", M::Combined},
+      {"stsb", M::Combined}, {"qqp", M::Combined},  {"mnli", M::Accuracy},
+      {"qnli", M::Accuracy}, {"rte", M::Accuracy},  {"wnli", M::Accuracy}};
+  for (auto [name, final] : finals) {
+    const GlueTask *task = findGlueTask(name);
+    ASSERT_TRUE(task) << name;
+    std::vector<std::vector<float>> logits;
+    std::vector<GlueRow> rows;
+    makeRows(*task, logits, rows);
+    GlueResults results = glueMetrics(*task, logits, rows);
+    double found = -2;
+    for (auto [metric, value] : results)
+      if (metric == final)
+        found = value;
+    Table table;
+    Values x, y;
+    double right = 0;
+    for (size_t i = 0; i < rows.size(); ++i) {
+      const std::vector<float> &row = logits[i];
+      size_t best = std::max_element(row.begin(), row.end()) - row.begin();
+      (best            ? rows[i].label ? table.tp : table.fp
+       : rows[i].label ? table.fn
+                       : table.tn) += 1;
+      right += double(best) == rows[i].label;
+      x.push_back(std::min(std::max(double(row[0]), 0.0), 5.0));
+      y.push_back(rows[i].label);
+    }
+    double expected = right / double(rows.size());
+    if (task->regression)
+      expected = (pearsonCorrelation(x, y) + spearmanCorrelation(x, y)) / 2;
+    else if (final == M::Matthews)
+      expected = table.matthews();
+    else if (final == M::Combined)
+      expected = (table.accuracy() + table.f1()) / 2;
+    EXPECT_NEAR(found, expected, 1e-6) << name;
+    EXPECT_GT(found, 0.3) << name;
+  }
+}
+
+TEST(E45, MnliIsTheMeanOfBothFiles) {
+  const GlueTask *task = findGlueTask("mnli");
+  ASSERT_TRUE(task);
+  std::string line = "0\t0\t0\tfiction\t(a)\t(b)\t(a)\t(b)\tA man.\tHe ran.";
+  for (int i = 0; i < 5; ++i)
+    line += "\tneutral";
+  std::string path = writeFile("index\tpromptID\tpairID\tgenre\ts1b\ts2b\ts1p"
+                               "\ts2p\tsentence1\tsentence2\tlabel1\tlabel2"
+                               "\tlabel3\tlabel4\tlabel5\tgold_label\n" +
+                               line + "\tcontradiction\n");
+  auto rows = readGlueRows(*task, path);
+  ASSERT_TRUE(bool(rows)) << rows.message();
+  EXPECT_EQ((*rows)[0].text, "A man.");
+  EXPECT_EQ((*rows)[0].pair, "He ran.");
+  EXPECT_EQ((*rows)[0].label, 2);
+  GlueResults matched = {{GlueMetric::Accuracy, 0.84}};
+  GlueResults other = {{GlueMetric::Accuracy, 0.85}};
+  EXPECT_NEAR(meanOfFiles({matched, other})[0].second, 0.845, 1e-12);
+}
+
+TEST(GlueMetrics, ClassesInAnotherOrder) {
+  const GlueTask *task = findGlueTask("mnli");
+  EXPECT_EQ(classColumns(*task, {"CONTRADICTION", "NEUTRAL", "ENTAILMENT"}),
+            (std::vector<size_t>{2, 1, 0}));
+  EXPECT_TRUE(classColumns(*task, {"LABEL_0", "LABEL_1", "LABEL_2"}).empty());
+  EXPECT_TRUE(classColumns(*findGlueTask("sst2"), {"NO", "YES"}).empty());
 }
 
 TEST(GlueReader, ReadsQuotesLiterallyAndSkipsTheByteOrderMark) {
@@ -154,8 +265,9 @@ TEST(GlueReader, RefusesAnEmptyFileAndAHeaderAlone) {
 }
 
 TEST(GlueReader, NamesAllTasks) {
-  EXPECT_EQ(findGlueTask("mnli"), nullptr);
-  EXPECT_EQ(glueTaskNames(), "sst2, cola, mrpc, rte, stsb, qnli");
+  EXPECT_EQ(findGlueTask("glue"), nullptr);
+  EXPECT_EQ(glueTaskNames(),
+            "sst2, cola, mrpc, rte, stsb, qqp, mnli, wnli, qnli");
 }
 
 TEST(GlueReader, ReadsEveryRowOfTheDevSets) {
