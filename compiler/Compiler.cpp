@@ -10,6 +10,7 @@
 
 #include "compiler/BiasCorrection.h"
 #include "compiler/Calibrate/DefaultText.h"
+#include "compiler/Calibrate/LearnedTable.h"
 #include "compiler/Calibrate/SchemeTable.h"
 #include "compiler/Emit/Assemble.h"
 #include "compiler/Emit/KernelJit.h"
@@ -151,6 +152,12 @@ Error Compilation::import() {
     return found.takeError();
   tokenizer.assign(reinterpret_cast<const char *>(found->blob.data()),
                    found->blob.size());
+  bool learned = llvm::any_of(model.ignoredTensors, [](StringRef name) {
+    return name.ends_with("_quantizer.quantizer._delta");
+  });
+  if (learned && request.rangesIn.empty() && request.note)
+    request.note("the checkpoint holds learned quantizers, which are not used: "
+                 "--ranges with its .safetensors file takes them");
   return dump("00-import.mlir");
 }
 
@@ -172,6 +179,18 @@ std::vector<CalibrationText> Compilation::calibrationTexts() const {
                                      : request.calibration;
 }
 
+/// ranges.json, or the quantizers of a checkpoint.
+static Expected<RangeTable> readRanges(const std::string &path,
+                                       const std::vector<Site> &sites,
+                                       const Recipe &recipe) {
+  if (llvm::sys::path::extension(path) != ".safetensors")
+    return loadRanges(path);
+  Expected<LearnedQuantizers> learned = readLearnedQuantizers(path);
+  if (!learned)
+    return learned.takeError();
+  return learnedRanges(*learned, sites, recipe);
+}
+
 Error Compilation::calibrate() {
   Expected<Recipe> loaded = Recipe::load(request.recipe);
   if (!loaded)
@@ -188,10 +207,15 @@ Error Compilation::calibrate() {
     return error;
   std::vector<ObservedSite> observed = observedSites(sites, *recipe);
   if (!request.rangesIn.empty()) {
-    Expected<RangeTable> read = loadRanges(request.rangesIn);
+    Expected<RangeTable> read = readRanges(request.rangesIn, sites, *recipe);
     if (!read)
       return read.takeError();
     ranges = std::move(*read);
+    if (!ranges.weights.empty() && !request.rangesOut.empty())
+      return Error::make(request.rangesOut,
+                         ": found learned ranges to save, expected ranges of a "
+                         "calibration; ",
+                         request.rangesIn, " holds them");
   } else if (llvm::any_of(observed, [](const ObservedSite &site) {
                return !site.scheme.isFloat();
              })) {

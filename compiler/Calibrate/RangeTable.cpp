@@ -56,6 +56,9 @@ RangeTable::find(const std::string &site,
   if (it == sites.end())
     return Error::make(prefix(), ": sites: no range for site ", site);
   const SiteRange &found = it->second;
+  // A learned table was made for the recipe itself.
+  if (!found.learned.empty())
+    return &found;
   std::string where = prefix() + ": sites." + site;
   if (scheme.groups > 1) {
     size_t wanted = scheme.groups == ActivationScheme::everyChannel

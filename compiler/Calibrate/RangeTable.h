@@ -34,6 +34,16 @@ struct SiteRange {
   /// groups; empty otherwise.
   std::vector<int64_t> groupOf;
   std::vector<Range> groups;
+  /// Learned scale and zero point, of each group for schemes of groups. Where
+  /// there are some, nothing was estimated and they go before any range.
+  std::vector<UniformParams> learned;
+};
+
+/// Learned scales of a weight: one or one per row.
+struct WeightScales {
+  std::vector<float> scales;
+  /// Whether the codes have a sign; else they are 0..2^bits - 1.
+  bool isSigned = true;
 };
 
 /// Ranges by site name, in name order.
@@ -48,6 +58,10 @@ struct RangeTable {
 
   /// How a message about the table begins.
   std::string prefix() const;
+
+  /// Learned scales by canonical name of the weight; empty where scales are
+  /// found from the weights themselves.
+  std::map<std::string, WeightScales> weights;
 
   /// Where the table came from, for messages; empty for a fresh calibration.
   std::string origin;

@@ -4,9 +4,12 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Calibrate/SchemeTable.h"
+#include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
 
+#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringMap.h"
 
 #include <cmath>
 
@@ -124,10 +127,13 @@ Error addGroups(NamedAttrList &entry, const Site &site,
   if (int64_t(range.groupOf.size()) != width)
     return Error::make(prefix, ": sites.", site.name, ".group_of: found ",
                        range.groupOf.size(), " channels, expected ", width);
+  std::vector<UniformParams> groups = range.learned;
+  if (groups.empty())
+    for (const quern::Range &group : range.groups)
+      groups.push_back(paramsOf(group, scheme));
   std::vector<float> scales;
   std::vector<int64_t> zeros;
-  for (const quern::Range &group : range.groups) {
-    UniformParams params = paramsOf(group, scheme);
+  for (const UniformParams &params : groups) {
     scales.push_back(params.scale);
     zeros.push_back(params.zero);
   }
@@ -151,6 +157,28 @@ Error checkGroupNeighbours(const Site &site, const std::vector<Site> &sites,
         recipe.activationFor(other).isFloat())
       return Error::make("sites.", site.name, ": found groups beside ",
                          other.name, " in f32, expected codes there");
+  return Error::success();
+}
+
+/// Holds learned scales against the weights of the model.
+Error checkWeights(ModuleOp module, const RangeTable &ranges) {
+  llvm::StringMap<int64_t> rows;
+  module.walk([&](arith::ConstantOp op) {
+    if (auto type = dyn_cast<RankedTensorType>(op.getType()))
+      if (type.getRank() > 0)
+        rows[tq::getConstantName(op.getResult())] = type.getDimSize(0);
+  });
+  for (const auto &[name, weight] : ranges.weights) {
+    auto found = rows.find(name);
+    if (found == rows.end())
+      return Error::make(ranges.prefix(), ": weight ", name,
+                         ": found a scale, the model lacks the weight");
+    if (weight.scales.size() != 1 &&
+        int64_t(weight.scales.size()) != found->second)
+      return Error::make(ranges.prefix(), ": weight ", name, ": found ",
+                         weight.scales.size(), " scales, expected ",
+                         found->second, ", one for each row");
+  }
   return Error::success();
 }
 
@@ -189,7 +217,8 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
       continue;
     }
     quern::Range whole = (*range)->range;
-    if (scheme.perChannel && takesChannels(observers[i], recipe)) {
+    if (scheme.perChannel && (*range)->learned.empty() &&
+        takesChannels(observers[i], recipe)) {
       if (int64_t((*range)->channels.size()) != width)
         return Error::make(ranges.prefix(), ": sites.", site.name,
                            ".channels: found ", (*range)->channels.size(),
@@ -197,7 +226,9 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
       addChannels(entry, (*range)->channels, scheme.channelEstimator, builder);
       whole = {-1, 1};
     }
-    UniformParams params = paramsOf(whole, scheme);
+    UniformParams params = (*range)->learned.empty()
+                               ? paramsOf(whole, scheme)
+                               : (*range)->learned.front();
     entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
     entry.set("scale", builder.getF32FloatAttr(params.scale));
     entry.set("zero", builder.getI64IntegerAttr(params.zero));
@@ -232,6 +263,17 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
   NamedAttrList scheme;
   scheme.set("sites", siteList.getDictionary(module.getContext()));
   scheme.set("weights", weightList.getDictionary(module.getContext()));
+  if (Error error = checkWeights(module, ranges))
+    return error;
+  NamedAttrList scales, unsignedScales;
+  for (const auto &[name, weight] : ranges.weights)
+    (weight.isSigned ? scales : unsignedScales)
+        .set(name, builder.getDenseF32ArrayAttr(weight.scales));
+  if (!ranges.weights.empty()) {
+    scheme.set("scales", scales.getDictionary(module.getContext()));
+    scheme.set("unsigned_scales",
+               unsignedScales.getDictionary(module.getContext()));
+  }
   module->setAttr("tq.scheme", scheme.getDictionary(module.getContext()));
   return Error::success();
 }

@@ -49,6 +49,20 @@ static std::string oldSpelling(const std::string &name) {
   return "";
 }
 
+/// The name in a model that was quantized by the published code, which wraps a
+/// linear layer and its activation; empty for other names.
+static std::string wrappedName(const std::string &name) {
+  static constexpr std::pair<std::string_view, std::string_view> table[] = {
+      {"intermediate.dense.", "intermediate.0."},
+      {"pooler.dense.", "pooler.dense_act.0."}};
+  for (auto [module, wrapped] : table)
+    if (size_t at = name.rfind(module); at != std::string::npos) {
+      std::string result = name;
+      return result.replace(at, module.size(), wrapped);
+    }
+  return "";
+}
+
 std::string Checkpoint::storedName(std::string_view name) const {
   // Heads (`classifier`, `qa_outputs`) lie beside the encoder.
   for (std::string_view part : {"embeddings.", "encoder.", "pooler."})
@@ -61,8 +75,9 @@ const SafetensorsMap::value_type *
 Checkpoint::find(std::string_view name) const {
   std::string stored = storedName(name);
   auto it = tensors.find(stored);
-  if (it == tensors.end())
-    it = tensors.find(oldSpelling(stored));
+  for (const std::string &other : {oldSpelling(stored), wrappedName(stored)})
+    if (it == tensors.end())
+      it = tensors.find(other);
   return it == tensors.end() ? nullptr : &*it;
 }
 

@@ -117,9 +117,14 @@ Value reordered(Value constant, const Order &order, bool rows) {
   }
   OpBuilder builder(constant.getContext());
   builder.setInsertionPointAfterValue(constant);
-  return tq::createConstant<float>(
-      builder, constant.getLoc(), type,
-      (tq::getConstantName(constant) + ".ordered").str(), std::move(values));
+  std::string name = (weightName(constant) + ".ordered").str();
+  Value result = tq::createConstant<float>(builder, constant.getLoc(), type,
+                                           name, std::move(values));
+  // Small constants have no name of their own, but tq.scheme may go by it.
+  if (!weightName(constant).empty() && weightName(result).empty())
+    result.getDefiningOp()->setAttr(weightNameAttr,
+                                    builder.getStringAttr(name));
+  return result;
 }
 
 LogicalResult reorder(OpOperand &operand, const Order &order, bool rows) {

@@ -24,7 +24,11 @@ def Quantize : Pass<"tq-quantize", "::mlir::ModuleOp"> {
 
     A site whose channels are in groups has
     `{bits, group_of, scales, zeros}`: the group of each channel, and scale and
-    zero point of each group.
+    zero point of each group. A third dictionary, `scales`, may give the scales
+    of weights by their names (`array<f32: 0.01>`, or one for each row), and a
+    fourth, `unsigned_scales`, those of LayerNorm gains that were quantized to
+    0..2^bits - 1, which become f32 values. A weight without an entry is then
+    an error.
 
     Every `tq.observe` becomes `tq.quantize` and `tq.dequantize` with the scale
     and zero point of its site, or disappears where the scheme says "fp32". A

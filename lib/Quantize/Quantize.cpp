@@ -139,6 +139,21 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
     return success();
   }
 
+  /// A gain of unsigned codes, which weights have not: their values in f32.
+  /// Codes of gains are folded into f32 anyway.
+  void roundGain(OpBuilder &builder, arith::ConstantOp constant,
+                 const tq::ConstantData<float> &data, float scale,
+                 unsigned bits, ArrayRef<OpOperand *> uses) {
+    std::string name =
+        (tq::getConstantName(constant.getResult()) + ".rounded").str();
+    Value rounded = tq::createConstant<float>(
+        builder, constant.getLoc(), cast<RankedTensorType>(constant.getType()),
+        name, roundUnsigned(data.data(), data.size(), scale, bits));
+    for (OpOperand *use : uses)
+      use->set(rounded);
+    ++weightsQuantized;
+  }
+
   LogicalResult quantizeWeight(arith::ConstantOp constant,
                                const SchemeAttr &scheme) {
     // One dequantize_weight per role that the constant has.
@@ -169,16 +184,35 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
           !belongTogether(*rounded, data->data(), data->size(), quantizer.bits))
         return uses.front()->getOwner()->emitError(
             "expects rounded codes next to its weights, got others");
-      WeightCodes codes =
-          rounded ? std::move(*rounded)
-                  : quern::quantizeWeight(data->data(), rows,
-                                          rows ? data->size() / rows : 0,
-                                          quantizer);
-
       OpBuilder builder(constant);
       Location loc = constant.getLoc();
       StringRef base = tq::getConstantName(constant.getResult());
       std::string name = base.empty() ? "weight" : base.str();
+      size_t cols = rows ? data->size() / rows : 0;
+      DenseF32ArrayAttr given;
+      if (scheme.givesScales() && !rounded) {
+        base = weightName(constant.getResult());
+        bool isMoved = false;
+        while (base.consume_back(".ordered"))
+          isMoved = true;
+        if (auto scale = scheme.unsignedScalesOf(base);
+            scale && role == "norms" && scale.size() == 1) {
+          roundGain(builder, constant, *data, scale[0], quantizer.bits, uses);
+          continue;
+        }
+        given = scheme.scalesOf(base);
+        if (!given ||
+            (given.size() != 1 && (isMoved || given.size() != int64_t(rows))))
+          return constant.emitError("expects the scale of '")
+                 << base << "' in tq.scheme, or one for each of " << rows
+                 << " rows in the model's order, got "
+                 << (given ? given.size() : 0);
+      }
+      WeightCodes codes =
+          rounded ? std::move(*rounded)
+          : given ? encodeWeight(data->data(), rows, cols,
+                                 given.asArrayRef().vec(), quantizer.bits)
+                  : quern::quantizeWeight(data->data(), rows, cols, quantizer);
       remark::passed(loc,
                      remark::RemarkOpts::name("Weight").category("quantize"))
           << remark::add("weight ") << name << remark::add(" in role ") << role

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Quantize/SchemeAttr.h"
+#include "dialects/TQ/Constants.h"
 
 #include "mlir/IR/Diagnostics.h"
 
@@ -148,7 +149,28 @@ LogicalResult checkBias(ModuleOp module, NamedAttribute entry) {
   return success();
 }
 
+LogicalResult checkScales(ModuleOp module, StringRef section,
+                          NamedAttribute entry) {
+  auto scales = dyn_cast<DenseF32ArrayAttr>(entry.getValue());
+  bool good = scales && !scales.empty();
+  for (float scale : scales ? scales.asArrayRef() : ArrayRef<float>())
+    good &= scale > 0 && !std::isinf(scale);
+  if (!good)
+    return refuse(module, section, entry.getName(), entry.getValue(),
+                  "an array of positive f32");
+  return success();
+}
+
 } // namespace
+
+StringRef quern::weightName(Value constant) {
+  StringRef name = tq::getConstantName(constant);
+  Operation *op = constant.getDefiningOp();
+  if (name.empty() && op)
+    if (auto given = op->getAttrOfType<StringAttr>(weightNameAttr))
+      return given.getValue();
+  return name;
+}
 
 std::optional<SchemeAttr> SchemeAttr::read(ModuleOp module) {
   auto dict = module->getAttrOfType<DictionaryAttr>(name);
@@ -157,6 +179,8 @@ std::optional<SchemeAttr> SchemeAttr::read(ModuleOp module) {
     result.sites = dict.getAs<DictionaryAttr>("sites");
     result.weights = dict.getAs<DictionaryAttr>("weights");
     result.biases = dict.getAs<DictionaryAttr>("biases");
+    result.scales = dict.getAs<DictionaryAttr>("scales");
+    result.unsignedScales = dict.getAs<DictionaryAttr>("unsigned_scales");
   }
   if (!result.sites || !result.weights) {
     module.emitError("expects the attribute 'tq.scheme' with the dictionaries "
@@ -172,6 +196,13 @@ std::optional<SchemeAttr> SchemeAttr::read(ModuleOp module) {
   if (result.biases)
     for (NamedAttribute entry : result.biases)
       if (failed(checkBias(module, entry)))
+        return std::nullopt;
+  for (auto [section, entries] :
+       {std::pair<StringRef, DictionaryAttr>{"scales", result.scales},
+        {"unsigned_scales", result.unsignedScales}})
+    for (NamedAttribute entry :
+         entries ? entries.getValue() : ArrayRef<NamedAttribute>())
+      if (failed(checkScales(module, section, entry)))
         return std::nullopt;
   return result;
 }
@@ -201,6 +232,15 @@ std::optional<SiteQuantizer> SchemeAttr::site(StringRef site) const {
     llvm::append_range(quantizer.channelShift, shift.getValues<float>());
   }
   return quantizer;
+}
+
+DenseF32ArrayAttr SchemeAttr::scalesOf(StringRef weight) const {
+  return scales ? scales.getAs<DenseF32ArrayAttr>(weight) : nullptr;
+}
+
+DenseF32ArrayAttr SchemeAttr::unsignedScalesOf(StringRef weight) const {
+  return unsignedScales ? unsignedScales.getAs<DenseF32ArrayAttr>(weight)
+                        : nullptr;
 }
 
 std::optional<WeightQuantizer> SchemeAttr::weight(StringRef role) const {

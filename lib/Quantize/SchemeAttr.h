@@ -32,6 +32,13 @@ struct SiteQuantizer {
   std::vector<int64_t> groupZeros;
 };
 
+/// The attribute of a constant that lost its name when it was put in another
+/// order.
+inline constexpr llvm::StringLiteral weightNameAttr = "tq.name";
+
+/// The name of a weight: of its constant's data, or of that attribute.
+llvm::StringRef weightName(mlir::Value constant);
+
 /// The attribute of a module, checked when it is read.
 class SchemeAttr {
 public:
@@ -55,8 +62,17 @@ public:
   /// nothing.
   std::vector<float> bias(llvm::StringRef site) const;
 
+  /// Whether the scheme gives the scales of weights, which are searched
+  /// otherwise.
+  bool givesScales() const { return bool(scales); }
+
+  /// Given scales of a weight: of signed codes, or (of LayerNorm gains) of
+  /// unsigned ones. Null for a weight that the scheme does not list.
+  mlir::DenseF32ArrayAttr scalesOf(llvm::StringRef weight) const;
+  mlir::DenseF32ArrayAttr unsignedScalesOf(llvm::StringRef weight) const;
+
 private:
-  mlir::DictionaryAttr sites, weights, biases;
+  mlir::DictionaryAttr sites, weights, biases, scales, unsignedScales;
 };
 
 } // namespace quern

@@ -34,33 +34,55 @@ Range clipRange(const float *values, size_t size,
   return {-clip, clip};
 }
 
-void writeCodes(const float *values, size_t size, const UniformParams &params,
-                int8_t *codes) {
-  // Adding and subtracting 1.5 * 2^23 rounds half to even and vectorizes.
+/// The whole number nearest to value / scale, ties to even, within [lo, hi].
+/// Adding and subtracting 1.5 * 2^23 rounds so, and vectorizes.
+float nearestCode(float value, float scale, float lo, float hi) {
   constexpr float magic = 0x1.8p23f;
-  float lo = params.qmin, hi = params.qmax;
-  for (size_t i = 0; i < size; ++i) {
-    float t = values[i] / params.scale;
-    t = t > hi ? hi : t;
-    t = t < lo ? lo : t;
-    codes[i] = static_cast<int8_t>(static_cast<int32_t>((t + magic) - magic));
-  }
+  float t = value / scale;
+  t = t > hi ? hi : t;
+  t = t < lo ? lo : t;
+  return (t + magic) - magic;
+}
+
+void writeCodes(const float *values, size_t size, float scale, unsigned bits,
+                int8_t *codes) {
+  float hi = static_cast<float>((1 << (bits - 1)) - 1);
+  for (size_t i = 0; i < size; ++i)
+    codes[i] = static_cast<int8_t>(nearestCode(values[i], scale, -hi - 1, hi));
 }
 
 } // namespace
 
-WeightCodes quern::quantizeWeight(const float *values, size_t rows, size_t cols,
-                                  const WeightQuantizer &quantizer) {
+WeightCodes quern::encodeWeight(const float *values, size_t rows, size_t cols,
+                                std::vector<float> scales, unsigned bits) {
   WeightCodes result;
   result.codes.resize(rows * cols);
+  size_t size = rows * cols / scales.size();
+  for (size_t part = 0; part < scales.size(); ++part)
+    writeCodes(values + part * size, size, scales[part], bits,
+               result.codes.data() + part * size);
+  result.scales = std::move(scales);
+  return result;
+}
+
+std::vector<float> quern::roundUnsigned(const float *values, size_t size,
+                                        float scale, unsigned bits) {
+  std::vector<float> result(size);
+  float hi = static_cast<float>((1 << bits) - 1);
+  for (size_t i = 0; i < size; ++i)
+    result[i] = scale * nearestCode(values[i], scale, 0, hi);
+  return result;
+}
+
+WeightCodes quern::quantizeWeight(const float *values, size_t rows, size_t cols,
+                                  const WeightQuantizer &quantizer) {
   size_t parts = quantizer.perRow ? rows : 1;
   size_t size = quantizer.perRow ? cols : rows * cols;
-  for (size_t part = 0; part < parts; ++part) {
-    const float *data = values + part * size;
-    UniformParams params =
-        symmetricParams(clipRange(data, size, quantizer), quantizer.bits);
-    writeCodes(data, size, params, result.codes.data() + part * size);
-    result.scales.push_back(params.scale);
-  }
-  return result;
+  std::vector<float> scales;
+  for (size_t part = 0; part < parts; ++part)
+    scales.push_back(
+        symmetricParams(clipRange(values + part * size, size, quantizer),
+                        quantizer.bits)
+            .scale);
+  return encodeWeight(values, rows, cols, std::move(scales), quantizer.bits);
 }

@@ -29,6 +29,15 @@ struct WeightCodes {
   std::vector<float> scales;
 };
 
+/// The codes for given scales, one or one per row.
+WeightCodes encodeWeight(const float *values, size_t rows, size_t cols,
+                         std::vector<float> scales, unsigned bits);
+
+/// What the codes of an unsigned quantizer mean: scale times
+/// clamp(round_half_even(w / scale), 0, 2^bits - 1).
+std::vector<float> roundUnsigned(const float *values, size_t size, float scale,
+                                 unsigned bits);
+
 /// code = clamp(round_half_even(w / scale), -2^(bits-1), 2^(bits-1) - 1).
 WeightCodes quantizeWeight(const float *values, size_t rows, size_t cols,
                            const WeightQuantizer &quantizer);

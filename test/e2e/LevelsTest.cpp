@@ -55,6 +55,13 @@ template <typename F> TinyModelOptions with(TinyModelOptions options, F f) {
   return options;
 }
 
+/// Quantizers in the checkpoint, row E17.
+TinyModelOptions learned(TinyModelOptions options, int64_t groups = 0) {
+  options.learned = true;
+  options.learnedGroups = groups;
+  return options;
+}
+
 std::vector<LevelsCase> cases() {
   auto cls = [](TinyModelOptions &o) {
     o.pooling = PoolingKind::Cls;
@@ -159,6 +166,23 @@ std::vector<LevelsCase> cases() {
        "default",
        {"x.estimator=percentile", "z.estimator=mse", "emb.estimator=mse_golden",
         "calibration.batch_size=1"}},
+      {"E17LearnedRanges", learned(odd(H::Classification)), "w8a8"},
+      {"E17LearnedRows",
+       with(learned(odd(H::Classification)),
+            [](TinyModelOptions &o) { o.learnedRows = true; }),
+       "w8a8-channel"},
+      {"E17LearnedSymmetric",
+       with(learned(small(H::TokenClassification)),
+            [](TinyModelOptions &o) { o.learnedSymmetric = true; }),
+       "w8a8",
+       {"activation.symmetric=true"}},
+      {"E17LearnedWeightsOfFourBits",
+       learned(small(H::Classification)),
+       "w8a8",
+       {"weight.bits=4", "Et.bits=2"}},
+      {"E10LearnedGroups", learned(odd(H::Classification), 3), "peg3"},
+      {"E10LearnedGroupsWide", learned(with(small(H::Embedding), wide), 6),
+       "peg6"},
       {"QueriesOfOtherBits",
        odd(H::Classification),
        "w8a8",

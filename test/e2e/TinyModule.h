@@ -33,6 +33,8 @@ public:
     request.recipe = recipe;
     request.overrides = overrides;
     request.threads = 1;
+    if (options.learned)
+      request.rangesIn = modelFolder() + "/model.safetensors";
     request.calibration = {{"the first film was a great story", std::nullopt},
                            {"two people, 3 dogs and a cat", "they like it"},
                            {"never dull!", std::nullopt}};

@@ -257,5 +257,9 @@ Error test::writeTinyModel(const std::string &folder,
   if (options.head == HeadKind::Embedding && !options.pooler)
     if (Error error = writeSentenceTransformers(folder, options))
       return error;
-  return writeTinyWeights(folder, tinyWeights(options), options.shards);
+  std::vector<SafetensorsOutput> weights = tinyWeights(options);
+  if (options.learned)
+    for (SafetensorsOutput &quantizer : learnedQuantizers(options, weights))
+      weights.push_back(std::move(quantizer));
+  return writeTinyWeights(folder, weights, options.shards);
 }

@@ -49,10 +49,27 @@ struct TinyModelOptions {
   /// More than one: files with an index.
   int shards = 1;
   uint64_t seed = 1;
+
+  /// Quantizers with learned ranges beside the weights, as the code published
+  /// with the PEG paper saves them, and its names of modules.
+  bool learned = false;
+  /// Groups of channels that they have at x, h and y: channel j is in group
+  /// (7 j) mod learnedGroups.
+  int64_t learnedGroups = 0;
+  /// One weight scale for each row.
+  bool learnedRows = false;
+  /// Symmetric activations.
+  bool learnedSymmetric = false;
 };
 
 /// The weights in the order of the file.
 std::vector<SafetensorsOutput> tinyWeights(const TinyModelOptions &options);
+
+/// The quantizers of TinyModelOptions::learned, for the given weights, which
+/// get the names of the published code.
+std::vector<SafetensorsOutput>
+learnedQuantizers(const TinyModelOptions &options,
+                  std::vector<SafetensorsOutput> &weights);
 
 /// The text of config.json.
 std::string tinyConfig(const TinyModelOptions &options);

@@ -24,7 +24,7 @@ static int usage(const char *what) {
       "  [--head classification|regression|token_classification|\n"
       "          question_answering|embedding]\n"
       "  [--pooling mean|cls] [--activation gelu|gelu_new|relu|...]\n"
-      "  [--no-normalize] [--pooler] [--no-prefix] [--old-names]\n",
+      "  [--no-normalize] [--pooler] [--no-prefix] [--old-names] [--learned]\n",
       what);
   return 2;
 }
@@ -33,10 +33,15 @@ static int usage(const char *what) {
 static bool setValue(TinyModelOptions &o, const std::string &name,
                      const std::string &value) {
   const std::map<std::string, int64_t *> numbers = {
-      {"--hidden", &o.hidden}, {"--heads", &o.heads},
-      {"--layers", &o.layers}, {"--intermediate", &o.intermediate},
-      {"--vocab", &o.vocab},   {"--positions", &o.positions},
-      {"--types", &o.types},   {"--labels", &o.labels}};
+      {"--hidden", &o.hidden},
+      {"--heads", &o.heads},
+      {"--layers", &o.layers},
+      {"--intermediate", &o.intermediate},
+      {"--vocab", &o.vocab},
+      {"--positions", &o.positions},
+      {"--types", &o.types},
+      {"--labels", &o.labels},
+      {"--learned-groups", &o.learnedGroups}};
   int64_t number = std::strtoll(value.c_str(), nullptr, 10);
   if (auto it = numbers.find(name); it != numbers.end()) {
     *it->second = number;
@@ -75,6 +80,8 @@ static bool setFlag(TinyModelOptions &o, const std::string &name) {
     o.prefix = false;
   else if (name == "--old-names")
     o.oldNames = true;
+  else if (name == "--learned")
+    o.learned = true;
   else
     return false;
   return true;

@@ -142,7 +142,8 @@ void addCompile(CLI::App &app, Action &action) {
                    "Calibration texts to use at most")
       ->check(CLI::Range(1u, 1000000u));
   command->add_option("--ranges", request.rangesIn,
-                      "ranges.json of an earlier calibration");
+                      "ranges.json of an earlier calibration, or a checkpoint "
+                      "(.safetensors) with learned quantizers");
   command->add_option("--adaround-cache", request.roundingCache,
                       "File that keeps the layers rounded by AdaRound, so that "
                       "an interrupted compilation goes on where it stopped");

@@ -1,0 +1,170 @@
+//===- LearnedTable.cpp - Learned quantizers as ranges --------------------===//
+//
+// quantization.md 3.1: s = max(delta, 1e-8), z = clamp(round(z_float)).
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Calibrate/LearnedTable.h"
+#include "lib/Quantize/GroupMap.h"
+#include "quern/quant_math.h"
+
+#include <algorithm>
+
+using namespace quern;
+
+namespace {
+
+/// The smallest scale of the published code.
+constexpr float leastScale = 1e-8f;
+
+/// The nearest code, ties to even.
+int64_t roundedZero(float zero, int64_t top) {
+  return qm_rne(std::clamp(zero, 0.0f, static_cast<float>(top)));
+}
+
+/// The role that a weight has by its name.
+WeightRole roleOf(const std::string &name) {
+  auto has = [&](const char *part) {
+    return name.find(part) != std::string::npos;
+  };
+  if (has("word_embeddings"))
+    return WeightRole::WordTable;
+  if (has("_embeddings"))
+    return WeightRole::Table;
+  if (has("LayerNorm"))
+    return WeightRole::Norm;
+  if (has("pooler"))
+    return WeightRole::Pooler;
+  return has("classifier") || has("qa_outputs") ? WeightRole::Classifier
+                                                : WeightRole::Linear;
+}
+
+class Table {
+public:
+  Table(const LearnedQuantizers &learned, const Recipe &recipe)
+      : learned(learned), recipe(recipe) {
+    table.origin = learned.path;
+  }
+
+  Error addSite(const Site &site) {
+    ActivationScheme scheme = recipe.activationFor(site);
+    auto found = learned.sites.find(site.name);
+    if (found == learned.sites.end()) {
+      if (scheme.isFloat())
+        return Error::success();
+      return Error::make(learned.path, ": site ", site.name,
+                         ": found no quantizer, the recipe expects ",
+                         scheme.bits, " bits; --set ", site.name,
+                         "=fp32 leaves the site in f32");
+    }
+    const LearnedQuantizer &quantizer = found->second;
+    auto refuse = [&](const std::string &what, const std::string &expected) {
+      return Error::make(learned.path, ": tensor ",
+                         printable(quantizer.name + "._delta", 120), ": found ",
+                         what, " at site ", site.name, ", the recipe expects ",
+                         expected);
+    };
+    if (scheme.isFloat())
+      return refuse("a quantizer", "none");
+    if (quantizer.zero.empty() != scheme.symmetric)
+      return refuse(scheme.symmetric ? "zero points" : "a symmetric quantizer",
+                    scheme.symmetric ? "\"symmetric\": true"
+                                     : "\"symmetric\": false");
+    if (scheme.perChannel)
+      return refuse("learned ranges", "ranges of channels that move into "
+                                      "weights, which only calibration gives");
+
+    SiteRange range;
+    range.scheme = scheme;
+    int64_t top = (int64_t(1) << scheme.bits) - 1;
+    std::vector<float> scales;
+    std::vector<int64_t> zeros;
+    for (size_t i = 0; i < quantizer.delta.size(); ++i) {
+      scales.push_back(std::max(quantizer.delta[i], leastScale));
+      zeros.push_back(!quantizer.zero.empty()
+                          ? roundedZero(quantizer.zero[i], top)
+                      : quantizer.isSigned ? (top + 1) / 2
+                                           : 0);
+    }
+    if (scales.size() > 1) {
+      RecoveredGroups groups = recoverGroups(scales, zeros);
+      size_t wanted = scheme.groups == ActivationScheme::everyChannel
+                          ? groups.scales.size()
+                          : std::max(scheme.groups, 1u);
+      if (wanted != groups.scales.size())
+        return refuse(std::to_string(groups.scales.size()) + " groups of " +
+                          std::to_string(scales.size()) + " channels",
+                      scheme.groups > 1 ? std::to_string(wanted) + " groups"
+                                        : "one scale");
+      range.groupOf = std::move(groups.groupOf);
+      scales = std::move(groups.scales);
+      zeros = std::move(groups.zeros);
+    } else if (scheme.groups > 1) {
+      return refuse("one scale", "groups of channels");
+    }
+    for (size_t g = 0; g < scales.size(); ++g) {
+      UniformParams params;
+      params.scale = scales[g];
+      params.zero = static_cast<int32_t>(zeros[g]);
+      params.qmax = static_cast<int32_t>(top);
+      range.learned.push_back(params);
+    }
+    table.sites[site.name] = std::move(range);
+    return Error::success();
+  }
+
+  Error addWeight(const std::string &name, const LearnedQuantizer &quantizer) {
+    WeightScheme scheme = recipe.weightFor(roleOf(name));
+    auto refuse = [&](const std::string &what, const std::string &expected) {
+      return Error::make(learned.path, ": tensor ",
+                         printable(quantizer.name + "._delta", 120), ": found ",
+                         what, ", ", expected);
+    };
+    if (scheme.isFloat())
+      return refuse("a quantizer", "the recipe leaves this weight in f32");
+    if (scheme.adaptive)
+      return refuse("a learned scale", "the recipe expects rounding adaround");
+    if (!quantizer.isSigned && roleOf(name) != WeightRole::Norm)
+      return refuse("unsigned codes", "expected signed ones");
+    size_t count = quantizer.delta.size();
+    if (scheme.perChannel ? count == 1 : count != 1)
+      return refuse(std::to_string(count) + " scales",
+                    "the recipe expects granularity " +
+                        std::string(scheme.perChannel ? "channel" : "tensor"));
+    WeightScales scales;
+    scales.isSigned = quantizer.isSigned;
+    for (float delta : quantizer.delta)
+      scales.scales.push_back(std::max(delta, leastScale));
+    table.weights[name] = std::move(scales);
+    return Error::success();
+  }
+
+  RangeTable table;
+
+private:
+  const LearnedQuantizers &learned;
+  const Recipe &recipe;
+};
+
+} // namespace
+
+Expected<RangeTable> quern::learnedRanges(const LearnedQuantizers &learned,
+                                          const std::vector<Site> &sites,
+                                          const Recipe &recipe) {
+  Table table(learned, recipe);
+  for (const Site &site : sites)
+    if (Error error = table.addSite(site))
+      return error;
+  for (const auto &[name, quantizer] : learned.sites) {
+    auto isNamed = [wanted = name](const Site &site) {
+      return site.name == wanted;
+    };
+    if (std::none_of(sites.begin(), sites.end(), isNamed))
+      return Error::make(
+          learned.path, ": tensor ", printable(quantizer.name + "._delta", 120),
+          ": found a quantizer of site ", name, ", which the model lacks");
+  }
+  for (const auto &[name, quantizer] : learned.weights)
+    if (Error error = table.addWeight(name, quantizer))
+      return error;
+  return std::move(table.table);
+}

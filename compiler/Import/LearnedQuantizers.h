@@ -1,0 +1,53 @@
+//===- LearnedQuantizers.h - Quantizers inside a checkpoint --------*- C++ -*-//
+//
+// The code published with the PEG paper saves its quantizers with the weights:
+// beside `...output.dense.weight` lie `...output.dense.weight_quantizer
+// .quantizer._delta` and `...output.dense.activation_quantizer.quantizer
+// ._delta` and `._zero_float`. Reads them by site and by weight.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_IMPORT_LEARNEDQUANTIZERS_H
+#define QUERN_COMPILER_IMPORT_LEARNEDQUANTIZERS_H
+
+#include "lib/Support/Status.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+/// One quantizer as it was saved.
+struct LearnedQuantizer {
+  /// The stored name up to `._delta`, for messages.
+  std::string name;
+  /// One scale, or one for each channel or row.
+  std::vector<float> delta;
+  /// Real-valued zero points, as many as scales; empty for a symmetric
+  /// quantizer.
+  std::vector<float> zero;
+  /// Of a symmetric quantizer: whether it has negative codes.
+  bool isSigned = true;
+};
+
+struct LearnedQuantizers {
+  /// The file they are from.
+  std::string path;
+  /// By site, as `L0.x`.
+  std::map<std::string, LearnedQuantizer> sites;
+  /// By canonical name of the weight, as `encoder.layer.0.output.dense.weight`.
+  std::map<std::string, LearnedQuantizer> weights;
+};
+
+/// The canonical name of a module of the published code: some of it wraps a
+/// linear layer and its activation (`intermediate.0`, `pooler.dense_act.0`).
+std::string canonicalModule(std::string module);
+
+/// Reads the quantizers of a .safetensors file. Errors: none are there, one
+/// belongs to no site or weight, a shape or a value that is no quantizer's.
+Expected<LearnedQuantizers> readLearnedQuantizers(const std::string &path);
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_IMPORT_LEARNEDQUANTIZERS_H
