@@ -61,10 +61,16 @@ Calibrator::groupsOf(const SiteObserver &observer,
                          by, ", expected ", by, " in codes and of ", width,
                          " channels");
   }
+  constexpr size_t mostFitted = 64;
+  if (scheme.permute == Permute::Fit && groups > mostFitted)
+    return Error::make("sites.", name, ": found ", groups,
+                       " groups with \"permute\": \"fit\", expected at most ",
+                       mostFitted);
   std::vector<double> widths;
   for (const Range &range : leader->channels())
     widths.push_back(range.hi - range.lo);
-  return groupsByWidth(widths, groups);
+  return scheme.permute == Permute::Fit ? fittedGroups(widths, groups)
+                                        : groupsByWidth(widths, groups);
 }
 
 Error Calibrator::addChannels(const SiteObserver &observer,

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Calibrate/RangeTable.h"
+#include "compiler/Recipe/PermuteJson.h"
 #include "lib/Support/File.h"
 #include "lib/Support/Json.h"
 
@@ -80,11 +81,10 @@ private:
         return fail(key, describeJson(part), "true or false");
       scheme.symmetric = part.get<bool>();
     } else if (key == "permute") {
-      if (!part.is_boolean() && part != Json("shared-h"))
-        return fail(key, describeJson(part), "true, false or \"shared-h\"");
-      scheme.permute = part == Json("shared-h") ? Permute::SharedH
-                       : part.get<bool>()       ? Permute::Own
-                                                : Permute::None;
+      std::optional<Permute> permute = readPermute(part);
+      if (!permute)
+        return fail(key, describeJson(part), permuteWords);
+      scheme.permute = *permute;
     } else if (key == "range" || key == "observed") {
       Range &target = key == "range" ? site.range : site.observed;
       if (!readRange(part, target))
@@ -224,8 +224,7 @@ Json toJson(const SiteRange &site) {
     json["group_of"] = site.groupOf;
     json["groups"] = toJson(site.groups);
     if (scheme.permute != Permute::None)
-      json["permute"] =
-          scheme.permute == Permute::Own ? Json(true) : Json("shared-h");
+      json["permute"] = writePermute(scheme.permute);
   }
   return json;
 }

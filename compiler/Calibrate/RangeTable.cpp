@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Calibrate/RangeTable.h"
+#include "compiler/Recipe/PermuteJson.h"
 
 using namespace quern;
 
@@ -25,9 +26,8 @@ std::string describe(const ActivationScheme &scheme, Estimator estimator) {
 }
 
 std::string describeGroups(const SiteRange &range) {
-  static constexpr const char *names[] = {"false", "true", "\"shared-h\""};
   return std::to_string(range.groups.size()) + " groups with permute " +
-         names[int(range.scheme.permute)] + ", " +
+         writePermute(range.scheme.permute).dump() + ", " +
          describe(range.scheme, range.scheme.channelEstimator);
 }
 

@@ -3,6 +3,7 @@
 // The text that RecipeJson.cpp reads back to an equal recipe.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/Recipe/PermuteJson.h"
 #include "compiler/Recipe/Recipe.h"
 #include "lib/Support/Json.h"
 
@@ -66,9 +67,7 @@ std::string Recipe::toJson() const {
       json["groups"] = *change.groups;
     }
     if (change.permute)
-      json["permute"] = *change.permute == Permute::SharedH
-                            ? Json("shared-h")
-                            : Json(*change.permute == Permute::Own);
+      json["permute"] = writePermute(*change.permute);
     if (json.is_null())
       json = Json::object();
   }

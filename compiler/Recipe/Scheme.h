@@ -35,6 +35,7 @@ enum class Permute {
   None,    ///< neighbours
   Own,     ///< channels sorted by the width of their range
   SharedH, ///< sorted by the widths of site h of the same layer
+  Fit,     ///< sorted by width, sizes of least squared error
 };
 
 /// One activation quantizer.

@@ -3,6 +3,7 @@
 // The keys that `activation` and each entry of `sites` may have.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/Recipe/PermuteJson.h"
 #include "compiler/Recipe/RecipeParser.h"
 #include "compiler/Recipe/Selector.h"
 
@@ -81,11 +82,9 @@ Error RecipeParser::readChange(const std::string &where, const Json &value,
     } else if (key == "permute") {
       if (!takesGroups(change.selector))
         return fail(path, part, "the key at x, h and y only");
-      if (!part.is_boolean() && part != Json("shared-h"))
-        return fail(path, part, "true, false or \"shared-h\"");
-      change.permute = part == Json("shared-h") ? Permute::SharedH
-                       : part == Json(true)     ? Permute::Own
-                                                : Permute::None;
+      change.permute = readPermute(part);
+      if (!change.permute)
+        return fail(path, part, permuteWords);
     } else {
       return unknown(key, where,
                      joinWords({"bits", "symmetric", "estimator", "percentile",

@@ -6,6 +6,7 @@
 #include "lib/Quantize/GroupMap.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 #include <numeric>
@@ -20,11 +21,50 @@ std::vector<int64_t> quern::equalGroups(size_t channels, size_t groups) {
   return groupOf;
 }
 
-std::vector<int64_t> quern::groupsByWidth(const std::vector<double> &widths,
-                                          size_t groups) {
+/// Channels by width, the narrowest first; equal widths stay in order.
+static Order widthOrder(const std::vector<double> &widths) {
   Order sorted = identityOrder(widths.size());
   std::stable_sort(sorted.begin(), sorted.end(),
                    [&](int64_t a, int64_t b) { return widths[a] < widths[b]; });
+  return sorted;
+}
+
+std::vector<int64_t> quern::fittedGroups(const std::vector<double> &widths,
+                                         size_t groups) {
+  size_t channels = widths.size();
+  Order sorted = widthOrder(widths);
+  // least[n]: the least sum of the n narrowest channels in the groups so far;
+  // first[g][n]: where the last of g + 1 groups begins then.
+  std::vector<double> least(channels + 1, INFINITY);
+  least[0] = 0;
+  std::vector<std::vector<size_t>> first(groups,
+                                         std::vector<size_t>(channels + 1));
+  for (size_t g = 0; g < groups; ++g) {
+    std::vector<double> next(channels + 1, INFINITY);
+    for (size_t n = g + 1; n <= channels; ++n)
+      for (size_t from = g; from < n; ++from) {
+        double width = widths[sorted[n - 1]];
+        double sum = least[from] + width * width * double(n - from);
+        if (sum < next[n]) {
+          next[n] = sum;
+          first[g][n] = from;
+        }
+      }
+    least = std::move(next);
+  }
+  std::vector<int64_t> groupOf(channels);
+  size_t end = channels;
+  for (size_t g = groups; g-- > 0;) {
+    for (size_t i = first[g][end]; i < end; ++i)
+      groupOf[sorted[i]] = static_cast<int64_t>(g);
+    end = first[g][end];
+  }
+  return groupOf;
+}
+
+std::vector<int64_t> quern::groupsByWidth(const std::vector<double> &widths,
+                                          size_t groups) {
+  Order sorted = widthOrder(widths);
   std::vector<int64_t> byPosition = equalGroups(widths.size(), groups);
   std::vector<int64_t> groupOf(widths.size());
   for (size_t i = 0; i < sorted.size(); ++i)

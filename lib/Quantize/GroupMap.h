@@ -30,6 +30,13 @@ std::vector<int64_t> equalGroups(size_t channels, size_t groups);
 std::vector<int64_t> groupsByWidth(const std::vector<double> &widths,
                                    size_t groups);
 
+/// Groups of channels by width, the narrowest in group 0, with sizes that make
+/// the sum over channels of the squared width of their group's widest channel
+/// least: a few channels of outliers get groups of their own. Every group has
+/// a channel; `groups` is at most the number of channels.
+std::vector<int64_t> fittedGroups(const std::vector<double> &widths,
+                                  size_t groups);
+
 /// Channels by group; within a group they stay in order.
 Order groupOrder(const std::vector<int64_t> &groupOf);
 

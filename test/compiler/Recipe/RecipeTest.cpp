@@ -139,7 +139,7 @@ TEST(Recipe, SingleKeysOfTheCommandLine) {
   Recipe recipe = *Recipe::load("peg6");
   for (const char *setting :
        {"x.estimator=percentile", "x3.percentile=99.5", "L2.x.groups=12",
-        "h.permute=true", "activation.symmetric=true",
+        "h.permute=true", "y.permute=shared-h", "activation.symmetric=true",
         "activation.momentum=0.5", "L5.g.candidates=40", "P.bits=16",
         "C.symmetric=false", "weight.granularity=channel", "Et.bits=4",
         "wC.estimator=minmax", "calibration.batch_size=1",
@@ -151,10 +151,11 @@ TEST(Recipe, SingleKeysOfTheCommandLine) {
   EXPECT_EQ(x.channelEstimator, Estimator::Percentile);
   EXPECT_EQ(x.percentile, 99.5);
   EXPECT_EQ(x.groups, 6u);
-  EXPECT_EQ(x.permute, Permute::SharedH);
+  EXPECT_EQ(x.permute, Permute::Fit);
   EXPECT_TRUE(x.symmetric);
   EXPECT_EQ(recipe.activationFor({"L2.x", "x", 2}).groups, 12u);
   EXPECT_EQ(recipe.activationFor({"L1.h", "h", 1}).permute, Permute::Own);
+  EXPECT_EQ(recipe.activationFor({"L1.y", "y", 1}).permute, Permute::SharedH);
   EXPECT_EQ(recipe.activationFor({"L5.g", "g", 5}).candidates, 40u);
   EXPECT_EQ(recipe.activationFor({"L5.g", "g", 5}).momentum, 0.5);
   EXPECT_EQ(bitsAt(recipe, "P"), 16u);
@@ -211,7 +212,19 @@ TEST(Recipe, MixedPrecisionIsThePaper) {
               is ? Estimator::AllMinMax : Estimator::MseGrid);
   }
   EXPECT_EQ(wide, 36);
-  EXPECT_FALSE(recipe.weightFor(WeightRole::Linear).perChannel);
+  EXPECT_TRUE(recipe.weightFor(WeightRole::Linear).perChannel);
+  EXPECT_TRUE(recipe.correctsBias());
+  EXPECT_FALSE(Recipe::load("w8a8")->correctsBias());
+}
+
+TEST(Recipe, BiasCorrection) {
+  Recipe recipe = parsed(R"({"base": "mp", "bias_correction": false})");
+  EXPECT_FALSE(recipe.correctsBias());
+  EXPECT_FALSE(recipe.set("bias_correction=true"));
+  EXPECT_TRUE(parsed(recipe.toJson().c_str()).correctsBias());
+  EXPECT_TRUE(recipe.set("bias_correction=1"));
+  EXPECT_TRUE(Recipe::parse(R"({"bias_correction": 8})", "r.json").message() ==
+              "r.json: bias_correction: found 8, expected true or false");
 }
 
 TEST(Recipe, OneSideInFloat) {

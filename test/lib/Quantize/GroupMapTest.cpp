@@ -31,6 +31,49 @@ TEST(GroupMap, GroupsThatDoNotDivideTheChannels) {
   }
 }
 
+/// Sum over channels of the squared width of their group's widest channel.
+double errorOf(const std::vector<double> &widths,
+               const std::vector<int64_t> &groupOf) {
+  std::vector<double> widest(widths.size());
+  for (size_t k = 0; k < widths.size(); ++k)
+    widest[groupOf[k]] = std::max(widest[groupOf[k]], widths[k]);
+  double sum = 0;
+  for (int64_t g : groupOf)
+    sum += widest[g] * widest[g];
+  return sum;
+}
+
+TEST(GroupMap, FittedGroupsKeepOutliersApart) {
+  EXPECT_EQ(fittedGroups({1, 50, 1.5, 1, 40, 1}, 3),
+            (std::vector<int64_t>{0, 2, 0, 0, 1, 0}));
+  EXPECT_EQ(fittedGroups({1, 50, 1, 1, 50, 1}, 2),
+            (std::vector<int64_t>{0, 1, 0, 0, 1, 0}));
+  // Every group has a channel, also where fewer would do.
+  EXPECT_EQ(fittedGroups({2, 2, 2}, 3), (std::vector<int64_t>{0, 1, 2}));
+}
+
+TEST(GroupMap, FittedGroupsAreTheBestOfAll) {
+  std::mt19937 random(5);
+  for (int turn = 0; turn < 20; ++turn) {
+    std::vector<double> widths(7);
+    for (double &width : widths)
+      width = std::uniform_real_distribution<double>(0.5, 3)(random);
+    widths[turn % 7] *= 50;
+    // All 3^7 maps that use three groups.
+    double least = 1e300;
+    for (int code = 0; code < 2187; ++code) {
+      std::vector<int64_t> map(7);
+      int rest = code;
+      for (int64_t &g : map) {
+        g = rest % 3;
+        rest /= 3;
+      }
+      least = std::min(least, errorOf(widths, map));
+    }
+    EXPECT_DOUBLE_EQ(errorOf(widths, fittedGroups(widths, 3)), least);
+  }
+}
+
 TEST(GroupMap, OrdersCompose) {
   std::mt19937 random(3);
   Order from = identityOrder(40), to = from;
