@@ -189,6 +189,14 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
   std::vector<Site> sites = collectSites(module);
   if (Error error = recipe.check(sites))
     return error;
+  for (const auto &[name, range] : ranges.sites) {
+    auto isNamed = [wanted = name](const Site &site) {
+      return site.name == wanted;
+    };
+    if (llvm::none_of(sites, isNamed))
+      return Error::make(ranges.prefix(), ": sites.", printable(name),
+                         ": found the range of a site that the model lacks");
+  }
   Builder builder(module.getContext());
   StringAttr fp32 = builder.getStringAttr("fp32");
 

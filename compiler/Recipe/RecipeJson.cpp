@@ -218,8 +218,12 @@ Error Recipe::set(std::string_view assignment) {
                                : scheme == "false" ? Json(false)
                                                    : value}});
   size_t dot = site.rfind('.');
-  if (dot != std::string::npos && !isSelector(site))
-    return parser.readSetting(site.substr(0, dot), site.substr(dot + 1), value);
+  std::string target = site.substr(0, dot);
+  bool isTarget = target == "activation" || target == "weight" ||
+                  target == "calibration" || isSelector(target) ||
+                  parser.weightNamed(target);
+  if (dot != std::string::npos && isTarget && !isSelector(site))
+    return parser.readSetting(target, site.substr(dot + 1), value);
   if (WeightChange *weight = parser.weightNamed(site)) {
     if (scheme == "channel" || scheme == "tensor")
       value = Json{{"granularity", scheme}};

@@ -27,6 +27,10 @@ struct CompileOptions {
 };
 } // namespace
 
+static bool isBlank(const std::string &text) {
+  return text.find_first_not_of(" \t\r\n\v\f") == std::string::npos;
+}
+
 /// Lines, or two texts with a tab between, or JSON lines.
 static Error readCalibration(const std::string &path, unsigned samples,
                              std::vector<CalibrationText> &texts) {
@@ -45,7 +49,7 @@ static Error readCalibration(const std::string &path, unsigned samples,
       record.pair = record.text.substr(tab + 1);
       record.text.resize(tab);
     }
-    if (!record.text.empty() || record.pair)
+    if (!isBlank(record.text) || !isBlank(record.pair.value_or("")))
       texts.push_back({record.text, record.pair});
   }
   if (texts.empty())

@@ -186,16 +186,23 @@ TEST_F(E10, GroupsAreThoseOfTheVectors) {
 TEST_F(E10, OtherGroupsThanTheRecipe) {
   options.learnedGroups = 3;
   write();
-  EXPECT_TRUE(read("peg3"));
-  EXPECT_TRUE(read("per-embedding"));
-  expectRefusal(read("peg6"), "found 3 groups of 32 channels at site L0.x, the "
-                              "recipe expects 6 groups");
+  auto inGroups = [&](const std::string &groups) {
+    return read("w8a8", {"x.groups=" + groups, "h.groups=" + groups,
+                         "y.groups=" + groups});
+  };
+  EXPECT_TRUE(inGroups("3"));
+  EXPECT_TRUE(read("w8a8", {"x.granularity=per-embedding",
+                            "h.granularity=per-embedding",
+                            "y.granularity=per-embedding"}));
+  expectRefusal(inGroups("6"),
+                "found 3 groups of 32 channels at site L0.x, the "
+                "recipe expects 6 groups");
   expectRefusal(read("w8a8"), "found 3 groups of 32 channels at site L0.x, the "
                               "recipe expects one scale");
   options.learnedGroups = 0;
   write();
-  expectRefusal(read("peg3"), "found one scale at site L0.x, the recipe "
-                              "expects groups of channels");
+  expectRefusal(inGroups("3"), "found one scale at site L0.x, the recipe "
+                               "expects groups of channels");
 }
 
 TEST_F(LearnedTest, WhatTheRecipeDoesNotExpect) {

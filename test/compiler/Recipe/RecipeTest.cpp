@@ -171,7 +171,7 @@ TEST(Recipe, SingleKeysOfTheCommandLine) {
 
   const std::pair<const char *, const char *> refused[] = {
       {"x.bit=8", "--set: sites.x: unknown key 'bit', expected one of bits"},
-      {"x99.y.z=8", "sites: unknown key 'x99.y', expected one of s, p"},
+      {"x99.y.z=8", "sites: unknown key 'x99.y.z', expected one of s, p"},
       {"Et.groups=2", "Et: unknown key 'groups'"},
       {"x.bits=1", "sites.x.bits: found 1, expected a bit-width"},
       {"x.symmetric=yes", "sites.x.symmetric: found \"yes\", expected true"},
