@@ -246,8 +246,7 @@ std::vector<std::string> changedSites(const Recipe &a, const Recipe &b) {
   return changed;
 }
 
-// Row E13: every key changes exactly the sites it lists.
-TEST(Recipe, EveryKeyChangesExactlyItsSites) {
+TEST(E13, EveryKeyChangesExactlyItsSites) {
   const Recipe base = *Recipe::load("w8a8");
   auto changedBy = [&](const std::string &key) {
     Recipe recipe = base;

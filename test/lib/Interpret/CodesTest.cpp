@@ -45,7 +45,7 @@ protected:
   std::vector<double> values_;
 };
 
-TEST_F(CodesTest, UniformEqualsTheFormulaOnAMillionValues) {
+TEST_F(CodesTest, E01UniformEqualsTheFormulaOnAMillionValues) {
   // nearbyint rounds half to even in the default mode.
   ASSERT_EQ(std::fegetround(), FE_TONEAREST);
   std::uniform_real_distribution<double> uniform(-30, 30);
@@ -79,7 +79,7 @@ TEST_F(CodesTest, ClampsExtremesAndNoNumbers) {
             (std::vector<int32_t>{127, -127}));
 }
 
-TEST_F(CodesTest, RoundingModesOnEveryHalfInteger) {
+TEST_F(CodesTest, E02RoundingModesOnEveryHalfInteger) {
   for (int64_t i = -(1 << 21) - 1; i <= (1 << 21) + 1; i += 2) {
     double x = i * 0.5, low = double((i - 1) / 2 - (i < 0 ? 1 : 0));
     low = std::floor(x);

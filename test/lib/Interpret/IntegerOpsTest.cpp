@@ -52,7 +52,7 @@ protected:
          o = floatVector(6, 50);
 };
 
-TEST_F(QLinearTest, IsExactAtTheEndsOfTheRange) {
+TEST_F(QLinearTest, E03IsExactAtTheEndsOfTheRange) {
   build("!quant.uniform<u8:f32, 0.1:128>", "",
         "!quant.uniform<u8:f32, 0.1:128>");
   for (bool extreme : {false, true}) {
@@ -102,7 +102,7 @@ TEST_F(QLinearTest, FloatResultIsNotClamped) {
   }
 }
 
-TEST_F(QLinearTest, SixteenBitInputsDoNotOverflow) {
+TEST_F(QLinearTest, E11SixteenBitInputsDoNotOverflow) {
   build("!quant.uniform<u16:f32, 0.1:128>", "", "f32", "12");
   c = ints({-5000, 3, 0, 77, 1, 99000000, 0, 255, 7, 0, 1, 200});
   x = codes(5, 70, 65535, 65535);
@@ -233,7 +233,7 @@ TEST_F(QAddNormTest, EqualCodesGiveBeta) {
       << message;
 }
 
-TEST_F(InterpretTest, QEmbedFollowsItsFormula) {
+TEST_F(InterpretTest, E16QEmbedFollowsItsFormula) {
   parse("(%i: tensor<?xi32>, %t: tensor<?xi32>, %p: tensor<?xi32>, "
         "%w: tensor<10x4xi8>, %ty: tensor<2x4xi8>, %po: tensor<16x4xi8>, "
         "%sw: tensor<10xf32>, %st: tensor<1xf32>, %sp: tensor<1xf32>, "

@@ -49,21 +49,29 @@ protected:
         "recipe");
     if (!model || !recipe)
       return nullptr;
-    RangeTable ranges;
+    // Two tokens of every site, whose channels differ in width.
+    std::vector<ObservedSite> observed =
+        observedSites(collectSites(*model->module), *recipe);
+    Calibrator calibrator(observed);
     std::mt19937 random(11);
-    for (const ObservedSite &site :
-         observedSites(collectSites(*model->module), *recipe)) {
-      SiteRange &range = ranges.sites[site.name];
-      range.scheme = site.scheme;
-      range.range = {-4, 4};
-      if (site.name[site.name.size() - 1] == 'p')
-        range.range = {0, 1};
+    for (const ObservedSite &site : observed) {
+      std::vector<float> values(2 * options.hidden);
       for (int64_t k = 0; k < options.hidden; ++k) {
-        double width = 0.5 + double(random() % 64) / 8;
-        range.channels.push_back({-width, width / 2});
+        float width = 0.5f + static_cast<float>(random() % 64) / 8;
+        values[k] = -width;
+        values[options.hidden + k] = width / 2;
       }
+      calibrator.observe(site.name, values.data(), 2, options.hidden);
     }
-    if (Error error = attachScheme(*model->module, *recipe, ranges)) {
+    Expected<RangeTable> ranges = calibrator.finish();
+    if (!ranges) {
+      ADD_FAILURE() << ranges.message();
+      return nullptr;
+    }
+    for (auto &[name, range] : ranges->sites)
+      range.range =
+          name.back() == 'p' ? quern::Range{0, 1} : quern::Range{-4, 4};
+    if (Error error = attachScheme(*model->module, *recipe, *ranges)) {
       ADD_FAILURE() << error.message();
       return nullptr;
     }

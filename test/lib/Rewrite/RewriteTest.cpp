@@ -6,51 +6,16 @@
 // integer graph's codes forced behind each of its quantizers.
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/Calibrate/SchemeTable.h"
-#include "compiler/Import/Import.h"
-#include "dialects/TQ/TQOps.h"
-#include "lib/Interpret/Interpreter.h"
-#include "lib/Quantize/Passes.h"
 #include "lib/Rewrite/Passes.h"
-#include "test/support/TempFolder.h"
-#include "test/support/TinyModel.h"
+#include "test/lib/Rewrite/RewriteModel.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/Quant/IR/Quant.h"
-#include "mlir/IR/Diagnostics.h"
-#include "mlir/IR/MLIRContext.h"
-#include "mlir/Pass/PassManager.h"
 #include "gtest/gtest.h"
-#include <cmath>
-#include <map>
-#include <random>
 
 using namespace mlir;
 using namespace quern;
 using quern::test::TinyModelOptions;
 
 namespace {
-
-/// Packed sequences of random ids: ids, types, positions, offsets.
-std::vector<Tensor> randomInputs(unsigned seed, int vocab,
-                                 std::vector<int> lengths) {
-  std::mt19937 random(seed);
-  std::vector<int32_t> ids, types, positions, offsets = {0};
-  for (int length : lengths) {
-    for (int i = 0; i < length; ++i) {
-      ids.push_back(random() % vocab);
-      types.push_back(i > length / 2);
-      positions.push_back(i);
-    }
-    offsets.push_back(ids.size());
-  }
-  auto tensor = [](std::vector<int32_t> v) {
-    Tensor::Shape shape = {int64_t(v.size())};
-    return Tensor::of(std::move(v), shape);
-  };
-  return {tensor(ids), tensor(types), tensor(positions), tensor(offsets)};
-}
 
 /// What a recipe made of a model, and how far the levels are apart.
 struct Outcome {
@@ -67,63 +32,23 @@ struct Outcome {
 class Pipeline {
 public:
   Pipeline(const TinyModelOptions &options, const char *recipe)
-      : options(options), recipeText(recipe) {
-    context.loadDialect<tq::TQDialect, arith::ArithDialect, func::FuncDialect,
-                        quant::QuantDialect>();
-    handler.emplace(&context, [this](Diagnostic &diagnostic) {
-      outcome.error += diagnostic.str() + "\n";
-      return success();
-    });
-  }
+      : model(options, recipe) {}
 
   Outcome run() {
     if (succeeded(compile()))
       compare();
-    else if (outcome.error.empty())
+    outcome.error = model.error;
+    if (outcome.error.empty() && outcome.integer.empty())
       outcome.error = "failed without a message";
     return outcome;
   }
 
 private:
-  LogicalResult fail(const std::string &message) {
-    outcome.error += message;
-    return failure();
-  }
-
   LogicalResult compile() {
-    if (Error error = test::writeTinyModel(folder.path(), options))
-      return fail(error.message());
-    Expected<ImportedModel> imported = importModel(context, folder.path());
-    if (!imported)
-      return fail(imported.message());
-    l0 = std::move(imported->module);
-    Expected<Recipe> recipe = Recipe::parse(recipeText, "recipe");
-    if (!recipe)
-      return fail(recipe.message());
-
-    Calibrator calibrator(observedSites(collectSites(*l0), *recipe));
-    SiteHooks hooks;
-    hooks.observe = [&](const SiteValue &site) {
-      std::vector<float> values = site.value.toVector<float>();
-      calibrator.observe(site.name.str(), values.data(), site.value.rows(),
-                         site.value.width());
-    };
-    for (unsigned seed = 1; seed <= 3; ++seed)
-      if (mlir::failed(Interpreter(*l0).run(inputs(seed), hooks)))
-        return failure();
-    Expected<RangeTable> ranges = calibrator.finish();
-    if (!ranges)
-      return fail(ranges.message());
-    l1 = l0->clone();
-    if (Error error = attachScheme(*l1, *recipe, *ranges))
-      return fail(error.message());
-
-    PassManager simulate(&context);
-    buildQuantizePipeline(simulate);
-    if (mlir::failed(simulate.run(*l1)))
+    if (failed(model.build()))
       return failure();
-    l2 = l1->clone();
-    PassManager integer(&context);
+    l2 = model.l1->clone();
+    PassManager integer(&model.context);
     buildRewritePipeline(integer);
     CheckStageOptions stage;
     stage.stage = "integer";
@@ -131,15 +56,11 @@ private:
     return integer.run(*l2);
   }
 
-  std::vector<Tensor> inputs(unsigned seed) {
-    return randomInputs(seed, options.vocab, {5, 1, 17, 9});
-  }
-
   void compare() {
     l2->walk([&](Operation *op) {
       ++outcome.ops[op->getName().getStringRef().str()];
     });
-    std::vector<Tensor> in = inputs(9);
+    std::vector<Tensor> in = model.inputs(9);
     std::map<std::string, Tensor> codes;
     SiteHooks record;
     record.observe = [&](const SiteValue &site) {
@@ -170,9 +91,9 @@ private:
         return std::nullopt;
       return found->second;
     };
-    auto forced = Interpreter(*l1).run(in, force, Arithmetic::Real);
-    auto simulated = Interpreter(*l1).run(in, {}, Arithmetic::Real);
-    auto real = Interpreter(*l0).run(in, {}, Arithmetic::Real);
+    auto forced = Interpreter(*model.l1).run(in, force, Arithmetic::Real);
+    auto simulated = Interpreter(*model.l1).run(in, {}, Arithmetic::Real);
+    auto real = Interpreter(*model.l0).run(in, {}, Arithmetic::Real);
     if (mlir::failed(integer) || mlir::failed(forced) ||
         mlir::failed(simulated) || mlir::failed(real))
       return;
@@ -181,13 +102,9 @@ private:
     outcome.integer = integer->toVector<double>();
   }
 
-  TinyModelOptions options;
-  std::string recipeText;
-  test::TempFolder folder;
-  MLIRContext context;
+  test::RewriteModel model;
   Outcome outcome;
-  std::optional<ScopedDiagnosticHandler> handler;
-  OwningOpRef<ModuleOp> l0, l1, l2;
+  OwningOpRef<ModuleOp> l2;
 };
 
 /// Results from equal codes agree to f32 rounding; codes almost always.
