@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Quantize/GroupMap.h"
 #include "lib/Quantize/Passes.h"
+#include "lib/Quantize/RoundedCodes.h"
 #include "lib/Quantize/SchemeAttr.h"
 
 #include "dialects/TQ/Constants.h"
@@ -142,15 +143,18 @@ LogicalResult reorderNorm(tq::LayerNormOp norm, const Order &order) {
 }
 
 LogicalResult reorderOutputs(tq::LinearOp linear, const Order &order) {
+  reorderCodes(linear, order, true);
   return failure(failed(reorder(linear.getWMutable(), order, true)) ||
                  failed(reorder(linear.getBMutable(), order, true)));
 }
 
 LogicalResult reorderReaders(tq::ObserveOp observe, const Order &order) {
   for (Operation *user : observe->getUsers())
-    if (auto linear = dyn_cast<tq::LinearOp>(user))
+    if (auto linear = dyn_cast<tq::LinearOp>(user)) {
+      reorderCodes(linear, order, false);
       if (failed(reorder(linear.getWMutable(), order, false)))
         return failure();
+    }
   return success();
 }
 

@@ -61,6 +61,23 @@ std::optional<WeightCodes> takeCodes(tq::LinearOp linear) {
   return codes;
 }
 
+void reorderCodes(tq::LinearOp linear, ArrayRef<int64_t> order, bool rows) {
+  std::optional<WeightCodes> codes = takeCodes(linear);
+  if (!codes)
+    return;
+  size_t cols = linear.getW().getType().getDimSize(1);
+  WeightCodes moved = *codes;
+  for (size_t i = 0; i < codes->codes.size(); ++i) {
+    size_t row = i / cols, col = i % cols;
+    size_t from = rows ? order[row] * cols + col : row * cols + order[col];
+    moved.codes[i] = codes->codes[from];
+  }
+  if (rows && codes->scales.size() == order.size())
+    for (size_t row = 0; row < order.size(); ++row)
+      moved.scales[row] = codes->scales[order[row]];
+  attachCodes(linear, std::move(moved));
+}
+
 bool belongTogether(const WeightCodes &codes, const float *weights,
                     size_t count, unsigned bits) {
   size_t parts = codes.scales.size();

@@ -21,6 +21,11 @@ void attachCodes(tq::LinearOp linear, WeightCodes codes);
 /// Takes them off again; none if there are none.
 std::optional<WeightCodes> takeCodes(tq::LinearOp linear);
 
+/// Puts rows or columns of the codes of a linear, if it has any, in another
+/// order, as its weights are.
+void reorderCodes(tq::LinearOp linear, llvm::ArrayRef<int64_t> order,
+                  bool rows);
+
 /// True if every code is at most one step from its weight or at an end of the
 /// grid: codes of other weights, or of these in another order, are not.
 bool belongTogether(const WeightCodes &codes, const float *weights,
