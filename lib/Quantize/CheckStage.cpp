@@ -42,6 +42,14 @@ bool isFrame(Operation *op) {
   return isa<ModuleOp, func::FuncOp, func::ReturnOp, arith::ConstantOp>(op);
 }
 
+/// A weight whose codes a product or a look-up makes numbers of.
+bool isWeightOfFloat(Operation *op) {
+  return isa<tq::DequantizeWeightOp>(op) &&
+         llvm::all_of(op->getUsers(), [](Operation *user) {
+           return isa<tq::LinearOp, tq::EmbeddingOp>(user);
+         });
+}
+
 /// The rule for one operation; the text names what is wrong.
 struct Checker {
   Stage stage;
@@ -60,7 +68,8 @@ struct Checker {
       legal = isa<tq::QuantizeOp, tq::DequantizeOp, tq::DequantizeWeightOp>(op);
       break;
     case Stage::Integer:
-      legal = isIntegerOp(op) || isa<tq::QuantizeOp, tq::DequantizeOp>(op);
+      legal = isIntegerOp(op) || isa<tq::QuantizeOp, tq::DequantizeOp>(op) ||
+              isWeightOfFloat(op);
       break;
     }
     if (!legal)

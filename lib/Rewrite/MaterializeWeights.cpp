@@ -26,8 +26,13 @@ struct MaterializeWeightsPass
   void runOnOperation() override {
     SmallVector<tq::DequantizeWeightOp> weights;
     getOperation().walk([&](tq::DequantizeWeightOp op) {
-      if (llvm::any_of(op->getUsers(), isAlive))
+      if (llvm::any_of(op->getUsers(), readsNumbers))
         weights.push_back(op);
+      for (Operation *user : op->getUsers())
+        if (isAlive(user) && !readsNumbers(user))
+          remarkRefused(user, "MaterializeWeights",
+                        user->getName().getStringRef() +
+                            " with weights made f32 as it reads them");
     });
     for (tq::DequantizeWeightOp op : weights) {
       std::optional<Weight> weight = matchWeight(op.getResult());
@@ -50,13 +55,20 @@ struct MaterializeWeightsPass
           (tq::getConstantName(weight->codes) + ".f32").str(),
           std::move(values));
       for (Operation *user : op->getUsers())
-        if (isAlive(user))
+        if (readsNumbers(user))
           remarkRefused(user, "MaterializeWeights",
                         user->getName().getStringRef() +
                             " with weights written out in f32");
-      op.replaceAllUsesWith(constant);
+      op.getResult().replaceUsesWithIf(constant, [](OpOperand &use) {
+        return readsNumbers(use.getOwner());
+      });
       ++materialized;
     }
+  }
+
+  /// Products and look-ups read codes and make numbers of them themselves.
+  static bool readsNumbers(Operation *op) {
+    return isAlive(op) && !isa<tq::LinearOp, tq::EmbeddingOp>(op);
   }
 
   /// Ops that a rewrite has replaced are still there until tq-clean-up.

@@ -192,16 +192,18 @@ def MaterializeWeights
   let summary = "weights that stay in f32 ops to f32 constants";
   let description = [{
     A tq.dequantize_weight that no integer op has absorbed belongs to an island.
-    Its values, scale times code rounded to f32, become a constant, and a
-    missed remark names the ops that stay in f32.
+    Where its reader is a tq.linear or a tq.embedding it stays: their kernels
+    read codes and make numbers of them. For all others its values, scale times
+    code rounded to f32, become a constant. A missed remark names the ops that
+    stay in f32.
 
     Before:
     ```mlir
-    %w = tq.dequantize_weight %codes, %scales {bits = 8 : i64}
+    %gamma = tq.dequantize_weight %codes, %scales {bits = 8 : i64}
     ```
     After:
     ```mlir
-    %w = arith.constant dense<...> : tensor<8x4xf32>
+    %gamma = arith.constant dense<...> : tensor<4xf32>
     ```
   }];
   let statistics = [

@@ -102,21 +102,63 @@ func::FuncOp buildQEmbed(ModuleOp module, StringRef name,
   return k.finish();
 }
 
+namespace {
+
+/// A row of a table as real numbers.
+class RealRow {
+public:
+  /// `bits` is 32 for numbers; else `scales` is not null.
+  RealRow(KernelBuilder &k, Value table, int64_t bits, Value number, int64_t d,
+          int64_t stride, Value scales, bool perRow)
+      : k(k), table(table), bits(bits) {
+    row = k.mul(number,
+                bits == 32 || bits == 8 ? stride : tableRowBytes(d, bits));
+    if (bits != 32)
+      scale = k.broadcast(k.load(scales, perRow ? number : k.index(0)));
+  }
+
+  /// The 16 numbers from column `i` on.
+  Value at(Value i) const {
+    if (bits == 32)
+      return k.loadVector(table, k.add(row, i));
+    return k.mul(k.toFloat(loadTableCodes(k, table, row, i, bits), k.f32()),
+                 scale);
+  }
+
+private:
+  KernelBuilder &k;
+  Value table;
+  int64_t bits;
+  Value row, scale;
+};
+
+} // namespace
+
 func::FuncOp buildEmbed(ModuleOp module, StringRef name,
                         const EmbedShape &shape) {
   Builder types(module.getContext());
   Type f32 = types.getF32Type(), i32 = types.getI32Type();
-  KernelBuilder k(module, name,
-                  {i32, i32, i32, f32, f32, f32, f32, f32, f32, f32, f32, f32});
+  Type i8 = types.getI8Type();
+  SmallVector<Type> buffers = {i32, i32, i32};
+  bool hasCodes = false;
+  for (int64_t bits : shape.realBits) {
+    buffers.push_back(bits == 32 ? f32 : i8);
+    hasCodes |= bits != 32;
+  }
+  buffers.append(hasCodes ? 9 : 6, f32);
+  KernelBuilder k(module, name, buffers);
+  const bool perRow[] = {shape.wordScales, shape.typeScales,
+                         shape.positionScales};
+  unsigned out = hasCodes ? 12 : 9;
   Value eps = k.load(k.buffer(8), k.index(0));
   Value tapping = k.tapping();
   forEachRow(k, RowsOf::Tokens, [&](Value token) {
-    Value rows[3];
+    SmallVector<RealRow, 3> rows;
     for (unsigned t = 0; t != 3; ++t)
-      rows[t] = k.mul(rowNumber(k, t, token), shape.tableStride);
-    auto value = [&](unsigned t, Value i) {
-      return k.loadVector(k.buffer(3 + t), k.add(rows[t], i));
-    };
+      rows.emplace_back(k, k.buffer(3 + t), shape.realBits[t],
+                        rowNumber(k, t, token), shape.d, shape.tableStride,
+                        hasCodes ? k.buffer(9 + t) : Value(), perRow[t]);
+    auto value = [&](unsigned t, Value i) { return rows[t].at(i); };
     k.blocks(shape.d, [&](Value i, Value) {
       Value sum = k.add(k.add(value(0, i), value(1, i)), value(2, i));
       k.storeBytes(sum, k.scratch(), k.mul(i, 4));
@@ -126,27 +168,33 @@ func::FuncOp buildEmbed(ModuleOp module, StringRef name,
       k.blocks(shape.d, [&](Value i, Value) {
         Value at = k.add(tapRow, i);
         Value first = k.add(value(0, i), value(1, i));
-        k.storeVector(first, k.buffer(10), at);
-        k.storeVector(k.add(first, value(2, i)), k.buffer(11), at);
+        k.storeVector(first, k.buffer(out + 1), at);
+        k.storeVector(k.add(first, value(2, i)), k.buffer(out + 2), at);
       });
     });
     emitRealNorm(k, shape.d, k.index(0), k.buffer(6), k.buffer(7), eps,
-                 k.buffer(9), k.mul(token, shape.outStride));
+                 k.buffer(out), k.mul(token, shape.outStride));
   });
   return k.finish();
 }
 
-func::FuncOp buildLookup(ModuleOp module, StringRef name, int64_t d,
-                         int64_t tableStride, int64_t outStride) {
+func::FuncOp buildLookup(ModuleOp module, StringRef name,
+                         const LookupShape &shape) {
   Builder types(module.getContext());
   Type f32 = types.getF32Type();
-  KernelBuilder k(module, name, {types.getI32Type(), f32, f32});
+  bool hasCodes = shape.bits != 32;
+  SmallVector<Type> buffers = {types.getI32Type(),
+                               hasCodes ? Type(types.getI8Type()) : f32, f32};
+  if (hasCodes)
+    buffers.push_back(f32);
+  KernelBuilder k(module, name, buffers);
   forEachRow(k, RowsOf::Tokens, [&](Value token) {
-    Value from = k.mul(rowNumber(k, 0, token), tableStride);
-    Value to = k.mul(token, outStride);
-    k.blocks(d, [&](Value i, Value) {
-      k.storeVector(k.loadVector(k.buffer(1), k.add(from, i)), k.buffer(2),
-                    k.add(to, i));
+    RealRow row(k, k.buffer(1), shape.bits, rowNumber(k, 0, token), shape.d,
+                shape.tableStride, hasCodes ? k.buffer(3) : Value(),
+                shape.rowScales);
+    Value to = k.mul(token, shape.outStride);
+    k.blocks(shape.d, [&](Value i, Value) {
+      k.storeVector(row.at(i), k.buffer(2), k.add(to, i));
     });
   });
   return k.finish();

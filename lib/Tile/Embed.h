@@ -23,6 +23,8 @@ struct EmbedShape {
   /// Bits of the codes of the word, type and position table: 8, 4 or 2. Rows
   /// are as by packTableRow, which of 8 bits are tableStride bytes.
   std::array<int64_t, 3> tableBits = {8, 8, 8};
+  /// The same for the float kernel, where 32 is a table of numbers.
+  std::array<int64_t, 3> realBits = {32, 32, 32};
   Storage e1 = Storage::U8, e2 = Storage::U8, out = Storage::U8;
   CodeRange e1Range, e2Range, outRange;
 };
@@ -41,17 +43,26 @@ struct QEmbedParams {
 mlir::func::FuncOp buildQEmbed(mlir::ModuleOp module, llvm::StringRef name,
                                const EmbedShape &shape);
 
-/// Buffers: ids, types, positions (i32), word, type, position (f32 tables),
-/// gamma, beta, params f32 [1] (eps), out, and the taps of word + type and of
+/// Buffers: ids, types, positions (i32), word, type, position (tables of f32,
+/// or i8 as realBits says), gamma, beta, params f32 [1] (eps), with any table
+/// in codes the scales of all three, out, and the taps of word + type and of
 /// the whole sum; f32.
 mlir::func::FuncOp buildEmbed(mlir::ModuleOp module, llvm::StringRef name,
                               const EmbedShape &shape);
 
-/// One table alone. Buffers: indices i32, table f32 [rows][tableStride], out
-/// f32 [tokens][outStride].
+/// One table alone.
+struct LookupShape {
+  int64_t d = 0, tableStride = 0, outStride = 0;
+  /// 32 for a table of numbers, else bits of its codes.
+  int64_t bits = 32;
+  /// A scale per row rather than one.
+  bool rowScales = false;
+};
+
+/// Buffers: indices i32, table f32 [rows][tableStride] or i8 as by
+/// packTableRow, out f32 [tokens][outStride]; with codes also scales f32.
 mlir::func::FuncOp buildLookup(mlir::ModuleOp module, llvm::StringRef name,
-                               int64_t d, int64_t tableStride,
-                               int64_t outStride);
+                               const LookupShape &shape);
 
 /// Scratch bytes of one call.
 int64_t qembedScratch(const EmbedShape &shape);

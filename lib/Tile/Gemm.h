@@ -89,6 +89,20 @@ mlir::func::FuncOp buildGemm(mlir::ModuleOp module, llvm::StringRef name,
 mlir::func::FuncOp buildFloatGemm(mlir::ModuleOp module, llvm::StringRef name,
                                   const GemmShape &shape);
 
+/// As buildFloatGemm, with weights scale * code, rounded to f32. Buffers:
+///   x f32, w i8 packed as by packCodedGemmWeights in weightBits,
+///   scales f32 [n up to 16], bias, y
+mlir::func::FuncOp buildCodedFloatGemm(mlir::ModuleOp module,
+                                       llvm::StringRef name,
+                                       const GemmShape &shape);
+std::string getCodedFloatGemmName(const GemmShape &shape);
+
+/// Bytes of [ceil(n / 16)][ceil(k * bits / 8)][16], where each byte holds the
+/// codes of 8 / bits neighbouring k, the first lowest.
+int64_t packedCodedGemmBytes(int64_t n, int64_t k, int64_t bits);
+void packCodedGemmWeights(const int8_t *w, int64_t n, int64_t k, int64_t bits,
+                          int8_t *packed);
+
 /// Elements of [ceil(n / 16)][k][16].
 int64_t packedFloatGemmSize(int64_t n, int64_t k);
 void packFloatGemmWeights(const float *w, int64_t n, int64_t k, float *packed);

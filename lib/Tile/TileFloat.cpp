@@ -41,19 +41,32 @@ static std::optional<GemmActivation> activationOf(Operation *op) {
 static void
 launchGemm(ProgramBuilder &program, const Place &x, const Place &out,
            GemmActivation activation,
-           ArrayRef<std::pair<ConstantView<float>, ConstantView<float>>> parts,
+           ArrayRef<std::pair<RealWeights, ConstantView<float>>> parts,
            LaunchInfo info) {
-  int64_t k = x.d, n = 0, parameters = 0;
-  for (const auto &[weights, bias] : parts)
+  int64_t k = x.d, n = 0, parameters = 0, bits = parts.front().first.bits();
+  for (const auto &[weights, bias] : parts) {
     n += llvm::alignTo(bias.size(), 16);
-  std::vector<float> packed(n * k), biases(n);
+    if (weights.bits() != bits)
+      bits = 32;
+  }
+  std::vector<float> packed(bits == 32 ? n * k : 0), biases(n), scales(n);
+  std::vector<int8_t> codes(bits == 32 ? 0 : packedCodedGemmBytes(n, k, bits));
   int64_t column = 0;
   for (const auto &[weights, bias] : parts) {
-    packFloatGemmWeights(weights.values().data(), bias.size(), k,
-                         packed.data() + column * k);
+    int64_t rows = bias.size();
+    parameters += weights.size() + (bits == 32 ? rows : 0);
+    if (bits == 32) {
+      packFloatGemmWeights(weights.values().data(), rows, k,
+                           packed.data() + column * k);
+    } else {
+      packCodedGemmWeights(weights.codeValues().data(), rows, k, bits,
+                           codes.data() +
+                               packedCodedGemmBytes(column, k, bits));
+      for (int64_t i = 0; i < rows; ++i)
+        scales[column + i] = weights.scaleOf(i);
+    }
     llvm::copy(bias.values(), biases.begin() + column);
-    parameters += weights.size() + bias.size();
-    column += llvm::alignTo(bias.size(), 16);
+    column += llvm::alignTo(rows, 16);
   }
   GemmShape shape;
   shape.n = n;
@@ -63,18 +76,30 @@ launchGemm(ProgramBuilder &program, const Place &x, const Place &out,
   shape.activation = activation;
   shape.out = Storage::F32;
   shape.rows = x.rows;
-  std::string kernel =
-      program.kernel(getFloatGemmName(shape), [&](StringRef name) {
-        return buildFloatGemm(program.module(), name, shape);
-      });
-  std::string w =
-      program.data(info.step + ".w", std::move(packed), 32, parameters, "f32");
-  std::string b = program.data(info.step + ".b", std::move(biases));
+  std::vector<std::string> operands = {x.buffer};
+  std::string kernel, weightName = info.step + ".w";
+  if (bits == 32) {
+    kernel = program.kernel(getFloatGemmName(shape), [&](StringRef name) {
+      return buildFloatGemm(program.module(), name, shape);
+    });
+    operands.push_back(
+        program.data(weightName, std::move(packed), 32, parameters, "f32"));
+  } else {
+    shape.weightBits = bits;
+    kernel = program.kernel(getCodedFloatGemmName(shape), [&](StringRef name) {
+      return buildCodedFloatGemm(program.module(), name, shape);
+    });
+    operands.push_back(program.data(weightName, std::move(codes), int(bits),
+                                    parameters, "s" + num(bits)));
+    operands.push_back(program.data(info.step + ".scales", std::move(scales)));
+  }
+  operands.push_back(program.data(info.step + ".b", std::move(biases)));
+  operands.push_back(out.buffer);
   info.op = "linear";
   info.gemmN = n;
   info.gemmK = k;
   countMacs(info, n * k, x.rows);
-  program.launch(kernel, {x.buffer, w, b, out.buffer}, gemmChunks(shape), info);
+  program.launch(kernel, operands, gemmChunks(shape), info);
 }
 
 LogicalResult Tiler::tileQkv(tq::LinearOp first, tq::ContextOp context,
@@ -94,10 +119,10 @@ LogicalResult Tiler::tileQkv(tq::LinearOp first, tq::ContextOp context,
   if (failed(x))
     return failure();
   int64_t d = widthOf(values[0]), part = llvm::alignTo(d, 16);
-  std::vector<std::pair<ConstantView<float>, ConstantView<float>>> parts;
+  std::vector<std::pair<RealWeights, ConstantView<float>>> parts;
   LaunchInfo info;
   for (tq::LinearOp linear : linears) {
-    auto w = constant<float>(linear.getW(), "w", linear);
+    auto w = realWeights(linear.getW(), "w", linear);
     auto b = constant<float>(linear.getB(), "b", linear);
     if (failed(w) || failed(b))
       return failure();
@@ -139,7 +164,7 @@ LogicalResult Tiler::tileLinear(tq::LinearOp op) {
       return success();
   }
   FailureOr<Place> x = placeOf(op.getX(), op);
-  auto w = constant<float>(op.getW(), "w", op);
+  auto w = realWeights(op.getW(), "w", op);
   auto b = constant<float>(op.getB(), "b", op);
   if (failed(x) || failed(w) || failed(b))
     return failure();

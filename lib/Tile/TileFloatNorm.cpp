@@ -79,33 +79,44 @@ LogicalResult Tiler::tileEmbeddings(tq::LayerNormOp op, tq::AddOp sum,
     operands.push_back(*index);
   }
   int64_t tableStride = llvm::alignTo(d, 16);
-  for (tq::EmbeddingOp lookup : lookups) {
-    auto table = constant<float>(lookup.getTable(), "table", lookup);
+  EmbedShape shape;
+  bool *perRow[] = {&shape.wordScales, &shape.typeScales,
+                    &shape.positionScales};
+  std::vector<std::vector<float>> scales;
+  bool hasCodes = false;
+  for (auto [i, lookup] : llvm::enumerate(lookups)) {
+    auto table = realWeights(lookup.getTable(), "table", lookup);
     if (failed(table))
       return failure();
-    int64_t rows = table->size() / d;
-    std::vector<float> padded(rows * tableStride);
-    for (int64_t row = 0; row < rows; ++row)
-      std::copy_n(table->values().data() + row * d, d,
-                  padded.data() + row * tableStride);
-    operands.push_back(
-        program.data("embeddings", std::move(padded), 32, rows * d, "f32"));
+    operands.push_back(tableData("embeddings", *table, d, tableStride));
+    shape.realBits[i] = table->bits();
+    scales.push_back({1.0f});
+    if (table->bits() == 32)
+      continue;
+    hasCodes = true;
+    *perRow[i] = table->hasScalePerRow();
+    scales.back() = table->scaleValues().vec();
   }
+  std::string name = "embed_f32_" + num(d);
+  for (size_t i = 0; hasCodes && i != 3; ++i)
+    name += "_w" + num(shape.realBits[i]) + (*perRow[i] ? "r" : "");
   Place out =
       define(op.getResult(), info.step, d, Storage::F32, RowsOf::Tokens);
   std::string first = observedSite(match.inner.getResult());
   std::string second = observedSite(sum.getResult());
   Place tap1 = program.tap(first.empty() ? "E.t" : first, d, Storage::F32);
   Place tap2 = program.tap(second.empty() ? "E.e" : second, d, Storage::F32);
-  EmbedShape shape;
   shape.d = d;
   shape.tableStride = tableStride;
   shape.outStride = out.stride;
   shape.tapStride = tap1.stride;
-  operands.insert(operands.end(),
-                  {gamma, beta, params, out.buffer, tap1.buffer, tap2.buffer});
+  operands.insert(operands.end(), {gamma, beta, params});
+  if (hasCodes)
+    for (std::vector<float> &each : scales)
+      operands.push_back(program.data("embeddings.scales", std::move(each)));
+  operands.insert(operands.end(), {out.buffer, tap1.buffer, tap2.buffer});
   std::string kernel = program.kernel(
-      joinName({"embed_f32", num(d)}),
+      name,
       [&](StringRef name) { return buildEmbed(program.module(), name, shape); },
       embedScratch(shape));
   info.op = "embed";

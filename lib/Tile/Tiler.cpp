@@ -165,6 +165,15 @@ template FailureOr<ConstantView<int8_t>> Tiler::constant(Value, StringRef,
 template FailureOr<ConstantView<int32_t>> Tiler::constant(Value, StringRef,
                                                           Operation *);
 
+FailureOr<RealWeights> Tiler::realWeights(Value value, StringRef what,
+                                          Operation *reader) {
+  std::optional<RealWeights> weights = RealWeights::get(value);
+  if (!weights)
+    return reader->emitOpError("expects ")
+           << what << " to be a constant, or constant codes with scales";
+  return *weights;
+}
+
 std::string Tiler::nameOf(Operation *op, StringRef site) {
   if (!site.empty())
     return site.str();
@@ -195,7 +204,7 @@ LogicalResult Tiler::tile(Operation *op) {
           [&](Operation *op) { return tileFunction(op); })
       // Done with the ops that read them.
       .Case<tq::ScoresOp, tq::SoftmaxOp, tq::ObserveOp, tq::EmbeddingOp,
-            tq::ConstantOp, arith::ConstantOp, func::ReturnOp>(
+            tq::DequantizeWeightOp, tq::ConstantOp, arith::ConstantOp, func::ReturnOp>(
           [&](Operation *) { return success(); })
       .Default([&](Operation *op) { return op->emitOpError("has no kernel"); });
 }

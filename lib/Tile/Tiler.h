@@ -13,6 +13,7 @@
 
 #include "dialects/TQ/TQOps.h"
 #include "lib/Tile/ProgramBuilder.h"
+#include "lib/Tile/RealWeights.h"
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
@@ -92,6 +93,9 @@ private:
 
   // TileLookup.cpp
   mlir::LogicalResult tileLookup(tq::EmbeddingOp op);
+  /// Declares a table of a float op; rows of numbers are `stride` apart.
+  std::string tableData(llvm::StringRef name, const RealWeights &table,
+                        int64_t d, int64_t stride);
 
   /// Place of a value that was tiled; an error on `reader` if it was not.
   /// Tables are looked up alone only if somebody asks for their rows.
@@ -106,6 +110,9 @@ private:
   template <typename T>
   mlir::FailureOr<ConstantView<T>>
   constant(mlir::Value value, llvm::StringRef what, mlir::Operation *reader);
+  /// Weights of a float op.
+  mlir::FailureOr<RealWeights>
+  realWeights(mlir::Value value, llvm::StringRef what, mlir::Operation *reader);
   /// A name for what the op makes: its site, or its kind and a number.
   std::string nameOf(mlir::Operation *op, llvm::StringRef site);
 

@@ -249,6 +249,67 @@ TEST(FloatGemm, EqualsTheReferenceBitForBit) {
   check(makeShape(50, 40), {4}, true);
 }
 
+/// Codes with scales against the same numbers in f32, bit for bit.
+TEST(FloatGemm, E14EqualsTheKernelOfNumbers) {
+  std::mt19937 random(41);
+  struct Size {
+    int64_t k, n, rows;
+  };
+  for (Size size : {Size{200, 48, 21}, Size{50, 40, 5}, Size{33, 17, 9}})
+    for (int64_t bits : {8, 4, 2}) {
+      SCOPED_TRACE(std::to_string(size.k) + " in " + std::to_string(bits));
+      auto [k, n, rows] = size;
+      int64_t padded = (n + 15) / 16 * 16;
+      std::vector<int8_t> codes(n * k);
+      std::vector<float> weights(n * k);
+      Aligned<float> scales(padded, 0.0f), bias(padded, 0.125f);
+      for (int64_t i = 0; i < n; ++i)
+        scales[i] = float(random() % 1000) * 1e-4f;
+      for (int64_t i = 0; i < n * k; ++i) {
+        codes[i] = int8_t(int8_t(random()) >> (8 - bits));
+        weights[i] = scales[i / k] * float(codes[i]);
+      }
+      Aligned<float> x((rows + 16) * k + 64);
+      for (size_t i = 0; i < x.size(); ++i)
+        x[i] = float(int32_t(random() % 20001) - 10000) * 3e-4f;
+      Aligned<float> reals(packedFloatGemmSize(n, k));
+      packFloatGemmWeights(weights.data(), n, k, reals.data());
+      Aligned<int8_t> packed(packedCodedGemmBytes(n, k, bits) + 64);
+      packCodedGemmWeights(codes.data(), n, k, bits, packed.data());
+      GemmShape shape = makeShape(k, n);
+      shape.xStride = k;
+      shape.outStride = padded;
+      shape.weightBits = bits;
+      std::vector<Aligned<float>> results;
+      for (bool isCoded : {false, true}) {
+        KernelRunner runner;
+        (isCoded ? buildCodedFloatGemm : buildFloatGemm)(runner.module(), "k",
+                                                         shape);
+        for (Tier tier : KernelRunner::tiers()) {
+          ASSERT_EQ(runner.compile(tier), "");
+          Aligned<float> y((rows + 16) * padded + 64);
+          RunCounts counts{rows, 1};
+          counts.end = getGemmChunks(shape).multiply;
+          std::vector<const void *> buffers = {x.data()};
+          if (isCoded)
+            buffers.insert(buffers.end(), {packed.data(), scales.data()});
+          else
+            buffers.push_back(reals.data());
+          buffers.insert(buffers.end(), {bias.data(), y.data()});
+          ASSERT_TRUE(runner.run("k", buffers, counts));
+          results.push_back(std::move(y));
+        }
+      }
+      for (const Aligned<float> &y : results)
+        for (int64_t i = 0; i < rows; ++i)
+          EXPECT_EQ(std::memcmp(y.data() + i * padded,
+                                results[0].data() + i * padded, n * 4),
+                    0);
+    }
+  // 4 bits a weight where nothing is padded.
+  EXPECT_EQ(packedCodedGemmBytes(768, 3072, 4), 768 * 3072 / 2);
+}
+
 TEST(FloatGemm, Activations) {
   for (GemmActivation activation :
        {GemmActivation::Gelu, GemmActivation::GeluTanh, GemmActivation::Relu,
