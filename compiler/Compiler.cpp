@@ -251,8 +251,8 @@ Error Compilation::round() {
     return Error::success();
   begin("adaround", 0.3);
   Error error = roundWeights(
-      *model.module, tokenizer, calibrationTexts(), request.roundingCache,
-      request.threads,
+      *model.module, request.modelFolder, recipe->rounding(), tokenizer,
+      calibrationTexts(), request.roundingCache, request.threads,
       [&](double part) {
         if (request.progress)
           request.progress("adaround", 0.3 + 0.25 * part);

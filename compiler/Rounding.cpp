@@ -6,6 +6,8 @@
 #include "compiler/Rounding.h"
 
 #include "compiler/HostProgram.h"
+#include "compiler/Import/Import.h"
+#include "compiler/Levels.h"
 #include "compiler/RoundingCache.h"
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
@@ -28,75 +30,114 @@ namespace quern {
 
 namespace {
 
-/// Tokens that a layer is looked at with. More only cost time: a batch draws
-/// from them, and those of one sentence are much alike.
-constexpr size_t maxSamples = 2048;
-
 /// A uniform choice of the rows that a site had.
 struct Samples {
   std::vector<float> values;
-  size_t columns = 0, seen = 0;
+  size_t most = 0, columns = 0, seen = 0;
   std::mt19937 random{7};
 
   size_t rows() const { return columns ? values.size() / columns : 0; }
 
   void add(const float *row) {
     size_t at = seen++;
-    if (at < maxSamples) {
+    if (at < most) {
       values.insert(values.end(), row, row + columns);
       return;
     }
     at = random() % seen;
-    if (at < maxSamples)
+    if (at < most)
       std::copy_n(row, columns, values.data() + at * columns);
   }
 };
+
+/// The choice of each site. It goes by a row's number alone, so that two runs
+/// of the same texts choose the same tokens.
+using SiteSamples = llvm::MapVector<StringRef, Samples>;
 
 /// A layer to round, the site of its input and the name of its output's.
 struct Layer {
   tq::LinearOp op;
   std::string input, name;
+  /// Its number among the linear layers of the model.
+  size_t index = 0;
+  /// Nearest codes until those are learned.
+  WeightCodes codes = {};
+
+  /// The encoder layer: "L3" of "L3.g".
+  StringRef encoder() const { return StringRef(name).split('.').first; }
 };
 
 class Rounding {
 public:
-  Rounding(ModuleOp module, const SchemeAttr &scheme)
-      : module(module), scheme(scheme) {}
+  Rounding(ModuleOp module, const SchemeAttr &scheme,
+           const RoundingScheme &settings, const std::string &modelFolder,
+           const std::string &tokenizer,
+           const std::vector<CalibrationText> &texts, unsigned threads)
+      : module(module), scheme(scheme), settings(settings),
+        modelFolder(modelFolder), tokenizer(tokenizer), texts(texts),
+        threads(threads) {}
 
-  void findLayers();
-  Error sample(const std::string &tokenizer,
-               const std::vector<CalibrationText> &texts, unsigned threads,
-               const std::function<void(double)> &progress);
-  Error round(RoundingCache &cache, unsigned threads,
-              const std::function<void(double)> &progress,
+  Error findLayers();
+  Error sample(const std::function<void(double)> &progress);
+  Error round(RoundingCache &cache, const std::function<void(double)> &progress,
               const std::function<void(const std::string &)> &note);
+  void attach();
 
 private:
-  Error keepRows(const HostProgram &program);
+  Error run(ModuleOp plain, SiteSamples &samples,
+            const std::function<void(double)> &progress) const;
+  Error keepRows(const HostProgram &program, SiteSamples &samples) const;
+  Error sampleRounded(StringRef encoder);
+  void writeRounded(ModuleOp copy) const;
   std::vector<float> effectiveWeights(const Layer &layer) const;
-  std::vector<float> effectiveInputs(const Layer &layer) const;
+  std::vector<float> effectiveInputs(const Layer &layer,
+                                     const SiteSamples &samples) const;
+  Error roundLayer(Layer &layer, RoundingCache &cache,
+                   const std::function<void(double)> &progress,
+                   const std::function<void(const std::string &)> &note);
 
   ModuleOp module;
   const SchemeAttr &scheme;
+  RoundingScheme settings;
+  std::string modelFolder, tokenizer;
+  std::vector<CalibrationText> texts;
+  unsigned threads;
   std::vector<Layer> layers;
-  llvm::MapVector<StringRef, Samples> samples;
+  /// What sites hold in the float model, and behind rounded layers.
+  SiteSamples samples, rounded;
 };
 
 } // namespace
 
-void Rounding::findLayers() {
+Error Rounding::findLayers() {
+  size_t index = 0;
   module.walk([&](tq::LinearOp op) {
     StringRef output = siteBehind(op.getResult());
     auto input = op.getX().getDefiningOp<tq::ObserveOp>();
+    size_t number = index++;
     // Pooler and classifier are small and see one row of a text.
     if (!input || output == "P" || output == "C" || output.empty())
       return;
-    layers.push_back({op, input.getSite().str(), output.str()});
-    samples[input.getSite()];
+    layers.push_back({op, input.getSite().str(), output.str(), number});
+    samples[input.getSite()].most = settings.samples;
   });
+  WeightQuantizer quantizer = *scheme.weight("linear");
+  for (Layer &layer : layers) {
+    std::vector<float> weights = effectiveWeights(layer);
+    if (weights.empty())
+      return Error::make(layer.name, ": no weights to round");
+    for (float weight : weights)
+      if (!std::isfinite(weight))
+        return Error::make(layer.name, ": found a weight of ", weight,
+                           ", expected finite ones");
+    auto shape = layer.op.getW().getType().getShape();
+    layer.codes = quantizeWeight(weights.data(), shape[0], shape[1], quantizer);
+  }
+  return Error::success();
 }
 
-Error Rounding::keepRows(const HostProgram &program) {
+Error Rounding::keepRows(const HostProgram &program,
+                         SiteSamples &samples) const {
   for (auto &[site, kept] : samples) {
     std::optional<quern_view> view = program.site(site.str());
     if (!view || view->element != uint32_t(manifest::Element::F32))
@@ -110,30 +151,92 @@ Error Rounding::keepRows(const HostProgram &program) {
   return Error::success();
 }
 
-Error Rounding::sample(const std::string &tokenizer,
-                       const std::vector<CalibrationText> &texts,
-                       unsigned threads,
-                       const std::function<void(double)> &progress) {
-  // Without the scheme, by which sites would be taken for codes.
-  OwningOpRef<ModuleOp> plain = module.clone();
-  (*plain)->removeAttr(SchemeAttr::name);
+Error Rounding::run(ModuleOp plain, SiteSamples &samples,
+                    const std::function<void(double)> &progress) const {
   Expected<HostProgram> program =
-      HostProgram::compileFloat(*plain, tokenizer, threads);
+      HostProgram::compileFloat(plain, tokenizer, threads);
   if (!program)
     return program.takeError();
   program->capture();
   constexpr size_t batch = 16;
-  for (size_t from = 0; from < texts.size(); from += batch) {
+  // Run again for every encoder layer, few texts must do.
+  uint64_t tokens = 0, enough = settings.asym ? 4 * settings.samples : ~0ull;
+  for (size_t from = 0; from < texts.size() && tokens < enough; from += batch) {
     size_t count = std::min(batch, texts.size() - from);
     Expected<quern_output> output = program->run(&texts[from], count);
     if (!output)
       return output.takeError();
-    if (Error error = keepRows(*program))
+    if (Error error = keepRows(*program, samples))
       return error;
-    if (progress)
-      progress(double(from + count) / double(texts.size()));
+    tokens += output->tokens;
+    progress(double(from + count) / double(texts.size()));
   }
   return Error::success();
+}
+
+Error Rounding::sample(const std::function<void(double)> &progress) {
+  // Without the scheme, by which sites would be taken for codes.
+  OwningOpRef<ModuleOp> plain = module.clone();
+  (*plain)->removeAttr(SchemeAttr::name);
+  return run(*plain, samples, progress);
+}
+
+/// Replaces an f32 constant by what its codes stand for.
+static void writeValues(OpOperand &weight, const WeightCodes &codes,
+                        ArrayRef<float> channelScale) {
+  auto type = cast<RankedTensorType>(weight.get().getType());
+  size_t cols = type.getDimSize(1);
+  std::vector<float> values(codes.codes.size());
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = codes.scales[codes.scales.size() == 1 ? 0 : i / cols] *
+                float(codes.codes[i]);
+    if (!channelScale.empty())
+      values[i] /= channelScale[i % cols];
+  }
+  OpBuilder builder(weight.getOwner());
+  weight.set(tq::createConstant<float>(builder, weight.getOwner()->getLoc(),
+                                       type, tq::getConstantName(weight.get()),
+                                       std::move(values)));
+}
+
+/// Writes the codes found so far into an L0 module, and those of the tables.
+void Rounding::writeRounded(ModuleOp copy) const {
+  size_t index = 0, next = 0;
+  copy.walk([&](tq::LinearOp op) {
+    if (next == layers.size() || layers[next].index != index++)
+      return;
+    const Layer &layer = layers[next++];
+    std::optional<SiteQuantizer> site = scheme.site(layer.input);
+    writeValues(op.getWMutable(), layer.codes,
+                site ? ArrayRef<float>(site->channelScale) : ArrayRef<float>());
+  });
+  copy.walk([&](tq::EmbeddingOp op) {
+    auto input = dyn_cast<BlockArgument>(op.getIndex());
+    std::optional<WeightQuantizer> quantizer = scheme.weight(
+        input && input.getArgNumber() == 0 ? "word_table" : "table");
+    auto data = tq::getConstantData<float>(op.getTable());
+    if (!quantizer || !data)
+      return;
+    auto shape = op.getTable().getType().getShape();
+    writeValues(op.getTableMutable(),
+                quantizeWeight(data->data(), shape[0], shape[1], *quantizer),
+                {});
+  });
+}
+
+/// What the layers of an encoder layer read where those before are rounded.
+Error Rounding::sampleRounded(StringRef encoder) {
+  rounded.clear();
+  for (const Layer &layer : layers)
+    if (layer.encoder() == encoder)
+      rounded[layer.input].most = settings.samples;
+  // In a context of its own, with which all these weights go away.
+  LevelContext context;
+  Expected<ImportedModel> model = importModel(*context, modelFolder);
+  if (!model)
+    return model.takeError();
+  writeRounded(*model->module);
+  return run(*model->module, rounded, [](double) {});
 }
 
 /// The weights that tq-quantize will see: with channel scales of the input
@@ -153,7 +256,8 @@ std::vector<float> Rounding::effectiveWeights(const Layer &layer) const {
   return weights;
 }
 
-std::vector<float> Rounding::effectiveInputs(const Layer &layer) const {
+std::vector<float> Rounding::effectiveInputs(const Layer &layer,
+                                             const SiteSamples &samples) const {
   std::vector<float> inputs = samples.find(layer.input)->second.values;
   std::optional<SiteQuantizer> site = scheme.site(layer.input);
   if (!site || site->channelScale.empty())
@@ -165,52 +269,78 @@ std::vector<float> Rounding::effectiveInputs(const Layer &layer) const {
   return inputs;
 }
 
-Error Rounding::round(RoundingCache &cache, unsigned threads,
-                      const std::function<void(double)> &progress,
-                      const std::function<void(const std::string &)> &note) {
-  WeightQuantizer quantizer = *scheme.weight("linear");
+Error Rounding::roundLayer(
+    Layer &layer, RoundingCache &cache,
+    const std::function<void(double)> &progress,
+    const std::function<void(const std::string &)> &note) {
+  unsigned bits = scheme.weight("linear")->bits;
   AdaRoundOptions options;
+  options.iterations = settings.iterations;
+  options.rate = settings.rate;
+  options.lambda = settings.weight;
+  options.betaFrom = settings.annealFrom;
+  options.betaTo = settings.annealTo;
+  options.isLinear = settings.isLinear;
+  options.warmUp = settings.warmUp;
   options.threads =
       threads ? threads : std::max(1u, std::thread::hardware_concurrency());
+  std::vector<float> weights = effectiveWeights(layer);
+  std::vector<float> inputs = effectiveInputs(layer, samples), reals;
+  if (settings.asym) {
+    reals = std::move(inputs);
+    inputs = effectiveInputs(layer, rounded);
+  }
+  auto shape = layer.op.getW().getType().getShape();
+  size_t rows = shape[0], cols = shape[1];
+  if (inputs.empty())
+    return Error::make(layer.name, ": no inputs to round with");
+  uint64_t key = RoundingCache::key(layer.name, weights, inputs, reals,
+                                    layer.codes.scales, bits, options);
+  if (const std::vector<int8_t> *known = cache.find(key, rows * cols)) {
+    layer.codes.codes = *known;
+    return Error::success();
+  }
+  AdaRoundErrors errors;
+  layer.codes.codes =
+      adaRound({weights.data(), rows, cols, inputs.data(), inputs.size() / cols,
+                settings.asym ? reals.data() : nullptr},
+               layer.codes.scales, bits, options, &errors, progress);
+  if (note)
+    note(llvm::formatv("{0}: squared error {1:e3} by nearest rounding, "
+                       "{2:e3} by AdaRound",
+                       layer.name, errors.nearest, errors.chosen)
+             .str());
+  return cache.add(key, layer.codes.codes);
+}
+
+Error Rounding::round(RoundingCache &cache,
+                      const std::function<void(double)> &progress,
+                      const std::function<void(const std::string &)> &note) {
   double work = 0, done = 0;
   for (Layer &layer : layers)
-    work += double(layer.op.getW().getType().getNumElements());
+    work += double(layer.codes.codes.size());
+  StringRef encoder;
   for (Layer &layer : layers) {
-    std::vector<float> weights = effectiveWeights(layer);
-    std::vector<float> inputs = effectiveInputs(layer);
-    auto shape = layer.op.getW().getType().getShape();
-    size_t rows = shape[0], cols = shape[1];
-    if (weights.empty() || inputs.empty())
-      return Error::make(layer.name, ": no weights or no inputs to round with");
-    for (float weight : weights)
-      if (!std::isfinite(weight))
-        return Error::make(layer.name, ": found a weight of ", weight,
-                           ", expected finite ones");
-    WeightCodes codes = quantizeWeight(weights.data(), rows, cols, quantizer);
-    uint64_t key = RoundingCache::key(layer.name, weights, inputs, codes.scales,
-                                      quantizer.bits, options);
-    if (const std::vector<int8_t> *known = cache.find(key, rows * cols)) {
-      codes.codes = *known;
-    } else {
-      AdaRoundErrors errors;
-      codes.codes = adaRound(
-          {weights.data(), rows, cols, inputs.data(), inputs.size() / cols},
-          codes.scales, quantizer.bits, options, &errors, [&](double part) {
-            progress((done + part * double(rows * cols)) / work);
-          });
-      if (note)
-        note(llvm::formatv("{0}: squared error {1:e3} by nearest rounding, "
-                           "{2:e3} by AdaRound",
-                           layer.name, errors.nearest, errors.chosen)
-                 .str());
-      if (Error error = cache.add(key, codes.codes))
+    if (settings.asym && layer.encoder() != encoder) {
+      encoder = layer.encoder();
+      if (Error error = sampleRounded(encoder))
         return error;
     }
-    attachCodes(layer.op, codes);
-    done += double(rows * cols);
+    double size = double(layer.codes.codes.size());
+    if (Error error = roundLayer(
+            layer, cache,
+            [&](double part) { progress((done + part * size) / work); }, note))
+      return error;
+    done += size;
     progress(done / work);
   }
+  attach();
   return Error::success();
+}
+
+void Rounding::attach() {
+  for (Layer &layer : layers)
+    attachCodes(layer.op, std::move(layer.codes));
 }
 
 bool needsRounding(ModuleOp module) {
@@ -221,7 +351,8 @@ bool needsRounding(ModuleOp module) {
   return linear && linear->adaptive;
 }
 
-Error roundWeights(ModuleOp module, const std::string &tokenizer,
+Error roundWeights(ModuleOp module, const std::string &modelFolder,
+                   const RoundingScheme &settings, const std::string &tokenizer,
                    const std::vector<CalibrationText> &texts,
                    const std::string &cacheFile, unsigned threads,
                    const std::function<void(double)> &progress,
@@ -232,20 +363,32 @@ Error roundWeights(ModuleOp module, const std::string &tokenizer,
   Expected<RoundingCache> cache = RoundingCache::open(cacheFile);
   if (!cache)
     return cache.takeError();
-  Rounding rounding(module, *scheme);
-  rounding.findLayers();
+  Rounding rounding(module, *scheme, settings, modelFolder, tokenizer, texts,
+                    threads);
+  if (Error error = rounding.findLayers())
+    return error;
   auto tell = [&](double part) {
     if (progress)
       progress(part);
   };
   constexpr double sampling = 0.1;
   if (Error error =
-          rounding.sample(tokenizer, texts, threads,
-                          [&](double part) { tell(sampling * part); }))
+          rounding.sample([&](double part) { tell(sampling * part); }))
     return error;
   return rounding.round(
-      *cache, threads,
-      [&](double part) { tell(sampling + (1 - sampling) * part); }, note);
+      *cache, [&](double part) { tell(sampling + (1 - sampling) * part); },
+      note);
+}
+
+Error attachNearestCodes(ModuleOp module) {
+  std::optional<SchemeAttr> scheme = SchemeAttr::read(module);
+  if (!scheme)
+    return Error("the scheme cannot be read");
+  Rounding rounding(module, *scheme, {}, "", "", {}, 1);
+  if (Error error = rounding.findLayers())
+    return error;
+  rounding.attach();
+  return Error::success();
 }
 
 } // namespace quern

@@ -10,6 +10,7 @@
 #define QUERN_COMPILER_ROUNDING_H
 
 #include "compiler/Compiler.h"
+#include "compiler/Recipe/Recipe.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -20,13 +21,17 @@ bool needsRounding(mlir::ModuleOp module);
 
 /// Attaches codes to the linear layers of `module` (L0 with a scheme), for the
 /// pass tq-quantize. Layers that `cacheFile` (or "") holds are taken from
-/// there, others are added to it as soon as they are done. The texts must not
-/// be empty.
-Error roundWeights(mlir::ModuleOp module, const std::string &tokenizer,
+/// there, others are added to it as soon as they are done. `modelFolder` is
+/// what the module was imported from. The texts must not be empty.
+Error roundWeights(mlir::ModuleOp module, const std::string &modelFolder,
+                   const RoundingScheme &settings, const std::string &tokenizer,
                    const std::vector<CalibrationText> &texts,
                    const std::string &cacheFile, unsigned threads,
                    const std::function<void(double)> &progress,
                    const std::function<void(const std::string &)> &note);
+
+/// Attaches nearest codes to the same layers, with the same scales.
+Error attachNearestCodes(mlir::ModuleOp module);
 
 } // namespace quern
 

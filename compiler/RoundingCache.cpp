@@ -62,17 +62,26 @@ static uint64_t hash(const void *bytes, size_t size) {
 uint64_t RoundingCache::key(const std::string &name,
                             const std::vector<float> &weights,
                             const std::vector<float> &inputs,
+                            const std::vector<float> &realInputs,
                             const std::vector<float> &scales, unsigned bits,
                             const AdaRoundOptions &options) {
   auto ofFloats = [](const std::vector<float> &values) {
     return hash(values.data(), values.size() * sizeof(float));
   };
-  double settings[] = {double(bits),          double(options.iterations),
-                       double(options.batch), options.rate,
-                       options.lambda,        options.betaFrom,
-                       options.betaTo,        options.warmUp};
-  uint64_t parts[] = {hash(name.data(), name.size()), ofFloats(weights),
-                      ofFloats(inputs), ofFloats(scales),
+  double settings[] = {double(bits),
+                       double(options.iterations),
+                       double(options.batch),
+                       options.rate,
+                       options.lambda,
+                       options.betaFrom,
+                       options.betaTo,
+                       options.warmUp,
+                       double(options.isLinear)};
+  uint64_t parts[] = {hash(name.data(), name.size()),
+                      ofFloats(weights),
+                      ofFloats(inputs),
+                      ofFloats(realInputs),
+                      ofFloats(scales),
                       hash(settings, sizeof settings)};
   return hash(parts, sizeof parts);
 }

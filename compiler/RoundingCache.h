@@ -27,6 +27,7 @@ public:
   static uint64_t key(const std::string &name,
                       const std::vector<float> &weights,
                       const std::vector<float> &inputs,
+                      const std::vector<float> &realInputs,
                       const std::vector<float> &scales, unsigned bits,
                       const AdaRoundOptions &options);
 

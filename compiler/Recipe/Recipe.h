@@ -9,6 +9,9 @@
 //     "sites": {"h": 16, "L5": "fp32", "L3.x": {"estimator": "percentile"}},
 //     "weights": {"Et": 8, "wC": "fp32"},
 //     "calibration": {"batch_size": 1, "batches": 1},
+//     "adaround": {"asym": true, "iterations": 800, "samples": 2048,
+//                  "lr": 0.03, "weight": 0.01, "annealing": [20, 2],
+//                  "decay": "cosine", "warmup": 0.2},
 //     "quant_setup": "FP_logits",
 //     "bias_correction": true }
 //
@@ -75,6 +78,24 @@ struct CalibrationScheme {
   unsigned batches = 0;
 };
 
+/// How rounding is learned; the names are those of the published flags. The
+/// published 1,000 steps at a rate of 1e-3 are slower and worse than these.
+struct RoundingScheme {
+  /// The layer's input comes from the already rounded layers before it; the
+  /// outputs aimed at are the float model's.
+  bool asym = false;
+  unsigned iterations = 800;
+  /// Tokens that the steps draw from.
+  unsigned samples = 2048;
+  double rate = 3e-2;
+  /// Weight of the regularizer, its exponents, whether they fall along a line
+  /// or a cosine, and the part of the steps without it.
+  double weight = 0.01;
+  double annealFrom = 20, annealTo = 2;
+  bool isLinear = false;
+  double warmUp = 0.2;
+};
+
 /// A parsed recipe. Parsing checks the form; `check` holds it against the
 /// sites of a model.
 class Recipe {
@@ -109,6 +130,7 @@ public:
   WeightScheme weightFor(WeightRole role) const;
 
   const CalibrationScheme &calibration() const { return calibrated; }
+  const RoundingScheme &rounding() const { return adaRound; }
   /// Whether biases take the mean error of their layer's outputs.
   bool correctsBias() const { return correctsBiases; }
 
@@ -130,6 +152,7 @@ private:
   ActivationScheme activation;
   WeightScheme weight;
   CalibrationScheme calibrated;
+  RoundingScheme adaRound;
   bool correctsBiases = false;
   /// In order of appearance; resolution goes by specificity.
   std::vector<ActivationChange> changes;

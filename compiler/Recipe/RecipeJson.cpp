@@ -60,6 +60,8 @@ Error RecipeParser::read(const Json &root) {
       error = readQuantSetup(value);
     else if (key == "calibration")
       error = readCalibration(value);
+    else if (key == "adaround")
+      error = readRounding(value);
     else if (key == "bias_correction") {
       if (!value.is_boolean())
         return fail(key, value, "true or false");
@@ -68,10 +70,11 @@ Error RecipeParser::read(const Json &root) {
       if (!value.is_string())
         return fail(key, value, "a string");
     } else if (key != "base")
-      error = unknown(key, "",
-                      joinWords({"base", "activation", "weight", "sites",
-                                 "weights", "quant_setup", "calibration",
-                                 "bias_correction", "name", "description"}));
+      error =
+          unknown(key, "",
+                  joinWords({"base", "activation", "weight", "sites", "weights",
+                             "quant_setup", "calibration", "adaround",
+                             "bias_correction", "name", "description"}));
     if (error)
       return error;
   }
@@ -137,6 +140,8 @@ Error RecipeParser::readSetting(const std::string &target,
   Json changed = {{key, value}};
   if (target == "calibration")
     return readCalibration(changed);
+  if (target == "adaround")
+    return readRounding(changed);
   if (target == "activation")
     return readActivation(changed);
   if (target == "weight")

@@ -60,6 +60,7 @@ private:
                         const Json &part, ActivationChange &change);
   Error readActivation(const Json &value);
   Error readCalibration(const Json &value);
+  Error readRounding(const Json &value);
   Error readWeightDefault(const Json &value);
   Error readSites(const Json &value);
   Error readWeights(const Json &value);

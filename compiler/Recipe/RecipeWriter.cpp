@@ -43,6 +43,15 @@ std::string Recipe::toJson() const {
     root["calibration"]["batches"] = calibrated.batches;
   root["weight"] =
       weightJson({weight.bits, weight.perChannel, weight.mse, weight.adaptive});
+  if (weight.adaptive)
+    root["adaround"] = {{"asym", adaRound.asym},
+                        {"iterations", adaRound.iterations},
+                        {"samples", adaRound.samples},
+                        {"lr", adaRound.rate},
+                        {"weight", adaRound.weight},
+                        {"annealing", {adaRound.annealFrom, adaRound.annealTo}},
+                        {"decay", adaRound.isLinear ? "linear" : "cosine"},
+                        {"warmup", adaRound.warmUp}};
   root["bias_correction"] = correctsBiases;
   for (const ActivationChange &change : changes) {
     Json &json = root["sites"][change.selector];

@@ -182,9 +182,20 @@ public:
                   inputs.data() + i * cols);
     for (size_t i = 0; i < count; ++i)
       all.push_back(inputs.data() + i * cols);
+    if (layer.realInputs) {
+      shifts.resize(count * cols);
+      for (size_t i = 0; i < layer.samples; ++i)
+        for (size_t k = 0; k < layer.cols; ++k)
+          shifts[i * cols + k] =
+              inputs[i * cols + k] - layer.realInputs[i * layer.cols + k];
+      for (size_t i = 0; i < count; ++i)
+        allShifts.push_back(shifts.data() + i * cols);
+    }
     std::mt19937 random(1);
-    for (size_t i = 0; i < size_t(options.iterations) * options.batch; ++i)
-      drawn.push_back(all[random() % layer.samples]);
+    for (size_t i = 0; i < size_t(options.iterations) * options.batch; ++i) {
+      drawnFrom.push_back(random() % layer.samples);
+      drawn.push_back(all[drawnFrom.back()]);
+    }
   }
 
   /// Rounds rows [16 * index, 16 * index + 16).
@@ -194,9 +205,13 @@ public:
     fill(block, from);
     std::vector<int8_t> floors = down(from);
     std::vector<Reals> sums(std::max<size_t>(options.batch, all.size()));
+    std::vector<Reals> offsets = outputShifts(from);
     for (unsigned i = 0; i < options.iterations; ++i) {
       const float *const *x = drawn.data() + size_t(i) * options.batch;
       multiply(x, options.batch, block.error.get(), cols, sums.data());
+      if (!offsets.empty())
+        for (size_t b = 0; b < options.batch; ++b)
+          sums[b] += offsets[drawnFrom[size_t(i) * options.batch + b]];
       update(x, sums.data(), block, stepAt(i));
     }
     // Down or up for good, then against the nearest codes.
@@ -207,8 +222,8 @@ public:
         nearest[k][l] = -b * 2 >= w ? b + w : b;
         block.error[k][l] = block.alpha[k][l] >= 0 ? b + w : b;
       }
-    Reals best = squares(nearest.get(), sums);
-    Reals found = squares(block.error.get(), sums);
+    Reals best = squares(nearest.get(), offsets, sums);
+    Reals found = squares(block.error.get(), offsets, sums);
     for (size_t l = 0; l < lanes && from + l < layer.rows; ++l) {
       bool keep = best[l] < found[l];
       const Reals *error = keep ? nearest.get() : block.error.get();
@@ -283,8 +298,10 @@ private:
     step.gain = float(2.0 / options.batch);
     step.lambda = i < warm ? 0.0f : float(options.lambda);
     double part = i < warm ? 0 : (i - warm) / std::max(count - warm, 1.0);
-    double beta = options.betaTo + (options.betaFrom - options.betaTo) * 0.5 *
-                                       (1 + std::cos(part * 3.14159265358979));
+    double rest = options.isLinear
+                      ? 1 - part
+                      : 0.5 * (1 + std::cos(part * 3.14159265358979));
+    double beta = options.betaTo + (options.betaFrom - options.betaTo) * rest;
     step.beta = 2 * std::max(1u, unsigned(beta / 2 + 0.5));
     step.rate = float(options.rate / (1 - std::pow(0.9, i + 1)));
     step.second = float(1 / (1 - std::pow(0.999, i + 1)));
@@ -292,12 +309,33 @@ private:
     return step;
   }
 
+  /// By sample, how far the rows' outputs are off because the inputs are; none
+  /// where these are the float model's.
+  std::vector<Reals> outputShifts(size_t from) const {
+    std::vector<Reals> result(allShifts.size());
+    if (result.empty())
+      return result;
+    std::unique_ptr<Reals[]> weights(new Reals[cols]);
+    for (size_t k = 0; k < cols; ++k)
+      for (size_t l = 0; l < lanes; ++l)
+        weights[k][l] = k < layer.cols && from + l < layer.rows
+                            ? layer.weights[(from + l) * layer.cols + k]
+                            : 0.0f;
+    multiply(allShifts.data(), allShifts.size(), weights.get(), cols,
+             result.data());
+    return result;
+  }
+
   /// Mean over all samples of the squared output errors.
-  Reals squares(const Reals *error, std::vector<Reals> &sums) const {
+  Reals squares(const Reals *error, const std::vector<Reals> &offsets,
+                std::vector<Reals> &sums) const {
     multiply(all.data(), all.size(), error, cols, sums.data());
     Reals total = {};
-    for (size_t i = 0; i < layer.samples; ++i)
+    for (size_t i = 0; i < layer.samples; ++i) {
+      if (!offsets.empty())
+        sums[i] += offsets[i];
       total += sums[i] * sums[i];
+    }
     return total / float(layer.samples);
   }
 
@@ -306,8 +344,9 @@ private:
   const AdaRoundOptions &options;
   size_t cols;
   int low, high;
-  std::vector<float> inputs;
-  std::vector<const float *> all, drawn;
+  std::vector<float> inputs, shifts;
+  std::vector<const float *> all, allShifts, drawn;
+  std::vector<size_t> drawnFrom;
   std::vector<int8_t> codes;
   std::mutex mutex;
   std::vector<std::pair<size_t, AdaRoundErrors>> rowErrors;

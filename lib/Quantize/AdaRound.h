@@ -24,6 +24,8 @@ struct AdaRoundOptions {
   /// Weight of the term that drives every rounding to down or up, and its
   /// exponent, which falls along a cosine.
   double lambda = 0.01, betaFrom = 20, betaTo = 2;
+  /// The exponent falls along a line instead of a cosine.
+  bool isLinear = false;
   /// Part of the steps without that term.
   double warmUp = 0.2;
   /// Threads; what comes out does not depend on their number.
@@ -38,6 +40,9 @@ struct AdaRoundLayer {
   /// Row-major [samples][cols].
   const float *inputs = nullptr;
   size_t samples = 0;
+  /// What the same samples are in the float model, whose outputs are aimed at;
+  /// null where these are the inputs.
+  const float *realInputs = nullptr;
 };
 
 /// Mean over samples of the squared error of all outputs, with the nearest

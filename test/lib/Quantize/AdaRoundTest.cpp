@@ -69,6 +69,47 @@ std::vector<int8_t> nearest(const std::vector<float> &weights, float scale,
   return codes;
 }
 
+/// Inputs that layers before have changed: the outputs aimed at are those of
+/// the real inputs.
+TEST(AdaRound, MakesUpForChangedInputs) {
+  RandomLayer random(21, 200, 512);
+  std::vector<float> changed = random.inputs;
+  for (size_t i = 0; i < changed.size(); ++i)
+    changed[i] += 0.1f * (changed[i / 200 * 200] + changed[i]);
+  float scale = 0.12f / 7;
+  AdaRoundErrors blind, seeing;
+  AdaRoundLayer layer = random.layer;
+  layer.inputs = changed.data();
+  std::vector<int8_t> first =
+      adaRound(layer, {scale}, 4, AdaRoundOptions(), &blind);
+  layer.realInputs = random.inputs.data();
+  std::vector<int8_t> second =
+      adaRound(layer, {scale}, 4, AdaRoundOptions(), &seeing);
+  EXPECT_LT(seeing.chosen, 0.8 * seeing.nearest);
+  auto error = [&](const std::vector<int8_t> &codes) {
+    double total = 0;
+    for (size_t i = 0; i < layer.samples; ++i)
+      for (size_t r = 0; r < layer.rows; ++r) {
+        double y = 0;
+        for (size_t k = 0; k < layer.cols; ++k)
+          y += double(changed[i * layer.cols + k]) *
+                   codes[r * layer.cols + k] * scale -
+               double(random.inputs[i * layer.cols + k]) *
+                   random.weights[r * layer.cols + k];
+        total += y * y;
+      }
+    return total / layer.samples;
+  };
+  EXPECT_NEAR(error(second), seeing.chosen, 1e-3 * seeing.chosen);
+  EXPECT_LT(error(second), error(first));
+
+  // The same inputs are no change.
+  AdaRoundLayer same = random.layer;
+  same.realInputs = same.inputs;
+  EXPECT_EQ(adaRound(same, {scale}, 4, AdaRoundOptions()),
+            adaRound(random.layer, {scale}, 4, AdaRoundOptions()));
+}
+
 TEST(AdaRound, ReducesTheErrorOfTheOutputs) {
   RandomLayer random(21, 200, 512);
   for (unsigned bits : {4u, 2u}) {
