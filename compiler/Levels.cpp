@@ -103,7 +103,8 @@ std::string printScheme(ModuleOp module) {
 
 Expected<RebuiltLevels> rebuildLevels(LevelContext &context,
                                       const std::string &modelFolder,
-                                      const std::string &scheme) {
+                                      const std::string &scheme,
+                                      const TakeCodes &takeCodes) {
   Expected<ImportedModel> model = importModel(*context, modelFolder);
   if (!model)
     return context.firstError().empty()
@@ -115,15 +116,24 @@ Expected<RebuiltLevels> rebuildLevels(LevelContext &context,
   RebuiltLevels levels;
   levels.simulation = std::move(model->module);
   (*levels.simulation)->setAttr(SchemeAttr::name, attr);
-  if (needsRounding(*levels.simulation))
-    return context.failed(modelFolder, "the module's weights were rounded by "
-                                       "AdaRound, so that they cannot be made "
-                                       "again from the scheme");
+  bool isLearned = needsRounding(*levels.simulation);
+  if (isLearned)
+    if (Error error = attachNearestCodes(*levels.simulation))
+      return std::move(error);
   if (!lowerTo(Level::Simulation, *levels.simulation))
     return context.failed(modelFolder, "quantize failed");
-  levels.integer = levels.simulation->clone();
-  if (!lowerTo(Level::Integer, *levels.integer))
+  auto rewrite = [&] {
+    levels.integer = levels.simulation->clone();
+    return lowerTo(Level::Integer, *levels.integer);
+  };
+  if (!rewrite())
     return context.failed(modelFolder, "rewrite failed");
+  if (isLearned) {
+    if (Error error = takeCodes(*levels.simulation, *levels.integer))
+      return std::move(error);
+    if (!rewrite())
+      return context.failed(modelFolder, "rewrite failed");
+  }
   return Expected<RebuiltLevels>(std::move(levels));
 }
 

@@ -63,11 +63,18 @@ struct RebuiltLevels {
 /// The attribute `tq.scheme` of a module as text, and nothing for none.
 std::string printScheme(mlir::ModuleOp module);
 
+/// Puts learned codes into L1, in place of the nearest ones it was made with;
+/// L2 is made from the same.
+using TakeCodes =
+    std::function<Error(mlir::ModuleOp simulation, mlir::ModuleOp integer)>;
+
 /// Imports the model folder again and quantizes it by a printed scheme
-/// instead of a recipe and ranges.
+/// instead of a recipe and ranges. `takeCodes` is called where rounding was
+/// learned, which the scheme alone does not give again.
 Expected<RebuiltLevels> rebuildLevels(LevelContext &context,
                                       const std::string &modelFolder,
-                                      const std::string &scheme);
+                                      const std::string &scheme,
+                                      const TakeCodes &takeCodes);
 
 } // namespace quern
 

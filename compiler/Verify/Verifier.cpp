@@ -9,6 +9,7 @@
 #include "compiler/Verify/Verifier.h"
 
 #include "compiler/Levels.h"
+#include "compiler/Verify/LearnedCodes.h"
 #include "compiler/Verify/SiteRuns.h"
 #include "runtime/src/manifest_generated.h"
 
@@ -94,7 +95,11 @@ Expected<RebuiltLevels> Verification::rebuild() {
     return Error::make(request.name, ": the model folder ", folder,
                        " that it was made from is not there, expected "
                        "--model FOLDER");
-  return rebuildLevels(context, folder, scheme->str());
+  return rebuildLevels(context, folder, scheme->str(),
+                       [&](mlir::ModuleOp simulation, mlir::ModuleOp integer) {
+                         return takeCodesOf(request.module, request.name,
+                                            simulation, integer);
+                       });
 }
 
 Error Verification::chooseTiers() {

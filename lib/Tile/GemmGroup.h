@@ -7,6 +7,7 @@
 #ifndef QUERN_LIB_TILE_GEMMGROUP_H
 #define QUERN_LIB_TILE_GEMMGROUP_H
 
+#include "dialects/TQ/TQTypes.h"
 #include "lib/Tile/Gemm.h"
 
 #include <vector>
@@ -21,6 +22,9 @@ struct GroupGemmShape {
 
   int64_t groups() const { return int64_t(ends.size()); }
 };
+
+/// Where the groups of a type end; none if their channels are not neighbours.
+std::vector<int64_t> groupEnds(tq::GroupType type);
 
 /// A part of the inner loop: steps of four columns of x. A step that holds the
 /// end of one group and the start of the next is done for both, each time with

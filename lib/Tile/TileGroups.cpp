@@ -22,6 +22,21 @@ static std::vector<T> padRows(ArrayRef<T> values, int64_t n, int64_t padded) {
   return rows;
 }
 
+std::vector<int64_t> groupEnds(tq::GroupType type) {
+  std::vector<int64_t> ends;
+  int64_t current = 0;
+  for (auto [j, g] : llvm::enumerate(type.getMap())) {
+    if (g == current)
+      continue;
+    if (g != current + 1)
+      return {};
+    ends.push_back(int64_t(j));
+    current = g;
+  }
+  ends.push_back(int64_t(type.getMap().size()));
+  return ends;
+}
+
 LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
   FailureOr<Place> x = placeOf(op.getX(), op);
   FailureOr<Storage> out = storageOf(op.getResult(), op);
@@ -36,17 +51,10 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
 
   GroupGemmShape shape;
   auto type = cast<tq::GroupType>(op.getX().getType().getElementType());
-  int64_t current = 0;
-  for (auto [j, g] : llvm::enumerate(type.getMap())) {
-    if (g == current)
-      continue;
-    if (g != current + 1)
-      return op.emitOpError("has no kernel for groups whose channels are not "
-                            "neighbours");
-    shape.ends.push_back(int64_t(j));
-    current = g;
-  }
-  shape.ends.push_back(k);
+  shape.ends = groupEnds(type);
+  if (shape.ends.empty())
+    return op.emitOpError("has no kernel for groups whose channels are not "
+                          "neighbours");
   shape.gemm.k = k;
   shape.gemm.n = n;
   shape.gemm.xStride = x->stride;

@@ -250,6 +250,10 @@ const void *quern_module_manifest(const quern_module *module, uint64_t *bytes) {
   return module->manifestData;
 }
 
+const void *quern_module_weights(const quern_module *module) {
+  return module->weights;
+}
+
 quern_status quern_inspect_open(const char *path, quern_inspection **inspection,
                                 quern_error *error) {
   if (!path || !inspection)

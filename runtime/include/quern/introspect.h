@@ -44,6 +44,10 @@ QUERN_API const void *quern_inspect_section(const quern_inspection *inspection,
 QUERN_API const void *quern_module_manifest(const quern_module *module,
                                             uint64_t *bytes);
 
+/** Start of the module's constants, to which the offsets of the manifest's
+ *  table `data` count. Lives as long as the module. */
+QUERN_API const void *quern_module_weights(const quern_module *module);
+
 /** Value of `name` ("scalar", "avx512vnni", ...), or -1. */
 QUERN_API int quern_tier_from_name(const char *name);
 
