@@ -1,12 +1,17 @@
 #!/usr/bin/env python3
-"""Accuracy of recipes on GLUE: compile each checkpoint with each recipe, run
-the dev set, print one Markdown row per model and recipe.
+"""Accuracy, size and time of recipes on GLUE: compile each checkpoint with each
+recipe, run the dev set, print one Markdown row per model and recipe and, last,
+the mean over the five BERT tasks.
 
     tools/bench/glue.py --models DIR --glue DIR [--tasks rte,mrpc] [--recipes w8a8,default]
+                        [--json FILE [--resume]] [--markdown FILE]
 
 DIR of --models holds folders named as in ../shared/models (bert-rte, bert-mrpc,
 ..., minilm-sst2); DIR of --glue holds the GLUE files as in ../shared/glue.
 Calibration: 256 rows of the train set, chosen with a fixed seed.
+
+A recipe is a preset, a recipe file, or one of the paper's settings in
+tools/bench/recipes, whose rows shared/design/accuracy.md has:
 """
 import argparse
 import json
@@ -16,12 +21,28 @@ import subprocess
 import sys
 import tempfile
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 # Folder of the GLUE files, text columns (from 0), whether there is a header.
 TASKS = {
     "rte": ("RTE", (0, 1), True), "mrpc": ("MRPC", (3, 4), True),
     "stsb": ("STS-B", (7, 8), True), "cola": ("CoLA", (3,), False),
     "sst2": ("SST-2", (0,), True),
 }
+# The metric that the mean takes, as in the papers.
+HEADLINE = {"rte": "accuracy", "mrpc": "f1", "stsb": "pearson", "cola": "matthews", "sst2": "accuracy"}
+COLUMNS = ("| model | recipe | metric | value | drop | same prediction | logit difference | module MB | ms a sentence |\n"
+           "|---|---|---|---|---|---|---|---|---|")
+
+
+def paper_recipes():
+    """Name to file and description of the recipes beside this script."""
+    folder = os.path.join(HERE, "recipes")
+    found = {}
+    for name in sorted(os.listdir(folder)):
+        path = os.path.join(folder, name)
+        with open(path) as f:
+            found[name[:-len(".json")]] = (path, json.load(f)["description"])
+    return found
 
 
 def calibration(glue, task, path, rows=256):
@@ -42,53 +63,149 @@ def calibration(glue, task, path, rows=256):
                 break
 
 
-def run(command, env=None):
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+def run(command):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode:
-        sys.exit(f"error: {' '.join(command)}\n{done.stderr}")
+        raise RuntimeError(f"{' '.join(command)}\n{done.stderr}")
     return done.stdout
 
 
+def agreement(ours, theirs):
+    """Share of rows of one class, and mean difference of the logits."""
+    same = sum(a.index(max(a)) == b.index(max(b)) for a, b in zip(ours, theirs))
+    differences = [abs(x - y) for a, b in zip(ours, theirs) for x, y in zip(a, b)]
+    return same / len(ours), sum(differences) / len(differences)
+
+
+class Bench:
+    def __init__(self, args, folder):
+        self.args = args
+        self.folder = folder
+        self.papers = paper_recipes()
+
+    def source(self, recipe):
+        return self.papers[recipe][0] if recipe in self.papers else recipe
+
+    def measure(self, name, task, recipe, texts):
+        """Compile and run; the row without what needs the f32 model, and the logits."""
+        args = self.args
+        model = os.path.join(args.models, name)
+        module, logits = os.path.join(self.folder, "module.qbm"), os.path.join(self.folder, "logits.json")
+        run([args.quern, "compile", "-q", model, "-o", module, "--recipe", self.source(recipe), "--calibrate", texts,
+             "--threads", str(args.threads)])
+        data = os.path.join(args.glue, TASKS[task][0], "dev.tsv")
+        found = json.loads(run([args.quern, "eval", "-q", module, "--task", task, "--data", data, "--no-ref", "--json",
+                                "--batch", "1", "--threads", "1", "--logits", logits]))
+        with open(logits) as f:
+            values = json.load(f)
+        return {"model": name, "task": task, "recipe": recipe, "rows": found["rows"], "metrics": found["metrics"],
+                "metric": HEADLINE[task], "value": 100 * found["metrics"][HEADLINE[task]],
+                "bytes": os.path.getsize(module), "milliseconds": found["milliseconds_per_row"]}, values
+
+
+def markdown(row):
+    number = lambda key, form: form.format(row[key]) if row.get(key) is not None else ""
+    # A regression predicts no class.
+    same = "" if row.get("task") == "stsb" else number("same", "{:.1%}").replace("%", " %")
+    return (f"| {row['model']} | {row['recipe']} | {row['metric']} | {row['value']:.2f} | {number('drop', '{:.2f}')} | {same} | "
+            f"{number('difference', '{:.3f}')} | {row['bytes'] / 1e6:.1f} | {number('milliseconds', '{:.1f}')} |")
+
+
+def means(rows, recipes):
+    """A row for each recipe that has all five BERT tasks."""
+    result = []
+    for recipe in recipes:
+        own = {r["task"]: r for r in rows if r["recipe"] == recipe and r["model"].startswith("bert-")}
+        if set(own) != set(TASKS):
+            continue
+        mean = lambda key: sum(r[key] for r in own.values()) / len(own)
+        row = {key: mean(key) for key in ("value", "drop", "difference", "bytes", "milliseconds")}
+        classes = [r["same"] for r in own.values() if r["task"] != "stsb"]
+        row.update(model="mean of 5", recipe=recipe, metric="mean", same=sum(classes) / len(classes))
+        result.append(row)
+    return result
+
+
+def read_rows(path):
+    with open(path) as f:
+        return [json.loads(line) for line in f if line.strip()]
+
+
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    papers = "".join(f"  {name:18}{about}\n" for name, (_, about) in paper_recipes().items())
+    ap = argparse.ArgumentParser(description=__doc__ + papers + (
+        "\nms a sentence: wall time of `quern eval --batch 1 --threads 1` over the dev set, tokenizer and all, by its rows.\n"
+        "The f32 model is compiled and run once for each task; drop, same prediction and logit difference are against it.\n"),
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--models", required=True)
     ap.add_argument("--glue", required=True)
     ap.add_argument("--tasks", default="minilm-sst2,rte,mrpc,stsb,cola,sst2")
-    ap.add_argument("--recipes", default="fp32,w8a8-minmax,w8a8,mp,peg6,default")
-    ap.add_argument("--quern", default=os.path.join(os.path.dirname(__file__), "../../build/release/bin/quern"))
-    ap.add_argument("--json", help="append one JSON object a row to this file")
+    ap.add_argument("--recipes", default="fp32,w8a8-paper,w8a8,mp,peg6,default")
+    ap.add_argument("--quern", default=os.path.join(HERE, "../../build/release/bin/quern"))
+    ap.add_argument("--threads", type=int, default=0, help="of the compiler; 0 is one per CPU")
+    ap.add_argument("--json", help="append one JSON object a row to this file; logits of the f32 models go beside it")
+    ap.add_argument("--resume", action="store_true", help="take rows that --json has already")
+    ap.add_argument("--markdown", help="write the table to this file, too")
     args = ap.parse_args()
-    print("| model | recipe | metric | same prediction | logit difference | module MB |\n|---|---|---|---|---|---|", flush=True)
-    with tempfile.TemporaryDirectory() as tmp:
-        # The collapse that the PEG paper reports needs its own estimator.
-        minmax = os.path.join(tmp, "w8a8-minmax.json")
-        with open(minmax, "w") as f:
-            json.dump({"base": "w8a8", "activation": {"bits": 8, "estimator": "running_minmax"},
-                       "weight": {"bits": 8, "granularity": "tensor", "estimator": "minmax"}}, f)
-        for name in args.tasks.split(","):
+    if args.resume and not args.json:
+        ap.error("--resume: expected --json FILE beside it")
+    names = [name if "-" in name else "bert-" + name for name in args.tasks.split(",")]
+    for name in names:
+        if name.split("-")[-1] not in TASKS:
+            ap.error(f"--tasks: found {name}, expected tasks {', '.join(TASKS)} or MODEL-TASK")
+    recipes = args.recipes.split(",")
+    done = {}
+    if args.resume and os.path.exists(args.json):
+        done = {(r["model"], r["recipe"]): r for r in read_rows(args.json) if r.get("milliseconds") is not None}
+    lines, rows = [COLUMNS], []
+    print(COLUMNS, flush=True)
+
+    def show(row):
+        lines.append(markdown(row))
+        print(lines[-1], flush=True)
+
+    def keep(row):
+        done[row["model"], row["recipe"]] = row
+        if args.json:
+            with open(args.json, "a") as f:
+                f.write(json.dumps(row) + "\n")
+
+    with tempfile.TemporaryDirectory() as folder:
+        bench = Bench(args, folder)
+        for name in names:
             task = name.split("-")[-1]
-            model = os.path.join(args.models, name if "-" in name else "bert-" + name)
-            texts = os.path.join(tmp, "calibration.txt")
+            texts = os.path.join(folder, "calibration.txt")
             calibration(args.glue, task, texts)
-            data = os.path.join(args.glue, TASKS[task][0], "dev.tsv")
-            reference = os.path.join(tmp, "reference.qbm")
-            run([args.quern, "compile", "-q", model, "-o", reference, "--recipe", "fp32"])
-            for recipe in args.recipes.split(","):
-                module = os.path.join(tmp, "module.qbm")
-                source = minmax if recipe == "w8a8-minmax" else recipe
-                run([args.quern, "compile", "-q", model, "-o", module, "--recipe", source, "--calibrate", texts])
-                result = json.loads(run([args.quern, "eval", "-q", module, "--task", task, "--data", data,
-                                         "--ref", reference, "--json"]))
-                metrics = ", ".join(f"{k} {100 * v:.2f}" for k, v in result["metrics"].items())
-                against = result["against_reference"]
-                same = "" if task == "stsb" else f"{100 * against['same_prediction']:.1f} %"
-                print(f"| {os.path.basename(model)} | {recipe} | {metrics} | {same} | "
-                      f"{against['mean_logit_difference']:.3f} | {os.path.getsize(module) / 1e6:.1f} |", flush=True)
-                if args.json:
-                    result.update(model=os.path.basename(model), recipe=recipe, bytes=os.path.getsize(module))
-                    with open(args.json, "a") as f:
-                        f.write(json.dumps(result) + "\n")
+            # The f32 model's answers, once for all recipes and runs.
+            store = f"{args.json}.{name}.f32.json" if args.json else os.path.join(folder, name + ".json")
+            need = [recipe for recipe in recipes if (name, recipe) not in done]
+            if need and not (args.resume and (name, "fp32") in done and os.path.exists(store)):
+                row, logits = bench.measure(name, task, "fp32", texts)
+                row.update(drop=0.0, same=1.0, difference=0.0)
+                with open(store, "w") as f:
+                    json.dump(logits, f)
+                keep(row)
+            if need:
+                reference = done[name, "fp32"]
+                with open(store) as f:
+                    theirs = json.load(f)
+            for recipe in recipes:
+                if (name, recipe) not in done:
+                    row, logits = bench.measure(name, task, recipe, texts)
+                    row["same"], row["difference"] = agreement(logits, theirs)
+                    row["drop"] = reference["value"] - row["value"]
+                    keep(row)
+                rows.append(done[name, recipe])
+                show(rows[-1])
+    for row in means(rows, recipes):
+        show(row)
+    if args.markdown:
+        with open(args.markdown, "w") as f:
+            f.write("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except (RuntimeError, OSError) as error:
+        sys.exit(f"error: {error}")

@@ -14,10 +14,12 @@
 
 #include "compiler/Compiler.h"
 #include "compiler/Emit/Toolchain.h"
+#include "lib/Support/File.h"
 #include "runtime/src/manifest_generated.h"
 
 #include <nlohmann/json.hpp>
 
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -30,7 +32,9 @@ namespace {
 struct EvalOptions {
   std::string module, task, reference;
   std::vector<std::string> data;
-  unsigned threads = 0, maxLength = 128;
+  /// Where the logits go, or "".
+  std::string logits;
+  unsigned threads = 0, maxLength = 128, batch = 16;
   bool asJson = false, noReference = false, quiet = false;
 };
 
@@ -66,9 +70,8 @@ static Expected<Logits> runRows(quern_module *module,
     return Error(error.message);
   Progress progress(!options.quiet);
   Logits logits;
-  constexpr size_t batch = 16;
-  for (size_t from = 0; from < rows.size(); from += batch) {
-    size_t count = std::min(batch, rows.size() - from);
+  for (size_t from = 0; from < rows.size(); from += options.batch) {
+    size_t count = std::min<size_t>(options.batch, rows.size() - from);
     std::vector<quern_text> texts;
     for (size_t i = from; i < from + count; ++i)
       texts.push_back({rows[i].text.data(), rows[i].text.size(),
@@ -157,6 +160,16 @@ static json agreement(const Logits &a, const Logits &b) {
           {"max_logit_difference", largest}};
 }
 
+/// One list of logits a row, in the order of the task's classes.
+static Error writeLogits(const std::string &path, const Logits &logits) {
+  Expected<OutputFile> file = OutputFile::create(path);
+  if (!file)
+    return file.takeError();
+  if (Error error = file->write(json(logits).dump() + "\n"))
+    return error;
+  return file->commit();
+}
+
 static int eval(const EvalOptions &options) {
   const GlueTask *task = findGlueTask(options.task);
   Expected<ModuleHandle> module = openModule(options.module);
@@ -182,14 +195,21 @@ static int eval(const EvalOptions &options) {
   }
   bool pairs = task->pair >= 0;
 
+  auto started = std::chrono::steady_clock::now();
   Expected<Logits> own =
       runRows(module->get(), rows, pairs, options, options.module);
   if (!own)
     return fail(own.message());
+  std::chrono::duration<double, std::milli> time =
+      std::chrono::steady_clock::now() - started;
   orderClasses(*task, module->get(), *own);
+  if (!options.logits.empty())
+    if (Error error = writeLogits(options.logits, *own))
+      return fail(error.message());
   json result = {{"task", options.task},
                  {"rows", rows.size()},
                  {"recipe", about.recipe},
+                 {"milliseconds_per_row", time.count() / rows.size()},
                  {"metrics", metricsJson(*task, *own, rows, sizes)}};
 
   std::string source = options.reference;
@@ -273,6 +293,10 @@ void addEval(CLI::App &app, Action &action) {
                    "Cut texts to this many tokens (128, as is usual for "
                    "GLUE)")
       ->check(CLI::Range(4u, 1u << 20));
+  command->add_option("--batch", options->batch, "Rows run together (16)")
+      ->check(CLI::Range(1u, 1024u));
+  command->add_option("--logits", options->logits,
+                      "File for the logits of all rows, as JSON");
   command->add_option("--threads", options->threads,
                       "Threads; 0 is one per CPU");
   command->add_flag("--json", options->asJson, "As one JSON object");
