@@ -241,9 +241,18 @@ Error Correction::attach() {
       error = change.takeError();
       return WalkResult::interrupt();
     }
+    // A share of an output's error, for which eight bits are plenty: the
+    // module keeps all of them.
+    SmallVector<APFloat> rounded;
+    for (float value : *change) {
+      bool loses = false;
+      rounded.emplace_back(value);
+      rounded.back().convert(APFloat::BFloat(), APFloat::rmNearestTiesToEven,
+                             &loses);
+    }
     auto type =
-        RankedTensorType::get({int64_t(change->size())}, builder.getF32Type());
-    biases.set(output, DenseElementsAttr::get(type, ArrayRef<float>(*change)));
+        RankedTensorType::get({int64_t(rounded.size())}, builder.getBF16Type());
+    biases.set(output, DenseElementsAttr::get(type, rounded));
     return WalkResult::advance();
   });
   if (error)

@@ -367,7 +367,7 @@ Error Compilation::emit() {
       llvm::sys::path::filename(absolutePath(request.modelFolder)).str();
   about.recipeName = recipe->name();
   about.recipeJson = recipe->toJson();
-  about.scheme = printScheme(module);
+  about.scheme = writeScheme(module);
   for (const std::string &target : request.targets)
     about.target += (about.target.empty() ? "" : ",") + target;
   if (about.target.empty())

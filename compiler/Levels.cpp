@@ -13,9 +13,11 @@
 #include "lib/Rewrite/Passes.h"
 #include "lib/Tile/TilePasses.h"
 
-#include "mlir/AsmParser/AsmParser.h"
+#include "mlir/Bytecode/BytecodeReader.h"
+#include "mlir/Bytecode/BytecodeWriter.h"
 #include "mlir/IR/Remarks.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/raw_ostream.h"
 
 using namespace mlir;
@@ -92,13 +94,30 @@ bool lowerTo(Level level, ModuleOp module) {
   return succeeded(manager.run(module));
 }
 
-std::string printScheme(ModuleOp module) {
-  std::string text;
-  if (Attribute scheme = module->getAttr(SchemeAttr::name)) {
-    llvm::raw_string_ostream out(text);
-    scheme.print(out);
-  }
-  return text;
+std::string writeScheme(ModuleOp module) {
+  std::string bytes;
+  Attribute scheme = module->getAttr(SchemeAttr::name);
+  if (!scheme)
+    return bytes;
+  // Bytecode is of ops; this one has nothing else.
+  OwningOpRef<ModuleOp> holder =
+      ModuleOp::create(UnknownLoc::get(module.getContext()));
+  (*holder)->setAttr(SchemeAttr::name, scheme);
+  llvm::raw_string_ostream out(bytes);
+  (void)writeBytecodeToFile(*holder, out);
+  return bytes;
+}
+
+Attribute readScheme(MLIRContext &context, StringRef bytes) {
+  // The reader wants aligned memory that ends in a zero.
+  auto buffer = llvm::MemoryBuffer::getMemBufferCopy(bytes, "scheme");
+  if (!isBytecode(*buffer))
+    return nullptr;
+  Block block;
+  if (failed(readBytecodeFile(*buffer, &block, ParserConfig(&context))) ||
+      block.empty())
+    return nullptr;
+  return block.front().getAttr(SchemeAttr::name);
 }
 
 Expected<RebuiltLevels> rebuildLevels(LevelContext &context,
@@ -110,7 +129,7 @@ Expected<RebuiltLevels> rebuildLevels(LevelContext &context,
     return context.firstError().empty()
                ? model.takeError()
                : context.failed(modelFolder, model.message());
-  Attribute attr = parseAttribute(scheme, &*context);
+  Attribute attr = readScheme(*context, scheme);
   if (!attr)
     return context.failed(modelFolder, "the module's scheme cannot be read");
   RebuiltLevels levels;

@@ -60,15 +60,19 @@ struct RebuiltLevels {
   mlir::OwningOpRef<mlir::ModuleOp> integer;    ///< L2
 };
 
-/// The attribute `tq.scheme` of a module as text, and nothing for none.
-std::string printScheme(mlir::ModuleOp module);
+/// The attribute `tq.scheme` of a module as bytecode, where its vectors take
+/// half of what they do in text; nothing for none.
+std::string writeScheme(mlir::ModuleOp module);
+
+/// The attribute again; null if the bytes are none.
+mlir::Attribute readScheme(mlir::MLIRContext &context, llvm::StringRef bytes);
 
 /// Puts learned codes into L1, in place of the nearest ones it was made with;
 /// L2 is made from the same.
 using TakeCodes =
     std::function<Error(mlir::ModuleOp simulation, mlir::ModuleOp integer)>;
 
-/// Imports the model folder again and quantizes it by a printed scheme
+/// Imports the model folder again and quantizes it by a written scheme
 /// instead of a recipe and ranges. `takeCodes` is called where rounding was
 /// learned, which the scheme alone does not give again.
 Expected<RebuiltLevels> rebuildLevels(LevelContext &context,

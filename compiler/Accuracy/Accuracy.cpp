@@ -18,7 +18,6 @@
 #include "lib/Quantize/SchemeAttr.h"
 #include "runtime/src/manifest_generated.h"
 
-#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/FileSystem.h"
 
@@ -167,8 +166,11 @@ Error Measurement::importFloat() {
   reference->capture();
 
   // Scales by site, also those by channel, stand in the module's scheme.
-  const auto *text = manifestOf(module->getModule()).scheme();
-  Attribute attr = text ? parseAttribute(text->str(), &*context) : Attribute();
+  const auto *bytes = manifestOf(module->getModule()).scheme();
+  Attribute attr;
+  if (bytes)
+    attr = readScheme(*context, {reinterpret_cast<const char *>(bytes->data()),
+                                 bytes->size()});
   if (attr)
     (*model->module)->setAttr(SchemeAttr::name, attr);
   scheme = attr ? SchemeAttr::read(*model->module) : std::nullopt;

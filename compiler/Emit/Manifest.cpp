@@ -442,7 +442,9 @@ FailureOr<ManifestResult> ManifestBuilder::build() {
   auto target = text(request.target);
   auto recipeName = text(request.recipeName);
   auto recipeJson = text(request.recipeJson);
-  auto scheme = text(request.scheme);
+  auto scheme = builder.CreateVector(
+      reinterpret_cast<const uint8_t *>(request.scheme.data()),
+      request.scheme.size());
   std::vector<flatbuffers::Offset<fb::Property>> properties;
   for (const auto &[key, value] : request.provenance)
     properties.push_back(fb::CreateProperty(builder, text(key), text(value)));

@@ -42,7 +42,7 @@ struct ManifestRequest {
   std::string target;
   std::string recipeName;
   std::string recipeJson;
-  /// The attribute tq.scheme as text: what the levels can be rebuilt from.
+  /// The attribute tq.scheme in bytecode: what the levels can be rebuilt from.
   std::string scheme;
   std::vector<TierInfo> tiers;
   /// Versions, options, calibration: for people.

@@ -95,11 +95,13 @@ Expected<RebuiltLevels> Verification::rebuild() {
     return Error::make(request.name, ": the model folder ", folder,
                        " that it was made from is not there, expected "
                        "--model FOLDER");
-  return rebuildLevels(context, folder, scheme->str(),
-                       [&](mlir::ModuleOp simulation, mlir::ModuleOp integer) {
-                         return takeCodesOf(request.module, request.name,
-                                            simulation, integer);
-                       });
+  return rebuildLevels(
+      context, folder,
+      std::string(reinterpret_cast<const char *>(scheme->data()),
+                  scheme->size()),
+      [&](mlir::ModuleOp simulation, mlir::ModuleOp integer) {
+        return takeCodesOf(request.module, request.name, simulation, integer);
+      });
 }
 
 Error Verification::chooseTiers() {

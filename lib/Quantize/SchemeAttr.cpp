@@ -138,12 +138,13 @@ LogicalResult checkWeight(ModuleOp module, NamedAttribute entry) {
 
 LogicalResult checkBias(ModuleOp module, NamedAttribute entry) {
   auto vector = dyn_cast<DenseFPElementsAttr>(entry.getValue());
-  if (!vector || !vector.getElementType().isF32() ||
+  if (!vector ||
+      (!vector.getElementType().isF32() && !vector.getElementType().isBF16()) ||
       vector.getType().getRank() != 1)
     return refuse(module, "biases", entry.getName(), entry.getValue(),
-                  "a vector of f32");
-  for (float change : vector.getValues<float>())
-    if (!std::isfinite(change))
+                  "a vector of f32 or bf16");
+  for (const APFloat &change : vector.getValues<APFloat>())
+    if (!change.isFinite())
       return refuse(module, "biases", entry.getName(), vector,
                     "finite elements");
   return success();
@@ -260,6 +261,7 @@ std::vector<float> SchemeAttr::bias(StringRef site) const {
   std::vector<float> change;
   if (biases)
     if (auto vector = biases.getAs<DenseFPElementsAttr>(site))
-      llvm::append_range(change, vector.getValues<float>());
+      for (const APFloat &value : vector.getValues<APFloat>())
+        change.push_back(value.convertToFloat());
   return change;
 }

@@ -1,6 +1,6 @@
 // RUN: quern-opt %s --tq-correct-bias --split-input-file --verify-diagnostics
 
-// expected-error @below {{tq.scheme: biases.L0.g: expected a vector of f32, got 1 : i64}}
+// expected-error @below {{tq.scheme: biases.L0.g: expected a vector of f32 or bf16, got 1 : i64}}
 module attributes {tq.scheme = {sites = {}, weights = {}, biases = {
   L0.g = 1 : i64}}} {}
 
