@@ -6,6 +6,7 @@
 #include "compiler/Auto/Auto.h"
 
 #include "compiler/Auto/Cost.h"
+#include "compiler/BiasCorrection.h"
 #include "compiler/Calibrate/SchemeTable.h"
 #include "compiler/FloatRun.h"
 #include "compiler/Import/Import.h"
@@ -167,7 +168,13 @@ std::string Search::recipeText(bool channels,
     text += "\"" + site +
             "\": {\"bits\": 16, \"estimator\": \"allminmax\", "
             "\"granularity\": \"tensor\"}, ";
-  return text + "\"C\": \"fp32\"}}";
+  return text + "\"C\": \"fp32\"}, \"bias_correction\": true}";
+}
+
+/// The preset of so many groups, under the name of the others.
+static std::string groupedText(unsigned groups) {
+  return "{\"name\": \"auto\", \"base\": \"peg" + std::to_string(groups) +
+         "\", \"sites\": {\"C\": \"fp32\"}}";
 }
 
 /// Compiles for this machine, runs all texts; gives the predicted cost.
@@ -180,6 +187,10 @@ Expected<double> Search::compileAndRun(AutoCandidate &candidate,
   OwningOpRef<ModuleOp> module = model.module->clone();
   if (Error error = attachScheme(*module, recipe, *ranges))
     return error;
+  if (recipe.correctsBias())
+    if (Error error = correctBiases(*module, tokenizer, request.texts,
+                                    request.threads, {}))
+      return error;
   std::string why;
   ScopedDiagnosticHandler handler(&*context, [&](Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() == DiagnosticSeverity::Error && why.empty())
@@ -262,6 +273,11 @@ Error Search::addCandidates() {
     return error;
   if (Error error = addCandidate("8 bits per channel", recipeText(true, {})))
     return error;
+  for (unsigned groups : {3, 6})
+    if (Error error =
+            addCandidate(std::to_string(groups) + " groups at x, h and y",
+                         groupedText(groups)))
+      return error;
   std::vector<std::string> wide;
   for (const SiteSensitivity &site : result.sites)
     if (isFree(site.key))
