@@ -74,8 +74,11 @@ Error settleRecipe(const RecipeOptions &options, CompileRequest &request,
     return Error::make(path, ": found one name for two outputs, expected "
                              "different ones");
   // Paths that cannot be written are found before the work.
-  for (const std::string &each : {request.output, path})
-    if (Expected<OutputFile> file = OutputFile::create(each); !file)
+  for (const std::string &each :
+       {request.output, path, request.rangesOut, request.report})
+    if (each.empty())
+      continue;
+    else if (Expected<OutputFile> file = OutputFile::create(each); !file)
       return file.takeError();
   Expected<std::string> json =
       measures ? measuredJson(options, request, progress) : recipeJson(request);

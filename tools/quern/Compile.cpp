@@ -153,11 +153,13 @@ void addCompile(CLI::App &app, Action &action) {
                       "an interrupted compilation goes on where it stopped");
   command->add_option("--save-ranges", request.rangesOut,
                       "Where to write ranges.json");
-  command->add_option(
-      "--target", request.targets,
-      "host, x86 (all tiers, the default), x86-avx512vnni or "
-      "x86-scalar; repeatable. Every module has the scalar tier, "
-      "which runs on any x86-64");
+  // Here already, since auto measures for minutes before it compiles.
+  command
+      ->add_option("--target", request.targets,
+                   "host, x86 (all tiers, the default), x86-avx512vnni or "
+                   "x86-scalar; repeatable. Every module has the scalar tier, "
+                   "which runs on any x86-64")
+      ->check(CLI::IsMember({"host", "x86", "x86-avx512vnni", "x86-scalar"}));
   command
       ->add_option("--emit", options->emit,
                    "qbm (module), obj (object and C header), exe (program), "
