@@ -269,6 +269,21 @@ std::vector<float> Rounding::effectiveInputs(const Layer &layer,
   return inputs;
 }
 
+/// Divides every row by the root mean square that `by` has there: the LayerNorm
+/// behind does about the same to the layer's output, and the few tokens with
+/// outliers would otherwise decide alone.
+static void normalizeRows(std::vector<float> &inputs,
+                          const std::vector<float> &by, size_t cols) {
+  for (size_t row = 0; row + cols <= inputs.size(); row += cols) {
+    double energy = 1e-30;
+    for (size_t j = 0; j < cols; ++j)
+      energy += double(by[row + j]) * by[row + j];
+    auto factor = static_cast<float>(std::sqrt(double(cols) / energy));
+    for (size_t j = 0; j < cols; ++j)
+      inputs[row + j] *= factor;
+  }
+}
+
 Error Rounding::roundLayer(
     Layer &layer, RoundingCache &cache,
     const std::function<void(double)> &progress,
@@ -294,6 +309,10 @@ Error Rounding::roundLayer(
   size_t rows = shape[0], cols = shape[1];
   if (inputs.empty())
     return Error::make(layer.name, ": no inputs to round with");
+  if (settings.asym)
+    normalizeRows(inputs, reals, cols);
+  std::vector<float> &measure = settings.asym ? reals : inputs;
+  normalizeRows(measure, measure, cols);
   uint64_t key = RoundingCache::key(layer.name, weights, inputs, reals,
                                     layer.codes.scales, bits, options);
   if (const std::vector<int8_t> *known = cache.find(key, rows * cols)) {

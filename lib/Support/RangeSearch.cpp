@@ -371,6 +371,16 @@ double quern::mseClip(const float *values, size_t size, unsigned bits) {
       sum += part;
     return sum * scale * scale;
   };
-  double clip = goldenMinimum(0.01 * largest, largest, 12, loss);
-  return loss(clip) < loss(largest) ? clip : largest;
+  // With few codes and an outlier the loss has several valleys, of which a
+  // golden section alone may take a bad one.
+  constexpr double ratio = 0.8;
+  double best = largest, least = loss(largest);
+  for (double clip = ratio * largest; clip > 0.01 * largest; clip *= ratio)
+    if (double here = loss(clip); here < least) {
+      least = here;
+      best = clip;
+    }
+  double clip = goldenMinimum(best * ratio,
+                              std::min<double>(best / ratio, largest), 8, loss);
+  return loss(clip) < least ? clip : best;
 }

@@ -268,4 +268,32 @@ TEST(MseClip, BeatsTheFullRangeAtFourBits) {
   EXPECT_EQ(mseClip(data.data(), 0, 8), 0);
 }
 
+/// Rows like those of special tokens, with one or two outliers: the loss has
+/// several valleys.
+TEST(MseClip, FindsTheBestValleyOfRowsWithOutliers) {
+  std::mt19937 random(11);
+  std::normal_distribution<float> normal(0, 0.05f);
+  for (unsigned bits : {2u, 3u, 4u, 8u})
+    for (int row = 0; row < 40; ++row) {
+      std::vector<float> data(768);
+      for (float &value : data)
+        value = normal(random);
+      data[308] = 0.02f * static_cast<float>(row * row);
+      data[145] = -0.3f * static_cast<float>(row % 5);
+      float largest = 0;
+      for (float value : data)
+        largest = std::max(largest, std::fabs(value));
+      double best = INFINITY;
+      for (int i = 1; i <= 1000; ++i)
+        best = std::min(best,
+                        exactLoss(data, symmetricParams({-largest * i / 1000.0,
+                                                         largest * i / 1000.0},
+                                                        bits)));
+      double clip = mseClip(data.data(), data.size(), bits);
+      EXPECT_LE(exactLoss(data, symmetricParams({-clip, clip}, bits)),
+                best * 1.02)
+          << bits << " bits, row " << row;
+    }
+}
+
 } // namespace
