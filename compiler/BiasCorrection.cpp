@@ -5,16 +5,15 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/BiasCorrection.h"
 
-#include "compiler/HostProgram.h"
+#include "compiler/FloatRun.h"
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
+#include "lib/Quantize/Reparameterize.h"
 #include "lib/Quantize/RoundedCodes.h"
 #include "lib/Quantize/SchemeAttr.h"
 #include "lib/Quantize/Sites.h"
-#include "runtime/src/manifest_generated.h"
 
 #include "mlir/IR/Builders.h"
-#include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/MapVector.h"
 
 #include <cmath>
@@ -105,10 +104,10 @@ public:
   Error attach();
 
 private:
-  Error addRows(const HostProgram &program);
+  Expected<bool> addRows(const HostProgram &program);
   std::optional<WeightCodes> codesOf(tq::LinearOp linear,
                                      const std::vector<float> &weights,
-                                     size_t rows, StringRef output) const;
+                                     size_t rows) const;
   Expected<std::vector<float>> changeOf(tq::LinearOp linear, StringRef input,
                                         StringRef output);
 
@@ -119,11 +118,6 @@ private:
 
 } // namespace
 
-/// The role of a linear layer's weights in the scheme.
-static StringRef roleOf(StringRef output) {
-  return output == "P" ? "pooler" : output == "C" ? "classifier" : "linear";
-}
-
 void Correction::findLayers() {
   module.walk([&](tq::LinearOp linear) {
     auto input = linear.getX().getDefiningOp<tq::ObserveOp>();
@@ -131,49 +125,32 @@ void Correction::findLayers() {
     if (!input || output.empty())
       return;
     StringRef site = input.getSite();
-    if (scheme.site(site) || scheme.weight(roleOf(output)))
+    if (scheme.site(site) || scheme.weight(weightRole(linear)))
       means.try_emplace(site, scheme.site(site));
   });
 }
 
-Error Correction::addRows(const HostProgram &program) {
+Expected<bool> Correction::addRows(const HostProgram &program) {
   for (auto &[site, mean] : means) {
-    std::optional<quern_view> view = program.site(site.str());
-    if (!view || view->element != uint32_t(manifest::Element::F32))
-      return Error::make(site.str(),
-                         ": the float program does not keep this site");
+    Expected<quern_view> view = floatSite(program, site.str());
+    if (!view)
+      return view.takeError();
     for (uint64_t row = 0; row < view->rows; ++row)
-      mean.add(reinterpret_cast<const float *>(
-                   static_cast<const char *>(view->data) + row * view->stride),
-               view->columns);
+      mean.add(rowOf(*view, row), view->columns);
   }
-  return Error::success();
+  return true;
 }
 
 Error Correction::observe(const std::string &tokenizer,
                           const std::vector<CalibrationText> &texts,
                           unsigned threads,
                           const std::function<void(double)> &progress) {
-  // Without the scheme, by which sites would be taken for codes.
-  OwningOpRef<ModuleOp> plain = module.clone();
-  (*plain)->removeAttr(SchemeAttr::name);
-  Expected<HostProgram> program =
-      HostProgram::compileFloat(*plain, tokenizer, threads);
-  if (!program)
-    return program.takeError();
-  program->capture();
-  constexpr size_t batch = 16;
-  for (size_t from = 0; from < texts.size(); from += batch) {
-    size_t count = std::min(batch, texts.size() - from);
-    Expected<quern_output> output = program->run(&texts[from], count);
-    if (!output)
-      return output.takeError();
-    if (Error error = addRows(*program))
-      return error;
-    if (progress)
-      progress(double(from + count) / double(texts.size()));
-  }
-  return Error::success();
+  return runFloat(
+      module, tokenizer, texts, threads,
+      [&](const HostProgram &program, const quern_output &) {
+        return addRows(program);
+      },
+      progress);
 }
 
 /// The weights' codes, where their error is to be corrected: not where one
@@ -181,14 +158,12 @@ Error Correction::observe(const std::string &tokenizer,
 /// of few tokens that is no business of the others.
 std::optional<WeightCodes>
 Correction::codesOf(tq::LinearOp linear, const std::vector<float> &weights,
-                    size_t rows, StringRef output) const {
-  std::optional<WeightQuantizer> quantizer = scheme.weight(roleOf(output));
+                    size_t rows) const {
+  std::optional<WeightQuantizer> quantizer = scheme.weight(weightRole(linear));
   if (!quantizer || !quantizer->perRow)
     return std::nullopt;
-  if (std::optional<WeightCodes> rounded = takeCodes(linear)) {
-    attachCodes(linear, *rounded);
+  if (std::optional<WeightCodes> rounded = readCodes(linear))
     return rounded;
-  }
   return quantizeWeight(weights.data(), rows, weights.size() / rows,
                         *quantizer);
 }
@@ -207,9 +182,8 @@ Correction::changeOf(tq::LinearOp linear, StringRef input, StringRef output) {
   std::vector<float> weights(data->array().begin(), data->array().end());
   std::optional<SiteQuantizer> site = scheme.site(input);
   if (site && !site->channelScale.empty())
-    for (size_t i = 0; i < weights.size(); ++i)
-      weights[i] = float(double(weights[i]) * site->channelScale[i % cols]);
-  std::optional<WeightCodes> codes = codesOf(linear, weights, rows, output);
+    scaleColumns(weights, site->channelScale);
+  std::optional<WeightCodes> codes = codesOf(linear, weights, rows);
   std::vector<float> change(rows);
   for (size_t n = 0; n < rows; ++n) {
     double sum = 0;

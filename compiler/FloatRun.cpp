@@ -1,4 +1,4 @@
-//===- FloatRun.cpp - Calibration through the compiled float model --------===//
+//===- FloatRun.cpp - Texts through the compiled float model --------------===//
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
@@ -9,24 +9,21 @@
 
 namespace quern {
 
-/// Feeds the values of one site of the last run.
-static Error observeSite(Calibrator &calibrator, const HostProgram &program,
-                         const std::string &site) {
+Expected<quern_view> floatSite(const HostProgram &program,
+                               const std::string &site) {
   std::optional<quern_view> view = program.site(site);
   if (!view)
     return Error::make(site, ": the float program does not keep this site");
   if (view->element != uint32_t(manifest::Element::F32))
     return Error::make(site, ": found codes, expected f32 values");
-  calibrator.observe(site, static_cast<const float *>(view->data), view->rows,
-                     view->columns, view->stride / sizeof(float));
-  return Error::success();
+  return *view;
 }
 
-Error observeModel(mlir::ModuleOp module, const std::string &tokenizer,
-                   Calibrator &calibrator,
-                   const std::vector<CalibrationText> &texts, unsigned threads,
-                   const std::function<void(double)> &progress,
-                   const OutputListener &listener, unsigned batchSize) {
+Error runFloat(mlir::ModuleOp module, const std::string &tokenizer,
+               const std::vector<CalibrationText> &texts, unsigned threads,
+               const BatchListener &listener,
+               const std::function<void(double)> &progress,
+               unsigned batchSize) {
   Expected<HostProgram> program =
       HostProgram::compileFloat(module, tokenizer, threads);
   if (!program)
@@ -37,16 +34,38 @@ Error observeModel(mlir::ModuleOp module, const std::string &tokenizer,
     Expected<quern_output> output = program->run(&texts[from], count);
     if (!output)
       return output.takeError();
-    for (const std::string &site : calibrator.observedNames())
-      if (Error failure = observeSite(calibrator, *program, site))
-        return failure;
-    calibrator.endBatch();
-    if (listener)
-      listener(*output);
+    Expected<bool> more = listener(*program, *output);
+    if (!more)
+      return more.takeError();
     if (progress)
-      progress(double(from + count) / texts.size());
+      progress(double(from + count) / double(texts.size()));
+    if (!*more)
+      break;
   }
   return Error::success();
+}
+
+Error observeModel(mlir::ModuleOp module, const std::string &tokenizer,
+                   Calibrator &calibrator,
+                   const std::vector<CalibrationText> &texts, unsigned threads,
+                   const std::function<void(double)> &progress,
+                   const OutputListener &listener, unsigned batchSize) {
+  auto observe = [&](const HostProgram &program,
+                     const quern_output &output) -> Expected<bool> {
+    for (const std::string &site : calibrator.observedNames()) {
+      Expected<quern_view> view = floatSite(program, site);
+      if (!view)
+        return view.takeError();
+      calibrator.observe(site, rowOf(*view, 0), view->rows, view->columns,
+                         view->stride / sizeof(float));
+    }
+    calibrator.endBatch();
+    if (listener)
+      listener(output);
+    return true;
+  };
+  return runFloat(module, tokenizer, texts, threads, observe, progress,
+                  batchSize);
 }
 
 Expected<RangeTable> calibrateModel(mlir::ModuleOp module,

@@ -1,9 +1,10 @@
-//===- FloatRun.h - Calibration through the compiled float model ----------===//
+//===- FloatRun.h - Texts through the compiled float model ------*- C++ -*-===//
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 // Compiles the L0 graph to f32 code, runs the calibration texts through it and
-// feeds every site's values to the observers.
+// hands out every site's values: to the observers of ranges, and to whoever
+// learns from what the layers read.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_COMPILER_FLOATRUN_H
@@ -16,6 +17,29 @@ namespace quern {
 
 /// Texts in one run, which `endBatch` of a Calibrator follows.
 constexpr unsigned usualBatch = 16;
+
+/// Told of each batch that the float model has run, whose sites the program
+/// keeps. True asks for the next one.
+using BatchListener =
+    std::function<Expected<bool>(const HostProgram &, const quern_output &)>;
+
+/// Runs `texts` through the float model of `module` (L0, not changed) until
+/// they end or `listener` has enough.
+Error runFloat(mlir::ModuleOp module, const std::string &tokenizer,
+               const std::vector<CalibrationText> &texts, unsigned threads,
+               const BatchListener &listener,
+               const std::function<void(double)> &progress,
+               unsigned batchSize = usualBatch);
+
+/// What a site held in the last run of the float model.
+Expected<quern_view> floatSite(const HostProgram &program,
+                               const std::string &site);
+
+/// Row `i` of such a site.
+inline const float *rowOf(const quern_view &view, uint64_t i) {
+  return reinterpret_cast<const float *>(static_cast<const char *>(view.data) +
+                                         i * view.stride);
+}
 
 /// Told of the outputs of a batch of texts.
 using OutputListener = std::function<void(const quern_output &)>;

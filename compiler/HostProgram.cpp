@@ -7,6 +7,7 @@
 
 #include "compiler/Emit/Assemble.h"
 #include "compiler/Emit/KernelJit.h"
+#include "lib/Quantize/SchemeAttr.h"
 #include "lib/Tile/TilePasses.h"
 
 #include "mlir/Pass/PassManager.h"
@@ -59,6 +60,8 @@ Expected<HostProgram> HostProgram::compileFloat(mlir::ModuleOp module,
                                                 const std::string &tokenizer,
                                                 unsigned threads) {
   mlir::OwningOpRef<mlir::ModuleOp> copy = module.clone();
+  // By a scheme, sites would be taken for codes.
+  (*copy)->removeAttr(SchemeAttr::name);
   mlir::PassManager passes(module.getContext());
   buildTilePipeline(passes);
   if (mlir::failed(passes.run(*copy)))

@@ -29,7 +29,8 @@ public:
                                             const std::string &tokenizer,
                                             unsigned threads);
 
-  /// Compiles an L0 module, which is not changed, to f32 code.
+  /// Compiles an L0 module, which is not changed and whose scheme does not
+  /// matter, to f32 code.
   static Expected<HostProgram> compileFloat(mlir::ModuleOp module,
                                             const std::string &tokenizer,
                                             unsigned threads);

@@ -5,17 +5,17 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Rounding.h"
 
-#include "compiler/HostProgram.h"
+#include "compiler/FloatRun.h"
 #include "compiler/Import/Import.h"
 #include "compiler/Levels.h"
 #include "compiler/RoundingCache.h"
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
 #include "lib/Quantize/AdaRound.h"
+#include "lib/Quantize/Reparameterize.h"
 #include "lib/Quantize/RoundedCodes.h"
 #include "lib/Quantize/SchemeAttr.h"
 #include "lib/Quantize/Sites.h"
-#include "runtime/src/manifest_generated.h"
 
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/MapVector.h"
@@ -84,7 +84,7 @@ public:
   void attach();
 
 private:
-  Error run(ModuleOp plain, SiteSamples &samples,
+  Error run(ModuleOp real, SiteSamples &samples,
             const std::function<void(double)> &progress) const;
   Error keepRows(const HostProgram &program, SiteSamples &samples) const;
   Error sampleRounded(StringRef encoder);
@@ -139,46 +139,32 @@ Error Rounding::findLayers() {
 Error Rounding::keepRows(const HostProgram &program,
                          SiteSamples &samples) const {
   for (auto &[site, kept] : samples) {
-    std::optional<quern_view> view = program.site(site.str());
-    if (!view || view->element != uint32_t(manifest::Element::F32))
-      return Error::make(site.str(),
-                         ": the float program does not keep this site");
+    Expected<quern_view> view = floatSite(program, site.str());
+    if (!view)
+      return view.takeError();
     kept.columns = view->columns;
     for (uint64_t row = 0; row < view->rows; ++row)
-      kept.add(reinterpret_cast<const float *>(
-          static_cast<const char *>(view->data) + row * view->stride));
+      kept.add(rowOf(*view, row));
   }
   return Error::success();
 }
 
-Error Rounding::run(ModuleOp plain, SiteSamples &samples,
+Error Rounding::run(ModuleOp real, SiteSamples &samples,
                     const std::function<void(double)> &progress) const {
-  Expected<HostProgram> program =
-      HostProgram::compileFloat(plain, tokenizer, threads);
-  if (!program)
-    return program.takeError();
-  program->capture();
-  constexpr size_t batch = 16;
   // Run again for every encoder layer, few texts must do.
   uint64_t tokens = 0, enough = settings.asym ? 4 * settings.samples : ~0ull;
-  for (size_t from = 0; from < texts.size() && tokens < enough; from += batch) {
-    size_t count = std::min(batch, texts.size() - from);
-    Expected<quern_output> output = program->run(&texts[from], count);
-    if (!output)
-      return output.takeError();
-    if (Error error = keepRows(*program, samples))
+  auto keep = [&](const HostProgram &program,
+                  const quern_output &output) -> Expected<bool> {
+    if (Error error = keepRows(program, samples))
       return error;
-    tokens += output->tokens;
-    progress(double(from + count) / double(texts.size()));
-  }
-  return Error::success();
+    tokens += output.tokens;
+    return tokens < enough;
+  };
+  return runFloat(real, tokenizer, texts, threads, keep, progress);
 }
 
 Error Rounding::sample(const std::function<void(double)> &progress) {
-  // Without the scheme, by which sites would be taken for codes.
-  OwningOpRef<ModuleOp> plain = module.clone();
-  (*plain)->removeAttr(SchemeAttr::name);
-  return run(*plain, samples, progress);
+  return run(module, samples, progress);
 }
 
 /// Replaces an f32 constant by what its codes stand for.
@@ -211,9 +197,7 @@ void Rounding::writeRounded(ModuleOp copy) const {
                 site ? ArrayRef<float>(site->channelScale) : ArrayRef<float>());
   });
   copy.walk([&](tq::EmbeddingOp op) {
-    auto input = dyn_cast<BlockArgument>(op.getIndex());
-    std::optional<WeightQuantizer> quantizer = scheme.weight(
-        input && input.getArgNumber() == 0 ? "word_table" : "table");
+    std::optional<WeightQuantizer> quantizer = scheme.weight(weightRole(op));
     auto data = tq::getConstantData<float>(op.getTable());
     if (!quantizer || !data)
       return;
@@ -247,12 +231,8 @@ std::vector<float> Rounding::effectiveWeights(const Layer &layer) const {
     return {};
   std::vector<float> weights(data->array().begin(), data->array().end());
   std::optional<SiteQuantizer> site = scheme.site(layer.input);
-  if (!site || site->channelScale.empty())
-    return weights;
-  size_t cols = site->channelScale.size();
-  for (size_t i = 0; i < weights.size(); ++i)
-    weights[i] =
-        static_cast<float>(double(weights[i]) * site->channelScale[i % cols]);
+  if (site && !site->channelScale.empty())
+    scaleColumns(weights, site->channelScale);
   return weights;
 }
 

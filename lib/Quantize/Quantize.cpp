@@ -32,16 +32,10 @@ namespace {
 /// The role of the constant read by `operand`, or "" if it is no weight.
 StringRef roleOf(OpOperand &operand) {
   Operation *user = operand.getOwner();
-  if (auto linear = dyn_cast<tq::LinearOp>(user)) {
-    if (operand.get() != linear.getW())
-      return "";
-    StringRef site = siteBehind(linear.getResult());
-    return site == "P" ? "pooler" : site == "C" ? "classifier" : "linear";
-  }
-  if (auto embedding = dyn_cast<tq::EmbeddingOp>(user)) {
-    auto index = dyn_cast<BlockArgument>(embedding.getIndex());
-    return index && index.getArgNumber() == 0 ? "word_table" : "table";
-  }
+  if (auto linear = dyn_cast<tq::LinearOp>(user))
+    return operand.get() == linear.getW() ? weightRole(linear) : "";
+  if (auto embedding = dyn_cast<tq::EmbeddingOp>(user))
+    return weightRole(embedding);
   if (auto norm = dyn_cast<tq::LayerNormOp>(user))
     return operand.get() == norm.getGamma() ? "norms" : "";
   return "";

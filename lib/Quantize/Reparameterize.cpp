@@ -22,16 +22,15 @@ LogicalResult scaleLinear(tq::LinearOp linear, ArrayRef<float> scale,
     return linear.emitError("expects constant weights to take the channel "
                             "scales of its input");
   size_t cols = scale.size();
-  std::vector<float> scaled(weight->size()), shifted(bias->size());
+  std::vector<float> scaled(weight->array().begin(), weight->array().end());
+  std::vector<float> shifted(bias->size());
   for (size_t n = 0; n < shifted.size(); ++n) {
     double sum = (*bias)[n];
-    for (size_t k = 0; k < cols; ++k) {
-      double w = (*weight)[n * cols + k];
-      sum += w * shift[k];
-      scaled[n * cols + k] = static_cast<float>(w * scale[k]);
-    }
+    for (size_t k = 0; k < cols; ++k)
+      sum += double((*weight)[n * cols + k]) * shift[k];
     shifted[n] = static_cast<float>(sum);
   }
+  scaleColumns(scaled, scale);
   OpBuilder builder(linear);
   auto name = [](Value value) {
     return (tq::getConstantName(value) + ".scaled").str();
@@ -45,6 +44,13 @@ LogicalResult scaleLinear(tq::LinearOp linear, ArrayRef<float> scale,
 }
 
 } // namespace
+
+void quern::scaleColumns(MutableArrayRef<float> weights,
+                         ArrayRef<float> scale) {
+  size_t cols = scale.size();
+  for (size_t i = 0; i < weights.size(); ++i)
+    weights[i] = static_cast<float>(double(weights[i]) * scale[i % cols]);
+}
 
 LogicalResult quern::reparameterize(tq::ObserveOp observe,
                                     ArrayRef<float> scale,

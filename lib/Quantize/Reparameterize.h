@@ -21,6 +21,11 @@ mlir::LogicalResult reparameterize(tq::ObserveOp observe,
                                    llvm::ArrayRef<float> scale,
                                    llvm::ArrayRef<float> shift);
 
+/// Multiplies each column of row-major weights by its scale: the weights of a
+/// linear layer whose input has channel scales.
+void scaleColumns(llvm::MutableArrayRef<float> weights,
+                  llvm::ArrayRef<float> scale);
+
 } // namespace quern
 
 #endif // QUERN_LIB_QUANTIZE_REPARAMETERIZE_H

@@ -49,15 +49,20 @@ static std::vector<T> read(OpBuilder &builder, Attribute attribute) {
   return values;
 }
 
-std::optional<WeightCodes> takeCodes(tq::LinearOp linear) {
+std::optional<WeightCodes> readCodes(tq::LinearOp linear) {
   auto pair = linear->getAttrOfType<ArrayAttr>(attributeName);
   if (!pair || pair.size() != 2 || !isa<TypedAttr>(pair[0]) ||
       !isa<TypedAttr>(pair[1]))
     return std::nullopt;
   OpBuilder builder(linear);
-  WeightCodes codes = {read<int8_t>(builder, pair[0]),
-                       read<float>(builder, pair[1])};
-  linear->removeAttr(attributeName);
+  return WeightCodes{read<int8_t>(builder, pair[0]),
+                     read<float>(builder, pair[1])};
+}
+
+std::optional<WeightCodes> takeCodes(tq::LinearOp linear) {
+  std::optional<WeightCodes> codes = readCodes(linear);
+  if (codes)
+    linear->removeAttr(attributeName);
   return codes;
 }
 

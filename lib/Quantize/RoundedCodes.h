@@ -18,6 +18,9 @@ namespace quern {
 /// Leaves codes and scales of its weights on the op.
 void attachCodes(tq::LinearOp linear, WeightCodes codes);
 
+/// What is left there; none if there is nothing.
+std::optional<WeightCodes> readCodes(tq::LinearOp linear);
+
 /// Takes them off again; none if there are none.
 std::optional<WeightCodes> takeCodes(tq::LinearOp linear);
 

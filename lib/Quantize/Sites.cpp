@@ -5,8 +5,6 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Quantize/Sites.h"
 
-#include "dialects/TQ/TQOps.h"
-
 using namespace mlir;
 
 llvm::StringRef quern::siteBehind(Value value) {
@@ -17,4 +15,14 @@ llvm::StringRef quern::siteBehind(Value value) {
       return siteBehind(user->getResult(0));
   }
   return "";
+}
+
+llvm::StringRef quern::weightRole(tq::LinearOp linear) {
+  StringRef site = siteBehind(linear.getResult());
+  return site == "P" ? "pooler" : site == "C" ? "classifier" : "linear";
+}
+
+llvm::StringRef quern::weightRole(tq::EmbeddingOp embedding) {
+  auto index = dyn_cast<BlockArgument>(embedding.getIndex());
+  return index && index.getArgNumber() == 0 ? "word_table" : "table";
 }
