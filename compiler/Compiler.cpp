@@ -52,7 +52,6 @@ private:
   }
 
   Error chooseTiers();
-  Error checkOutputs() const;
   Error import();
   Error calibrate();
   Error round();
@@ -121,8 +120,7 @@ static std::vector<std::string> outputsOf(const CompileRequest &request) {
   return paths;
 }
 
-/// A path that cannot be written is found before minutes of work, not after.
-Error Compilation::checkOutputs() const {
+Error checkOutputs(const CompileRequest &request) {
   std::vector<std::string> paths = outputsOf(request);
   for (const std::string &path : paths) {
     if (llvm::count(paths, path) > 1 && path != "/dev/null")
@@ -288,15 +286,6 @@ Error Compilation::lower(Level level, const char *dumpName, double fraction) {
   return dump(dumpName);
 }
 
-static Error writeText(const std::string &path, std::string_view text) {
-  Expected<OutputFile> file = OutputFile::create(path);
-  if (!file)
-    return file.takeError();
-  if (Error error = file->write(text))
-    return error;
-  return file->commit();
-}
-
 /// Bytes of the constants that are printed apart.
 static uint64_t resourceBytes(ModuleOp module) {
   uint64_t bytes = 0;
@@ -326,14 +315,14 @@ Error Compilation::dump(const std::string &name) {
     if (mlir::failed(writeBytecodeToFile(*model.module, out)))
       return Error::make(name, ": cannot be written as bytecode");
     if (Error error =
-            writeText(joinPath(request.saveTemps, name + "bc"), out.str()))
+            writeFile(joinPath(request.saveTemps, name + "bc"), out.str()))
       return error;
   }
   std::string text;
   llvm::raw_string_ostream out(text);
   model.module->print(out, flags);
   out << '\n';
-  return writeText(joinPath(request.saveTemps, name), text);
+  return writeFile(joinPath(request.saveTemps, name), text);
 }
 
 /// The same name from every working directory.
@@ -350,7 +339,7 @@ Error Compilation::emit() {
   if (request.emit == EmitKind::Mlir) {
     std::string text;
     llvm::raw_string_ostream(text) << module << '\n';
-    return writeText(request.output, text);
+    return writeFile(request.output, text);
   }
   if (request.emit == EmitKind::Llvm || request.emit == EmitKind::Assembly) {
     // One tier, so that LLVM's tools read the file: the best one asked for.
@@ -360,7 +349,7 @@ Error Compilation::emit() {
                                                    : CodeForm::Assembly);
     if (!text)
       return failed(text.message());
-    return writeText(request.output, *text);
+    return writeFile(request.output, *text);
   }
   ManifestRequest about;
   about.modelName =
@@ -393,7 +382,7 @@ Error Compilation::emit() {
 
 Error Compilation::writeSideFiles() {
   if (!request.rangesOut.empty())
-    if (Error error = writeText(request.rangesOut, writeRanges(ranges)))
+    if (Error error = writeFile(request.rangesOut, writeRanges(ranges)))
       return error;
   if (request.report.empty())
     return Error::success();
@@ -402,14 +391,14 @@ Error Compilation::writeSideFiles() {
     format = ReportFormat::Json;
   if (StringRef(request.report).ends_with(".html"))
     format = ReportFormat::Html;
-  return writeText(request.report, compileReport(request, result, tiers,
+  return writeFile(request.report, compileReport(request, result, tiers,
                                                  *model.module, format));
 }
 
 Expected<CompileResult> Compilation::run() {
   if (Error error = chooseTiers())
     return error;
-  if (Error error = checkOutputs())
+  if (Error error = checkOutputs(request))
     return error;
   if (Error error = import())
     return context.firstError().empty() ? std::move(error)

@@ -69,6 +69,10 @@ struct CompileResult {
   std::vector<std::pair<std::string, double>> seconds;
 };
 
+/// Tries every output of a request, so that a path that cannot be written is
+/// found before minutes of work and not after.
+Error checkOutputs(const CompileRequest &request);
+
 /// Compiles. On failure no output file is left behind; the message names the
 /// file, tensor or op, what was found and what was expected.
 Expected<CompileResult> compile(const CompileRequest &request);

@@ -165,3 +165,12 @@ Error OutputFile::commit() {
     ::unlink(temporary.c_str());
   return error;
 }
+
+Error quern::writeFile(const std::string &path, std::string_view text) {
+  Expected<OutputFile> file = OutputFile::create(path);
+  if (!file)
+    return file.takeError();
+  if (Error error = file->write(text))
+    return error;
+  return file->commit();
+}

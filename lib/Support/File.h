@@ -99,6 +99,9 @@ private:
   uint64_t written = 0;
 };
 
+/// Writes a whole file, or leaves none behind.
+Error writeFile(const std::string &path, std::string_view text);
+
 } // namespace quern
 
 #endif // QUERN_LIB_SUPPORT_FILE_H

@@ -13,15 +13,6 @@
 
 namespace quern::cli {
 
-static Error writeRecipe(const std::string &path, const std::string &json) {
-  Expected<OutputFile> file = OutputFile::create(path);
-  if (!file)
-    return file.takeError();
-  if (Error error = file->write(json))
-    return error;
-  return file->commit();
-}
-
 /// The recipe of a request as JSON, all changes applied.
 static Expected<std::string> recipeJson(const CompileRequest &request) {
   Expected<Recipe> recipe = Recipe::load(request.recipe);
@@ -74,17 +65,15 @@ Error settleRecipe(const RecipeOptions &options, CompileRequest &request,
     return Error::make(path, ": found one name for two outputs, expected "
                              "different ones");
   // Paths that cannot be written are found before the work.
-  for (const std::string &each :
-       {request.output, path, request.rangesOut, request.report})
-    if (each.empty())
-      continue;
-    else if (Expected<OutputFile> file = OutputFile::create(each); !file)
-      return file.takeError();
+  if (Error error = checkOutputs(request))
+    return error;
+  if (Expected<OutputFile> file = OutputFile::create(path); !file)
+    return file.takeError();
   Expected<std::string> json =
       measures ? measuredJson(options, request, progress) : recipeJson(request);
   if (!json)
     return json.takeError();
-  if (Error error = writeRecipe(path, *json))
+  if (Error error = writeFile(path, *json))
     return error;
   if (!measures)
     return Error::success();

@@ -162,12 +162,7 @@ static json agreement(const Logits &a, const Logits &b) {
 
 /// One list of logits a row, in the order of the task's classes.
 static Error writeLogits(const std::string &path, const Logits &logits) {
-  Expected<OutputFile> file = OutputFile::create(path);
-  if (!file)
-    return file.takeError();
-  if (Error error = file->write(json(logits).dump() + "\n"))
-    return error;
-  return file->commit();
+  return writeFile(path, json(logits).dump() + "\n");
 }
 
 static int eval(const EvalOptions &options) {

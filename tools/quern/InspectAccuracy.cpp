@@ -35,15 +35,6 @@ readTexts(const InspectOptions &options) {
   return texts;
 }
 
-static Error writePage(const std::string &path, const std::string &page) {
-  Expected<OutputFile> file = OutputFile::create(path);
-  if (!file)
-    return file.takeError();
-  if (Error error = file->write(page))
-    return error;
-  return file->commit();
-}
-
 int inspectAccuracy(const InspectOptions &options) {
   Expected<std::vector<CalibrationText>> texts = readTexts(options);
   if (!texts)
@@ -64,7 +55,7 @@ int inspectAccuracy(const InspectOptions &options) {
   if (!report)
     return fail(report.message());
   if (!options.html.empty())
-    if (Error error = writePage(options.html, accuracyPage(*report)))
+    if (Error error = writeFile(options.html, accuracyPage(*report)))
       return fail(error.message());
   std::string shown =
       options.json ? accuracyJson(*report) : accuracyText(*report);
