@@ -219,9 +219,7 @@ Error Recipe::set(std::string_view assignment) {
   if (site == "quant_setup")
     return parser.readQuantSetup(value);
   if (site == "bias_correction")
-    return parser.read({{site, scheme == "true"    ? Json(true)
-                               : scheme == "false" ? Json(false)
-                                                   : value}});
+    return parser.read({{site, value}});
   size_t dot = site.rfind('.');
   std::string target = site.substr(0, dot);
   bool isTarget = target == "activation" || target == "weight" ||

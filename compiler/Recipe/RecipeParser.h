@@ -1,8 +1,9 @@
 //===- RecipeParser.h - Reads recipe JSON --------------------------*- C++ -*-//
 //
 // Inside Recipe/: one reader of the keys of a recipe, shared by files, presets,
-// --set and --quant-dict. RecipeJson.cpp has the whole document and the
-// weights, SiteJson.cpp the values of a site; a new key of a site goes there.
+// --set and --quant-dict. RecipeJson.cpp has the whole document,
+// SiteJson.cpp the values of a site and WeightJson.cpp those of a weight; a new
+// key of one of them goes there.
 // Include it from .cpp files only: it pulls in the JSON library.
 //
 //===----------------------------------------------------------------------===//
