@@ -204,8 +204,8 @@ LogicalResult Tiler::tile(Operation *op) {
           [&](Operation *op) { return tileFunction(op); })
       // Done with the ops that read them.
       .Case<tq::ScoresOp, tq::SoftmaxOp, tq::ObserveOp, tq::EmbeddingOp,
-            tq::DequantizeWeightOp, tq::ConstantOp, arith::ConstantOp, func::ReturnOp>(
-          [&](Operation *) { return success(); })
+            tq::DequantizeWeightOp, tq::ConstantOp, arith::ConstantOp,
+            func::ReturnOp>([&](Operation *) { return success(); })
       .Default([&](Operation *op) { return op->emitOpError("has no kernel"); });
 }
 

@@ -92,8 +92,8 @@ TEST(AdaRound, MakesUpForChangedInputs) {
       for (size_t r = 0; r < layer.rows; ++r) {
         double y = 0;
         for (size_t k = 0; k < layer.cols; ++k)
-          y += double(changed[i * layer.cols + k]) *
-                   codes[r * layer.cols + k] * scale -
+          y += double(changed[i * layer.cols + k]) * codes[r * layer.cols + k] *
+                   scale -
                double(random.inputs[i * layer.cols + k]) *
                    random.weights[r * layer.cols + k];
         total += y * y;
