@@ -91,6 +91,13 @@ LogicalResult quern::tq::checkPositive(Operation *op, StringRef name,
   return success();
 }
 
+LogicalResult quern::tq::checkBits(Operation *op, StringRef name,
+                                   int64_t bits) {
+  if (bits >= 2 && bits <= 8)
+    return success();
+  return op->emitOpError("expects ") << name << " in [2, 8], got " << bits;
+}
+
 LogicalResult quern::tq::checkBounds(Operation *op, StringRef name, int64_t lo,
                                      int64_t hi) {
   if (lo > hi || lo < -32768 || hi > 65535)

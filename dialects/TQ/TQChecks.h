@@ -54,6 +54,10 @@ mlir::LogicalResult checkFinite(mlir::Operation *op, llvm::StringRef name,
 mlir::LogicalResult checkPositive(mlir::Operation *op, llvm::StringRef name,
                                   const llvm::APFloat &value);
 
+/// A width in which codes can be stored: 2 to 8 bits.
+mlir::LogicalResult checkBits(mlir::Operation *op, llvm::StringRef name,
+                              int64_t bits);
+
 /// Code bounds: in order, and within 16 bits either way.
 mlir::LogicalResult checkBounds(mlir::Operation *op, llvm::StringRef name,
                                 int64_t lo, int64_t hi);

@@ -62,7 +62,8 @@ def TQ_QGroupLinearOp : TQ_Op<"qgroup_linear"> {
     DefaultValuedAttr<F32Attr, "0.0f">:$post_offset,
     DefaultValuedAttr<TQ_I64Attr, "0">:$lo,
     DefaultValuedAttr<TQ_I64Attr, "255">:$hi,
-    DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
+    DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
+    DefaultValuedAttr<TQ_I64Attr, "8">:$weight_bits);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
     $x `,` $w `,` $correction `,` $multiplier `,` $offset attr-dict `:`

@@ -12,49 +12,6 @@
 using namespace mlir;
 using namespace quern::tq;
 
-/// A width for which codes can be stored.
-static LogicalResult checkBits(Operation *op, StringRef name, int64_t bits) {
-  if (bits >= 2 && bits <= 8)
-    return success();
-  return op->emitOpError("expects ") << name << " in [2, 8], got " << bits;
-}
-
-LogicalResult QLinearOp::verify() {
-  int64_t outputs = dimOf(getW(), 0);
-  std::optional<CodeStorage> input = getCodeStorage(elementOf(getX()));
-  bool isWide = input && input->bits > 8;
-  if (failed(checkActivation(*this, "x", getX())) ||
-      failed(checkBits(*this, "weight_bits", getWeightBits())) ||
-      failed(checkWeight(*this, "w", getW())) ||
-      failed(checkDim(*this, "w", getW(), 1, dimOf(getX(), 1), "x")) ||
-      failed(checkDim(*this, "correction", getCorrection(), 0,
-                      isWide && outputs > 0 ? 2 * outputs : outputs,
-                      isWide ? "twice w, for x of more than 8 bits" : "w")) ||
-      failed(checkDim(*this, "multiplier", getMultiplier(), 0, outputs, "w")) ||
-      failed(checkDim(*this, "offset", getOffset(), 0, outputs, "w")) ||
-      failed(checkDim(*this, "the result", getResult(), 0, dimOf(getX(), 0),
-                      "x")) ||
-      failed(checkDim(*this, "the result", getResult(), 1, outputs, "w")) ||
-      failed(checkFinite(*this, "post_multiplier", getPostMultiplier())) ||
-      failed(checkFinite(*this, "post_offset", getPostOffset())) ||
-      failed(checkBounds(*this, "code", getLo(), getHi())) ||
-      failed(checkSites(*this, getSites(), getSites().size())))
-    return failure();
-  if (getActivation() == Activation::None &&
-      (getPostMultiplier().convertToFloat() != 1 ||
-       getPostOffset().convertToFloat() != 0))
-    return emitOpError("expects post_multiplier 1 and post_offset 0 without an "
-                       "activation, got ")
-           << getPostMultiplier().convertToFloat() << " and "
-           << getPostOffset().convertToFloat();
-  std::optional<CodeStorage> storage = getCodeStorage(elementOf(getResult()));
-  if (storage && (getLo() < storage->min || getHi() > storage->max))
-    return emitOpError("expects code bounds within [")
-           << storage->min << ", " << storage->max << "], got " << getLo()
-           << " and " << getHi();
-  return checkResult(*this, getResult());
-}
-
 LogicalResult QAttentionOp::verify() {
   if (getHeads() < 1 || getHeadDim() < 1)
     return emitOpError("expects positive heads and head_dim, got ")

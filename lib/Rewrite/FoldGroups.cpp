@@ -173,16 +173,15 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
     set("sites", siteNames(builder, {found.quantize}));
     Type type = found.end->getResult(0).getType();
     Value result;
-    if (found.grouped) {
+    auto stored = linear.getW().getDefiningOp<tq::DequantizeWeightOp>();
+    if (stored.getBits() != 8)
+      set("weight_bits", builder.getI64IntegerAttr(stored.getBits()));
+    if (found.grouped)
       result = tq::QGroupLinearOp::create(builder, loc, TypeRange(type),
                                           ValueRange(operands), attrs);
-    } else {
-      auto stored = linear.getW().getDefiningOp<tq::DequantizeWeightOp>();
-      if (stored.getBits() != 8)
-        set("weight_bits", builder.getI64IntegerAttr(stored.getBits()));
+    else
       result = tq::QLinearOp::create(builder, loc, TypeRange(type),
                                      ValueRange(operands), attrs);
-    }
     remarkFolded(linear, "FoldGroups",
                  "integer linear of " + Twine(cols) + " inputs in " +
                      Twine(groups) + " groups and " + Twine(rows) + " outputs");

@@ -26,11 +26,11 @@ struct GroupGemmShape {
 /// Where the groups of a type end; none if their channels are not neighbours.
 std::vector<int64_t> groupEnds(tq::GroupType type);
 
-/// A part of the inner loop: steps of four columns of x. A step that holds the
-/// end of one group and the start of the next is done for both, each time with
-/// zeros as the weights of the other.
+/// A part of the inner loop: steps of four columns of x, in whole turns. A step
+/// that holds columns of several groups is done for each, every time with zeros
+/// as the weights of the others.
 struct GroupSteps {
-  /// First column of x, a multiple of 4, and number of steps.
+  /// First column of x and number of steps, both multiples of 4.
   int32_t column, count;
 };
 std::vector<GroupSteps> getGroupSteps(const GroupGemmShape &shape);
@@ -51,7 +51,8 @@ int64_t getGroupGemmScratchBytes(const GroupGemmShape &shape);
 mlir::func::FuncOp buildGroupGemm(mlir::ModuleOp module, llvm::StringRef name,
                                   const GroupGemmShape &shape);
 
-/// Bytes of [ceil(n / 16)][steps of all groups][16 n][4 k].
+/// Bytes of [ceil(n / 16)][steps of all groups][16 n][4 k], in weightBits as
+/// those of packedGemmBytes.
 int64_t packedGroupGemmBytes(const GroupGemmShape &shape);
 void packGroupGemmWeights(const int8_t *w, const GroupGemmShape &shape,
                           int8_t *packed);

@@ -1,4 +1,4 @@
-//===- GemmParts.cpp - What both GEMM kernels share -----------------------===//
+//===- GemmParts.cpp - What the GEMM kernels share ------------------------===//
 //
 // Names, packing, and the loops around a register tile.
 //
@@ -162,6 +162,37 @@ void prefetchStep(KernelBuilder &k, const GemmStream &stream,
     memref::PrefetchOp::create(k.op(), k.loc(), weights, ValueRange(line),
                                /*isWrite=*/false, /*localityHint=*/3,
                                /*isDataCache=*/true);
+  });
+}
+
+KernelBuilder::Values multiplyTurns(KernelBuilder &k, const GemmStream &stream,
+                                    const GemmTile &tile,
+                                    const GemmInputs &inputs, Value start,
+                                    const KernelBuilder::Values &sums,
+                                    Value from, Value to,
+                                    function_ref<void(Value)> more) {
+  using Values = KernelBuilder::Values;
+  WeightReader reader(k, inputs.w, stream.panelElements, inputs.weightBits);
+  Value panelStart = k.mul(tile.panel, stream.panelElements);
+  return k.loop(from, to, 1, sums, [&](Value turn, ArrayRef<Value> carried) {
+    prefetchStep(k, stream, tile, inputs.w, turn);
+    more(turn);
+    Values now(carried.begin(), carried.end());
+    Value weightsAt =
+        k.add(panelStart, k.mul(turn, kGemmUnroll * reader.stepBytes()));
+    for (int64_t t = 0; t < kGemmUnroll; ++t) {
+      Values weights = reader.read(weightsAt, t, tile.width);
+      Value four = k.add(k.mul(turn, kGemmUnroll), t);
+      Value at = k.add(start, k.mul(four, 4));
+      for (int64_t i = 0; i < int64_t(now.size()) / tile.width; ++i) {
+        Value a = k.broadcast4(inputs.x, k.add(at, i * inputs.xStride));
+        for (int64_t j = 0; j < tile.width; ++j) {
+          Value &sum = now[i * tile.width + j];
+          sum = k.dot4(sum, a, weights[j]);
+        }
+      }
+    }
+    return now;
   });
 }
 

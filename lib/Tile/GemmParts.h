@@ -1,7 +1,7 @@
-//===- GemmParts.h - What both GEMM kernels share -------------------------===//
+//===- GemmParts.h - What the GEMM kernels share --------------------------===//
 //
-// The walk over chunks, column panels and register tiles, the prefetch of the
-// next panel, and the end of a tile.
+// The walk over chunks, column panels and register tiles, the inner loop of the
+// integer kernels, the prefetch of the next panel, and the store of a tile.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TILE_GEMMPARTS_H
@@ -41,6 +41,27 @@ void forEachTile(KernelBuilder &k, const GemmShape &shape,
 /// Issues the prefetches of inner step `step`.
 void prefetchStep(KernelBuilder &k, const GemmStream &stream,
                   const GemmTile &tile, mlir::Value weights, mlir::Value step);
+
+/// Steps of four k that one turn of the inner loop does.
+constexpr int64_t kGemmUnroll = 4;
+
+/// The operands of the inner loop of integer kernels.
+struct GemmInputs {
+  /// Codes, and elements from one row to the next.
+  mlir::Value x;
+  int64_t xStride = 0;
+  mlir::Value w;
+  int64_t weightBits = 8;
+};
+
+/// Adds to `sums` [rows][tile.width] the products of the turns [from, to), each
+/// with `more`. Row i, turn t reads x from start + i * xStride + 16 * t on.
+KernelBuilder::Values multiplyTurns(KernelBuilder &k, const GemmStream &stream,
+                                    const GemmTile &tile,
+                                    const GemmInputs &inputs, mlir::Value start,
+                                    const KernelBuilder::Values &sums,
+                                    mlir::Value from, mlir::Value to,
+                                    llvm::function_ref<void(mlir::Value)> more);
 
 /// Applies the activation to 16 lanes.
 mlir::Value activate(KernelBuilder &k, GemmActivation activation,

@@ -78,6 +78,10 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
   if (!site.empty())
     info.sites.push_back({site, to.buffer, 0, n});
 
+  if (!fitsBits(w->values(), op.getWeightBits()))
+    return op.emitOpError("has codes of w that do not fit ")
+           << op.getWeightBits() << " bits";
+  int64_t bits = shape.gemm.weightBits = storedWeightBits(op.getWeightBits());
   std::vector<int8_t> packed(packedGroupGemmBytes(shape));
   packGroupGemmWeights(w->values().data(), shape, packed.data());
   std::vector<int32_t> steps;
@@ -86,7 +90,8 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
   int64_t padded = llvm::alignTo(n, 16);
   std::vector<std::string> operands = {
       x->buffer,
-      program.data(info.step + ".w", std::move(packed), 8, n * k, "s8"),
+      program.data(info.step + ".w", std::move(packed), bits, n * k,
+                   bits == 8 ? "s8" : ("s" + num(bits)).c_str()),
       program.data(info.step + ".steps", std::move(steps)),
       program.data(info.step + ".correction",
                    padRows(correction->values(), n, padded)),

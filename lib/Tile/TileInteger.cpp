@@ -57,9 +57,7 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
   if (!fitsBits(w->values(), op.getWeightBits()))
     return op.emitOpError("has codes of w that do not fit ")
            << op.getWeightBits() << " bits";
-  // The kernel of two planes reads whole bytes.
-  int64_t bits = shape.weightBits =
-      isWide ? 8 : storedWeightBits(op.getWeightBits());
+  int64_t bits = shape.weightBits = storedWeightBits(op.getWeightBits());
   std::vector<int8_t> packed(packedGemmBytes(n, k, bits));
   packGemmWeights(w->values().data(), n, k, packed.data(), bits);
   std::vector<int32_t> first(correction->values().begin(),

@@ -49,7 +49,7 @@ void check(const GroupGemmShape &shape, const std::vector<int64_t> &rowCounts) {
   std::uniform_real_distribution<float> unit(-1, 1);
   std::vector<int8_t> w(n * k);
   for (int8_t &v : w)
-    v = int8_t(random());
+    v = int8_t(int8_t(random()) >> (8 - gemm.weightBits));
   Aligned<int8_t> packed(packedGroupGemmBytes(shape));
   packGroupGemmWeights(w.data(), shape, packed.data());
   Aligned<int32_t> steps(2 * groups), correction(groups * padded);
@@ -143,6 +143,50 @@ TEST(GemmGroup, Activations) {
     check(shape, {1, 20, 137});
     shape.gemm.out = Storage::F32;
     check(shape, {6});
+  }
+}
+
+TEST(GemmGroup, PackedWeights) {
+  for (int64_t bits : {4, 2})
+    for (int64_t groups : {1, 6, 7}) {
+      GroupGemmShape shape = makeShape(768, 96, equalEnds(768, groups));
+      shape.gemm.weightBits = bits;
+      check(shape, {1, 9});
+      shape.gemm.activation = GemmActivation::Gelu;
+      check(shape, {12, 20});
+    }
+}
+
+TEST(GemmGroup, StepsCoverTheGroupsInsideTheRow) {
+  for (std::vector<int64_t> ends : {std::vector<int64_t>{768},
+                                    {1, 2, 3, 767, 768},
+                                    {5, 700, 768},
+                                    {760, 766, 768}}) {
+    GroupGemmShape shape = makeShape(768, 16, ends);
+    int64_t begin = 0;
+    std::vector<GroupSteps> all = getGroupSteps(shape);
+    ASSERT_EQ(all.size(), ends.size());
+    for (size_t g = 0; g < ends.size(); ++g) {
+      int64_t end = all[g].column + 4 * int64_t(all[g].count);
+      EXPECT_LE(all[g].column, begin);
+      EXPECT_GE(end, ends[g]);
+      EXPECT_LE(end, 768);
+      EXPECT_EQ(all[g].column % 4, 0);
+      EXPECT_EQ(all[g].count % 4, 0);
+      begin = ends[g];
+    }
+  }
+}
+
+// Sums of a tile that wait are finished by the groups of the next one.
+TEST(GemmGroup, EpilogueInTheNextTile) {
+  for (std::vector<int64_t> ends : {std::vector<int64_t>{768},
+                                    {3, 768},
+                                    {100, 130, 131, 500, 501, 768},
+                                    equalEnds(768, 48)}) {
+    GroupGemmShape shape = makeShape(768, 96, ends);
+    shape.gemm.activation = GemmActivation::Gelu;
+    check(shape, {3, 8, 12, 140});
   }
 }
 

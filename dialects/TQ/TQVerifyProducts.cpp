@@ -1,0 +1,76 @@
+//===- TQVerifyProducts.cpp - Verifiers of the integer products -----------===//
+//
+// Part of Quern. See TQVerify.cpp: tq.qlinear and tq.qgroup_linear differ in
+// their input and in how many constants an output has.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/TQ/TQChecks.h"
+#include "dialects/TQ/TQOps.h"
+
+using namespace mlir;
+using namespace quern::tq;
+
+/// `count` times `outputs`, where that is known.
+static int64_t times(int64_t count, int64_t outputs) {
+  return ShapedType::isDynamic(outputs) ? outputs : count * outputs;
+}
+
+/// An output has `corrections` and `multipliers` constants.
+template <typename Op>
+static LogicalResult checkProduct(Op op, int64_t corrections,
+                                  StringRef correctionsOf, int64_t multipliers,
+                                  StringRef multipliersOf) {
+  int64_t outputs = dimOf(op.getW(), 0);
+  if (failed(checkActivation(op, "x", op.getX())) ||
+      failed(checkBits(op, "weight_bits", op.getWeightBits())) ||
+      failed(checkWeight(op, "w", op.getW())) ||
+      failed(checkDim(op, "w", op.getW(), 1, dimOf(op.getX(), 1), "x")) ||
+      failed(checkDim(op, "correction", op.getCorrection(), 0,
+                      times(corrections, outputs), correctionsOf)) ||
+      failed(checkDim(op, "multiplier", op.getMultiplier(), 0,
+                      times(multipliers, outputs), multipliersOf)) ||
+      failed(checkDim(op, "offset", op.getOffset(), 0, outputs, "w")) ||
+      failed(checkDim(op, "the result", op.getResult(), 0, dimOf(op.getX(), 0),
+                      "x")) ||
+      failed(checkDim(op, "the result", op.getResult(), 1, outputs, "w")) ||
+      failed(checkFinite(op, "post_multiplier", op.getPostMultiplier())) ||
+      failed(checkFinite(op, "post_offset", op.getPostOffset())) ||
+      failed(checkBounds(op, "code", op.getLo(), op.getHi())) ||
+      failed(checkSites(op, op.getSites(), op.getSites().size())))
+    return failure();
+  float postMultiplier = op.getPostMultiplier().convertToFloat();
+  float postOffset = op.getPostOffset().convertToFloat();
+  if (op.getActivation() == Activation::None &&
+      (postMultiplier != 1 || postOffset != 0))
+    return op.emitOpError("expects post_multiplier 1 and post_offset 0 without "
+                          "an activation, got ")
+           << postMultiplier << " and " << postOffset;
+  std::optional<CodeStorage> storage =
+      getCodeStorage(elementOf(op.getResult()));
+  if (storage && (int64_t(op.getLo()) < storage->min ||
+                  int64_t(op.getHi()) > storage->max))
+    return op.emitOpError("expects code bounds within [")
+           << storage->min << ", " << storage->max << "], got " << op.getLo()
+           << " and " << op.getHi();
+  return checkResult(op, op.getResult());
+}
+
+LogicalResult QLinearOp::verify() {
+  std::optional<CodeStorage> input = getCodeStorage(elementOf(getX()));
+  bool isWide = input && input->bits > 8;
+  return checkProduct(*this, isWide ? 2 : 1,
+                      isWide ? "twice w, for x of more than 8 bits" : "w", 1,
+                      "w");
+}
+
+LogicalResult QGroupLinearOp::verify() {
+  auto type = dyn_cast<GroupType>(elementOf(getX()));
+  if (!type || type.getStorageBits() > 8 || type.getAxis() != 1)
+    return emitOpError("expects x to have codes of at most 8 bits in groups of "
+                       "columns, got ")
+           << elementOf(getX());
+  int64_t groups = int64_t(type.getParams().size());
+  return checkProduct(*this, groups, "groups times outputs", groups,
+                      "groups times outputs");
+}
