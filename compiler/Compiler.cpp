@@ -98,13 +98,17 @@ Error Compilation::chooseTiers() {
   // Every module has the scalar tier: it runs on any x86-64.
   add(Tier::Scalar);
   for (const std::string &target : targets) {
-    if (target == "x86" || target == "x86-avx512vnni" ||
-        (target == "host" && canRun(Tier::Avx512Vnni)))
-      add(Tier::Avx512Vnni);
-    else if (target != "x86-scalar" && target != "host")
+    bool all = target == "x86", host = target == "host", known = all || host;
+    for (Tier tier : allTiers) {
+      bool named = target == "x86-" + getTierName(tier).str();
+      known |= named;
+      if (all || named || (host && tier == bestHostTier()))
+        add(tier);
+    }
+    if (!known)
       return Error::make("target ", target,
                          ": found an unknown name, expected host, x86, "
-                         "x86-avx512vnni or x86-scalar");
+                         "x86-avx512vnni, x86-avx2 or x86-scalar");
   }
   return Error::success();
 }

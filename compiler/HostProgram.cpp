@@ -40,11 +40,8 @@ Expected<HostProgram> HostProgram::compileTiles(mlir::ModuleOp tiles,
   if (!folder)
     return folder.takeError();
   // Only the tier that will run: the module goes no further than this process.
-  std::vector<Tier> tiers = {Tier::Scalar};
-  if (canRun(Tier::Avx512Vnni) && !std::getenv("QUERN_MAX_ISA"))
-    tiers = {Tier::Avx512Vnni};
   Expected<AssembledModule> assembled =
-      assembleModule(tiles, tiers, ManifestRequest(), tokenizer);
+      assembleModule(tiles, {bestHostTier()}, ManifestRequest(), tokenizer);
   if (!assembled)
     return assembled.takeError();
   std::string path = folder->file("host.qbm");

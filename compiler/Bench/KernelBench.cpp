@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Bench/KernelBench.h"
 
+#include "compiler/Bench/DotPeak.h"
 #include "compiler/Bench/GemmCase.h"
 #include "compiler/Emit/KernelJit.h"
 #include "dialects/TK/TKDialect.h"
@@ -21,7 +22,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <immintrin.h>
 #include <map>
 #include <ostream>
 
@@ -35,39 +35,6 @@ static double now() {
 static double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
-}
-
-/// 14 independent sums hide the latency of the instruction.
-__attribute__((target("avx512f,avx512vnni"), noinline)) static void
-runDots(int64_t rounds) {
-  __m512i x = _mm512_set1_epi8(3), y = _mm512_set1_epi8(5);
-  __m512i a0 = x, a1 = x, a2 = x, a3 = x, a4 = x, a5 = x, a6 = x, a7 = x,
-          a8 = x, a9 = x, a10 = x, a11 = x, a12 = x, a13 = x;
-  for (int64_t i = 0; i < rounds; ++i) {
-#define QUERN_DOT(a)                                                           \
-  asm volatile("vpdpbusd %2, %1, %0" : "+v"(a) : "v"(x), "v"(y))
-    QUERN_DOT(a0);
-    QUERN_DOT(a1);
-    QUERN_DOT(a2);
-    QUERN_DOT(a3);
-    QUERN_DOT(a4);
-    QUERN_DOT(a5);
-    QUERN_DOT(a6);
-    QUERN_DOT(a7);
-    QUERN_DOT(a8);
-    QUERN_DOT(a9);
-    QUERN_DOT(a10);
-    QUERN_DOT(a11);
-    QUERN_DOT(a12);
-    QUERN_DOT(a13);
-#undef QUERN_DOT
-  }
-}
-
-double measureDotPeak(int64_t rounds) {
-  double start = now();
-  runDots(rounds);
-  return double(rounds) * 14 * 128 / (now() - start);
 }
 
 namespace {
@@ -116,17 +83,17 @@ static KernelBenchRow time(GemmCase &gemm, KernelEntry entry,
   run();
   row.wrong = gemm.countWrong();
   double operations = 2.0 * double(tokens) * double(layer.k) * double(layer.n);
-  bool hasPeak = options.tier == Tier::Avx512Vnni;
-  double guess = hasPeak ? 0.9e12 : 2e10;
+  bool hasPeak = options.tier != Tier::Scalar;
+  double guess = hasPeak ? measureDotPeak(options.tier) : 2e10;
   int calls = std::max(1, int(1.5e-3 * guess / operations));
   std::vector<double> speeds, shares;
   for (int i = 0; i < options.repeats; ++i) {
-    double before = hasPeak ? measureDotPeak() : 0;
+    double before = hasPeak ? measureDotPeak(options.tier) : 0;
     double start = now();
     for (int c = 0; c < calls; ++c)
       run();
     double speed = operations * calls / (now() - start);
-    double after = hasPeak ? measureDotPeak() : 0;
+    double after = hasPeak ? measureDotPeak(options.tier) : 0;
     speeds.push_back(speed);
     if (hasPeak)
       shares.push_back(speed / std::max(before, after));

@@ -9,7 +9,7 @@
 #ifndef QUERN_COMPILER_BENCH_KERNELBENCH_H
 #define QUERN_COMPILER_BENCH_KERNELBENCH_H
 
-#include "compiler/Emit/ObjectCode.h"
+#include "compiler/Emit/KernelJit.h"
 
 #include <cstdint>
 #include <iosfwd>
@@ -20,7 +20,7 @@ namespace quern {
 
 /// What to time.
 struct KernelBenchOptions {
-  Tier tier = Tier::Avx512Vnni;
+  Tier tier = bestHostTier();
   std::vector<int64_t> tokens = {8, 16, 32, 128};
   /// Timings of one case; their median counts.
   int repeats = 21;
@@ -38,9 +38,6 @@ struct KernelBenchRow {
   /// Outputs that differ from the reference.
   int64_t wrong = 0;
 };
-
-/// Operations in a second of the 512-bit dot-product instruction alone.
-double measureDotPeak(int64_t rounds = 10000);
 
 /// Runs all cases on the calling thread. Fails only where kernels cannot be
 /// made; wrong outputs are counted in the rows.

@@ -19,6 +19,8 @@ TierInfo describeTier(Tier tier) {
   case Tier::Scalar:
     return {QUERN_TIER_SCALAR, getTierName(tier).str(), "x86-64",
             "plain code for any x86-64"};
+  case Tier::Avx2:
+    return {QUERN_TIER_AVX2, getTierName(tier).str(), "vpmaddwd ymm", ""};
   case Tier::Avx512Vnni:
     return {QUERN_TIER_AVX512VNNI, getTierName(tier).str(), "vpdpbusd zmm", ""};
   }
@@ -26,7 +28,7 @@ TierInfo describeTier(Tier tier) {
 }
 
 std::optional<Tier> parseTier(llvm::StringRef name) {
-  for (Tier tier : {Tier::Scalar, Tier::Avx512Vnni})
+  for (Tier tier : allTiers)
     if (name == getTierName(tier))
       return tier;
   return std::nullopt;

@@ -6,10 +6,13 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Emit/KernelJit.h"
 
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Host.h"
+
+#include <cstdlib>
 
 namespace quern {
 
@@ -18,15 +21,44 @@ static Error convert(llvm::Error error) {
 }
 
 bool canRun(Tier tier) {
-  if (tier == Tier::Scalar)
-    return true;
+  static const char *const avx2[] = {"avx2", "bmi",   "bmi2", "fma",
+                                     "f16c", "lzcnt", "movbe"};
+  static const char *const avx512[] = {"avx512f",   "avx512bw", "avx512dq",
+                                       "avx512vl",  "avx512cd", "avx512vnni",
+                                       "avx512vbmi"};
   auto features = llvm::sys::getHostCPUFeatures();
-  for (const char *name :
-       {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd", "avx512vnni",
-        "avx512vbmi", "avx2", "bmi2", "fma", "f16c", "lzcnt", "movbe"})
-    if (!features.lookup(name))
-      return false;
-  return true;
+  auto hasAll = [&](llvm::ArrayRef<const char *> names) {
+    return llvm::all_of(
+        names, [&](llvm::StringRef name) { return features.lookup(name); });
+  };
+  switch (tier) {
+  case Tier::Scalar:
+    return true;
+  case Tier::Avx2:
+    return hasAll(avx2);
+  case Tier::Avx512Vnni:
+    return hasAll(avx2) && hasAll(avx512);
+  }
+  llvm_unreachable("every tier has its features");
+}
+
+std::vector<Tier> hostTiers() {
+  std::vector<Tier> tiers;
+  for (Tier tier : allTiers)
+    if (canRun(tier))
+      tiers.push_back(tier);
+  return tiers;
+}
+
+Tier bestHostTier() {
+  const char *limit = std::getenv("QUERN_MAX_ISA");
+  Tier best = Tier::Scalar;
+  for (Tier tier : hostTiers()) {
+    best = tier;
+    if (limit && getTierName(tier) == limit)
+      break;
+  }
+  return best;
 }
 
 KernelJit::KernelJit(std::unique_ptr<llvm::orc::LLJIT> jit, Tier tier)

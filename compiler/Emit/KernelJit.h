@@ -24,6 +24,12 @@ using KernelEntry = void (*)(void *const *buffers, int64_t tokens,
 /// True if this machine can run code of `tier`, by cpuid.
 bool canRun(Tier tier);
 
+/// The tiers that this machine can run, the plain one first.
+std::vector<Tier> hostTiers();
+
+/// The last of them, or the one that QUERN_MAX_ISA names.
+Tier bestHostTier();
+
 /// Kernels of one module and tier in memory, ready to be called.
 class KernelJit {
 public:

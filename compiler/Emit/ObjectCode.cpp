@@ -34,14 +34,43 @@ struct TierPipelineOptions : PassPipelineOptions<TierPipelineOptions> {
       *this, "tier", llvm::cl::desc("Instruction family to lower for"),
       llvm::cl::init(Tier::Avx512Vnni),
       llvm::cl::values(clEnumValN(Tier::Scalar, "scalar", "any x86-64"),
+                       clEnumValN(Tier::Avx2, "avx2", "x86-64-v3"),
                        clEnumValN(Tier::Avx512Vnni, "avx512vnni",
                                   "AVX-512 with VNNI and VBMI"))};
 };
+
+/// What LLVM is told of a tier.
+struct TierTraits {
+  const char *name;
+  /// Features are named, not taken from a CPU: names are wrong in virtual
+  /// machines, and x86-64-v4 alone has no VNNI.
+  const char *cpu, *features;
+  /// The scalar tier is there to run anywhere, not to be fast: its vectors fall
+  /// apart into so many instructions that more would take most of a
+  /// compilation.
+  bool optimize;
+  /// Without an attribute LLVM halves vectors of 512 bits.
+  bool wholeVectors;
+};
 } // namespace
 
-llvm::StringRef getTierName(Tier tier) {
-  return tier == Tier::Scalar ? "scalar" : "avx512vnni";
+static const TierTraits &traitsOf(Tier tier) {
+  static const TierTraits scalar = {"scalar", "x86-64", "", false, false};
+  static const TierTraits avx2 = {"avx2", "x86-64-v3", "", true, false};
+  static const TierTraits avx512Vnni = {"avx512vnni", "x86-64-v4",
+                                        "+avx512vnni,+avx512vbmi", true, true};
+  switch (tier) {
+  case Tier::Scalar:
+    return scalar;
+  case Tier::Avx2:
+    return avx2;
+  case Tier::Avx512Vnni:
+    return avx512Vnni;
+  }
+  llvm_unreachable("every tier has traits");
 }
+
+llvm::StringRef getTierName(Tier tier) { return traitsOf(tier).name; }
 
 std::string getEntryName(llvm::StringRef kernel, Tier tier) {
   return (kernel + "." + getTierName(tier)).str();
@@ -51,6 +80,8 @@ void buildTierPipeline(OpPassManager &pm, Tier tier) {
   buildExpandPipeline(pm);
   if (tier == Tier::Avx512Vnni)
     pm.addPass(createLowerAvx512Vnni());
+  if (tier == Tier::Avx2)
+    pm.addPass(createLowerAvx2());
   buildToLLVMPipeline(pm, ("." + getTierName(tier)).str());
 }
 
@@ -79,14 +110,12 @@ Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(Tier tier) {
     return Error(problem);
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  // Features are named, not taken from a CPU: names are wrong in virtual
-  // machines, and x86-64-v4 alone has no VNNI.
-  bool vnni = tier == Tier::Avx512Vnni;
+  const TierTraits &traits = traitsOf(tier);
   return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, vnni ? "x86-64-v4" : "x86-64",
-      vnni ? "+avx512vnni,+avx512vbmi" : "", options, llvm::Reloc::PIC_,
+      triple, traits.cpu, traits.features, options, llvm::Reloc::PIC_,
       std::nullopt,
-      vnni ? llvm::CodeGenOptLevel::Aggressive : llvm::CodeGenOptLevel::Less));
+      traits.optimize ? llvm::CodeGenOptLevel::Aggressive
+                      : llvm::CodeGenOptLevel::Less));
 }
 
 Expected<OwningOpRef<ModuleOp>> lowerKernels(ModuleOp module, Tier tier) {
@@ -99,7 +128,6 @@ Expected<OwningOpRef<ModuleOp>> lowerKernels(ModuleOp module, Tier tier) {
   return copy;
 }
 
-/// Without these attributes LLVM halves 512-bit vectors.
 static void useWholeVectors(llvm::Module &module) {
   for (llvm::Function &function : module) {
     if (function.isDeclaration())
@@ -107,13 +135,6 @@ static void useWholeVectors(llvm::Module &module) {
     function.addFnAttr("prefer-vector-width", "512");
     function.addFnAttr("min-legal-vector-width", "512");
   }
-}
-
-/// The scalar tier is there to run anywhere, not to be fast: its vectors fall
-/// apart into so many instructions that more would take most of a compilation.
-static llvm::OptimizationLevel optimizationOf(Tier tier) {
-  return tier == Tier::Scalar ? llvm::OptimizationLevel::O1
-                              : llvm::OptimizationLevel::O3;
 }
 
 static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
@@ -128,7 +149,11 @@ static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
   builder.registerFunctionAnalyses(fam);
   builder.registerLoopAnalyses(lam);
   builder.crossRegisterProxies(lam, fam, cam, mam);
-  builder.buildPerModuleDefaultPipeline(optimizationOf(tier)).run(module, mam);
+  builder
+      .buildPerModuleDefaultPipeline(traitsOf(tier).optimize
+                                         ? llvm::OptimizationLevel::O3
+                                         : llvm::OptimizationLevel::O1)
+      .run(module, mam);
 }
 
 Expected<std::string> emitLowered(ModuleOp lowered, Tier tier, CodeForm form) {
@@ -144,7 +169,7 @@ Expected<std::string> emitLowered(ModuleOp lowered, Tier tier, CodeForm form) {
     return Error("kernels cannot be translated to LLVM");
   module->setTargetTriple((*machine)->getTargetTriple());
   module->setDataLayout((*machine)->createDataLayout());
-  if (tier == Tier::Avx512Vnni)
+  if (traitsOf(tier).wholeVectors)
     useWholeVectors(*module);
   optimize(*module, **machine, tier);
 

@@ -31,11 +31,16 @@ namespace quern {
 enum class Tier {
   /// Any x86-64.
   Scalar,
+  /// AVX2, as in x86-64-v3.
+  Avx2,
   /// AVX-512 with VNNI and VBMI.
   Avx512Vnni,
 };
 
-/// "scalar" or "avx512vnni", also the ending of entry names.
+/// All of them, the slowest first.
+inline constexpr Tier allTiers[] = {Tier::Scalar, Tier::Avx2, Tier::Avx512Vnni};
+
+/// "scalar", "avx2" or "avx512vnni", also the ending of entry names.
 llvm::StringRef getTierName(Tier tier);
 
 /// What to make of the lowered kernels.

@@ -77,12 +77,7 @@ public:
   }
 
   /// Tiers that this machine can run; the first is the plain one.
-  static std::vector<Tier> tiers() {
-    std::vector<Tier> list = {Tier::Scalar};
-    if (canRun(Tier::Avx512Vnni))
-      list.push_back(Tier::Avx512Vnni);
-    return list;
-  }
+  static std::vector<Tier> tiers() { return hostTiers(); }
 
   mlir::MLIRContext &context() { return *storage; }
 

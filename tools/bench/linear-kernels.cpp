@@ -6,6 +6,7 @@
 // reference.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/Bench/DotPeak.h"
 #include "compiler/Bench/GemmCase.h"
 #include "compiler/Bench/KernelBench.h"
 #include "compiler/Emit/KernelJit.h"
@@ -37,7 +38,7 @@ static void run(benchmark::State &state, int64_t k, int64_t n,
   mlir::OwningOpRef<mlir::ModuleOp> module =
       mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
   gemm.build(*module);
-  Tier tier = canRun(Tier::Avx512Vnni) ? Tier::Avx512Vnni : Tier::Scalar;
+  Tier tier = bestHostTier();
   auto jit = KernelJit::create(*module, tier);
   if (!jit)
     return state.SkipWithError(jit.message().c_str());
@@ -52,9 +53,9 @@ static void run(benchmark::State &state, int64_t k, int64_t n,
   double operations = 2.0 * double(state.range(0)) * double(k) * double(n);
   state.counters["ops"] = benchmark::Counter(
       operations, benchmark::Counter::kIsIterationInvariantRate);
-  if (!real && tier == Tier::Avx512Vnni)
+  if (!real && tier != Tier::Scalar)
     state.counters["of_peak"] =
-        benchmark::Counter(operations / measureDotPeak(),
+        benchmark::Counter(operations / measureDotPeak(tier),
                            benchmark::Counter::kIsIterationInvariantRate);
   state.counters["wrong"] = double(gemm.countWrong());
 }

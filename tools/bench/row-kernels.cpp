@@ -41,13 +41,6 @@ static double clockRate() {
   return 3.0 * double(count) / time.count();
 }
 
-static Tier testedTier() {
-  const char *limit = std::getenv("QUERN_MAX_ISA");
-  if (limit && !std::strcmp(limit, "scalar"))
-    return Tier::Scalar;
-  return canRun(Tier::Avx512Vnni) ? Tier::Avx512Vnni : Tier::Scalar;
-}
-
 namespace {
 
 /// A compiled kernel and zeroed or patterned memory for it.
@@ -60,7 +53,7 @@ public:
                         tk::TKDialect>();
     auto module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
     build(module);
-    auto made = KernelJit::create(module, testedTier());
+    auto made = KernelJit::create(module, bestHostTier());
     module->erase();
     if (!made)
       std::abort();

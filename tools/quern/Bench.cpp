@@ -10,7 +10,9 @@
 #include "tools/quern/Commands.h"
 #include "tools/quern/Handles.h"
 
+#include "compiler/Bench/DotPeak.h"
 #include "compiler/Bench/KernelBench.h"
+#include "compiler/Emit/Assemble.h"
 
 #include <nlohmann/json.hpp>
 
@@ -44,7 +46,8 @@ struct Cell {
   json steps;
 
   double peak() const { return std::max(peakBefore, peakAfter) * threads; }
-  double share() const { return operations / p50 / peak(); }
+  /// 0 where the tier has no dot-product instruction.
+  double share() const { return peak() ? operations / p50 / peak() : 0; }
 };
 } // namespace
 
@@ -98,11 +101,12 @@ static json stepTimes(quern_session *session,
   json steps = json::array();
   for (const std::string &name : order) {
     double time = quantile(perRound[name], 0.5) * 1e-9;
-    steps.push_back({{"op", name},
-                     {"launches", sums[name][2]},
-                     {"ms", time * 1e3},
-                     {"gops", sums[name][1] / time * 1e-9},
-                     {"share_of_peak", sums[name][1] / time / peak}});
+    steps.push_back(
+        {{"op", name},
+         {"launches", sums[name][2]},
+         {"ms", time * 1e3},
+         {"gops", sums[name][1] / time * 1e-9},
+         {"share_of_peak", peak ? sums[name][1] / time / peak : 0}});
   }
   return steps;
 }
@@ -132,7 +136,9 @@ static Error measure(const BenchOptions &options, quern_module *module,
   for (unsigned i = 0; i < options.warmup; ++i)
     if (Error error = runOnce())
       return error;
-  cell.peakBefore = measureDotPeak();
+  cell.tier = quern_tier_name(quern_session_tier(session->get()));
+  Tier tier = parseTier(cell.tier).value_or(Tier::Scalar);
+  cell.peakBefore = measureDotPeak(tier);
   long before = involuntarySwitches();
   std::vector<double> times;
   for (unsigned i = 0; i < options.runs; ++i) {
@@ -142,12 +148,11 @@ static Error measure(const BenchOptions &options, quern_module *module,
     times.push_back(now() - start);
   }
   cell.switches = involuntarySwitches() - before;
-  cell.peakAfter = measureDotPeak();
+  cell.peakAfter = measureDotPeak(tier);
   cell.p50 = quantile(times, 0.5);
   cell.p90 = quantile(times, 0.9);
   cell.p99 = quantile(times, 0.99);
   cell.best = *std::min_element(times.begin(), times.end());
-  cell.tier = quern_tier_name(quern_session_tier(session->get()));
   for (uint32_t i = 0; i < quern_session_step_count(session->get()); ++i) {
     quern_step_info info = {};
     if (!quern_session_step(session->get(), i, &info, nullptr))
@@ -177,24 +182,31 @@ static json cellJson(const Cell &cell) {
           {"ops", cell.steps}};
 }
 
+/// A share in per cent, or a dash for none.
+static std::string percent(double share) {
+  char text[16];
+  std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
+  return share ? text : "-";
+}
+
 static void printCell(const Cell &cell) {
   std::printf(
-      "| %u | %u | %u | %s | %.2f | %.2f | %.2f | %.1f | %.0f | %.1f %% "
-      "| %ld |\n",
+      "| %u | %u | %u | %s | %.2f | %.2f | %.2f | %.1f | %.0f | %s | %ld |\n",
       cell.batch, cell.length, cell.threads, cell.tier.c_str(), cell.p50 * 1e3,
       cell.p90 * 1e3, cell.p99 * 1e3, cell.batch / cell.p50,
-      cell.operations / cell.p50 * 1e-9, 100 * cell.share(), cell.switches);
+      cell.operations / cell.p50 * 1e-9, percent(cell.share()).c_str(),
+      cell.switches);
 }
 
 static void printSteps(const Cell &cell) {
   std::printf("\n| op | launches | ms | GOP/s | of peak |\n"
               "|---|---|---|---|---|\n");
   for (const json &step : cell.steps)
-    std::printf("| %s | %.0f | %.3f | %.0f | %.1f %% |\n",
+    std::printf("| %s | %.0f | %.3f | %.0f | %s |\n",
                 step["op"].get<std::string>().c_str(),
                 step["launches"].get<double>(), step["ms"].get<double>(),
                 step["gops"].get<double>(),
-                100 * step["share_of_peak"].get<double>());
+                percent(step["share_of_peak"].get<double>()).c_str());
   std::printf("\n");
 }
 

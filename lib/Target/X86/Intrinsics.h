@@ -12,6 +12,11 @@ namespace quern::x86 {
 
 using Name = llvm::StringLiteral;
 
+/// (i16 x 16, i16 x 16): products, summed in pairs to i32 x 8
+inline constexpr Name kMultiplyPairs("llvm.x86.avx2.pmadd.wd");
+/// (f32 x 8 table, i32 x 8 index); the upper 29 bits of an index are ignored
+inline constexpr Name kPermuteEightFloats("llvm.x86.avx2.permps");
+
 /// (i32 x 16 acc, i8 x 64 unsigned, i8 x 64 signed)
 inline constexpr Name kDot4("llvm.x86.avx512.vpdpbusd.512");
 /// (f32 x 16 table, i32 x 16 index)

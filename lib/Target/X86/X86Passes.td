@@ -29,4 +29,29 @@ def LowerAvx512Vnni : Pass<"tq-x86-avx512vnni"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+def LowerAvx2 : Pass<"tq-x86-avx2"> {
+  let summary = "use AVX2 for micro-ops";
+  let description = [{
+    Replaces dot products and look-ups by calls of LLVM intrinsics; the other
+    micro-ops are left to `tq-lower-micro-ops`, whose plain code LLVM turns
+    into vectors of 256 bits. Expects `tq-expand-math` to have run.
+
+    A dot product of bytes becomes `vpmaddwd` on the even bytes and on the odd
+    ones. `vpmaddubsw` would need half as many, but its sums saturate.
+
+    ```mlir
+    %r = tk.lut16 %table, %index
+    ```
+    becomes, for each half of %index, two of
+    ```mlir
+    %r = llvm.call_intrinsic "llvm.x86.avx2.permps"(%half, %index)
+        : (vector<8xf32>, vector<8xi32>) -> vector<8xf32>
+    ```
+    between which the fourth bit of the index chooses.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
 #endif // QUERN_LIB_TARGET_X86_X86PASSES

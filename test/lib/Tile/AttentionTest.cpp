@@ -82,7 +82,7 @@ template <typename Context> void AttentionTest::checkCodes() {
   std::vector<Context> expected(size);
   std::vector<uint8_t> s(c.heads * pairs), prob(s.size());
   qattention(shape, p, qkv, offsets, expected, s, prob);
-  for (Tier tier : testedTiers()) {
+  for (Tier tier : hostTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
     KernelCall kernel(tier, qattentionScratch(shape), [&](mlir::ModuleOp m) {
       buildQAttention(m, "kernel", shape);
@@ -122,7 +122,7 @@ TEST_P(AttentionTest, Floats) {
   size_t size = bufferSize(tokens, shape.contextStride);
   std::vector<float> expected(size), s(c.heads * pairs), prob(s.size());
   attention(shape, scale, qkv, offsets, expected, s, prob);
-  for (Tier tier : testedTiers()) {
+  for (Tier tier : hostTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
     KernelCall kernel(tier, attentionScratch(shape), [&](mlir::ModuleOp m) {
       buildAttention(m, "kernel", shape);

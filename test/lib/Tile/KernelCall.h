@@ -36,14 +36,6 @@ inline size_t bufferSize(int64_t rows, int64_t stride) {
   return size_t((rows + kSlackRows) * stride + kSlackBytes);
 }
 
-/// The tiers that this machine can run.
-inline std::vector<Tier> testedTiers() {
-  std::vector<Tier> tiers = {Tier::Scalar};
-  if (canRun(Tier::Avx512Vnni))
-    tiers.push_back(Tier::Avx512Vnni);
-  return tiers;
-}
-
 /// One compiled kernel.
 class KernelCall {
 public:

@@ -1,0 +1,80 @@
+//===- DotPeak.cpp - The speed of the dot-product instruction -------------===//
+//
+// See DotPeak.h. Independent sums hide the latency of the instructions.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Bench/DotPeak.h"
+
+#include "compiler/Emit/KernelJit.h"
+
+#include <chrono>
+#include <immintrin.h>
+
+namespace quern {
+
+static double now() {
+  using namespace std::chrono;
+  return duration<double>(steady_clock::now().time_since_epoch()).count();
+}
+
+/// 14 times 64 multiply-adds a round.
+__attribute__((target("avx512f,avx512vnni"), noinline)) static void
+runVnni(int64_t rounds) {
+  __m512i x = _mm512_set1_epi8(3), y = _mm512_set1_epi8(5);
+  __m512i a0 = x, a1 = x, a2 = x, a3 = x, a4 = x, a5 = x, a6 = x, a7 = x,
+          a8 = x, a9 = x, a10 = x, a11 = x, a12 = x, a13 = x;
+  for (int64_t i = 0; i < rounds; ++i) {
+#define QUERN_DOT(a)                                                           \
+  asm volatile("vpdpbusd %2, %1, %0" : "+v"(a) : "v"(x), "v"(y))
+    QUERN_DOT(a0);
+    QUERN_DOT(a1);
+    QUERN_DOT(a2);
+    QUERN_DOT(a3);
+    QUERN_DOT(a4);
+    QUERN_DOT(a5);
+    QUERN_DOT(a6);
+    QUERN_DOT(a7);
+    QUERN_DOT(a8);
+    QUERN_DOT(a9);
+    QUERN_DOT(a10);
+    QUERN_DOT(a11);
+    QUERN_DOT(a12);
+    QUERN_DOT(a13);
+#undef QUERN_DOT
+  }
+}
+
+/// 8 times 16 multiply-adds a round.
+__attribute__((target("avx2"), noinline)) static void runAvx2(int64_t rounds) {
+  __m256i x = _mm256_set1_epi16(3), y = _mm256_set1_epi16(5);
+  __m256i a0 = x, a1 = x, a2 = x, a3 = x, a4 = x, a5 = x, a6 = x, a7 = x, t;
+  for (int64_t i = 0; i < rounds; ++i) {
+#define QUERN_DOT(a)                                                           \
+  asm volatile("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"                      \
+               : "+x"(a), "=&x"(t)                                             \
+               : "x"(x), "x"(y))
+    QUERN_DOT(a0);
+    QUERN_DOT(a1);
+    QUERN_DOT(a2);
+    QUERN_DOT(a3);
+    QUERN_DOT(a4);
+    QUERN_DOT(a5);
+    QUERN_DOT(a6);
+    QUERN_DOT(a7);
+#undef QUERN_DOT
+  }
+}
+
+double measureDotPeak(Tier tier, int64_t rounds) {
+  if (!canRun(tier) || tier == Tier::Scalar)
+    return 0;
+  bool vnni = tier == Tier::Avx512Vnni;
+  double start = now();
+  if (vnni)
+    runVnni(rounds);
+  else
+    runAvx2(rounds);
+  return double(rounds) * (vnni ? 14 * 128 : 8 * 32) / (now() - start);
+}
+
+} // namespace quern

@@ -1,0 +1,128 @@
+//===- LowerAvx2.cpp - Micro-ops to AVX2 ----------------------------------===//
+//
+// One pattern for each micro-op that plain vector code does badly. Vectors of
+// 512 bits are done in halves.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/TK/TKDialect.h"
+#include "lib/Target/X86/Intrinsics.h"
+#include "lib/Target/X86/X86Passes.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+
+namespace quern {
+#define GEN_PASS_DEF_LOWERAVX2
+#include "lib/Target/X86/X86Passes.h.inc"
+} // namespace quern
+
+using namespace mlir;
+using namespace quern;
+
+static Value call(OpBuilder &b, Location loc, llvm::StringLiteral name,
+                  Type result, ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name),
+                                       operands)
+      .getResults();
+}
+
+/// Lanes [at * size, (at + 1) * size) of a vector.
+static Value part(OpBuilder &b, Location loc, Value v, int64_t at,
+                  int64_t size) {
+  return vector::ExtractStridedSliceOp::create(b, loc, v, at * size, size, 1);
+}
+
+/// Two halves as one vector.
+static Value join(OpBuilder &b, Location loc, Value low, Value high) {
+  int64_t lanes = cast<VectorType>(low.getType()).getNumElements();
+  SmallVector<int64_t> all;
+  for (int64_t i = 0; i < 2 * lanes; ++i)
+    all.push_back(i);
+  return vector::ShuffleOp::create(b, loc, low, high, all);
+}
+
+namespace {
+
+struct LowerDot4 : OpRewritePattern<tk::Dot4Op> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tk::Dot4Op op,
+                                PatternRewriter &b) const override {
+    // The products of even bytes and of odd ones as 16-bit numbers: unlike
+    // vpmaddubsw, none of their sums saturates.
+    Location loc = op.getLoc();
+    auto words = VectorType::get({32}, b.getI16Type());
+    auto sums = VectorType::get({8}, b.getI32Type());
+    auto splat = [&](int16_t v) -> Value {
+      return arith::ConstantOp::create(
+          b, loc, DenseElementsAttr::get(words, ArrayRef<int16_t>(v)));
+    };
+    Value eight = splat(8), low = splat(255);
+    Value a = vector::BitCastOp::create(b, loc, words, op.getA());
+    Value w = vector::BitCastOp::create(b, loc, words, op.getB());
+    Value evenA = arith::AndIOp::create(b, loc, a, low);
+    Value oddA = arith::ShRUIOp::create(b, loc, a, eight);
+    Value evenW = arith::ShRSIOp::create(
+        b, loc, arith::ShLIOp::create(b, loc, w, eight), eight);
+    Value oddW = arith::ShRSIOp::create(b, loc, w, eight);
+    Value halves[2];
+    for (int64_t i = 0; i < 2; ++i) {
+      Value acc = part(b, loc, op.getAcc(), i, 8);
+      Value even =
+          call(b, loc, x86::kMultiplyPairs, sums,
+               {part(b, loc, evenA, i, 16), part(b, loc, evenW, i, 16)});
+      Value odd = call(b, loc, x86::kMultiplyPairs, sums,
+                       {part(b, loc, oddA, i, 16), part(b, loc, oddW, i, 16)});
+      halves[i] = arith::AddIOp::create(
+          b, loc, acc, arith::AddIOp::create(b, loc, even, odd));
+    }
+    b.replaceOp(op, join(b, loc, halves[0], halves[1]));
+    return success();
+  }
+};
+
+struct LowerLut16 : OpRewritePattern<tk::Lut16Op> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tk::Lut16Op op,
+                                PatternRewriter &b) const override {
+    // Each half of the table has eight entries, which three bits of an index
+    // pick; the instruction ignores the others. The fourth picks the half.
+    Location loc = op.getLoc();
+    auto reals = VectorType::get({8}, b.getF32Type());
+    auto ints = VectorType::get({8}, b.getI32Type());
+    auto splat = [&](int32_t v) -> Value {
+      return arith::ConstantOp::create(
+          b, loc, DenseElementsAttr::get(ints, ArrayRef<int32_t>(v)));
+    };
+    Value eight = splat(8), zero = splat(0);
+    Value tables[2] = {part(b, loc, op.getTable(), 0, 8),
+                       part(b, loc, op.getTable(), 1, 8)};
+    Value halves[2];
+    for (int64_t i = 0; i < 2; ++i) {
+      Value index = part(b, loc, op.getIndex(), i, 8);
+      Value low =
+          call(b, loc, x86::kPermuteEightFloats, reals, {tables[0], index});
+      Value high =
+          call(b, loc, x86::kPermuteEightFloats, reals, {tables[1], index});
+      Value upper = arith::CmpIOp::create(
+          b, loc, arith::CmpIPredicate::ne,
+          arith::AndIOp::create(b, loc, index, eight), zero);
+      halves[i] = arith::SelectOp::create(b, loc, upper, high, low);
+    }
+    b.replaceOp(op, join(b, loc, halves[0], halves[1]));
+    return success();
+  }
+};
+
+struct LowerAvx2 : quern::impl::LowerAvx2Base<LowerAvx2> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<LowerDot4, LowerLut16>(&getContext());
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      signalPassFailure();
+  }
+};
+
+} // namespace

@@ -1,0 +1,39 @@
+// RUN: quern-opt %s --tq-x86-avx2 | FileCheck %s
+// RUN: quern-opt %s --tq-x86-avx2 --tq-lower-micro-ops | FileCheck %s --check-prefix=ALL
+
+// Even and odd bytes of both halves, none of whose sums can saturate.
+// CHECK-LABEL: func.func @dot
+// CHECK-SAME: %[[ACC:.+]]: vector<16xi32>, %[[A:.+]]: vector<64xi8>, %[[B:.+]]: vector<64xi8>
+func.func @dot(%acc: vector<16xi32>, %a: vector<64xi8>, %b: vector<64xi8>)
+    -> vector<16xi32> {
+  // CHECK: %[[ODD:.+]] = arith.shrui
+  // CHECK-COUNT-4: llvm.call_intrinsic "llvm.x86.avx2.pmadd.wd"
+  // CHECK-NOT: pmadd.ub
+  // CHECK: return
+  %0 = tk.dot4 %acc, %a, %b
+  return %0 : vector<16xi32>
+}
+
+// CHECK-LABEL: func.func @lut
+func.func @lut(%table: vector<16xf32>, %index: vector<16xi32>)
+    -> vector<16xf32> {
+  // CHECK: llvm.call_intrinsic "llvm.x86.avx2.permps"
+  // CHECK: llvm.call_intrinsic "llvm.x86.avx2.permps"
+  // CHECK: arith.select
+  // CHECK: llvm.call_intrinsic "llvm.x86.avx2.permps"
+  // CHECK: llvm.call_intrinsic "llvm.x86.avx2.permps"
+  // CHECK: arith.select
+  %0 = tk.lut16 %index, %table
+  return %0 : vector<16xf32>
+}
+
+// What plain code does well is left to it.
+// CHECK-LABEL: func.func @round
+// CHECK: tk.round
+// ALL-LABEL: func.func @round
+// ALL-NOT: tk.
+// ALL: return
+func.func @round(%v: vector<16xf32>) -> vector<16xi32> {
+  %0 = tk.round %v {lo = 0.0 : f32, hi = 255.0 : f32}
+  return %0 : vector<16xi32>
+}
