@@ -69,8 +69,12 @@ Calibrator::groupsOf(const SiteObserver &observer,
   std::vector<double> widths;
   for (const Range &range : leader->channels())
     widths.push_back(range.hi - range.lo);
-  return scheme.permute == Permute::Fit ? fittedGroups(widths, groups)
-                                        : groupsByWidth(widths, groups);
+  if (scheme.permute != Permute::Fit)
+    return groupsByWidth(widths, groups);
+  // At h and y, which nothing multiplies, groups may have any size.
+  bool isMultiplied = name.substr(name.find('.') + 1) == "x";
+  return fittedGroups(widths, groups,
+                      isMultiplied ? fittingUnit(width, groups) : 1);
 }
 
 Error Calibrator::addChannels(const SiteObserver &observer,

@@ -6,6 +6,7 @@
 #include "lib/Quantize/GroupMap.h"
 
 #include <algorithm>
+#include <cassert>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -30,8 +31,10 @@ static Order widthOrder(const std::vector<double> &widths) {
 }
 
 std::vector<int64_t> quern::fittedGroups(const std::vector<double> &widths,
-                                         size_t groups) {
+                                         size_t groups, size_t unit) {
   size_t channels = widths.size();
+  assert(channels % unit == 0 && groups * unit <= channels &&
+         "every group has a unit");
   Order sorted = widthOrder(widths);
   // least[n]: the least sum of the n narrowest channels in the groups so far;
   // first[g][n]: where the last of g + 1 groups begins then.
@@ -41,8 +44,8 @@ std::vector<int64_t> quern::fittedGroups(const std::vector<double> &widths,
                                          std::vector<size_t>(channels + 1));
   for (size_t g = 0; g < groups; ++g) {
     std::vector<double> next(channels + 1, INFINITY);
-    for (size_t n = g + 1; n <= channels; ++n)
-      for (size_t from = g; from < n; ++from) {
+    for (size_t n = (g + 1) * unit; n <= channels; n += unit)
+      for (size_t from = g * unit; from < n; from += unit) {
         double width = widths[sorted[n - 1]];
         double sum = least[from] + width * width * double(n - from);
         if (sum < next[n]) {
@@ -60,6 +63,13 @@ std::vector<int64_t> quern::fittedGroups(const std::vector<double> &widths,
     end = first[g][end];
   }
   return groupOf;
+}
+
+size_t quern::fittingUnit(size_t channels, size_t groups) {
+  size_t unit = 16;
+  while (unit > 1 && (channels % unit != 0 || channels / unit < 4 * groups))
+    unit /= 2;
+  return unit;
 }
 
 std::vector<int64_t> quern::groupsByWidth(const std::vector<double> &widths,

@@ -33,9 +33,15 @@ std::vector<int64_t> groupsByWidth(const std::vector<double> &widths,
 /// Groups of channels by width, the narrowest in group 0, with sizes that make
 /// the sum over channels of the squared width of their group's widest channel
 /// least: a few channels of outliers get groups of their own. Every group has
-/// a channel; `groups` is at most the number of channels.
+/// a channel; `groups` is at most the number of channels. Sizes are multiples
+/// of `unit`, which divides the number of channels.
 std::vector<int64_t> fittedGroups(const std::vector<double> &widths,
-                                  size_t groups);
+                                  size_t groups, size_t unit = 1);
+
+/// The unit of groups that a product reads: its loop takes 16 columns a turn,
+/// and what two groups share is stored and multiplied for both. Less where
+/// groups would have fewer than four units on average.
+size_t fittingUnit(size_t channels, size_t groups);
 
 /// Channels by group; within a group they stay in order.
 Order groupOrder(const std::vector<int64_t> &groupOf);

@@ -338,6 +338,31 @@ INSTANTIATE_TEST_SUITE_P(All, E42, testing::ValuesIn(cases()),
                                   (info.param.positive ? "positive" : "");
                          });
 
+TEST(Calibrator, GroupsOfAProductFillItsTurns) {
+  ActivationScheme scheme;
+  scheme.groups = 3;
+  scheme.permute = Permute::Fit;
+  Calibrator calibrator({{"L0.x", scheme}, {"L0.h", scheme}});
+  std::vector<float> row(192, 1.f), zeros(192);
+  row[7] = 60;
+  row[90] = 50;
+  std::vector<float> data = row;
+  data.insert(data.end(), zeros.begin(), zeros.end());
+  for (const char *site : {"L0.x", "L0.h"})
+    calibrator.observe(site, data.data(), 2, 192);
+  Expected<RangeTable> table = calibrator.finish();
+  ASSERT_TRUE(table) << table.message();
+  auto sizeOf = [&](const char *site, int64_t group) {
+    const std::vector<int64_t> &groupOf = table->sites[site].groupOf;
+    return std::count(groupOf.begin(), groupOf.end(), group);
+  };
+  for (int64_t group = 0; group < 3; ++group)
+    EXPECT_EQ(sizeOf("L0.x", group) % 16, 0);
+  // Nothing multiplies h: two outliers are groups of their own.
+  EXPECT_EQ(sizeOf("L0.h", 1), 1);
+  EXPECT_EQ(sizeOf("L0.h", 2), 1);
+}
+
 TEST(Calibrator, GroupsThatDoNotFit) {
   ActivationScheme scheme;
   scheme.groups = 13;

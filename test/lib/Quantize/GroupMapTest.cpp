@@ -74,6 +74,31 @@ TEST(GroupMap, FittedGroupsAreTheBestOfAll) {
   }
 }
 
+TEST(GroupMap, FittedGroupsInUnits) {
+  // One outlier takes its whole unit along, the next narrower channels.
+  std::vector<double> widths(32, 1);
+  widths[5] = 50;
+  widths[9] = 3;
+  std::vector<int64_t> groupOf = fittedGroups(widths, 2, 8);
+  EXPECT_EQ(groupOf[5], 1);
+  EXPECT_EQ(groupOf[9], 1);
+  EXPECT_EQ(std::count(groupOf.begin(), groupOf.end(), 1), 8);
+  // Every group has a unit, also where fewer would do.
+  groupOf = fittedGroups(std::vector<double>(32, 2), 4, 8);
+  for (int64_t g = 0; g < 4; ++g)
+    EXPECT_EQ(std::count(groupOf.begin(), groupOf.end(), g), 8);
+}
+
+TEST(GroupMap, UnitsOfGroupsThatAreMultiplied) {
+  EXPECT_EQ(fittingUnit(768, 6), 16u);
+  EXPECT_EQ(fittingUnit(384, 6), 16u);
+  // Less where groups would be few units, or channels no whole number of them.
+  EXPECT_EQ(fittingUnit(384, 12), 8u);
+  EXPECT_EQ(fittingUnit(32, 3), 2u);
+  EXPECT_EQ(fittingUnit(312, 6), 8u);
+  EXPECT_EQ(fittingUnit(7, 3), 1u);
+}
+
 TEST(GroupMap, OrdersCompose) {
   std::mt19937 random(3);
   Order from = identityOrder(40), to = from;
