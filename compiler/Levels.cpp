@@ -94,9 +94,61 @@ bool lowerTo(Level level, ModuleOp module) {
   return succeeded(manager.run(module));
 }
 
+/// The sites of a scheme, each entry with its map of groups made anew by
+/// `convert`.
+static Attribute
+convertGroups(Attribute scheme,
+              llvm::function_ref<Attribute(Attribute)> convert) {
+  auto dict = dyn_cast_or_null<DictionaryAttr>(scheme);
+  auto sites = dict ? dict.getAs<DictionaryAttr>("sites") : nullptr;
+  if (!sites)
+    return scheme;
+  NamedAttrList list(sites);
+  for (NamedAttribute site : sites) {
+    auto entry = dyn_cast<DictionaryAttr>(site.getValue());
+    Attribute map = entry ? entry.get("group_of") : nullptr;
+    if (!map)
+      continue;
+    NamedAttrList changed(entry);
+    changed.set("group_of", convert(map));
+    list.set(site.getName(), changed.getDictionary(dict.getContext()));
+  }
+  NamedAttrList result(dict);
+  result.set("sites", list.getDictionary(dict.getContext()));
+  return result.getDictionary(dict.getContext());
+}
+
+/// A map of groups takes a byte or two for each channel in a file, eight in
+/// the attribute.
+static Attribute narrowGroups(Attribute map) {
+  auto wide = dyn_cast<DenseI64ArrayAttr>(map);
+  if (!wide)
+    return map;
+  ArrayRef<int64_t> values = wide.asArrayRef();
+  if (llvm::all_of(values, [](int64_t g) { return g >= 0 && g <= INT8_MAX; }))
+    return DenseI8ArrayAttr::get(
+        map.getContext(), SmallVector<int8_t>(values.begin(), values.end()));
+  if (llvm::all_of(values, [](int64_t g) { return g >= 0 && g <= INT16_MAX; }))
+    return DenseI16ArrayAttr::get(
+        map.getContext(), SmallVector<int16_t>(values.begin(), values.end()));
+  return map;
+}
+
+static Attribute widenGroups(Attribute map) {
+  SmallVector<int64_t> values;
+  if (auto bytes = dyn_cast<DenseI8ArrayAttr>(map))
+    llvm::append_range(values, bytes.asArrayRef());
+  else if (auto words = dyn_cast<DenseI16ArrayAttr>(map))
+    llvm::append_range(values, words.asArrayRef());
+  else
+    return map;
+  return DenseI64ArrayAttr::get(map.getContext(), values);
+}
+
 std::string writeScheme(ModuleOp module) {
   std::string bytes;
-  Attribute scheme = module->getAttr(SchemeAttr::name);
+  Attribute scheme =
+      convertGroups(module->getAttr(SchemeAttr::name), narrowGroups);
   if (!scheme)
     return bytes;
   // Bytecode is of ops; this one has nothing else.
@@ -117,7 +169,7 @@ Attribute readScheme(MLIRContext &context, StringRef bytes) {
   if (failed(readBytecodeFile(*buffer, &block, ParserConfig(&context))) ||
       block.empty())
     return nullptr;
-  return block.front().getAttr(SchemeAttr::name);
+  return convertGroups(block.front().getAttr(SchemeAttr::name), widenGroups);
 }
 
 Expected<RebuiltLevels> rebuildLevels(LevelContext &context,
