@@ -116,8 +116,23 @@ struct LowerLut16 : OpRewritePattern<tk::Lut16Op> {
   }
 };
 
+/// Puts each dot product just before the one that adds to it. Tiles are made
+/// for 32 registers: here most of their sums lie in memory, and this way a sum
+/// is loaded and stored once for all products of a turn, not for each.
+void gatherChains(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
+    auto dot = dyn_cast<tk::Dot4Op>(op);
+    if (!dot || !dot->hasOneUse())
+      continue;
+    auto next = dyn_cast<tk::Dot4Op>(*dot->user_begin());
+    if (next && next.getAcc() == dot.getResult() && next->getBlock() == &block)
+      dot->moveBefore(next);
+  }
+}
+
 struct LowerAvx2 : quern::impl::LowerAvx2Base<LowerAvx2> {
   void runOnOperation() override {
+    getOperation()->walk([](Block *block) { gatherChains(*block); });
     RewritePatternSet patterns(&getContext());
     patterns.add<LowerDot4, LowerLut16>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))

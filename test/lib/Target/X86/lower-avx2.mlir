@@ -37,3 +37,21 @@ func.func @round(%v: vector<16xf32>) -> vector<16xi32> {
   %0 = tk.round %v {lo = 0.0 : f32, hi = 255.0 : f32}
   return %0 : vector<16xi32>
 }
+
+// Products that add to one sum come one after the other.
+// CHECK-LABEL: func.func @chains
+// CHECK: pmadd.wd
+// CHECK: %[[FIRST:.+]] = vector.shuffle
+// CHECK-COUNT-4: pmadd.wd
+// CHECK: %[[LAST:.+]] = vector.shuffle
+// CHECK-COUNT-8: pmadd.wd
+// CHECK: return %[[LAST]]
+func.func @chains(%x: vector<16xi32>, %y: vector<16xi32>, %a: vector<64xi8>,
+                  %b: vector<64xi8>, %c: vector<64xi8>)
+    -> (vector<16xi32>, vector<16xi32>) {
+  %0 = tk.dot4 %x, %a, %b
+  %1 = tk.dot4 %y, %a, %b
+  %2 = tk.dot4 %0, %c, %b
+  %3 = tk.dot4 %1, %c, %b
+  return %2, %3 : vector<16xi32>, vector<16xi32>
+}

@@ -1,4 +1,4 @@
-// RUN: not quern-opt %s --tq-x86-pipeline=tier=avx2 2>&1 | FileCheck %s
+// RUN: not quern-opt %s --tq-x86-pipeline=tier=mmx 2>&1 | FileCheck %s
 
-// CHECK: Cannot find option named 'avx2'
+// CHECK: Cannot find option named 'mmx'
 module {}
