@@ -126,3 +126,24 @@ RecoveredGroups quern::recoverGroups(const std::vector<float> &scales,
   }
   return groups;
 }
+
+FoldedGroups quern::foldGroups(const std::vector<int64_t> &groupOf,
+                               const std::vector<float> &scales,
+                               const std::vector<int64_t> &zeros) {
+  double exponent = 0, zero = 0;
+  for (int64_t g : groupOf) {
+    exponent += std::log2(double(scales[g]));
+    zero += double(zeros[g]);
+  }
+  double channels = double(groupOf.size());
+  FoldedGroups folded;
+  folded.scale = std::exp2(std::floor(exponent / channels + 0.5));
+  folded.zero = static_cast<int64_t>(std::floor(zero / channels + 0.5));
+  for (int64_t g : groupOf) {
+    folded.channelScale.push_back(
+        static_cast<float>(double(scales[g]) / folded.scale));
+    folded.channelShift.push_back(
+        static_cast<float>(scales[g] * double(folded.zero - zeros[g])));
+  }
+  return folded;
+}

@@ -63,6 +63,22 @@ struct RecoveredGroups {
 RecoveredGroups recoverGroups(const std::vector<float> &scales,
                               const std::vector<int64_t> &zeros);
 
+/// Codes of groups read with one scale and zero point, and what brings such a
+/// value x~ back: x = x~ * channelScale[j] + channelShift[j]. The codes are the
+/// same: round(x~ / scale) + zero = round(x / s_g) + z_g.
+struct FoldedGroups {
+  double scale = 1;
+  int64_t zero = 0;
+  std::vector<float> channelScale, channelShift;
+};
+
+/// The scale is the power of two next to the geometric mean over channels, so
+/// that the channel scales are exact, the zero point the mean one, rounded
+/// (quantization.md 8.3: an integer, or the codes would be none).
+FoldedGroups foldGroups(const std::vector<int64_t> &groupOf,
+                        const std::vector<float> &scales,
+                        const std::vector<int64_t> &zeros);
+
 } // namespace quern
 
 #endif // QUERN_LIB_QUANTIZE_GROUPMAP_H

@@ -191,9 +191,14 @@ struct OrderChannelsPass : quern::impl::OrderChannelsBase<OrderChannelsPass> {
       signalPassFailure();
   }
 
-  /// The order of a layer: that of the groups of x, else of h or y.
+  /// The order of a layer: that of the groups of x, else of h or y. Where those
+  /// of x are folded no product is left that wants neighbours, and the sums of
+  /// h and y take their groups wherever they lie.
   Order orderOf(const SchemeAttr &scheme, Layer &layer) {
     size_t width = cast<RankedTensorType>(layer.x.getType()).getDimSize(1);
+    if (std::optional<SiteQuantizer> x = scheme.site(layer.x.getSite()))
+      if (x->foldedGroups)
+        return identityOrder(width);
     for (tq::ObserveOp observe : {layer.x, layer.h, layer.y}) {
       std::optional<SiteQuantizer> site = scheme.site(observe.getSite());
       if (site && site->groupOf.size() == width)

@@ -24,7 +24,12 @@ def Quantize : Pass<"tq-quantize", "::mlir::ModuleOp"> {
 
     A site whose channels are in groups has
     `{bits, group_of, scales, zeros}`: the group of each channel, and scale and
-    zero point of each group. A third dictionary, `scales`, may give the scales
+    zero point of each group. With `form = "folded"` beside them a LayerNorm
+    output gets one scale and zero point, and those of the groups move into the
+    LayerNorm before it and into the weights and biases of the linears behind
+    it; its codes stay the same, and a residual sum reads them through a
+    tq.scale_shift. The weights, which are quantized afterwards, get others.
+    A third dictionary, `scales`, may give the scales
     of weights by their names (`array<f32: 0.01>`, or one for each row), and a
     fourth, `unsigned_scales`, those of LayerNorm gains that were quantized to
     0..2^bits - 1, which become f32 values. A weight without an entry is then
@@ -62,6 +67,7 @@ def Quantize : Pass<"tq-quantize", "::mlir::ModuleOp"> {
     Statistic<"sitesQuantized", "sites-quantized", "Sites given a quantizer">,
     Statistic<"sitesFloat", "sites-float", "Sites left in f32">,
     Statistic<"weightsQuantized", "weights-quantized", "Weights given codes">,
+    Statistic<"groupsFolded", "groups-folded", "Sites whose groups were folded">,
   ];
 }
 
@@ -104,6 +110,8 @@ def OrderChannels : Pass<"tq-order-channels", "::mlir::ModuleOp"> {
     LayerNorm of the layer before and that of the layer itself is put in the
     order of the groups: columns of the Q, K, V and first FFN matrix, rows of
     the attention output and second FFN matrix, their biases, both LayerNorms.
+    Where the groups of x are folded the layer keeps its order: no product
+    reads groups then.
     One tq.reorder between layers goes from order to order, or back to the
     model's at the end; the embedding's tables take the order of layer 0. The
     rewrites make the tq.reorder an indexed store of the LayerNorm.

@@ -83,9 +83,7 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
     });
     for (tq::ObserveOp observe : observes) {
       std::optional<SiteQuantizer> site = scheme->site(observe.getSite());
-      if (site && !site->channelScale.empty() &&
-          failed(reparameterize(observe, inOrder(observe, site->channelScale),
-                                inOrder(observe, site->channelShift))))
+      if (site && failed(foldChannels(observe, *site)))
         return signalPassFailure();
     }
     getOperation().walk([&](arith::ConstantOp op) { constants.push_back(op); });
@@ -95,6 +93,35 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
     for (tq::ObserveOp observe : observes)
       if (failed(quantizeSite(observe, *scheme)))
         return signalPassFailure();
+  }
+
+  /// Moves the scales of channels, or of groups that are to be folded, into
+  /// what is before the site and behind it.
+  LogicalResult foldChannels(tq::ObserveOp observe, const SiteQuantizer &site) {
+    if (site.isUndecided)
+      return observe.emitError("site '")
+             << observe.getSite()
+             << "' has groups of the form \"auto\", expected \"folded\" or no "
+                "form: the driver decides";
+    if (site.channelScale.empty())
+      return success();
+    int64_t width = cast<RankedTensorType>(observe.getType()).getShape().back();
+    if (site.foldedGroups && int64_t(site.channelScale.size()) != width)
+      return observe.emitError("expects groups of ")
+             << width << " channels, got " << site.channelScale.size();
+    if (failed(reparameterize(observe, inOrder(observe, site.channelScale),
+                              inOrder(observe, site.channelShift))))
+      return failure();
+    if (!site.foldedGroups)
+      return success();
+    remark::passed(
+        observe.getLoc(),
+        remark::RemarkOpts::name("FoldedGroups").category("quantize"))
+        << remark::add("site {0}: {1} groups folded into its LayerNorm and "
+                       "the weights of its products",
+                       observe.getSite(), site.foldedGroups);
+    ++groupsFolded;
+    return success();
   }
 
   LogicalResult quantizeSite(tq::ObserveOp observe, const SchemeAttr &scheme) {

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Quantize/SchemeAttr.h"
 #include "dialects/TQ/Constants.h"
+#include "lib/Quantize/GroupMap.h"
 
 #include "mlir/IR/Diagnostics.h"
 
@@ -28,16 +29,20 @@ LogicalResult refuse(ModuleOp module, StringRef section, StringRef name,
          << value;
 }
 
-/// {bits, group_of, scales, zeros}.
+/// {bits, group_of, scales, zeros}, perhaps with a form.
 LogicalResult checkGroups(ModuleOp module, StringRef name,
                           DictionaryAttr dict) {
   auto bits = dict.getAs<IntegerAttr>("bits");
   auto groupOf = dict.getAs<DenseI64ArrayAttr>("group_of");
   auto scales = dict.getAs<DenseF32ArrayAttr>("scales");
   auto zeros = dict.getAs<DenseI64ArrayAttr>("zeros");
-  if (!bits || !groupOf || !scales || !zeros || dict.size() != 4)
+  Attribute form = dict.get("form");
+  if (!bits || !groupOf || !scales || !zeros || dict.size() != (form ? 5 : 4))
     return refuse(module, "sites", name, dict,
-                  "{bits, group_of, scales, zeros}");
+                  "{bits, group_of, scales, zeros}, perhaps with a form");
+  auto word = dyn_cast_if_present<StringAttr>(form);
+  if (form && (!word || (word != "folded" && word != "auto")))
+    return refuse(module, "sites", name, form, "\"folded\" or \"auto\"");
   if (bits.getInt() < 2 || bits.getInt() > 8)
     return refuse(module, "sites", name, bits, "2 to 8 bits for groups");
   size_t groups = scales.size();
@@ -162,6 +167,20 @@ LogicalResult checkScales(ModuleOp module, StringRef section,
   return success();
 }
 
+/// From groups to channel scales of one common range.
+void fold(SiteQuantizer &site) {
+  FoldedGroups folded =
+      foldGroups(site.groupOf, site.groupScales, site.groupZeros);
+  site.scale = folded.scale;
+  site.zero = folded.zero;
+  site.channelScale = std::move(folded.channelScale);
+  site.channelShift = std::move(folded.channelShift);
+  site.foldedGroups = site.groupScales.size();
+  site.groupOf.clear();
+  site.groupScales.clear();
+  site.groupZeros.clear();
+}
+
 } // namespace
 
 StringRef quern::weightName(Value constant) {
@@ -212,6 +231,10 @@ std::optional<SiteQuantizer> SchemeAttr::site(StringRef site) const {
   auto dict = sites.getAs<DictionaryAttr>(site);
   if (!dict)
     return std::nullopt;
+  return siteOf(dict);
+}
+
+SiteQuantizer SchemeAttr::siteOf(DictionaryAttr dict) {
   SiteQuantizer quantizer;
   quantizer.bits = dict.getAs<IntegerAttr>("bits").getInt();
   if (auto groupOf = dict.getAs<DenseI64ArrayAttr>("group_of")) {
@@ -223,6 +246,10 @@ std::optional<SiteQuantizer> SchemeAttr::site(StringRef site) const {
     append(quantizer.groupZeros, dict.getAs<DenseI64ArrayAttr>("zeros"));
     quantizer.scale = 1;
     quantizer.zero = 0;
+    auto form = dict.getAs<StringAttr>("form");
+    quantizer.isUndecided = form && form == "auto";
+    if (form && form == "folded")
+      fold(quantizer);
     return quantizer;
   }
   quantizer.scale = dict.getAs<FloatAttr>("scale").getValueAsDouble();

@@ -30,6 +30,11 @@ struct SiteQuantizer {
   std::vector<int64_t> groupOf;
   std::vector<float> groupScales;
   std::vector<int64_t> groupZeros;
+  /// As many groups were folded: channelScale and channelShift have them. 0 for
+  /// none.
+  size_t foldedGroups = 0;
+  /// The groups still are to be kept or folded.
+  bool isUndecided = false;
 };
 
 /// The attribute of a constant that lost its name when it was put in another
@@ -53,6 +58,9 @@ public:
 
   /// The quantizer of a site; none where it stays in f32.
   std::optional<SiteQuantizer> site(llvm::StringRef site) const;
+
+  /// The quantizer that an entry of `sites` holds, which `read` has checked.
+  static SiteQuantizer siteOf(mlir::DictionaryAttr entry);
 
   /// The quantizer of the weights in a role (`linear`, `norms`, ...); none
   /// where they stay in f32. A role that is not listed stays in f32.

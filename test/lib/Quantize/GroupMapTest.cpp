@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 
 #include <algorithm>
+#include <cmath>
 #include <random>
 
 using namespace quern;
@@ -128,6 +129,42 @@ TEST(GroupMap, E10RecoversGroupsOfChannelVectors) {
     for (size_t k = 0; k < map.size(); ++k) {
       EXPECT_EQ(found.scales[found.groupOf[k]], scales[k]);
       EXPECT_EQ(found.zeros[found.groupOf[k]], zeros[k]);
+    }
+  }
+}
+
+TEST(GroupMap, FoldedGroupsHaveTheSameCodes) {
+  std::mt19937 random(3);
+  auto uniform = [&] { return double(random() % 100001) / 100000; };
+  for (size_t groups : {1, 2, 6, 40}) {
+    std::vector<int64_t> groupOf = equalGroups(40, groups), zeros;
+    std::vector<float> scales;
+    for (size_t g = 0; g < groups; ++g) {
+      scales.push_back(float(std::exp2(8 * uniform() - 4)));
+      zeros.push_back(random() % 256);
+    }
+    std::shuffle(groupOf.begin(), groupOf.end(), random);
+    FoldedGroups folded = foldGroups(groupOf, scales, zeros);
+    EXPECT_GE(folded.zero, 0);
+    EXPECT_LE(folded.zero, 255);
+    int exponent = 0;
+    EXPECT_EQ(std::frexp(folded.scale, &exponent), 0.5);
+    for (size_t j = 0; j < groupOf.size(); ++j) {
+      double s = scales[groupOf[j]], zero = double(zeros[groupOf[j]]);
+      // Exact, so that a weight times it has one rounding.
+      EXPECT_EQ(double(folded.channelScale[j]) * folded.scale, s);
+      for (int i = 0; i < 200; ++i) {
+        // Never halfway: an odd shift takes the tie to the other code.
+        double x = s * (300 * uniform() + 0.0005 - zero);
+        double real = (x - folded.channelShift[j]) / folded.channelScale[j];
+        double code = std::nearbyint(x / s) + zero;
+        EXPECT_EQ(std::nearbyint(real / folded.scale) + double(folded.zero),
+                  code);
+        // The code is read back as what it was.
+        double back = (code - double(folded.zero)) * folded.scale;
+        EXPECT_NEAR(back * folded.channelScale[j] + folded.channelShift[j],
+                    (code - zero) * s, 1e-6 * s * 256);
+      }
     }
   }
 }
