@@ -141,6 +141,8 @@ Error addGroups(NamedAttrList &entry, const Site &site,
   entry.set("group_of", builder.getDenseI64ArrayAttr(range.groupOf));
   entry.set("scales", builder.getDenseF32ArrayAttr(scales));
   entry.set("zeros", builder.getDenseI64ArrayAttr(zeros));
+  if (scheme.form != GroupForm::Direct)
+    entry.set("form", builder.getStringAttr(groupFormName(scheme.form)));
   return Error::success();
 }
 
@@ -218,6 +220,11 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
     if (scheme.groups > 1) {
       if (Error error = checkGroupNeighbours(site, sites, recipe))
         return error;
+      // Folded weights are others than those whose scales were learned.
+      if (scheme.form == GroupForm::Folded && !ranges.weights.empty())
+        return Error::make(ranges.prefix(), ": sites.", site.name,
+                           ".form: found \"folded\" beside learned scales of "
+                           "weights, expected \"direct\"");
       if (Error error = addGroups(entry, site, scheme, **range, width,
                                   ranges.prefix(), builder))
         return error;

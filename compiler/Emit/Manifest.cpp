@@ -6,6 +6,7 @@
 #include "compiler/Emit/Manifest.h"
 
 #include "dialects/TK/TKDialect.h"
+#include "lib/Quantize/SchemeAttr.h"
 #include "runtime/include/quern/module_abi.h"
 #include "runtime/src/manifest_generated.h"
 
@@ -269,6 +270,11 @@ void ManifestBuilder::kernels() {
   }
 }
 
+/// Whether an entry of tq.scheme has groups that codes of one scale stand for.
+static bool hasFoldedGroups(DictionaryAttr scheme) {
+  return scheme && scheme.contains("group_of") && scheme.contains("form");
+}
+
 /// The group of each column of a site: the scheme's map goes by the channels of
 /// the imported model, the columns lie in the order that tq-order-channels gave
 /// the layer. Empty without groups.
@@ -280,8 +286,10 @@ groupsByColumn(DictionaryAttr sites, StringRef site, DictionaryAttr scheme) {
   };
   ArrayRef<int64_t> map = mapOf(scheme), leading;
   std::string layer = site.rsplit('.').first.str();
+  bool hasOrder = !map.empty() &&
+                  !hasFoldedGroups(sites.getAs<DictionaryAttr>(layer + ".x"));
   for (const char *key : {".x", ".h", ".y"})
-    if (leading.empty() && !map.empty())
+    if (leading.empty() && hasOrder)
       leading = mapOf(sites.getAs<DictionaryAttr>(layer + key));
   std::vector<size_t> order(map.size());
   for (size_t i = 0; i < order.size(); ++i)
@@ -318,8 +326,15 @@ FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
   }
   auto schemeText = text(line);
   std::vector<float> scale, zero;
-  std::vector<uint16_t> group = groupsByColumn(sites, siteName, scheme);
-  if (!group.empty()) {
+  std::vector<uint16_t> group;
+  if (hasFoldedGroups(scheme)) {
+    SiteQuantizer folded = SchemeAttr::siteOf(scheme);
+    scale.push_back(static_cast<float>(folded.scale));
+    zero.push_back(static_cast<float>(folded.zero));
+    line = "u" + std::to_string(bits) + " in " +
+           std::to_string(folded.foldedGroups) + " groups, folded";
+    schemeText = text(line);
+  } else if (group = groupsByColumn(sites, siteName, scheme); !group.empty()) {
     scale = scheme.getAs<DenseF32ArrayAttr>("scales").asArrayRef().vec();
     auto zeros = scheme.getAs<DenseI64ArrayAttr>("zeros").asArrayRef();
     zero.assign(zeros.begin(), zeros.end());

@@ -26,7 +26,27 @@ constexpr std::array<std::pair<std::string_view, Estimator>, 8> estimators = {{
     {"mse", Estimator::MseGrid},
 }};
 
+constexpr std::array<std::pair<std::string_view, GroupForm>, 3> groupForms = {{
+    {"direct", GroupForm::Direct},
+    {"folded", GroupForm::Folded},
+    {"auto", GroupForm::Auto},
+}};
+
 } // namespace
+
+std::string_view quern::groupFormName(GroupForm form) {
+  for (const auto &[name, value] : groupForms)
+    if (value == form)
+      return name;
+  return "?";
+}
+
+std::optional<GroupForm> quern::parseGroupForm(std::string_view name) {
+  for (const auto &[known, value] : groupForms)
+    if (known == name)
+      return value;
+  return std::nullopt;
+}
 
 std::string_view quern::estimatorName(Estimator estimator) {
   for (const auto &[name, value] : estimators)
@@ -40,6 +60,22 @@ std::optional<Estimator> quern::parseEstimator(std::string_view name) {
     if (known == name)
       return value;
   return std::nullopt;
+}
+
+/// An error when nothing gives groups to the sites whose groups are to be
+/// folded. A later change may take the groups away again.
+Error Recipe::checkForm(const ActivationChange &form,
+                        const std::vector<Site> &sites) const {
+  for (const Site &site : sites)
+    for (const ActivationChange &change : changes)
+      if (selectorCovers(form.selector, site) &&
+          selectorCovers(change.selector, site) &&
+          change.groups.value_or(0) > 1)
+        return Error::success();
+  return Error::make(origin, ": sites.", form.selector, ".form: found \"",
+                     groupFormName(*form.form),
+                     "\" at a site without groups, expected \"granularity\": "
+                     "\"groups\" or \"per-embedding\" there");
 }
 
 Error Recipe::check(const std::vector<Site> &sites) const {
@@ -67,6 +103,10 @@ Error Recipe::check(const std::vector<Site> &sites) const {
                        ", L, with a layer number of 0 to ", layers - 1,
                        " (x0), or a full name (L0.x)");
   }
+  for (const ActivationChange &change : changes)
+    if (change.form.value_or(GroupForm::Direct) != GroupForm::Direct)
+      if (Error error = checkForm(change, sites))
+        return error;
   return Error::success();
 }
 
@@ -89,7 +129,11 @@ ActivationScheme Recipe::activationFor(const Site &site) const {
       scheme.perChannel = change.perChannel.value_or(scheme.perChannel);
       scheme.groups = change.groups.value_or(scheme.groups);
       scheme.permute = change.permute.value_or(scheme.permute);
+      scheme.form = change.form.value_or(scheme.form);
     }
+  // What a more general change says of groups is void where there are none.
+  if (scheme.groups < 2)
+    scheme.form = GroupForm::Direct;
   return scheme;
 }
 

@@ -60,6 +60,7 @@ struct ActivationChange {
   std::optional<bool> perChannel;
   std::optional<unsigned> groups;
   std::optional<Permute> permute;
+  std::optional<GroupForm> form;
 };
 
 struct WeightChange {
@@ -146,6 +147,9 @@ public:
 
 private:
   friend class RecipeParser;
+
+  Error checkForm(const ActivationChange &form,
+                  const std::vector<Site> &sites) const;
 
   std::string recipeName;
   std::string origin;

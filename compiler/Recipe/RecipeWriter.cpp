@@ -77,6 +77,8 @@ std::string Recipe::toJson() const {
     }
     if (change.permute)
       json["permute"] = writePermute(*change.permute);
+    if (change.form)
+      json["form"] = groupFormName(*change.form);
     if (json.is_null())
       json = Json::object();
   }

@@ -38,6 +38,19 @@ enum class Permute {
   Fit,     ///< sorted by width, sizes of least squared error
 };
 
+/// How the products that read a LayerNorm output of groups take their scales.
+enum class GroupForm {
+  Direct, ///< a sum for each group, scaled one by one
+  Folded, ///< in the LayerNorm and the weights: a plain product
+  Auto,   ///< whichever is worth more, see GroupForms.h
+};
+
+/// The name a recipe file uses.
+std::string_view groupFormName(GroupForm form);
+
+/// The form of a name, or nothing.
+std::optional<GroupForm> parseGroupForm(std::string_view name);
+
 /// One activation quantizer.
 struct ActivationScheme {
   /// 2 to 16; 0 leaves the site in f32. Up to 8 are stored in a byte.
@@ -61,6 +74,7 @@ struct ActivationScheme {
   /// everyChannel for as many groups as channels.
   unsigned groups = 0;
   Permute permute = Permute::None;
+  GroupForm form = GroupForm::Direct;
   static constexpr unsigned everyChannel = ~0u;
   /// The estimator of channels and groups.
   Estimator channelEstimator = Estimator::AllMinMax;
@@ -72,7 +86,8 @@ struct ActivationScheme {
   bool operator==(const ActivationScheme &other) const {
     return bits == other.bits && symmetric == other.symmetric &&
            perChannel == other.perChannel && groups == other.groups &&
-           permute == other.permute && estimator == other.estimator &&
+           permute == other.permute && form == other.form &&
+           estimator == other.estimator &&
            channelEstimator == other.channelEstimator &&
            sameOptions(other, estimator) &&
            (!needsChannels() || sameOptions(other, channelEstimator));

@@ -80,6 +80,10 @@ bool quern::namesNormOutput(std::string_view selector) {
   return key == 'x' || key == 'z';
 }
 
+bool quern::takesForm(std::string_view selector) {
+  return takesGroups(selector) && namesNormOutput(selector);
+}
+
 bool quern::takesGroups(std::string_view selector) {
   size_t dot = selector.find('.');
   char key = selector.empty() || selector[0] == 'E' ? ' '

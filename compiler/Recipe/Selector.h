@@ -34,6 +34,10 @@ bool namesNormOutput(std::string_view selector);
 /// Whether a selector names sites whose channels can have groups.
 bool takesGroups(std::string_view selector);
 
+/// Whether a selector names sites whose groups products read, which take the
+/// groups' scales in one form or another.
+bool takesForm(std::string_view selector);
+
 } // namespace quern
 
 #endif // QUERN_COMPILER_RECIPE_SELECTOR_H

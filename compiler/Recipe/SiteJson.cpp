@@ -85,11 +85,21 @@ Error RecipeParser::readChange(const std::string &where, const Json &value,
       change.permute = readPermute(part);
       if (!change.permute)
         return fail(path, part, permuteWords);
+    } else if (key == "form") {
+      if (!takesForm(change.selector))
+        return fail(path, part,
+                    "the key at x only, a LayerNorm output that products read: "
+                    "h and y are read element by element, other sites have no "
+                    "groups");
+      change.form = part.is_string() ? parseGroupForm(part.get<std::string>())
+                                     : std::nullopt;
+      if (!change.form)
+        return fail(path, part, "\"direct\", \"folded\" or \"auto\"");
     } else {
       return unknown(key, where,
                      joinWords({"bits", "symmetric", "estimator", "percentile",
                                 "candidates", "momentum", "granularity",
-                                "groups", "permute"}));
+                                "groups", "permute", "form"}));
     }
   }
   return Error::success();

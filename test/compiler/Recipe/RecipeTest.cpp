@@ -201,6 +201,46 @@ TEST(Recipe, EstimatorsOfChannelsAndGroups) {
             Estimator::MseGrid);
 }
 
+TEST(Recipe, FormOfGroups) {
+  Recipe recipe = *Recipe::load("peg6");
+  Site x{"L3.x", "x", 3}, h{"L3.h", "h", 3};
+  EXPECT_EQ(recipe.activationFor(x).form, GroupForm::Direct);
+  EXPECT_FALSE(recipe.set("x.form=folded"));
+  EXPECT_FALSE(recipe.set("x4.form=auto"));
+  EXPECT_FALSE(recipe.set("L5.x.form=direct"));
+  EXPECT_FALSE(recipe.check(bertSites(6)));
+  EXPECT_EQ(recipe.activationFor(x).form, GroupForm::Folded);
+  EXPECT_EQ(recipe.activationFor(x).groups, 6u);
+  EXPECT_EQ(recipe.activationFor({"L4.x", "x", 4}).form, GroupForm::Auto);
+  EXPECT_EQ(recipe.activationFor({"L5.x", "x", 5}).form, GroupForm::Direct);
+  EXPECT_EQ(recipe.activationFor(h).form, GroupForm::Direct);
+  Recipe again = parsed(recipe.toJson().c_str());
+  EXPECT_EQ(again.toJson(), recipe.toJson());
+  for (const Site &site : bertSites(6))
+    EXPECT_EQ(again.activationFor(site), recipe.activationFor(site));
+  // One scale has no form.
+  EXPECT_FALSE(recipe.set("x.granularity=tensor"));
+  EXPECT_FALSE(recipe.check(bertSites(6)));
+  EXPECT_EQ(recipe.activationFor(x).form, GroupForm::Direct);
+  Recipe each = parsed(R"({"base": "w8a8", "sites": {
+      "x": {"granularity": "per-embedding", "form": "folded"}}})");
+  EXPECT_EQ(each.activationFor(x).form, GroupForm::Folded);
+
+  Error none =
+      parsed(R"({"sites": {"x": {"form": "auto"}}})").check(bertSites(6));
+  ASSERT_TRUE(none);
+  EXPECT_EQ(none.message(),
+            "r.json: sites.x.form: found \"auto\" at a site without groups, "
+            "expected \"granularity\": \"groups\" or \"per-embedding\" there");
+  // Other layers have groups, this one has not.
+  Error other = parsed(R"({"base": "w8a8", "sites": {"L1.x": {"form": "folded"},
+      "x2": {"granularity": "groups", "groups": 6}}})")
+                    .check(bertSites(6));
+  ASSERT_TRUE(other);
+  EXPECT_NE(other.message().find("sites.L1.x.form: found \"folded\""),
+            std::string::npos);
+}
+
 TEST(Recipe, MixedPrecisionIsThePaper) {
   Recipe recipe = *Recipe::load("mp");
   int wide = 0;
@@ -421,6 +461,17 @@ INSTANTIATE_TEST_SUITE_P(
                   "\"groups\" beside it"),
         std::pair(R"({"sites": {"x": {"granularity": "groups", "groups": 0}}})",
                   "sites.x.groups: found 0, expected a number from 1"),
+        std::pair(R"({"sites": {"x": {"form": "fold"}}})",
+                  "sites.x.form: found \"fold\", expected \"direct\", "
+                  "\"folded\" or \"auto\""),
+        std::pair(R"({"sites": {"L2.h": {"form": "folded"}}})",
+                  "sites.L2.h.form: found \"folded\", expected the key at x "
+                  "only, a LayerNorm output that products read: h and y are "
+                  "read element by element"),
+        std::pair(R"({"sites": {"z": {"form": "direct"}}})",
+                  "sites.z.form: found \"direct\", expected the key at x"),
+        std::pair(R"({"activation": {"form": "auto"}})",
+                  "activation.form: found \"auto\", expected the key at x"),
         std::pair(R"({"calibration": {"batch": 1}})",
                   "calibration: unknown key 'batch', expected one of "
                   "batch_size, batches"),
