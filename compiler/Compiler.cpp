@@ -15,6 +15,7 @@
 #include "compiler/Emit/Assemble.h"
 #include "compiler/Emit/KernelJit.h"
 #include "compiler/FloatRun.h"
+#include "compiler/GroupForms.h"
 #include "compiler/Import/Import.h"
 #include "compiler/Import/TokenizerImport.h"
 #include "compiler/Levels.h"
@@ -54,6 +55,7 @@ private:
   Error chooseTiers();
   Error import();
   Error calibrate();
+  Error chooseGroupForms();
   Error round();
   Error correctBias();
   std::vector<CalibrationText> calibrationTexts() const;
@@ -248,6 +250,23 @@ Error Compilation::calibrate() {
   return Error::success();
 }
 
+Error Compilation::chooseGroupForms() {
+  if (!hasUndecidedForms(*model.module))
+    return Error::success();
+  begin("choose forms", 0.27);
+  Expected<std::vector<std::string>> lines =
+      chooseForms(*model.module, recipe->correctsBias(), tokenizer,
+                  calibrationTexts(), request.threads, [&](double part) {
+                    if (request.progress)
+                      request.progress("choose forms", 0.27 + 0.03 * part);
+                  });
+  if (!lines)
+    return context.firstError().empty() ? lines.takeError()
+                                        : failed(lines.message());
+  result.decisions = std::move(*lines);
+  return Error::success();
+}
+
 Error Compilation::round() {
   if (!needsRounding(*model.module))
     return Error::success();
@@ -408,6 +427,8 @@ Expected<CompileResult> Compilation::run() {
     return context.firstError().empty() ? std::move(error)
                                         : failed(error.message());
   if (Error error = calibrate())
+    return error;
+  if (Error error = chooseGroupForms())
     return error;
   if (Error error = round())
     return error;

@@ -65,6 +65,8 @@ struct CompileResult {
   std::string recipe;
   uint64_t bytes = 0;
   unsigned kernels = 0, launches = 0, quantizedSites = 0, floatSites = 0;
+  /// What was chosen by cost and error, a line each.
+  std::vector<std::string> decisions;
   /// Seconds by stage, in order.
   std::vector<std::pair<std::string, double>> seconds;
 };

@@ -9,6 +9,7 @@
 
 #include "compiler/Emit/Assemble.h"
 #include "dialects/TK/TKDialect.h"
+#include "lib/Quantize/SchemeAttr.h"
 
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -36,11 +37,18 @@ static json::Object siteObject(ModuleOp module, StringRef name) {
   auto bits = scheme ? scheme.getAs<IntegerAttr>("bits") : nullptr;
   if (!bits || bits.getInt() == 0)
     return site;
-  site["scheme"] = "u" + std::to_string(bits.getInt());
-  if (auto scale = scheme.getAs<FloatAttr>("scale"))
-    site["scale"] = scale.getValueAsDouble();
-  if (auto zero = scheme.getAs<IntegerAttr>("zero"))
-    site["zero"] = zero.getInt();
+  std::string codes = "u" + std::to_string(bits.getInt());
+  SiteQuantizer quantizer = SchemeAttr::siteOf(scheme);
+  size_t groups = quantizer.groupScales.size();
+  if (groups + quantizer.foldedGroups)
+    codes += " in " + std::to_string(groups + quantizer.foldedGroups) +
+             (groups ? " groups" : " groups, folded");
+  site["scheme"] = std::move(codes);
+  // Groups have several.
+  if (!groups) {
+    site["scale"] = quantizer.scale;
+    site["zero"] = quantizer.zero;
+  }
   return site;
 }
 
@@ -77,7 +85,9 @@ static json::Object reportObject(const CompileRequest &request,
       order.push_back(stage);
     seconds[stage] = seconds.getNumber(stage).value_or(0) + time;
   }
-  json::Array launches, sites;
+  json::Array launches, sites, decisions;
+  for (const std::string &line : result.decisions)
+    decisions.push_back(line);
   module.walk([&](tk::LaunchOp launch) {
     json::Object entry = launchObject(launch, tiers);
     for (const json::Value &site : *entry.getArray("sites"))
@@ -96,6 +106,7 @@ static json::Object reportObject(const CompileRequest &request,
       {"kernels", result.kernels},
       {"stages", std::move(order)},
       {"seconds", std::move(seconds)},
+      {"decisions", std::move(decisions)},
       {"launches", std::move(launches)},
       {"sites", std::move(sites)},
   };
@@ -146,6 +157,8 @@ static void printText(llvm::raw_ostream &out, const json::Object &report) {
   for (const json::Value &stage : *report.getArray("stages"))
     out << llvm::formatv("{0,-10} {1,8:f2} s\n", *stage.getAsString(),
                          secondsOf(report, *stage.getAsString()));
+  for (const json::Value &line : *report.getArray("decisions"))
+    out << *line.getAsString() << '\n';
   for (const json::Value &value : *report.getArray("launches")) {
     const json::Object &launch = *value.getAsObject();
     out << llvm::formatv("{0,-16} {1,-12} {2,-12} {3} ({4})\n",
@@ -200,6 +213,11 @@ static void printHtml(llvm::raw_ostream &out, const json::Object &report) {
          llvm::formatv("{0:f2}", secondsOf(report, *stage.getAsString()))
              .str()}});
   printTable(out, "Time", stages, {"stage", "seconds"});
+  json::Array decisions;
+  for (const json::Value &line : *report.getArray("decisions"))
+    decisions.push_back(json::Object{{"decision", *line.getAsString()}});
+  if (!decisions.empty())
+    printTable(out, "Decisions", decisions, {"decision"});
   printTable(out, "Launches", *report.getArray("launches"),
              {"step", "op", "gemm", "kernel", "families", "sites"});
   printTable(out, "Sites", *report.getArray("sites"),

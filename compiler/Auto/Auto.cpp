@@ -9,6 +9,7 @@
 #include "compiler/BiasCorrection.h"
 #include "compiler/Calibrate/SchemeTable.h"
 #include "compiler/FloatRun.h"
+#include "compiler/GroupForms.h"
 #include "compiler/Import/Import.h"
 #include "compiler/Import/TokenizerImport.h"
 #include "compiler/Levels.h"
@@ -187,6 +188,12 @@ Expected<double> Search::compileAndRun(AutoCandidate &candidate,
   OwningOpRef<ModuleOp> module = model.module->clone();
   if (Error error = attachScheme(*module, recipe, *ranges))
     return error;
+  if (hasUndecidedForms(*module)) {
+    auto chosen = chooseForms(*module, recipe.correctsBias(), tokenizer,
+                              request.texts, request.threads, {});
+    if (!chosen)
+      return chosen.takeError();
+  }
   if (recipe.correctsBias())
     if (Error error = correctBiases(*module, tokenizer, request.texts,
                                     request.threads, {}))

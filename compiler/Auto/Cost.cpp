@@ -14,11 +14,7 @@ using namespace mlir;
 
 namespace quern {
 
-constexpr double floatFactor = 8, wideFactor = 2, byteFactor = 4;
-/// A product that reads groups scales its sums once for each. With six groups
-/// FFN1 reached 82 % of the dot-product peak where the plain product reached
-/// 93 %: 0.14 / 6 of the time each.
-constexpr double groupFactor = 0.025;
+constexpr double floatFactor = 8, byteFactor = 4;
 constexpr double sequence = 128;
 
 /// Bytes of an element of an activation.

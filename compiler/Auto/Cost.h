@@ -16,6 +16,14 @@
 
 namespace quern {
 
+/// What each group of its input adds to a product, as part of it: its sums are
+/// scaled once for each. With six groups FFN1 reached 82 % of the dot-product
+/// peak where the plain product reached 93 %: 0.14 / 6 of the time each.
+inline constexpr double groupFactor = 0.025;
+
+/// What a product of 16-bit activations costs, in those of 8 bits.
+inline constexpr double wideFactor = 2;
+
 /// Predicted units of work for a token of a sequence of 128.
 double predictedCost(mlir::ModuleOp integer);
 
