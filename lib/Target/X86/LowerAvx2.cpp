@@ -44,6 +44,36 @@ static Value join(OpBuilder &b, Location loc, Value low, Value high) {
   return vector::ShuffleOp::create(b, loc, low, high, all);
 }
 
+/// The one user of `op` that adds to its result, in the same block.
+template <typename Add> static Add nextOfChain(Add op) {
+  if (!op->hasOneUse())
+    return {};
+  auto next = dyn_cast<Add>(*op->user_begin());
+  bool follows = next && next->getOperand(0) == op.getResult() &&
+                 next->getBlock() == op->getBlock();
+  return follows ? next : Add();
+}
+
+/// Puts each product just before the next one that adds to its sum. Tiles are
+/// made for 32 registers: here most of their sums lie in memory, and this way a
+/// sum is loaded and stored once for all products of a turn, not for each.
+static void gatherChains(Block &block) {
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
+    if (auto dot = dyn_cast<tk::Dot4Op>(op)) {
+      if (tk::Dot4Op next = nextOfChain(dot))
+        dot->moveBefore(next);
+    } else if (auto add = dyn_cast<arith::AddFOp>(op)) {
+      auto product = add.getRhs().getDefiningOp<arith::MulFOp>();
+      if (!product || !product->hasOneUse() || product->getBlock() != &block)
+        continue;
+      arith::AddFOp next = nextOfChain(add);
+      if (next)
+        add->moveBefore(next);
+      product->moveBefore(add);
+    }
+  }
+}
+
 namespace {
 
 struct LowerDot4 : OpRewritePattern<tk::Dot4Op> {
@@ -115,20 +145,6 @@ struct LowerLut16 : OpRewritePattern<tk::Lut16Op> {
     return success();
   }
 };
-
-/// Puts each dot product just before the one that adds to it. Tiles are made
-/// for 32 registers: here most of their sums lie in memory, and this way a sum
-/// is loaded and stored once for all products of a turn, not for each.
-void gatherChains(Block &block) {
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block))) {
-    auto dot = dyn_cast<tk::Dot4Op>(op);
-    if (!dot || !dot->hasOneUse())
-      continue;
-    auto next = dyn_cast<tk::Dot4Op>(*dot->user_begin());
-    if (next && next.getAcc() == dot.getResult() && next->getBlock() == &block)
-      dot->moveBefore(next);
-  }
-}
 
 struct LowerAvx2 : quern::impl::LowerAvx2Base<LowerAvx2> {
   void runOnOperation() override {
