@@ -71,8 +71,10 @@ Calibrator::groupsOf(const SiteObserver &observer,
     widths.push_back(range.hi - range.lo);
   if (scheme.permute != Permute::Fit)
     return groupsByWidth(widths, groups);
-  // At h and y, which nothing multiplies, groups may have any size.
-  bool isMultiplied = name.substr(name.find('.') + 1) == "x";
+  // At h and y, which nothing multiplies, groups may have any size, and so they
+  // may where they are folded.
+  bool isMultiplied = name.substr(name.find('.') + 1) == "x" &&
+                      scheme.form != GroupForm::Folded;
   return fittedGroups(widths, groups,
                       isMultiplied ? fittingUnit(width, groups) : 1);
 }

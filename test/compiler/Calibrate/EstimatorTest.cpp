@@ -342,13 +342,15 @@ TEST(Calibrator, GroupsOfAProductFillItsTurns) {
   ActivationScheme scheme;
   scheme.groups = 3;
   scheme.permute = Permute::Fit;
-  Calibrator calibrator({{"L0.x", scheme}, {"L0.h", scheme}});
+  ActivationScheme folded = scheme;
+  folded.form = GroupForm::Folded;
+  Calibrator calibrator({{"L0.x", scheme}, {"L1.x", folded}, {"L0.h", scheme}});
   std::vector<float> row(192, 1.f), zeros(192);
   row[7] = 60;
   row[90] = 50;
   std::vector<float> data = row;
   data.insert(data.end(), zeros.begin(), zeros.end());
-  for (const char *site : {"L0.x", "L0.h"})
+  for (const char *site : {"L0.x", "L1.x", "L0.h"})
     calibrator.observe(site, data.data(), 2, 192);
   Expected<RangeTable> table = calibrator.finish();
   ASSERT_TRUE(table) << table.message();
@@ -358,9 +360,12 @@ TEST(Calibrator, GroupsOfAProductFillItsTurns) {
   };
   for (int64_t group = 0; group < 3; ++group)
     EXPECT_EQ(sizeOf("L0.x", group) % 16, 0);
-  // Nothing multiplies h: two outliers are groups of their own.
-  EXPECT_EQ(sizeOf("L0.h", 1), 1);
-  EXPECT_EQ(sizeOf("L0.h", 2), 1);
+  // Nothing multiplies the groups of h, nor those that are folded: two outliers
+  // are groups of their own.
+  for (const char *site : {"L0.h", "L1.x"}) {
+    EXPECT_EQ(sizeOf(site, 1), 1);
+    EXPECT_EQ(sizeOf(site, 2), 1);
+  }
 }
 
 TEST(Calibrator, GroupsThatDoNotFit) {
