@@ -14,19 +14,6 @@ using namespace mlir;
 
 namespace quern {
 
-static Tensor vectorOf(const std::vector<int32_t> &values) {
-  return Tensor::of(values, {int64_t(values.size())});
-}
-
-std::vector<Tensor> TokenBatch::inputs() const {
-  std::vector<int32_t> positions;
-  for (size_t s = 0; s + 1 < offsets.size(); ++s)
-    for (int32_t i = offsets[s]; i < offsets[s + 1]; ++i)
-      positions.push_back(i - offsets[s]);
-  return {vectorOf(ids), vectorOf(types), vectorOf(positions),
-          vectorOf(offsets)};
-}
-
 FailureOr<SiteRun> runGraph(ModuleOp module, Arithmetic arithmetic,
                             const TokenBatch &batch, const SiteRun *forced) {
   SiteRun run;

@@ -8,6 +8,7 @@
 #ifndef QUERN_COMPILER_VERIFY_SITERUNS_H
 #define QUERN_COMPILER_VERIFY_SITERUNS_H
 
+#include "compiler/Verify/ModuleLevels.h"
 #include "compiler/Verify/Verifier.h"
 #include "lib/Interpret/Interpreter.h"
 
@@ -15,14 +16,6 @@
 #include <memory>
 
 namespace quern {
-
-/// Token ids of a batch.
-struct TokenBatch {
-  std::vector<int32_t> ids, types, offsets;
-
-  /// ids, types, positions, offsets: what a graph takes.
-  std::vector<Tensor> inputs() const;
-};
 
 /// What a run of a graph left.
 struct SiteRun {

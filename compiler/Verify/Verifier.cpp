@@ -8,14 +8,11 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Verify/Verifier.h"
 
-#include "compiler/Levels.h"
-#include "compiler/Verify/LearnedCodes.h"
 #include "compiler/Verify/SiteRuns.h"
 #include "runtime/src/manifest_generated.h"
 
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 #include <limits>
 
 namespace quern {
@@ -46,14 +43,6 @@ static const manifest::Manifest &manifestOf(const quern_module *module) {
   return *manifest::GetManifest(quern_module_manifest(module, &bytes));
 }
 
-std::string modelFolderOf(const quern_module *module) {
-  if (const auto *properties = manifestOf(module).provenance())
-    for (const manifest::Property *property : *properties)
-      if (property->key()->str() == "model" && property->value())
-        return property->value()->str();
-  return "";
-}
-
 namespace {
 class Verification {
 public:
@@ -62,9 +51,7 @@ public:
   Expected<VerifyReport> run();
 
 private:
-  Expected<RebuiltLevels> rebuild();
   Error chooseTiers();
-  Error tokenize();
   Error runBatch(const RebuiltLevels &levels, const TokenBatch &batch);
   SiteReport &siteReport(const std::string &name, unsigned bits);
   void judge();
@@ -72,7 +59,6 @@ private:
   const VerifyRequest &request;
   LevelContext context;
   VerifyReport report;
-  std::vector<TokenBatch> batches;
   struct Machine {
     size_t tier;
     MachineRun run;
@@ -81,28 +67,6 @@ private:
   std::map<std::string, size_t> siteIndex;
 };
 } // namespace
-
-Expected<RebuiltLevels> Verification::rebuild() {
-  const auto *scheme = manifestOf(request.module).scheme();
-  if (!scheme || scheme->size() == 0)
-    return Error::make(request.name, ": found no quantization scheme in the "
-                                     "manifest, expected a module that "
-                                     "quern compile wrote");
-  std::string folder = request.modelFolder.empty()
-                           ? modelFolderOf(request.module)
-                           : request.modelFolder;
-  if (!std::filesystem::is_directory(folder))
-    return Error::make(request.name, ": the model folder ", folder,
-                       " that it was made from is not there, expected "
-                       "--model FOLDER");
-  return rebuildLevels(
-      context, folder,
-      std::string(reinterpret_cast<const char *>(scheme->data()),
-                  scheme->size()),
-      [&](mlir::ModuleOp simulation, mlir::ModuleOp integer) {
-        return takeCodesOf(request.module, request.name, simulation, integer);
-      });
-}
 
 Error Verification::chooseTiers() {
   for (uint16_t tier : *manifestOf(request.module).tiers()) {
@@ -124,38 +88,6 @@ Error Verification::chooseTiers() {
   report.threads = request.threads;
   if (machines.empty())
     return Error::make(request.name, ": found no tier that this CPU can run");
-  return Error::success();
-}
-
-Error Verification::tokenize() {
-  quern_error error = {};
-  quern_session *made = nullptr;
-  if (quern_session_create(request.module, 1, &made, &error))
-    return Error(error.message);
-  std::unique_ptr<quern_session, void (*)(quern_session *)> session(
-      made, quern_session_destroy);
-  for (const CalibrationText &text : request.texts) {
-    quern_text view = {text.text.data(), text.text.size(),
-                       text.pair ? text.pair->data() : nullptr,
-                       text.pair ? text.pair->size() : 0};
-    quern_output tokens = {};
-    if (quern_tokenize(made, &view, 1, 0, &tokens, &error))
-      return Error(error.message);
-    if (batches.empty() ||
-        batches.back().ids.size() + tokens.tokens > request.batchTokens) {
-      batches.emplace_back();
-      batches.back().offsets.push_back(0);
-    }
-    TokenBatch &batch = batches.back();
-    batch.ids.insert(batch.ids.end(), tokens.ids, tokens.ids + tokens.tokens);
-    batch.types.insert(batch.types.end(), tokens.type_ids,
-                       tokens.type_ids + tokens.tokens);
-    batch.offsets.push_back(batch.ids.size());
-    report.tokens += tokens.tokens;
-    ++report.texts;
-  }
-  if (batches.empty())
-    return Error::make(request.name, ": found no text to verify with");
   return Error::success();
 }
 
@@ -232,9 +164,16 @@ void Verification::judge() {
 Expected<VerifyReport> Verification::run() {
   if (Error error = chooseTiers())
     return error;
-  if (Error error = tokenize())
-    return error;
-  Expected<RebuiltLevels> levels = rebuild();
+  auto batches = tokenBatches(request.module, request.name, request.texts,
+                              request.batchTokens);
+  if (!batches)
+    return batches.takeError();
+  for (const TokenBatch &batch : *batches) {
+    report.texts += batch.offsets.size() - 1;
+    report.tokens += batch.ids.size();
+  }
+  Expected<RebuiltLevels> levels =
+      levelsOf(context, request.module, request.name, request.modelFolder);
   if (!levels)
     return levels.takeError();
   quern_description about;
@@ -242,11 +181,11 @@ Expected<VerifyReport> Verification::run() {
   report.recipe = about.recipe;
   report.outputs.name = "output";
   report.outputs.machine.resize(report.tiers.size());
-  for (size_t i = 0; i < batches.size(); ++i) {
-    if (Error error = runBatch(*levels, batches[i]))
+  for (size_t i = 0; i < batches->size(); ++i) {
+    if (Error error = runBatch(*levels, (*batches)[i]))
       return error;
     if (request.progress)
-      request.progress(double(i + 1) / batches.size());
+      request.progress(double(i + 1) / batches->size());
   }
   judge();
   return std::move(report);

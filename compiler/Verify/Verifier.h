@@ -91,9 +91,6 @@ struct VerifyReport {
 /// comparison that fails is in the report.
 Expected<VerifyReport> verifyModule(const VerifyRequest &request);
 
-/// The folder that a module says it was made from, or "".
-std::string modelFolderOf(const quern_module *module);
-
 } // namespace quern
 
 #endif // QUERN_COMPILER_VERIFY_VERIFIER_H

@@ -4,7 +4,7 @@
 //
 // Beside the module's metrics stand those of the f32 model on the same rows:
 // the compiled f32 model of the folder that the module was made from, or of
-// --ref.
+// --ref; and, if asked for, those of the recipe's simulation.
 //
 //===----------------------------------------------------------------------===//
 #include "tools/quern/Commands.h"
@@ -14,6 +14,7 @@
 
 #include "compiler/Compiler.h"
 #include "compiler/Emit/Toolchain.h"
+#include "compiler/Verify/Simulation.h"
 #include "lib/Support/File.h"
 #include "runtime/src/manifest_generated.h"
 
@@ -34,8 +35,8 @@ struct EvalOptions {
   std::vector<std::string> data;
   /// Where the logits go, or "".
   std::string logits;
-  unsigned threads = 0, maxLength = 128, batch = 16;
-  bool asJson = false, noReference = false, quiet = false;
+  unsigned threads = 0, maxLength = 128, batch = 16, rows = 0;
+  bool asJson = false, noReference = false, quiet = false, simulate = false;
 };
 
 using Logits = std::vector<std::vector<float>>;
@@ -86,6 +87,25 @@ static Expected<Logits> runRows(quern_module *module,
                           output.data + (i + 1) * output.columns);
     progress.update(what, double(from + count) / rows.size());
   }
+  progress.finish();
+  return logits;
+}
+
+/// Logits of all rows by the simulation of the module's recipe.
+static Expected<Logits> simulateRows(const quern_module *module,
+                                     const std::vector<GlueRow> &rows,
+                                     bool pairs, const EvalOptions &options) {
+  SimulationRequest request;
+  request.module = module;
+  request.name = options.module;
+  request.maxLength = options.maxLength;
+  for (const GlueRow &row : rows)
+    request.texts.push_back(
+        {row.text,
+         pairs ? std::optional<std::string>(row.pair) : std::nullopt});
+  Progress progress(!options.quiet);
+  request.progress = [&](double part) { progress.update("simulation", part); };
+  Expected<Logits> logits = quern::simulate(request);
   progress.finish();
   return logits;
 }
@@ -165,6 +185,42 @@ static Error writeLogits(const std::string &path, const Logits &logits) {
   return writeFile(path, json(logits).dump() + "\n");
 }
 
+/// One column of metrics for each program that ran, and how they agree.
+static void printResult(const GlueTask &task, const json &result) {
+  const std::pair<const char *, const char *> columns[] = {
+      {"metrics", "module"},
+      {"simulation_metrics", "simulation"},
+      {"reference_metrics", "f32"}};
+  std::printf("%-10s", "metric");
+  for (auto [key, title] : columns)
+    if (result.contains(key))
+      std::printf(" %10s", title);
+  std::printf("\n");
+  for (auto &[name, value] : result["metrics"].items()) {
+    std::printf("%-10s", name.c_str());
+    for (auto [key, title] : columns)
+      if (result.contains(key))
+        std::printf(" %10.2f", 100 * result[key][name].get<double>());
+    std::printf("\n");
+  }
+  const std::pair<const char *, const char *> comparisons[] = {
+      {"against_reference", "module and f32"},
+      {"simulation_against_reference", "simulation and f32"},
+      {"against_simulation", "module and simulation"}};
+  for (auto [key, title] : comparisons) {
+    if (!result.contains(key))
+      continue;
+    const json &against = result[key];
+    std::printf("%s: ", title);
+    if (!task.regression)
+      std::printf("same prediction %.1f %%, ",
+                  100 * against["same_prediction"].get<double>());
+    std::printf("logits differ by %.4f on average, %.4f at most\n",
+                against["mean_logit_difference"].get<double>(),
+                against["max_logit_difference"].get<double>());
+  }
+}
+
 static int eval(const EvalOptions &options) {
   const GlueTask *task = findGlueTask(options.task);
   Expected<ModuleHandle> module = openModule(options.module);
@@ -185,6 +241,8 @@ static int eval(const EvalOptions &options) {
     Expected<std::vector<GlueRow>> read = readGlueRows(*task, path);
     if (!read)
       return fail(read.message());
+    if (options.rows && options.rows < read->size())
+      read->resize(options.rows);
     rows.insert(rows.end(), read->begin(), read->end());
     sizes.push_back(read->size());
   }
@@ -206,6 +264,18 @@ static int eval(const EvalOptions &options) {
                  {"recipe", about.recipe},
                  {"milliseconds_per_row", time.count() / rows.size()},
                  {"metrics", metricsJson(*task, *own, rows, sizes)}};
+
+  Logits simulation;
+  if (options.simulate) {
+    Expected<Logits> simulated =
+        simulateRows(module->get(), rows, pairs, options);
+    if (!simulated)
+      return fail(simulated.message());
+    simulation = std::move(*simulated);
+    orderClasses(*task, module->get(), simulation);
+    result["simulation_metrics"] = metricsJson(*task, simulation, rows, sizes);
+    result["against_simulation"] = agreement(*own, simulation);
+  }
 
   std::string source = options.reference;
   if (source.empty() && !options.noReference) {
@@ -230,6 +300,8 @@ static int eval(const EvalOptions &options) {
     orderClasses(*task, reference->get(), *theirs);
     result["reference_metrics"] = metricsJson(*task, *theirs, rows, sizes);
     result["against_reference"] = agreement(*own, *theirs);
+    if (options.simulate)
+      result["simulation_against_reference"] = agreement(simulation, *theirs);
   }
   if (options.asJson) {
     std::printf("%s\n", result.dump(1).c_str());
@@ -237,27 +309,7 @@ static int eval(const EvalOptions &options) {
   }
   std::printf("%s, %zu rows, recipe %s\n", options.task.c_str(), rows.size(),
               about.recipe);
-  std::printf("%-10s %10s %10s\n", "metric", "module", "f32");
-  for (auto &[name, value] : result["metrics"].items()) {
-    std::string other = "-";
-    if (result.contains("reference_metrics")) {
-      char text[32];
-      std::snprintf(text, sizeof(text), "%.2f",
-                    100 * result["reference_metrics"][name].get<double>());
-      other = text;
-    }
-    std::printf("%-10s %10.2f %10s\n", name.c_str(), 100 * value.get<double>(),
-                other.c_str());
-  }
-  if (result.contains("against_reference")) {
-    const json &against = result["against_reference"];
-    if (!task->regression)
-      std::printf("same prediction %.1f %%, ",
-                  100 * against["same_prediction"].get<double>());
-    std::printf("logits differ by %.4f on average, %.4f at most\n",
-                against["mean_logit_difference"].get<double>(),
-                against["max_logit_difference"].get<double>());
-  }
+  printResult(*task, result);
   return Ok;
 }
 
@@ -292,6 +344,13 @@ void addEval(CLI::App &app, Action &action) {
       ->check(CLI::Range(1u, 1024u));
   command->add_option("--logits", options->logits,
                       "File for the logits of all rows, as JSON");
+  command
+      ->add_option("--rows", options->rows,
+                   "Only so many rows of each file; 0 is all")
+      ->check(CLI::Range(0u, 1u << 30));
+  command->add_flag("--simulate", options->simulate,
+                    "Run the recipe in real arithmetic too, as the papers do; "
+                    "slow");
   command->add_option("--threads", options->threads,
                       "Threads; 0 is one per CPU");
   command->add_flag("--json", options->asJson, "As one JSON object");

@@ -1,0 +1,102 @@
+//===- ModuleLevels.cpp - A finished module's graphs and tokens -----------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Verify/ModuleLevels.h"
+
+#include "compiler/Verify/LearnedCodes.h"
+#include "runtime/src/manifest_generated.h"
+
+#include <filesystem>
+
+namespace quern {
+
+static const manifest::Manifest &manifestOf(const quern_module *module) {
+  uint64_t bytes = 0;
+  return *manifest::GetManifest(quern_module_manifest(module, &bytes));
+}
+
+static Tensor vectorOf(const std::vector<int32_t> &values) {
+  return Tensor::of(values, {int64_t(values.size())});
+}
+
+std::vector<Tensor> TokenBatch::inputs() const {
+  std::vector<int32_t> positions;
+  for (size_t s = 0; s + 1 < offsets.size(); ++s)
+    for (int32_t i = offsets[s]; i < offsets[s + 1]; ++i)
+      positions.push_back(i - offsets[s]);
+  return {vectorOf(ids), vectorOf(types), vectorOf(positions),
+          vectorOf(offsets)};
+}
+
+std::string modelFolderOf(const quern_module *module) {
+  if (const auto *properties = manifestOf(module).provenance())
+    for (const manifest::Property *property : *properties)
+      if (property->key()->str() == "model" && property->value())
+        return property->value()->str();
+  return "";
+}
+
+Expected<RebuiltLevels> levelsOf(LevelContext &context,
+                                 const quern_module *module,
+                                 const std::string &name,
+                                 const std::string &given) {
+  const auto *scheme = manifestOf(module).scheme();
+  if (!scheme || scheme->size() == 0)
+    return Error::make(name, ": found no quantization scheme in the manifest, "
+                             "expected a module that quern compile wrote");
+  std::string folder = given.empty() ? modelFolderOf(module) : given;
+  if (!std::filesystem::is_directory(folder))
+    return Error::make(name, ": the model folder ", folder,
+                       " that it was made from is not there, expected "
+                       "--model FOLDER");
+  return rebuildLevels(
+      context, folder,
+      std::string(reinterpret_cast<const char *>(scheme->data()),
+                  scheme->size()),
+      [&](mlir::ModuleOp simulation, mlir::ModuleOp integer) {
+        return takeCodesOf(module, name, simulation, integer);
+      });
+}
+
+Expected<std::vector<TokenBatch>>
+tokenBatches(const quern_module *module, const std::string &name,
+             const std::vector<CalibrationText> &texts, uint32_t batchTokens,
+             uint32_t maxLength) {
+  quern_error error = {};
+  quern_session *made = nullptr;
+  if (quern_session_create(module, 1, &made, &error))
+    return Error(error.message);
+  std::unique_ptr<quern_session, void (*)(quern_session *)> session(
+      made, quern_session_destroy);
+  quern_description about;
+  quern_module_describe(module, &about);
+  if (maxLength && quern_session_set_max_length(
+                       made, std::min(maxLength, about.max_length), &error))
+    return Error(error.message);
+  std::vector<TokenBatch> batches;
+  for (const CalibrationText &text : texts) {
+    quern_text view = {text.text.data(), text.text.size(),
+                       text.pair ? text.pair->data() : nullptr,
+                       text.pair ? text.pair->size() : 0};
+    quern_output tokens = {};
+    if (quern_tokenize(made, &view, 1, 0, &tokens, &error))
+      return Error(error.message);
+    if (batches.empty() ||
+        batches.back().ids.size() + tokens.tokens > batchTokens) {
+      batches.emplace_back();
+      batches.back().offsets.push_back(0);
+    }
+    TokenBatch &batch = batches.back();
+    batch.ids.insert(batch.ids.end(), tokens.ids, tokens.ids + tokens.tokens);
+    batch.types.insert(batch.types.end(), tokens.type_ids,
+                       tokens.type_ids + tokens.tokens);
+    batch.offsets.push_back(int32_t(batch.ids.size()));
+  }
+  if (batches.empty())
+    return Error::make(name, ": found no text to run");
+  return batches;
+}
+
+} // namespace quern
