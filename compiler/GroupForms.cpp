@@ -125,7 +125,23 @@ bool hasUndecidedForms(ModuleOp module) {
   return found;
 }
 
-/// The noise of all products that read a site.
+/// The mean squared error of the codes of a site; 0 where it has none.
+static double roundingNoise(const SchemeAttr &scheme, StringRef name) {
+  std::optional<SiteQuantizer> site;
+  if (!name.empty() && scheme.contains(name))
+    site = scheme.site(name);
+  if (!site)
+    return 0;
+  if (site->groupOf.empty())
+    return site->scale * site->scale / 12;
+  double sum = 0;
+  for (int64_t g : site->groupOf)
+    sum += double(site->groupScales[g]) * site->groupScales[g] / 12;
+  return sum / double(site->groupOf.size());
+}
+
+/// The noise of all products that read a site, and of the codes that they end
+/// in, which drown some of it.
 static Expected<FormNoise> noiseOf(tq::ObserveOp observe,
                                    const SchemeAttr &scheme,
                                    const ChannelMoments &moments,
@@ -147,8 +163,10 @@ static Expected<FormNoise> noiseOf(tq::ObserveOp observe,
     std::vector<float> weights(data->array().begin(), data->array().end());
     FormNoise one = formNoise(weights, weights.size() / cols, site, *quantizer,
                               moments, correctsBias);
-    noise.direct += one.direct;
-    noise.folded += one.folded;
+    double rounding = double(weights.size() / cols) *
+                      roundingNoise(scheme, siteBehind(linear.getResult()));
+    noise.direct += one.direct + rounding;
+    noise.folded += one.folded + rounding;
   }
   return noise;
 }

@@ -5,7 +5,8 @@
 // The form "auto" of a site's groups (quantization.md 8.3 and 9.2). Direct
 // groups cost every product that reads them a scaled sum each; folded ones cost
 // nothing, but the weights, which take the groups' scales in, are quantized
-// anew, and their error is another one. The error of activations is the same.
+// anew, and their error is another one. The error of activations is the same,
+// and so is that of the codes in which the products end.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_COMPILER_GROUPFORMS_H
