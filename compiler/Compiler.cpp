@@ -244,6 +244,7 @@ Error Compilation::calibrate() {
   }
   if (Error error = attachScheme(*model.module, *recipe, ranges))
     return error;
+  result.floatParts = findFloatParts(*model.module);
   for (const Site &site : sites)
     ++(recipe->activationFor(site).isFloat() ? result.floatSites
                                              : result.quantizedSites);

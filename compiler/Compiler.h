@@ -8,6 +8,7 @@
 #ifndef QUERN_COMPILER_COMPILER_H
 #define QUERN_COMPILER_COMPILER_H
 
+#include "compiler/FloatParts.h"
 #include "lib/Support/Status.h"
 
 #include <functional>
@@ -65,6 +66,8 @@ struct CompileResult {
   std::string recipe;
   uint64_t bytes = 0;
   unsigned kernels = 0, launches = 0, quantizedSites = 0, floatSites = 0;
+  /// What the recipe leaves in f32.
+  FloatParts floatParts;
   /// What was chosen by cost and error, a line each.
   std::vector<std::string> decisions;
   /// Seconds by stage, in order.

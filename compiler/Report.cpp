@@ -74,6 +74,13 @@ static json::Object launchObject(tk::LaunchOp launch,
   return entry;
 }
 
+static json::Array namesOf(const std::vector<std::string> &names) {
+  json::Array array;
+  for (const std::string &name : names)
+    array.push_back(utf8(name));
+  return array;
+}
+
 static json::Object reportObject(const CompileRequest &request,
                                  const CompileResult &result,
                                  const std::vector<Tier> &tiers,
@@ -94,6 +101,11 @@ static json::Object reportObject(const CompileRequest &request,
       sites.push_back(siteObject(module, *site.getAsString()));
     launches.push_back(std::move(entry));
   });
+  const FloatParts &real = result.floatParts;
+  json::Object left{{"line", utf8(real.line())},
+                    {"sites", namesOf(real.sites)},
+                    {"linear_layers", namesOf(real.linears)},
+                    {"tables", namesOf(real.tables)}};
   return json::Object{
       {"model", utf8(request.modelFolder)},
       {"output", utf8(request.output)},
@@ -103,6 +115,7 @@ static json::Object reportObject(const CompileRequest &request,
                                                     : request.rangesIn)},
       {"quantized_sites", result.quantizedSites},
       {"float_sites", result.floatSites},
+      {"left_in_f32", std::move(left)},
       {"kernels", result.kernels},
       {"stages", std::move(order)},
       {"seconds", std::move(seconds)},
@@ -148,12 +161,20 @@ static std::string summary(const json::Object &report) {
                        cell(report.get("kernels")), cell(report.get("bytes")));
 }
 
+/// What the recipe leaves in f32, or "".
+static std::string leftInFloat(const json::Object &report) {
+  std::string line = report.getObject("left_in_f32")->getString("line")->str();
+  return line.empty() ? "" : "left in f32 by the recipe: " + line;
+}
+
 static double secondsOf(const json::Object &report, StringRef stage) {
   return report.getObject("seconds")->getNumber(stage).value_or(0);
 }
 
 static void printText(llvm::raw_ostream &out, const json::Object &report) {
   out << summary(report) << '\n';
+  if (std::string line = leftInFloat(report); !line.empty())
+    out << line << '\n';
   for (const json::Value &stage : *report.getArray("stages"))
     out << llvm::formatv("{0,-10} {1,8:f2} s\n", *stage.getAsString(),
                          secondsOf(report, *stage.getAsString()));
@@ -204,6 +225,8 @@ static void printHtml(llvm::raw_ostream &out, const json::Object &report) {
          "solid #ccc;padding:2px 10px;text-align:left}</style></head>\n"
          "<body><h1>quern compile</h1>\n<p>";
   printEscaped(out, summary(report));
+  out << "</p>\n<p>";
+  printEscaped(out, leftInFloat(report));
   out << "</p>\n";
   json::Array stages;
   for (const json::Value &stage : *report.getArray("stages"))

@@ -101,6 +101,8 @@ static int compileCommand(CompileOptions options) {
     separator = ", ";
   }
   std::fprintf(stderr, ")\n");
+  if (std::string parts = result->floatParts.line(); !parts.empty())
+    std::fprintf(stderr, "left in f32 by the recipe: %s\n", parts.c_str());
   if (request.calibration.empty() && request.rangesIn.empty() &&
       result->quantizedSites > 0)
     std::fprintf(stderr, "calibrated on built-in text; --calibrate FILE with "
