@@ -28,7 +28,8 @@ def Quantize : Pass<"tq-quantize", "::mlir::ModuleOp"> {
     output gets one scale and zero point, and those of the groups move into the
     LayerNorm before it and into the weights and biases of the linears behind
     it; its codes stay the same, and a residual sum reads them through a
-    tq.scale_shift. The weights, which are quantized afterwards, get others.
+    tq.scale_shift. The weights, and the gain where it gets codes, are quantized
+    afterwards and get others.
     A third dictionary, `scales`, may give the scales
     of weights by their names (`array<f32: 0.01>`, or one for each row), and a
     fourth, `unsigned_scales`, those of LayerNorm gains that were quantized to
