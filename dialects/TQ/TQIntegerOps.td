@@ -28,7 +28,14 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
     each output: it is 256 * correction[n] + correction[N + n]. With activation
     `none`, multiplier = s_x s_w[n] / s_y and offset = b[n] / s_y + z_y;
     otherwise multiplier = s_x s_w[n], offset = b[n], post_multiplier = 1 / s_y
-    and post_offset = z_y. `act` is `qm_gelu`, `qm_gelu_tanh`, `qm_tanh` of
+    and post_offset = z_y. With x of ranges of tokens (`!tq.dynamic<u8, token>`),
+    s_t and z_t of the row t take part at run time and s_x, z_x are left out of
+    the constants:
+    ```
+    acc[t, n] = z_t * correction[n] + sum_k x[t, k] * w[n, k]    i32, exact
+    v         = f32(acc) * (s_t * multiplier[n]) + offset[n]
+    ```
+    correction = -sum_k w[n, k], and s_x = 1 in multiplier. `act` is `qm_gelu`, `qm_gelu_tanh`, `qm_tanh` of
     quant_math.h or relu. `lo` and `hi` bound the codes of y.
 
     `sites` names the quantizers this op holds, in the order in which their
@@ -78,6 +85,7 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     p     = clampq(f32(e) * r)                0..prob_hi, zero point 0
     c_acc = sum_j p * (v - zv)                           i32, exact
     c     = clampq(f32(c_acc) * context_multiplier + context_offset)
+    f32 result: c without clampq
     ```
     exp_hi[h] = f32(exp(-16 h a) * E) and exp_lo[l] = f32(exp(-l a)), where a
     is the score scale times the softmax scale, and E = 2^23 - 1 or
@@ -106,7 +114,7 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
     DefaultValuedAttr<TQ_I64Attr, "255">:$score_hi,
     DefaultValuedAttr<TQ_I64Attr, "255">:$prob_hi);
-  let results = (outs TQ_CodeMatrix:$result);
+  let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
     $qkv `,` $offsets `,` $exp_hi `,` $exp_lo attr-dict `:`
     functional-type(operands, results)
@@ -128,7 +136,8 @@ def TQ_QAddNormOp : TQ_Op<"qadd_norm"> {
     ```
     gamma[j] = g[j] / s_out, beta[j] = b[j] / s_out + z_out; for a f32 result
     g and b themselves. ma, mb, mo have one entry per channel or one for all.
-    Sums over codes are integers, so no order is implied. `sum_zero` and
+    a or b may be f32 values, which then stand for themselves. Sums over codes
+    are integers, so no order is implied. `sum_zero` and
     `sum_scale` also say what the codes of u mean. lo and hi of y are the
     storage range of the result type. `sites` are those of the sum and of y.
 
@@ -156,7 +165,8 @@ def TQ_QAddNormOp : TQ_Op<"qadd_norm"> {
     ```
   }];
   let arguments = (ins
-    TQ_CodeMatrix:$a, TQ_CodeMatrix:$b, TQ_FloatVector:$ma, TQ_FloatVector:$mb,
+    TQ_FloatOrCodeMatrix:$a, TQ_FloatOrCodeMatrix:$b, TQ_FloatVector:$ma,
+    TQ_FloatVector:$mb,
     TQ_FloatVector:$mo, TQ_FloatVector:$gamma, TQ_FloatVector:$beta,
     DefaultValuedAttr<TQ_I64Attr, "0">:$sum_lo,
     DefaultValuedAttr<TQ_I64Attr, "255">:$sum_hi,

@@ -38,7 +38,8 @@ def TQ_QuantizeOp : TQ_Op<"quantize"> {
 
     f32 contract (L2): `q = clamp(rne(x * f32(1/s)) + z)`, computed as
     `clampq` of `x * f32(1/s)` over `[qmin - z, qmax - z]`, plus z. Per-tensor
-    uniform types only.
+    uniform types, and `!tq.dynamic` of tokens in up to 8 unsigned bits, whose s
+    and z are those of the row; 1/s is then a division in f32.
 
     ```mlir
     %0 = tq.quantize %x {site = "L0.x"}
@@ -57,7 +58,8 @@ def TQ_DequantizeOp : TQ_Op<"dequantize"> {
   let summary = "codes to the values they stand for";
   let description = [{
     `x_hat = s * (q - z)`, or the formula of the operand's type. Never folds
-    with the quantize that made the codes. f32 contract: `f32(q - z) * f32(s)`.
+    with the quantize that made the codes. f32 contract: `f32(q - z) * f32(s)`,
+    of a row's own s and z where the type is `!tq.dynamic`.
 
     ```mlir
     %0 = tq.dequantize %q

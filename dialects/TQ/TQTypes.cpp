@@ -417,6 +417,14 @@ std::optional<UniformParams> quern::tq::getPerTensorParams(Type type) {
   return UniformParams{uniform.getScale(), uniform.getZeroPoint()};
 }
 
+DynamicType quern::tq::getTokenType(Type type) {
+  auto dynamic = dyn_cast<DynamicType>(type);
+  bool fits = dynamic && dynamic.getRangeOf() == RangeOf::Token &&
+              !dynamic.getIsSigned() && dynamic.getStorageBits() >= 2 &&
+              dynamic.getStorageBits() <= 8;
+  return fits ? dynamic : DynamicType();
+}
+
 quant::UniformQuantizedType
 quern::tq::getUniformType(MLIRContext *context, unsigned bits, bool isSigned,
                           double scale, int64_t zero) {

@@ -38,6 +38,10 @@ std::optional<CodeStorage> getCodeStorage(mlir::Type type);
 /// per-tensor `!quant.uniform` types; none otherwise.
 std::optional<UniformParams> getPerTensorParams(mlir::Type type);
 
+/// The type if its ranges are those of tokens and kernels exist for it:
+/// unsigned codes of at most 8 bits; null otherwise.
+DynamicType getTokenType(mlir::Type type);
+
 /// The per-tensor type `!quant.uniform<u8:f32, scale:zero>` of `bits` bits
 /// with the full storage range.
 mlir::quant::UniformQuantizedType getUniformType(mlir::MLIRContext *context,

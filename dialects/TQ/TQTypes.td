@@ -92,8 +92,14 @@ def TQ_DynamicType : TQ_Type<"Dynamic", "dynamic"> {
   let summary = "uniform codes whose range is found at run time";
   let description = [{
     Scale and zero point come from the minimum and maximum of the values of
-    one tensor, token or sequence when the function runs. `symmetric` fixes
-    the zero point at 0. The range is widened to hold 0.
+    one tensor, token or sequence when the function runs. The range is widened
+    to hold 0. `symmetric` fixes the zero point: of signed codes at 0, of
+    unsigned ones at the middle code where some value is negative, else at 0.
+
+    f32 contract (L2), of unsigned codes of at most 8 bits and of tokens: lo and
+    hi are `qm_row_range` of the row, s is `qm_range_scale` and z is
+    `qm_range_zero` of quant_math.h. What the codes of a row are depends on
+    nothing but the row.
 
     ```mlir
     !tq.dynamic<u8, token>

@@ -55,11 +55,21 @@ LogicalResult QAttentionOp::verify() {
       failed(checkResult(*this, getResult())));
 }
 
+/// Summands are codes, or values in f32.
+static LogicalResult checkSummand(Operation *op, StringRef name, Value value) {
+  if (elementOf(value).isF32())
+    return success();
+  if (isa<DynamicType>(elementOf(value)))
+    return op->emitOpError("expects ")
+           << name << " in f32 or of fixed ranges, got " << elementOf(value);
+  return checkActivation(op, name, value);
+}
+
 LogicalResult QAddNormOp::verify() {
   int64_t width = dimOf(getA(), 1);
   return failure(
-      failed(checkActivation(*this, "a", getA())) ||
-      failed(checkActivation(*this, "b", getB())) ||
+      failed(checkSummand(*this, "a", getA())) ||
+      failed(checkSummand(*this, "b", getB())) ||
       failed(checkDim(*this, "b", getB(), 0, dimOf(getA(), 0), "a")) ||
       failed(checkDim(*this, "b", getB(), 1, width, "a")) ||
       failed(checkOneOrAll(*this, "ma", getMa(), width, "a")) ||

@@ -59,6 +59,13 @@ static LogicalResult checkProduct(Op op, int64_t corrections,
 LogicalResult QLinearOp::verify() {
   std::optional<CodeStorage> input = getCodeStorage(elementOf(getX()));
   bool isWide = input && input->bits > 8;
+  if (isa<DynamicType>(elementOf(getX())) && !getTokenType(elementOf(getX())))
+    return emitOpError("expects x with ranges at run time to have those of "
+                       "tokens, in unsigned codes of 2 to 8 bits, got ")
+           << elementOf(getX());
+  if (isa<DynamicType>(elementOf(getResult())))
+    return emitOpError("expects a result in f32 or of fixed ranges, got ")
+           << elementOf(getResult());
   return checkProduct(*this, isWide ? 2 : 1,
                       isWide ? "twice w, for x of more than 8 bits" : "w", 1,
                       "w");

@@ -8,6 +8,7 @@
 #include "lib/Interpret/Codes.h"
 
 #include "mlir/Dialect/Quant/IR/QuantTypes.h"
+#include "quern/quant_math.h"
 
 #include <algorithm>
 #include <cmath>
@@ -85,17 +86,24 @@ static std::optional<UniformCodes> getUniform(Type type) {
 }
 
 /// Scale and zero point of the asymmetric (or symmetric) quantizer of the
-/// values' range, which is widened to hold 0.
+/// values' range, which is widened to hold 0. In real arithmetic what
+/// qm_range_scale and qm_range_zero are in f32.
 static UniformParams findRange(ArrayRef<double> values, DynamicType type,
                                const CodeStorage &storage) {
-  double low = 0, high = 1e-8;
+  double low = 0, high = 0, least = QM_LEAST_SCALE;
   for (double value : values) {
     low = std::min(low, value);
     high = std::max(high, value);
   }
-  if (type.getSymmetric())
-    return {std::max(-low, high) / double(storage.max), 0};
-  double scale = (high - low) / double(storage.max - storage.min);
+  double most = std::max(-low, high);
+  if (type.getSymmetric() && storage.isSigned)
+    return {std::max(most / double(storage.max), least), 0};
+  if (type.getSymmetric() && low < 0) {
+    int64_t middle = (storage.max + 1) / 2;
+    return {std::max(most / double(middle - 1), least), middle};
+  }
+  double scale =
+      std::max((high - low) / double(storage.max - storage.min), least);
   double zero = roundReal(-low / scale, Rounding::HalfEven) + storage.min;
   return {scale,
           int64_t(std::clamp(zero, double(storage.min), double(storage.max)))};

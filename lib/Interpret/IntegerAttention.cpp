@@ -35,7 +35,8 @@ struct Attention {
   std::vector<int32_t> scores();
   FailureOr<std::vector<int32_t>>
   softmax(ArrayRef<int32_t> scores, ArrayRef<float> high, ArrayRef<float> low);
-  std::vector<int32_t> context(ArrayRef<int32_t> probs);
+  /// Codes, or values where the result is in f32.
+  template <typename T> std::vector<T> context(ArrayRef<int32_t> probs);
 };
 
 } // namespace
@@ -91,13 +92,13 @@ FailureOr<std::vector<int32_t>> Attention::softmax(ArrayRef<int32_t> scores,
   return probs;
 }
 
-std::vector<int32_t> Attention::context(ArrayRef<int32_t> probs) {
-
+template <typename T>
+std::vector<T> Attention::context(ArrayRef<int32_t> probs) {
   float multiplier = op.getContextMultiplier().convertToFloat();
   float offset = op.getContextOffset().convertToFloat();
-  tq::CodeStorage storage =
-      *tq::getCodeStorage(op.getResult().getType().getElementType());
-  std::vector<int32_t> codes(v.size());
+  std::optional<tq::CodeStorage> storage =
+      tq::getCodeStorage(op.getResult().getType().getElementType());
+  std::vector<T> codes(v.size());
   std::vector<int32_t> acc(dim);
   for (int64_t h = 0; h < heads; ++h)
     for (const Sequence &s : sequences)
@@ -106,10 +107,14 @@ std::vector<int32_t> Attention::context(ArrayRef<int32_t> probs) {
         for (int64_t j = 0; j < s.length; ++j)
           for (int64_t d = 0; d < dim; ++d)
             acc[d] += probs[row(h, s, i) + j] * v[at(s.begin + j, h) + d];
-        for (int64_t d = 0; d < dim; ++d)
+        for (int64_t d = 0; d < dim; ++d) {
+          float value = float(acc[d]) * multiplier;
+          value = value + offset;
           codes[at(s.begin + i, h) + d] =
-              qm_requant(acc[d], multiplier, offset, float(storage.min),
-                         float(storage.max));
+              storage ? qm_round_code(value, float(storage->min),
+                                      float(storage->max))
+                      : T(value);
+        }
       }
   return codes;
 }
@@ -159,8 +164,13 @@ FailureOr<Tensor> quern::evaluate(tq::QAttentionOp op, Evaluation &run) {
       run.site(op, name(1), makeTensor(std::move(*probs), heads, perHead), {});
   if (failed(p))
     return failure();
+  Type type = op.getResult().getType().getElementType();
+  ArrayRef<int32_t> codes = p->get<int32_t>();
+  if (type.isF32())
+    return run.site(
+        op, name(2),
+        makeTensor(attention.context<float>(codes), qkv.rows(), width), {});
   return run.site(
       op, name(2),
-      makeTensor(attention.context(p->get<int32_t>()), qkv.rows(), width),
-      op.getResult().getType().getElementType());
+      makeTensor(attention.context<int32_t>(codes), qkv.rows(), width), type);
 }

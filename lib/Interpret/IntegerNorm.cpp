@@ -116,7 +116,7 @@ FailureOr<Tensor> quern::evaluate(tq::QAddNormOp op, Evaluation &run) {
   auto ma = run.get(op.getMa()).toVector<float>();
   auto mb = run.get(op.getMb()).toVector<float>();
   auto mo = run.get(op.getMo()).toVector<float>();
-  ArrayRef<int32_t> left = a.get<int32_t>(), right = b.get<int32_t>();
+  std::vector<float> left = a.toVector<float>(), right = b.toVector<float>();
   float lo = float(op.getSumLo()), hi = float(op.getSumHi());
   float scale = op.getSumScale().convertToFloat();
   int64_t width = a.width();
@@ -125,8 +125,8 @@ FailureOr<Tensor> quern::evaluate(tq::QAddNormOp op, Evaluation &run) {
   };
   std::vector<int32_t> sum(a.size());
   for (int64_t i = 0, end = a.size(); i < end; ++i) {
-    float first = float(left[i]) * pick(ma, i);
-    float second = float(right[i]) * pick(mb, i);
+    float first = left[i] * pick(ma, i);
+    float second = right[i] * pick(mb, i);
     float both = first + second;
     sum[i] = qm_round_code(both + pick(mo, i), lo, hi);
   }

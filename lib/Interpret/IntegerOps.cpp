@@ -11,10 +11,10 @@ using namespace mlir;
 using namespace quern;
 
 /// Element types of an activation whose products are defined: per-tensor
-/// codes, and groups only where they differ by output column.
+/// codes, codes of tokens, and groups only where they differ by output column.
 static LogicalResult checkInput(tq::QLinearOp op) {
   Type type = op.getX().getType().getElementType();
-  if (tq::getPerTensorParams(type))
+  if (tq::getPerTensorParams(type) || tq::getTokenType(type))
     return success();
   return op.emitOpError("has no lowering for inputs of type ") << type;
 }
@@ -125,12 +125,21 @@ FailureOr<Tensor> quern::evaluate(tq::QLinearOp op, Evaluation &run) {
     return bits <= 8 ? int64_t(correction[n])
                      : int64_t(correction[n]) * 256 + correction[outputs + n];
   };
+  bool perToken = bool(tq::getTokenType(op.getX().getType().getElementType()));
+  if (perToken && int64_t(x.ranges.size()) != tokens)
+    return op.emitOpError("expects a range for each of ")
+           << tokens << " rows, got " << x.ranges.size();
   std::vector<float> values(isFloat ? acc.size() : 0);
   std::vector<int32_t> codes(isFloat ? 0 : acc.size());
   for (int64_t t = 0; t < tokens; ++t)
     for (int64_t n = 0; n < outputs; ++n) {
-      int64_t i = t * outputs + n;
-      float v = float(acc[i] + correctionOf(n)) * multiplier[n];
+      int64_t i = t * outputs + n, first = correctionOf(n);
+      float factor = multiplier[n];
+      if (perToken) {
+        first = x.ranges[t].zero * first;
+        factor = float(x.ranges[t].scale) * factor;
+      }
+      float v = float(acc[i] + first) * factor;
       v = v + offset[n];
       if (op.getActivation() != tq::Activation::None) {
         v = applyActivation(op.getActivation(), v);
@@ -171,7 +180,13 @@ FailureOr<Tensor> quern::evaluate(tq::QPoolOp op, Evaluation &run) {
       if (s.length)
         std::copy_n(codes.begin() + s.begin * width, width,
                     y.begin() + i * width);
-    return makeTensor(std::move(y), count, width);
+    Tensor rows = makeTensor(std::move(y), count, width);
+    // The ranges of tokens go with their rows.
+    if (!x.ranges.empty())
+      for (const Sequence &s : *sequences)
+        rows.ranges.push_back(s.length ? x.ranges[s.begin]
+                                       : tq::UniformParams{0, 0});
+    return rows;
   }
   std::vector<float> y(count * width);
   for (auto [i, s] : llvm::enumerate(*sequences)) {

@@ -21,7 +21,9 @@ static Type elementOf(Value value) {
 static FailureOr<tq::UniformParams> requirePerTensor(Operation *op, Type type) {
   if (auto params = tq::getPerTensorParams(type))
     return *params;
-  op->emitOpError("is defined in f32 for per-tensor types only, got ") << type;
+  op->emitOpError("is defined in f32 for per-tensor types and ranges of tokens "
+                  "only, got ")
+      << type;
   return failure();
 }
 
@@ -30,21 +32,49 @@ FailureOr<Tensor> quern::evaluate(tq::ConstantOp op, Evaluation &run) {
   return readConstant(op, op.getValue(), storage.isSigned);
 }
 
+/// Codes of rows, each with the scale and zero point of its own range.
+static Tensor quantizeTokens(const Tensor &x, tq::DynamicType type) {
+  int bits = type.getStorageBits(), centred = type.getSymmetric();
+  float top = float((1 << bits) - 1);
+  std::vector<float> values = x.toVector<float>();
+  std::vector<int32_t> codes;
+  codes.reserve(values.size());
+  std::vector<tq::UniformParams> ranges;
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    const float *row = values.data() + t * x.width();
+    float lo, hi;
+    qm_row_range(row, x.width(), &lo, &hi);
+    float scale = qm_range_scale(lo, hi, bits, centred);
+    int32_t zero = qm_range_zero(lo, scale, bits, centred);
+    float inverse = 1.0f / scale;
+    for (int64_t j = 0; j < x.width(); ++j)
+      codes.push_back(qm_round_code(row[j] * inverse, 0.0f - float(zero),
+                                    top - float(zero)) +
+                      zero);
+    ranges.push_back({scale, zero});
+  }
+  Tensor result = Tensor::of(std::move(codes), x.getShape());
+  result.ranges = std::move(ranges);
+  return result;
+}
+
 FailureOr<Tensor> quern::evaluate(tq::QuantizeOp op, Evaluation &run) {
   const Tensor &x = run.get(op.getX());
   Type type = elementOf(op.getResult());
   FailureOr<Tensor> codes = failure();
+  if (run.isMachine() && op.getRounding() != tq::Rounding::HalfEven) {
+    op.emitOpError("is defined in f32 for half_even only, got ")
+        << tq::stringifyRounding(op.getRounding());
+    return failure();
+  }
   if (!run.isMachine()) {
     codes = quantizeTensor(op, x, type, op.getRounding());
+  } else if (tq::DynamicType token = tq::getTokenType(type)) {
+    codes = quantizeTokens(x, token);
   } else {
     auto params = requirePerTensor(op, type);
     if (failed(params))
       return failure();
-    if (op.getRounding() != tq::Rounding::HalfEven) {
-      op.emitOpError("is defined in f32 for half_even only, got ")
-          << tq::stringifyRounding(op.getRounding());
-      return failure();
-    }
     tq::CodeStorage storage = *tq::getCodeStorage(type);
     float inverse = float(1.0 / params->scale);
     float lo = float(storage.min - params->zero);
@@ -66,11 +96,24 @@ FailureOr<Tensor> quern::evaluate(tq::DequantizeOp op, Evaluation &run) {
   Type type = elementOf(op.getX());
   if (!run.isMachine())
     return dequantizeTensor(op, codes, type);
+  std::vector<float> values;
+  values.reserve(codes.size());
+  if (tq::getTokenType(type)) {
+    if (int64_t(codes.ranges.size()) != codes.rows()) {
+      op.emitOpError("expects a range for each of ")
+          << codes.rows() << " rows, got " << codes.ranges.size();
+      return failure();
+    }
+    std::vector<int32_t> all = codes.toVector<int32_t>();
+    for (int64_t i = 0; i < codes.size(); ++i) {
+      tq::UniformParams range = codes.ranges[i / codes.width()];
+      values.push_back(float(all[i] - range.zero) * float(range.scale));
+    }
+    return Tensor::of(std::move(values), codes.getShape());
+  }
   auto params = requirePerTensor(op, type);
   if (failed(params))
     return failure();
-  std::vector<float> values;
-  values.reserve(codes.size());
   for (int32_t code : codes.toVector<int32_t>())
     values.push_back(float(code - params->zero) * float(params->scale));
   return Tensor::of(std::move(values), codes.getShape());

@@ -55,6 +55,40 @@ static inline int32_t qm_requant(int32_t acc, float mul, float off, float lo,
   return qm_round_code(v, lo, hi);
 }
 
+/* Ranges found at run time ------------------------------------------------- */
+
+/// No scale of a row is less: rows of zeros have it.
+#define QM_LEAST_SCALE 0x1p-100f
+
+/// The ends of n values, widened to hold 0; what is not a number does not
+/// count. No order is implied: neither end is ever -0.
+static inline void qm_row_range(const float *x, int64_t n, float *lo,
+                                float *hi) {
+  *lo = *hi = 0.0f;
+  for (int64_t i = 0; i < n; ++i) {
+    *lo = qm_min(x[i], *lo);
+    *hi = qm_max(x[i], *hi);
+  }
+}
+
+/// The scale of unsigned codes of `bits` bits (2 to 8) for the range [lo, hi].
+/// Where some value is negative, a `centred` range is as wide above 0 as below.
+static inline float qm_range_scale(float lo, float hi, int bits, int centred) {
+  float scale = (hi - lo) / (float)((1 << bits) - 1);
+  if (centred && lo < 0.0f)
+    scale = qm_max(0.0f - lo, hi) / (float)((1 << (bits - 1)) - 1);
+  return qm_max(scale, QM_LEAST_SCALE);
+}
+
+/// The zero point that belongs to it: the middle code of a centred range, else
+/// the code of 0 when lo has code 0.
+static inline int32_t qm_range_zero(float lo, float scale, int bits,
+                                    int centred) {
+  if (centred && lo < 0.0f)
+    return 1 << (bits - 1);
+  return qm_round_code((0.0f - lo) / scale, 0.0f, (float)((1 << bits) - 1));
+}
+
 /* Tables -------------------------------------------------------------------
  * Row p holds the coefficient of u^p for the 16 segments of |x| * scale;
  * segment i is centred on i and u = |x| * scale - i lies in [-1/2, 1/2]. */

@@ -341,3 +341,27 @@ func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi3
   %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_hi = 256 : i64} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<?x4x!tq.dynamic<u8, tensor>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects x with ranges at run time to have those of tokens, in unsigned codes of 2 to 8 bits, got '!tq.dynamic<u8, tensor>'}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o : (tensor<?x4x!tq.dynamic<u8, tensor>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!tq.dynamic<u8, token>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects a result in f32 or of fixed ranges, got '!tq.dynamic<u8, token>'}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o : (tensor<?x4x!tq.dynamic<u8, token>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!tq.dynamic<u8, token>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!tq.dynamic<u8, token>>, %b: tensor<?x4xf32>, %v: tensor<4xf32>) {
+  // expected-error @+1 {{expects a in f32 or of fixed ranges, got '!tq.dynamic<u8, token>'}}
+  %0 = tq.qadd_norm %a, %b, %v, %v, %v, %v, %v {sum_scale = 1.0 : f32, sum_zero = 0 : i64, eps = 1.0e-12 : f64} : (tensor<?x4x!tq.dynamic<u8, token>>, tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return
+}

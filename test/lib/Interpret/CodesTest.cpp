@@ -146,6 +146,13 @@ TEST_F(CodesTest, DynamicRangesComeFromTheValues) {
             (std::vector<int32_t>{0, 255, 0, 255}));
   EXPECT_EQ(quantize({-254, 127}, "!tq.dynamic<i8, tensor, symmetric>"),
             (std::vector<int32_t>{-127, 64}));
+  // Rows of zeros, one-sided rows, and symmetric rows of unsigned codes.
+  EXPECT_EQ(quantize({0, 0, -2, -1, 1, 3}, "!tq.dynamic<u2, token>", {3, 2}),
+            (std::vector<int32_t>{0, 0, 0, 1, 1, 3}));
+  EXPECT_EQ(values_, (std::vector<double>{0, 0, -2, -4.0 / 3, 1, 3}));
+  EXPECT_EQ(quantize({0, 0, -7, 3, 15, 4}, "!tq.dynamic<u4, token, symmetric>",
+                     {3, 2}),
+            (std::vector<int32_t>{0, 0, 1, 11, 15, 4}));
   EXPECT_EQ(quantize({1, 2}, "!tq.dynamic<u8, sequence>", {1, 2}).size(), 0u);
   EXPECT_NE(message.find("has no interpretation"), std::string::npos);
 }
