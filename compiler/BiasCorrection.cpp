@@ -14,6 +14,7 @@
 #include "lib/Quantize/Sites.h"
 
 #include "mlir/IR/Builders.h"
+#include "quern/quant_math.h"
 #include "llvm/ADT/MapVector.h"
 
 #include <cmath>
@@ -43,6 +44,8 @@ public:
       energy += double(row[j]) * row[j];
     double weight = 1 / energy;
     weights += weight;
+    if (quantizer && quantizer->perToken)
+      useRangeOf(row, columns);
     for (size_t j = 0; j < columns; ++j) {
       double x = (row[j] - shift[j]) * inverseChannel[j];
       real[j] += weight * x;
@@ -64,6 +67,17 @@ public:
   }
 
 private:
+  /// Takes the scale and zero point that a token has at run time.
+  void useRangeOf(const float *row, size_t columns) {
+    float lo, hi;
+    int bits = static_cast<int>(quantizer->bits);
+    qm_row_range(row, static_cast<int64_t>(columns), &lo, &hi);
+    float scale = qm_range_scale(lo, hi, bits, quantizer->centred);
+    step.assign(columns, scale);
+    inverseStep.assign(columns, 1 / double(scale));
+    zero.assign(columns, qm_range_zero(lo, scale, bits, quantizer->centred));
+  }
+
   void start(size_t columns) {
     real.assign(columns, 0);
     coded = shift = zero = real;

@@ -43,9 +43,11 @@ static json::Object siteObject(ModuleOp module, StringRef name) {
   if (groups + quantizer.foldedGroups)
     codes += " in " + std::to_string(groups + quantizer.foldedGroups) +
              (groups ? " groups" : " groups, folded");
+  if (quantizer.perToken)
+    codes += " per token";
   site["scheme"] = std::move(codes);
-  // Groups have several.
-  if (!groups) {
+  // Groups have several, tokens find their own.
+  if (!groups && !quantizer.perToken) {
     site["scale"] = quantizer.scale;
     site["zero"] = quantizer.zero;
   }

@@ -49,7 +49,7 @@ public:
     ActivationScheme scheme = recipe.activationFor(site);
     auto found = learned.sites.find(site.name);
     if (found == learned.sites.end()) {
-      if (scheme.isFloat())
+      if (!scheme.needsRange())
         return Error::success();
       return Error::make(learned.path, ": site ", site.name,
                          ": found no quantizer, the recipe expects ",
@@ -65,6 +65,8 @@ public:
     };
     if (scheme.isFloat())
       return refuse("a quantizer", "none");
+    if (scheme.perToken)
+      return refuse("a learned range", "ranges of tokens, found at run time");
     if (quantizer.zero.empty() != scheme.symmetric)
       return refuse(scheme.symmetric ? "zero points" : "a symmetric quantizer",
                     scheme.symmetric ? "\"symmetric\": true"

@@ -30,7 +30,7 @@ std::vector<ObservedSite> quern::observedSites(const std::vector<Site> &sites,
   std::vector<ObservedSite> observed;
   for (const Site &site : sites) {
     ActivationScheme scheme = recipe.activationFor(site);
-    if (!scheme.isFloat())
+    if (scheme.needsRange())
       observed.push_back({site.name, scheme});
   }
   return observed;
@@ -153,12 +153,20 @@ Error checkGroupNeighbours(const Site &site, const std::vector<Site> &sites,
   if (recipe.weightFor(WeightRole::Linear).isFloat())
     return Error::make("sites.", site.name,
                        ": found groups, expected weights with codes");
-  for (const Site &other : sites)
-    if (other.layer == site.layer &&
-        std::string_view("guxfhy").find(other.key) != std::string_view::npos &&
-        recipe.activationFor(other).isFloat())
+  for (const Site &other : sites) {
+    if (other.layer != site.layer ||
+        std::string_view("guxfhy").find(other.key) == std::string_view::npos)
+      continue;
+    ActivationScheme scheme = recipe.activationFor(other);
+    if (scheme.isFloat())
       return Error::make("sites.", site.name, ": found groups beside ",
                          other.name, " in f32, expected codes there");
+    if (scheme.perToken)
+      return Error::make("sites.", site.name, ": found groups beside ",
+                         other.name,
+                         " with ranges of tokens, expected calibrated ranges "
+                         "there");
+  }
   return Error::success();
 }
 
@@ -212,10 +220,20 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
       siteList.set(site.name, fp32);
       continue;
     }
+    NamedAttrList entry;
+    if (scheme.perToken) {
+      if (scheme.bits > 8)
+        return Error::make("sites.", site.name, ": found ranges of tokens in ",
+                           scheme.bits, " bits, expected at most 8");
+      entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
+      entry.set("range", builder.getStringAttr("token"));
+      entry.set("symmetric", builder.getBoolAttr(scheme.symmetric));
+      siteList.set(site.name, entry.getDictionary(module.getContext()));
+      continue;
+    }
     auto range = ranges.find(site.name, scheme);
     if (!range)
       return range.takeError();
-    NamedAttrList entry;
     int64_t width = cast<ShapedType>(observers[i].getType()).getShape().back();
     if (scheme.groups > 1) {
       if (Error error = checkGroupNeighbours(site, sites, recipe))

@@ -127,6 +127,7 @@ ActivationScheme Recipe::activationFor(const Site &site) const {
       scheme.candidates = change.candidates.value_or(scheme.candidates);
       scheme.percentile = change.percentile.value_or(scheme.percentile);
       scheme.perChannel = change.perChannel.value_or(scheme.perChannel);
+      scheme.perToken = change.perToken.value_or(scheme.perToken);
       scheme.groups = change.groups.value_or(scheme.groups);
       scheme.permute = change.permute.value_or(scheme.permute);
       scheme.form = change.form.value_or(scheme.form);

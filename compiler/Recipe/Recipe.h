@@ -58,6 +58,7 @@ struct ActivationChange {
   std::optional<double> percentile, momentum;
   std::optional<unsigned> candidates;
   std::optional<bool> perChannel;
+  std::optional<bool> perToken;
   std::optional<unsigned> groups;
   std::optional<Permute> permute;
   std::optional<GroupForm> form;

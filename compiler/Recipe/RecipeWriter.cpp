@@ -69,6 +69,8 @@ std::string Recipe::toJson() const {
       json["momentum"] = *change.momentum;
     if (change.perChannel)
       json["granularity"] = *change.perChannel ? "channel" : "tensor";
+    if (change.perToken.value_or(false))
+      json["granularity"] = "token";
     if (change.groups.value_or(0) == ActivationScheme::everyChannel) {
       json["granularity"] = "per-embedding";
     } else if (change.groups.value_or(0)) {

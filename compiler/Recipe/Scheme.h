@@ -75,6 +75,9 @@ struct ActivationScheme {
   unsigned groups = 0;
   Permute permute = Permute::None;
   GroupForm form = GroupForm::Direct;
+  /// Each token has the range of its own values, found at run time: no
+  /// estimator plays a part. In up to 8 bits.
+  bool perToken = false;
   static constexpr unsigned everyChannel = ~0u;
   /// The estimator of channels and groups.
   Estimator channelEstimator = Estimator::AllMinMax;
@@ -82,12 +85,15 @@ struct ActivationScheme {
   /// Whether ranges by channel are needed.
   bool needsChannels() const { return perChannel || groups > 1; }
 
+  /// Whether calibration has to find a range.
+  bool needsRange() const { return !isFloat() && !perToken; }
+
   bool isFloat() const { return bits == 0; }
   bool operator==(const ActivationScheme &other) const {
     return bits == other.bits && symmetric == other.symmetric &&
            perChannel == other.perChannel && groups == other.groups &&
            permute == other.permute && form == other.form &&
-           estimator == other.estimator &&
+           perToken == other.perToken && estimator == other.estimator &&
            channelEstimator == other.channelEstimator &&
            sameOptions(other, estimator) &&
            (!needsChannels() || sameOptions(other, channelEstimator));

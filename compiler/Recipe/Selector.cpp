@@ -70,14 +70,22 @@ std::string quern::selectorWords() {
          joinWords(otherKeys);
 }
 
-bool quern::namesNormOutput(std::string_view selector) {
-  if (selector == "emb" || selector == "E.z")
-    return true;
+/// The letter of a selector of one site of a layer, else a blank.
+static char letterOf(std::string_view selector) {
   size_t dot = selector.find('.');
-  char key = selector.empty() || selector == "E.e" || selector == "E.t" ? ' '
-             : dot == std::string_view::npos ? selector[0]
-                                             : selector[dot + 1];
-  return key == 'x' || key == 'z';
+  return selector.empty() || selector[0] == 'E' ? ' '
+         : dot == std::string_view::npos        ? selector[0]
+                                                : selector[dot + 1];
+}
+
+bool quern::namesNormOutput(std::string_view selector) {
+  char key = letterOf(selector);
+  return selector == "emb" || selector == "E.z" || key == 'x' || key == 'z';
+}
+
+bool quern::takesTokens(std::string_view selector) {
+  char key = letterOf(selector);
+  return namesNormOutput(selector) || key == 'c' || key == 'f';
 }
 
 bool quern::takesForm(std::string_view selector) {
@@ -85,9 +93,6 @@ bool quern::takesForm(std::string_view selector) {
 }
 
 bool quern::takesGroups(std::string_view selector) {
-  size_t dot = selector.find('.');
-  char key = selector.empty() || selector[0] == 'E' ? ' '
-             : dot == std::string_view::npos        ? selector[0]
-                                                    : selector[dot + 1];
+  char key = letterOf(selector);
   return key == 'x' || key == 'h' || key == 'y';
 }

@@ -31,6 +31,10 @@ std::string selectorWords();
 /// Whether a selector names outputs of LayerNorms.
 bool namesNormOutput(std::string_view selector);
 
+/// Whether a selector names sites that feed linear layers, whose tokens can
+/// have ranges of their own.
+bool takesTokens(std::string_view selector);
+
 /// Whether a selector names sites whose channels can have groups.
 bool takesGroups(std::string_view selector);
 

@@ -13,15 +13,25 @@ using Json = nlohmann::json;
 Error RecipeParser::readGranularity(const std::string &path, const Json &whole,
                                     const Json &part,
                                     ActivationChange &change) {
+  // Ranges of whatever is run together.
+  if (part == Json("dynamic") || part == Json("batch"))
+    return fail(
+        path, part,
+        "\"token\" for ranges found at run time: those of a whole batch "
+        "would make each answer depend on what else is in the batch");
   bool grouped = part == Json("groups") || part == Json("per-embedding");
+  bool perToken = part == Json("token");
   if (part != Json("tensor") &&
       (part != Json("channel") || !namesNormOutput(change.selector)) &&
+      (!perToken || !takesTokens(change.selector)) &&
       (!grouped || !takesGroups(change.selector)))
     return fail(path, part,
                 "\"tensor\", or \"channel\" at the LayerNorm outputs "
                 "emb, x and z, or \"groups\" or \"per-embedding\" at x, "
-                "h and y");
+                "h and y, or \"token\" at the inputs of linear layers emb, x, "
+                "z, c and f");
   change.perChannel = part == Json("channel");
+  change.perToken = perToken;
   if (part != Json("groups"))
     change.groups = grouped ? ActivationScheme::everyChannel : 0;
   else if (!whole.contains("groups"))

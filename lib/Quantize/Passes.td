@@ -30,6 +30,9 @@ def Quantize : Pass<"tq-quantize", "::mlir::ModuleOp"> {
     it; its codes stay the same, and a residual sum reads them through a
     tq.scale_shift. The weights, and the gain where it gets codes, are quantized
     afterwards and get others.
+    A site with a range for each token, found at run time, has
+    `{bits, range = "token", symmetric}` and codes of type
+    `!tq.dynamic<u8, token>`.
     A third dictionary, `scales`, may give the scales
     of weights by their names (`array<f32: 0.01>`, or one for each row), and a
     fourth, `unsigned_scales`, those of LayerNorm gains that were quantized to

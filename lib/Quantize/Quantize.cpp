@@ -56,6 +56,9 @@ std::vector<T> inOrder(tq::ObserveOp observe, const std::vector<T> &values) {
 /// The type of the codes of a site.
 Type codeType(tq::ObserveOp observe, const SiteQuantizer &quantizer) {
   MLIRContext *context = observe.getContext();
+  if (quantizer.perToken)
+    return tq::DynamicType::get(context, quantizer.bits, /*isSigned=*/false,
+                                tq::RangeOf::Token, quantizer.centred);
   if (quantizer.groupOf.empty())
     return tq::getUniformType(context, quantizer.bits, /*isSigned=*/false,
                               quantizer.scale, quantizer.zero);

@@ -67,6 +67,21 @@ LogicalResult checkGroups(ModuleOp module, StringRef name,
   return success();
 }
 
+/// {bits, range, symmetric}.
+LogicalResult checkRunTimeRange(ModuleOp module, StringRef name,
+                                DictionaryAttr dict) {
+  auto bits = dict.getAs<IntegerAttr>("bits");
+  auto symmetric = dict.getAs<BoolAttr>("symmetric");
+  if (!bits || !symmetric || dict.size() != 3)
+    return refuse(module, "sites", name, dict, "{bits, range, symmetric}");
+  auto range = dict.getAs<StringAttr>("range");
+  if (!range || range != "token")
+    return refuse(module, "sites", name, dict.get("range"), "\"token\"");
+  if (bits.getInt() < 2 || bits.getInt() > 8)
+    return refuse(module, "sites", name, bits, "2 to 8 bits for tokens");
+  return success();
+}
+
 LogicalResult checkSite(ModuleOp module, NamedAttribute entry) {
   StringRef name = entry.getName();
   Attribute value = entry.getValue();
@@ -75,6 +90,8 @@ LogicalResult checkSite(ModuleOp module, NamedAttribute entry) {
   auto dict = dyn_cast<DictionaryAttr>(value);
   if (dict && dict.get("group_of"))
     return checkGroups(module, name, dict);
+  if (dict && dict.get("range"))
+    return checkRunTimeRange(module, name, dict);
   auto bits = dict ? dict.getAs<IntegerAttr>("bits") : IntegerAttr();
   auto scale = dict ? dict.getAs<FloatAttr>("scale") : FloatAttr();
   auto zero = dict ? dict.getAs<IntegerAttr>("zero") : IntegerAttr();
@@ -237,6 +254,13 @@ std::optional<SiteQuantizer> SchemeAttr::site(StringRef site) const {
 SiteQuantizer SchemeAttr::siteOf(DictionaryAttr dict) {
   SiteQuantizer quantizer;
   quantizer.bits = dict.getAs<IntegerAttr>("bits").getInt();
+  if (dict.contains("range")) {
+    quantizer.perToken = true;
+    quantizer.centred = dict.getAs<BoolAttr>("symmetric").getValue();
+    quantizer.scale = 1;
+    quantizer.zero = 0;
+    return quantizer;
+  }
   if (auto groupOf = dict.getAs<DenseI64ArrayAttr>("group_of")) {
     auto append = [](auto &to, auto array) {
       to.assign(array.asArrayRef().begin(), array.asArrayRef().end());

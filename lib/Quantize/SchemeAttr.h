@@ -35,6 +35,9 @@ struct SiteQuantizer {
   size_t foldedGroups = 0;
   /// The groups still are to be kept or folded.
   bool isUndecided = false;
+  /// Each token has the range of its own values, found at run time; the scale
+  /// and zero above then mean nothing. `centred`: as wide above 0 as below.
+  bool perToken = false, centred = false;
 };
 
 /// The attribute of a constant that lost its name when it was put in another

@@ -241,6 +241,38 @@ TEST(Recipe, FormOfGroups) {
             std::string::npos);
 }
 
+TEST(Recipe, E29RangesOfTokens) {
+  Recipe recipe = parsed(R"({"base": "default", "sites": {
+      "x": {"granularity": "token"}, "emb": {"granularity": "token"},
+      "z": {"granularity": "token", "bits": 4}, "c1": {"granularity": "token"},
+      "L2.f": {"granularity": "token", "symmetric": true},
+      "x3": {"granularity": "tensor"}}})");
+  auto at = [&](const char *name, const char *key, int layer) {
+    return recipe.activationFor({name, key, layer});
+  };
+  EXPECT_TRUE(at("L0.x", "x", 0).perToken);
+  EXPECT_FALSE(at("L0.x", "x", 0).perChannel);
+  EXPECT_FALSE(at("L0.x", "x", 0).needsRange());
+  EXPECT_FALSE(at("L3.x", "x", 3).perToken);
+  EXPECT_TRUE(at("L3.x", "x", 3).needsRange());
+  EXPECT_TRUE(at("E.z", "emb", -1).perToken);
+  EXPECT_EQ(at("L1.z", "z", 1).bits, 4u);
+  EXPECT_TRUE(at("L1.c", "c", 1).perToken);
+  EXPECT_FALSE(at("L0.c", "c", 0).perToken);
+  EXPECT_TRUE(at("L2.f", "f", 2).symmetric);
+  Expected<Recipe> again = Recipe::parse(recipe.toJson(), "again.json");
+  ASSERT_TRUE(again) << again.message();
+  for (const Site &site : bertSites(4))
+    EXPECT_EQ(again->activationFor(site), recipe.activationFor(site))
+        << site.name;
+  // Later words on the same site win.
+  ASSERT_FALSE(recipe.set("x.granularity=channel"));
+  EXPECT_FALSE(at("L0.x", "x", 0).perToken);
+  EXPECT_TRUE(at("L0.x", "x", 0).perChannel);
+  ASSERT_FALSE(recipe.set("x.granularity=token"));
+  EXPECT_TRUE(at("L0.x", "x", 0).perToken);
+}
+
 TEST(Recipe, MixedPrecisionIsThePaper) {
   Recipe recipe = *Recipe::load("mp");
   int wide = 0;
@@ -481,6 +513,17 @@ INSTANTIATE_TEST_SUITE_P(
                   "expected \"tensor\""),
         std::pair(R"({"sites": {"h": {"granularity": "channel"}}})",
                   "\"channel\" at the LayerNorm outputs emb, x and z"),
+        std::pair(R"({"sites": {"h": {"granularity": "token"}}})",
+                  "\"token\" at the inputs of linear layers emb, x, z, c and "
+                  "f"),
+        std::pair(R"({"sites": {"E.e": {"granularity": "token"}}})",
+                  "sites.E.e.granularity: found \"token\""),
+        std::pair(R"({"activation": {"granularity": "token"}})",
+                  "activation.granularity: found \"token\""),
+        std::pair(R"({"sites": {"x": {"granularity": "dynamic"}}})",
+                  "sites.x.granularity: found \"dynamic\", expected \"token\" "
+                  "for ranges found at run time: those of a whole batch would "
+                  "make each answer depend on what else is in the batch"),
         std::pair(R"({"sites": {"w": 8}})",
                   "sites: unknown key 'w', expected one of s, p, c, g"),
         std::pair(R"({"sites": {"x3.y": 8}})", "unknown key 'x3.y'"),

@@ -40,6 +40,24 @@ module attributes {tq.scheme = {weights = {}, sites = {L0.x = "fp16"}}} {}
 
 // -----
 
+// expected-error @below {{tq.scheme: sites.L0.x: expected "token", got "batch"}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.x = {bits = 8 : i64, range = "batch", symmetric = false}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: sites.L0.x: expected {bits, range, symmetric}, got {bits = 8 : i64, range = "token"}}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.x = {bits = 8 : i64, range = "token"}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: sites.L0.x: expected 2 to 8 bits for tokens, got 9 : i64}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.x = {bits = 9 : i64, range = "token", symmetric = false}}}} {}
+
+// -----
+
 // expected-error @below {{tq.scheme: weights.bias: expected one of linear, pooler, classifier, word_table, table, norms, got "fp32"}}
 module attributes {tq.scheme = {sites = {}, weights = {bias = "fp32"}}} {}
 

@@ -1,4 +1,4 @@
-// RUN: quern-opt %s --tq-quantize | FileCheck %s
+// RUN: quern-opt %s --split-input-file --tq-quantize | FileCheck %s
 
 // Sites become quantize and dequantize, or disappear; the linear's weight
 // becomes codes with one scale per row; the bias stays.
@@ -45,5 +45,30 @@ module attributes {tq.scheme = {
     %5 = tq.observe %4 {key = "h", layer = 0 : i64, site = "L0.h"}
         : tensor<?x2xf32>
     return %5 : tensor<?x2xf32>
+  }
+}
+
+// -----
+
+// Ranges found at run time, for each token its own, row E29.
+
+module attributes {tq.scheme = {
+  sites = {L0.x = {bits = 8 : i64, range = "token", symmetric = false},
+           L0.f = {bits = 5 : i64, range = "token", symmetric = true}},
+  weights = {}}} {
+
+  // CHECK-LABEL: func.func @tokens
+  // CHECK-SAME: %[[X:.*]]: tensor<?x2xf32>
+  func.func @tokens(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+    // CHECK: %[[Q:.*]] = tq.quantize %[[X]] {site = "L0.x"} : tensor<?x2xf32> -> tensor<?x2x!tq.dynamic<u8, token>>
+    // CHECK: %[[D:.*]] = tq.dequantize %[[Q]]
+    // CHECK: %[[R:.*]] = tq.relu %[[D]]
+    // CHECK: tq.quantize %[[R]] {site = "L0.f"} : tensor<?x2xf32> -> tensor<?x2x!tq.dynamic<u5, token, symmetric>>
+    %0 = tq.observe %x {key = "x", layer = 0 : i64, site = "L0.x"}
+        : tensor<?x2xf32>
+    %1 = tq.relu %0 : tensor<?x2xf32>
+    %2 = tq.observe %1 {key = "f", layer = 0 : i64, site = "L0.f"}
+        : tensor<?x2xf32>
+    return %2 : tensor<?x2xf32>
   }
 }
