@@ -54,9 +54,9 @@ struct FoldLinearPass : quern::impl::FoldLinearBase<FoldLinearPass> {
 
   /// Rewrites, or returns why not.
   std::string fold(tq::LinearOp linear) {
-    std::optional<Codes> x = matchCodes(linear.getX());
+    std::optional<Codes> x = matchFactor(linear.getX());
     if (!x)
-      return "its input has no codes of one scale";
+      return "its input has no codes of one scale, or one for each token";
     bool isWide = x->bits > 8;
     std::optional<Weight> weight = matchWeight(linear.getW());
     if (!weight)

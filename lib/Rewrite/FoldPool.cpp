@@ -26,17 +26,23 @@ struct FoldPoolPass : quern::impl::FoldPoolBase<FoldPoolPass> {
     SmallVector<tq::PoolOp> pools;
     getOperation().walk([&](tq::PoolOp op) { pools.push_back(op); });
     for (tq::PoolOp pool : pools) {
-      std::optional<Codes> x = matchCodes(pool.getX());
+      // A row that is taken as it is takes its own range along.
+      bool isMean = pool.getKind() == tq::PoolKind::Mean;
+      std::optional<Codes> x =
+          isMean ? matchCodes(pool.getX()) : matchFactor(pool.getX());
       if (!x || x->bits > 8) {
         remarkRefused(pool, "FoldPool",
-                      "its input has no codes of at most 8 bits");
+                      isMean && matchFactor(pool.getX())
+                          ? "a mean of codes needs one scale, not one for each "
+                            "token"
+                          : "its input has no codes of at most 8 bits");
         continue;
       }
       OpBuilder builder(pool);
       Location loc = pool.getLoc();
       auto real = cast<RankedTensorType>(pool.getType());
       Value result;
-      if (pool.getKind() == tq::PoolKind::Mean) {
+      if (isMean) {
         result = tq::QPoolOp::create(builder, loc, real, x->value,
                                      pool.getOffsets(), pool.getKind());
       } else {

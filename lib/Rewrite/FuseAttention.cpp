@@ -27,8 +27,15 @@ struct Attention {
   tq::ScoresOp scores;
   tq::SoftmaxOp softmax;
   tq::ContextOp context;
+  /// Without a quantizer of the context its values are in f32, for a quantizer
+  /// with the ranges of tokens.
   tq::QuantizeOp quantizeScores, quantizeProbs, quantizeContext;
   Codes s, p, c;
+
+  Operation *end() {
+    return quantizeContext ? quantizeContext.getOperation()
+                           : context.getOperation();
+  }
   /// Products and codes of q, k and v.
   tq::QLinearOp products[3];
   Codes qkv[3];
@@ -55,9 +62,14 @@ std::string matchSite(Value real, StringRef what, tq::QuantizeOp &quantize,
 std::string matchAttention(tq::ContextOp context, Attention &block) {
   block.context = context;
   block.quantizeContext = matchOnlyQuantizer(context.getResult());
-  if (!block.quantizeContext)
+  auto behind = dyn_cast_or_null<tq::QuantizeOp>(onlyUser(context.getResult()));
+  bool perToken =
+      behind && tq::getTokenType(behind.getResult().getType().getElementType());
+  if (!block.quantizeContext && !perToken)
     return "the context has no quantizer";
-  block.c = *describeCodes(block.quantizeContext.getResult());
+  block.c = block.quantizeContext
+                ? *describeCodes(block.quantizeContext.getResult())
+                : Codes{Value(), 1, 0, 0};
 
   std::string why = matchSite(context.getP(), "the probabilities",
                               block.quantizeProbs, block.p);
@@ -225,7 +237,7 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
   }
 
   std::string fuse(Attention &block) {
-    OpBuilder builder(block.quantizeContext);
+    OpBuilder builder(block.end());
     tq::QLinearOp qkv = joinProducts(builder, block);
     if (!qkv)
       return "a constant of q, k or v has no data";
@@ -245,7 +257,7 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     Value expLo = tq::createVector<float>(builder, loc, "exp_lo", lo);
     auto f32 = [](double value) { return APFloat(static_cast<float>(value)); };
     auto result = tq::QAttentionOp::create(
-        builder, loc, block.quantizeContext.getType(), qkv.getResult(),
+        builder, loc, block.end()->getResult(0).getType(), qkv.getResult(),
         block.context.getOffsets(), expHi, expLo, heads, width / heads,
         block.qkv[0].zero, block.qkv[1].zero, block.qkv[2].zero,
         f32(block.qkv[0].scale * block.qkv[1].scale / block.s.scale),
@@ -258,7 +270,7 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     remarkFolded(block.context, "FuseAttention",
                  "integer attention of " + Twine(heads) + " heads of " +
                      Twine(width / heads));
-    block.quantizeContext.replaceAllUsesWith(result.getResult());
+    block.end()->getResult(0).replaceAllUsesWith(result.getResult());
     return "";
   }
 };

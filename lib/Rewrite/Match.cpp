@@ -24,6 +24,17 @@ std::optional<Codes> quern::matchCodes(Value real) {
   return dequantize ? describeCodes(dequantize.getX()) : std::nullopt;
 }
 
+std::optional<Codes> quern::matchFactor(Value real) {
+  auto dequantize = real.getDefiningOp<tq::DequantizeOp>();
+  if (!dequantize)
+    return std::nullopt;
+  Value codes = dequantize.getX();
+  if (auto type = tq::getTokenType(
+          cast<RankedTensorType>(codes.getType()).getElementType()))
+    return Codes{codes, 1, 1, type.getStorageBits()};
+  return describeCodes(codes);
+}
+
 std::optional<ChannelCodes> quern::matchChannelCodes(Value real, size_t width) {
   auto op = real.getDefiningOp<tq::ScaleShiftOp>();
   std::optional<Codes> codes = matchCodes(op ? op.getX() : real);

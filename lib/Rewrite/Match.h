@@ -28,6 +28,11 @@ inline int64_t topCode(unsigned bits) { return (int64_t(1) << bits) - 1; }
 /// The codes that `real` is the tq.dequantize of.
 std::optional<Codes> matchCodes(mlir::Value real);
 
+/// As matchCodes, also for codes with the ranges of tokens, whose scale and
+/// zero point come in at run time: they have a scale and a zero point of 1
+/// here, and constants made with these are what tq.qlinear wants.
+std::optional<Codes> matchFactor(mlir::Value real);
+
 /// Scale, zero point and bits of an unsigned per-tensor tensor of codes.
 std::optional<Codes> describeCodes(mlir::Value codes);
 

@@ -32,6 +32,11 @@ std::optional<ChannelParams> quern::describeChannels(Value codes,
 
 std::optional<ChannelCodes> quern::matchSummand(Value real, size_t width) {
   auto dequantize = real.getDefiningOp<tq::DequantizeOp>();
+  if (dequantize &&
+      tq::getTokenType(dequantize.getX().getType().getElementType()))
+    return ChannelCodes{{real, 1, 0, 8},
+                        std::vector<double>(width, 1),
+                        std::vector<double>(width, 0)};
   if (!dequantize || !groupTypeOf(dequantize.getX()))
     return matchChannelCodes(real, width);
   auto channels = describeChannels(dequantize.getX(), width);

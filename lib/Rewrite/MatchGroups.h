@@ -22,7 +22,8 @@ std::optional<ChannelParams> describeChannels(mlir::Value codes, size_t width);
 /// The type of codes in groups of columns, or null.
 tq::GroupType groupTypeOf(mlir::Value codes);
 
-/// As matchChannelCodes, also for codes in groups.
+/// As matchChannelCodes, also for codes in groups, and for codes with the
+/// ranges of tokens: those are summed as the f32 values that they stand for.
 std::optional<ChannelCodes> matchSummand(mlir::Value real, size_t width);
 
 /// As matchOnlyQuantizer, also for codes in groups.

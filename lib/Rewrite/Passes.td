@@ -28,11 +28,17 @@ def FoldLinear : TQ_RewritePass<"tq-fold-linear", "FoldLinear"> {
     The correction becomes an i32 vector. Without an activation the quantizer
     behind the linear goes into multiplier and offset; with one it comes after
     the activation as post_multiplier and post_offset. A linear with no
-    quantizer behind it gets an f32 result.
+    quantizer behind it gets an f32 result, as does one whose quantizer has the
+    ranges of tokens: that stays a tq.quantize.
+
+    From codes with the ranges of tokens, s_x and z_x are those of the token,
+    found at run time: the correction is made for a zero point of 1 and the
+    multiplier for a scale of 1 (see tq.qlinear).
 
     At most one code differs from the simulation, at ties.
 
-    Refused, with a remark: input not in 8-bit codes of one scale, weight or
+    Refused, with a remark: input not in codes of one scale or one for each
+    token, weight or
     bias not constant, more inputs than an i32 accumulator holds (65793).
 
     Before:
@@ -93,7 +99,8 @@ def FuseAttention : TQ_RewritePass<"tq-fuse-attention", "FuseAttention"> {
     Where q, k and v are 8-bit results of three tq.qlinear of one input, and
     scores, probabilities and context have quantizers, the products become one
     tq.qlinear of 3 D columns (`!tq.group` with the scale of each third) and the
-    rest one tq.qattention.
+    rest one tq.qattention. A quantizer of the context with the ranges of tokens
+    stays behind it, and the tq.qattention gives it f32 values.
 
     exp is a product of two table entries: with a = s_score * softmax scale,
     exp(-(16 h + l) a) = exp(-16 h a) * exp(-l a). The first table is scaled by
@@ -124,7 +131,8 @@ def FuseAddNorm : TQ_RewritePass<"tq-fuse-add-norm", "FuseAddNorm"> {
   let description = [{
     A sum of two code tensors with a quantizer behind it, then a LayerNorm of
     its codes, becomes one tq.qadd_norm: statistics are sums over codes, hence
-    exact and without an order. Both operands and the sum may have 8 or 16 bits.
+    exact and without an order. Codes with the ranges of tokens are added as the
+    f32 values that they stand for. Both operands and the sum may have 8 or 16 bits.
     The gain (of its codes, where it is quantized) and the shift take scale and
     zero point of the quantizer behind the LayerNorm; without one the result is
     f32.
@@ -169,8 +177,8 @@ def FuseEmbedding : TQ_RewritePass<"tq-fuse-embedding", "FuseEmbedding"> {
 def FoldPool : TQ_RewritePass<"tq-fold-pool", "FoldPool"> {
   let summary = "pooling of 8-bit codes to integers";
   let description = [{
-    Pooling by the first token gathers codes; pooling by the mean sums codes
-    exactly and scales once.
+    Pooling by the first token gathers codes, also those with the ranges of
+    tokens; pooling by the mean sums codes of one scale exactly and scales once.
 
     Before:
     ```mlir

@@ -126,3 +126,58 @@ func.func @odd_widths(%xq: tensor<?x2x!x>) -> tensor<?x2x!y> {
   %1 = tq.quantize %0 {site = "L0.q"} : tensor<?x2xf32> -> tensor<?x2x!y>
   return %1 : tensor<?x2x!y>
 }
+
+// -----
+
+!x = !tq.dynamic<u8, token>
+!y = !quant.uniform<u8:f32, 0.25:3>
+
+// Scale and zero point of a token come at run time: the correction is less the
+// row sums 3 and -1, the multiplier w / 0.25. Row E29.
+
+// CHECK-LABEL: func.func @tokens
+// CHECK-SAME: (%[[X:.*]]: tensor<
+// CHECK-DAG: %[[W:.*]] = arith.constant dense<{{\[\[}}1, 2], [3, -4]]> : tensor<2x2xi8>
+// CHECK-DAG: %[[C:.*]] = arith.constant dense<[-3, 1]> : tensor<2xi32>
+// CHECK-DAG: %[[M:.*]] = arith.constant dense<[4.000000e+00, 8.000000e+00]> : tensor<2xf32>
+// CHECK-DAG: %[[O:.*]] = arith.constant dense<[7.000000e+00, -1.000000e+00]> : tensor<2xf32>
+// CHECK: %[[Y:.*]] = tq.qlinear %[[X]], %[[W]], %[[C]], %[[M]], %[[O]] {sites = ["L0.h"]} : (tensor<?x2x!tq.dynamic<u8, token>>
+// CHECK: return %[[Y]]
+func.func @tokens(%xq: tensor<?x2x!x>) -> tensor<?x2x!y> {
+  %codes = arith.constant dense<[[1, 2], [3, -4]]> : tensor<2x2xi8>
+  %scales = arith.constant dense<[1.0, 2.0]> : tensor<2xf32>
+  %b = arith.constant dense<[1.0, -1.0]> : tensor<2xf32>
+  %w = tq.dequantize_weight %codes, %scales
+      : (tensor<2x2xi8>, tensor<2xf32>) -> tensor<2x2xf32>
+  %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+  %0 = tq.linear %x, %w, %b
+      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %1 = tq.quantize %0 {site = "L0.h"} : tensor<?x2xf32> -> tensor<?x2x!y>
+  return %1 : tensor<?x2x!y>
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.5:10>
+!y = !tq.dynamic<u8, token>
+
+// A quantizer with the ranges of tokens needs the whole row: it stays.
+
+// CHECK-LABEL: func.func @to_tokens
+// CHECK: %[[Y:.*]] = tq.qlinear
+// CHECK-SAME: activation = #tq.activation<relu>
+// CHECK-SAME: -> tensor<?x2xf32>
+// CHECK: tq.quantize %[[Y]] {site = "L0.f"}
+func.func @to_tokens(%xq: tensor<?x2x!x>) -> tensor<?x2x!y> {
+  %codes = arith.constant dense<[[1, 2], [3, -4]]> : tensor<2x2xi8>
+  %scales = arith.constant dense<1.0> : tensor<1xf32>
+  %b = arith.constant dense<[1.0, -1.0]> : tensor<2xf32>
+  %w = tq.dequantize_weight %codes, %scales
+      : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+  %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+  %0 = tq.linear %x, %w, %b
+      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %1 = tq.relu %0 : tensor<?x2xf32>
+  %2 = tq.quantize %1 {site = "L0.f"} : tensor<?x2xf32> -> tensor<?x2x!y>
+  return %2 : tensor<?x2x!y>
+}

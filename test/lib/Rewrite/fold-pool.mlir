@@ -29,3 +29,17 @@ func.func @cls(%xq: tensor<?x2x!x>, %offsets: tensor<?xi32>)
       : (tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
   return %0 : tensor<?x2xf32>
 }
+
+// So do those with a range of their own, row E29.
+// CHECK-LABEL: func.func @cls_of_tokens
+// CHECK: %[[P:.*]] = tq.qpool %{{.*}}, %{{.*}} {kind = #tq.pool_kind<cls>}
+// CHECK-SAME: -> tensor<?x2x!tq.dynamic<u8, token>>
+// CHECK: tq.dequantize %[[P]]
+func.func @cls_of_tokens(%xq: tensor<?x2x!tq.dynamic<u8, token>>,
+                         %offsets: tensor<?xi32>) -> tensor<?x2xf32> {
+  %x = tq.dequantize %xq
+      : tensor<?x2x!tq.dynamic<u8, token>> -> tensor<?x2xf32>
+  %0 = tq.pool %x, %offsets {kind = #tq.pool_kind<cls>}
+      : (tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
+  return %0 : tensor<?x2xf32>
+}

@@ -62,3 +62,36 @@ func.func @float_result(%aq: tensor<?x2x!b>, %bq: tensor<?x2x!b>)
       : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
   return %3 : tensor<?x2xf32>
 }
+
+// -----
+
+!a = !quant.uniform<u8:f32, 0.25:100>
+!t = !tq.dynamic<u8, token>
+!u = !quant.uniform<u8:f32, 0.125:50>
+
+// Codes with the ranges of tokens are summed as the values they stand for: mb
+// is 1 / 0.125; and a quantizer of that kind stays behind. Row E29.
+
+// CHECK-LABEL: func.func @tokens
+// CHECK-SAME: (%[[A:.*]]: tensor<{{.*}}>, %[[T:.*]]: tensor<{{.*}}>)
+// CHECK-DAG: %[[B:.*]] = tq.dequantize %[[T]]
+// CHECK-DAG: %[[MA:.*]] = arith.constant dense<2.000000e+00> : tensor<2xf32>
+// CHECK-DAG: %[[MB:.*]] = arith.constant dense<8.000000e+00> : tensor<2xf32>
+// CHECK-DAG: %[[MO:.*]] = arith.constant dense<-1.500000e+02> : tensor<2xf32>
+// CHECK: %[[Y:.*]] = tq.qadd_norm %[[A]], %[[B]], %[[MA]], %[[MB]], %[[MO]]
+// CHECK-SAME: -> tensor<?x2xf32>
+// CHECK: tq.quantize %[[Y]] {site = "L0.z"}
+func.func @tokens(%aq: tensor<?x2x!a>, %tq: tensor<?x2x!t>)
+    -> tensor<?x2x!t> {
+  %gamma = arith.constant dense<[3.0, 5.0]> : tensor<2xf32>
+  %beta = arith.constant dense<[1.0, -1.0]> : tensor<2xf32>
+  %a = tq.dequantize %aq : tensor<?x2x!a> -> tensor<?x2xf32>
+  %b = tq.dequantize %tq : tensor<?x2x!t> -> tensor<?x2xf32>
+  %0 = tq.add %a, %b : tensor<?x2xf32>
+  %1 = tq.quantize %0 {site = "L0.y"} : tensor<?x2xf32> -> tensor<?x2x!u>
+  %2 = tq.dequantize %1 : tensor<?x2x!u> -> tensor<?x2xf32>
+  %3 = tq.layer_norm %2, %gamma, %beta {eps = 1.0e-12 : f64}
+      : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %4 = tq.quantize %3 {site = "L0.z"} : tensor<?x2xf32> -> tensor<?x2x!t>
+  return %4 : tensor<?x2x!t>
+}

@@ -1,4 +1,5 @@
-// RUN: quern-opt %s --pass-pipeline='builtin.module(func.func(tq-fold-linear,tq-fuse-attention,tq-clean-up))' \
+// RUN: quern-opt %s --split-input-file \
+// RUN:   --pass-pipeline='builtin.module(func.func(tq-fold-linear,tq-fuse-attention,tq-clean-up))' \
 // RUN:   | FileCheck %s
 
 // Three products of one input and an attention block become two ops. The
@@ -36,6 +37,72 @@ module attributes {tq.model = {family = "bert", head = "embedding",
   // CHECK-SAME: zk = 128 : i64, zq = 120 : i64, zv = 130 : i64
   // CHECK-NOT: tq.dequantize
   func.func @forward(%xq: tensor<?x2x!x>, %offsets: tensor<?xi32>)
+      -> tensor<?x2x!c> {
+    %cq = arith.constant dense<[[1, 2], [3, 4]]> : tensor<2x2xi8>
+    %ck = arith.constant dense<[[5, 6], [7, 8]]> : tensor<2x2xi8>
+    %cv = arith.constant dense<[[-1, -2], [-3, -4]]> : tensor<2x2xi8>
+    %scale = arith.constant dense<1.0> : tensor<1xf32>
+    %b = arith.constant dense<[1.0, 0.0]> : tensor<2xf32>
+    %wq = tq.dequantize_weight %cq, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %wk = tq.dequantize_weight %ck, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %wv = tq.dequantize_weight %cv, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+    %0 = tq.linear %x, %wq, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %1 = tq.quantize %0 {site = "L0.q"} : tensor<?x2xf32> -> tensor<?x2x!q>
+    %2 = tq.dequantize %1 : tensor<?x2x!q> -> tensor<?x2xf32>
+    %3 = tq.linear %x, %wk, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %4 = tq.quantize %3 {site = "L0.k"} : tensor<?x2xf32> -> tensor<?x2x!k>
+    %5 = tq.dequantize %4 : tensor<?x2x!k> -> tensor<?x2xf32>
+    %6 = tq.linear %x, %wv, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %7 = tq.quantize %6 {site = "L0.v"} : tensor<?x2xf32> -> tensor<?x2x!v>
+    %8 = tq.dequantize %7 : tensor<?x2x!v> -> tensor<?x2xf32>
+    %9 = tq.scores %2, %5, %offsets {heads = 2 : i64}
+        : (tensor<?x2xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+    %10 = tq.quantize %9 {site = "L0.s"} : tensor<2x?xf32> -> tensor<2x?x!s>
+    %11 = tq.dequantize %10 : tensor<2x?x!s> -> tensor<2x?xf32>
+    %12 = tq.softmax %11, %offsets {scale = 0.25 : f32}
+        : (tensor<2x?xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+    %13 = tq.quantize %12 {site = "L0.p"} : tensor<2x?xf32> -> tensor<2x?x!p>
+    %14 = tq.dequantize %13 : tensor<2x?x!p> -> tensor<2x?xf32>
+    %15 = tq.context %14, %8, %offsets {heads = 2 : i64}
+        : (tensor<2x?xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
+    %16 = tq.quantize %15 {site = "L0.c"} : tensor<?x2xf32> -> tensor<?x2x!c>
+    return %16 : tensor<?x2x!c>
+  }
+}
+
+// -----
+
+!x = !tq.dynamic<u8, token>
+!q = !quant.uniform<u8:f32, 0.5:120>
+!k = !quant.uniform<u8:f32, 0.25:128>
+!v = !quant.uniform<u8:f32, 0.125:130>
+!s = !quant.uniform<u8:f32, 0.0625:127>
+!p = !quant.uniform<u8:f32, 0.00390625:0>
+!c = !tq.dynamic<u8, token>
+
+// Ranges of tokens before the block come in with the product, those of the
+// context are found behind it: it is s_p s_v times the sum. Row E29.
+
+module {
+  // CHECK-LABEL: func.func @tokens
+  // CHECK-SAME: (%[[X:.*]]: tensor<{{.*}}>, %[[OFFSETS:.*]]: tensor<?xi32>)
+  // CHECK-DAG: %[[C:.*]] = arith.constant dense<[-3, -7, -11, -15, 3, 7]> : tensor<6xi32>
+  // CHECK-DAG: %[[M:.*]] = arith.constant dense<[2.000000e+00, 2.000000e+00, 4.000000e+00, 4.000000e+00, 8.000000e+00, 8.000000e+00]> : tensor<6xf32>
+  // CHECK: %[[QKV:.*]] = tq.qlinear %[[X]], %{{.*}}, %[[C]], %[[M]]
+  // CHECK: %[[R:.*]] = tq.qattention %[[QKV]], %[[OFFSETS]], %
+  // CHECK-SAME: context_multiplier = 4.8828125E-4 : f32
+  // CHECK-SAME: context_offset = 0.000000e+00 : f32
+  // CHECK-SAME: sites = ["L0.s", "L0.p", ""]
+  // CHECK-SAME: -> tensor<?x2xf32>
+  // CHECK: tq.quantize %[[R]] {site = "L0.c"} : tensor<?x2xf32> -> tensor<?x2x!tq.dynamic<u8, token>>
+  func.func @tokens(%xq: tensor<?x2x!x>, %offsets: tensor<?xi32>)
       -> tensor<?x2x!c> {
     %cq = arith.constant dense<[[1, 2], [3, 4]]> : tensor<2x2xi8>
     %ck = arith.constant dense<[[5, 6], [7, 8]]> : tensor<2x2xi8>
