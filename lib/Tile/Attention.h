@@ -47,11 +47,11 @@ struct QAttentionParams {
 };
 
 /// Buffers: qkv i8 [tokens][qkvStride], offsets i32 [sequences + 1], params
-/// f32 [QAttentionParams::size], context i8 or i16 [tokens][contextStride],
-/// and the taps s and p, i8. Taps are [heads][R], R the sum of the squared
-/// sequence lengths: code (h, i, j) of sequence s lies at
-/// h * R + base(s) + i * T(s) + j, base(s) being the sum of T^2 before s.
-/// Reads up to 15 rows and 63 bytes beyond the last token.
+/// f32 [QAttentionParams::size], context i8, i16 or f32 (values, without
+/// rounding) [tokens][contextStride], and the taps s and p, i8. Taps are
+/// [heads][R], R the sum of the squared sequence lengths: code (h, i, j) of
+/// sequence s lies at h * R + base(s) + i * T(s) + j, base(s) being the sum of
+/// T^2 before s. Reads up to 15 rows and 63 bytes beyond the last token.
 mlir::func::FuncOp buildQAttention(mlir::ModuleOp module, llvm::StringRef name,
                                    const AttentionShape &shape);
 

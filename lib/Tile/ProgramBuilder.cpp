@@ -216,6 +216,9 @@ void ProgramBuilder::launch(const std::string &kernel,
                   {info.macsPerToken, info.macsPerPair, info.macsPerSequence}));
   SmallVector<Attribute> sites;
   for (const SiteAt &site : info.sites) {
+    // What an op holds without a quantizer of its own is no site.
+    if (site.name.empty())
+      continue;
     NamedAttrList entry;
     entry.set("name", builder.getStringAttr(site.name));
     entry.set("key", builder.getStringAttr(keyOfSite(site.name)));

@@ -87,7 +87,7 @@ private:
   Values probabilities(Value ratios);
   Value reduceRows(Values v);
   void contextPanels(Value row, int64_t first, int64_t count);
-  void storeContext(Value row, int64_t first, int64_t count, Values codes);
+  void storeContext(Value row, int64_t first, int64_t count, Values values);
 
   /// Address of row `r` (a constant) of a block of q, or of the codes.
   Value queryRow(Value row, int64_t r) {
@@ -414,24 +414,33 @@ void Emitter::contextPanels(Value row, int64_t first, int64_t count) {
         }
         return next;
       });
-  for (Value &v : acc)
-    v = k.requant(v, contextMultiplier, contextOffset, shape.contextRange);
+  for (Value &v : acc) {
+    if (shape.context == Storage::F32)
+      v = k.add(k.mul(k.toFloat(v, k.f32()), contextMultiplier), contextOffset);
+    else
+      v = k.requant(v, contextMultiplier, contextOffset, shape.contextRange);
+  }
   storeContext(row, first, count, acc);
 }
 
 /// Writes only rows of the sequence and channels of the head: the others
 /// belong to other chunks.
 void Emitter::storeContext(Value row, int64_t first, int64_t count,
-                           Values codes) {
+                           Values values) {
   Value base = k.add(k.mul(k.add(c.first, row), shape.contextStride),
                      k.add(headColumn, first * 16));
   auto storeRow = [&](int64_t r) {
     for (int64_t p = 0; p != count; ++p) {
-      Value v = codes[p * kRows + r];
+      Value v = values[p * kRows + r];
       Value at = k.add(base, r * shape.contextStride + p * 16);
       int64_t left = shape.headDim - (first + p) * 16;
-      if (left >= 16)
+      bool real = shape.context == Storage::F32;
+      if (left >= 16 && real)
+        k.storeVector(v, context, at);
+      else if (left >= 16)
         k.storeCodes(v, context, at);
+      else if (real)
+        k.storeMasked(v, context, at, k.mask(left));
       else if (left == 1)
         // LLVM 22 makes a truncating masked store of one lane a store of all
         // bytes of the lane, over codes of the next head.
@@ -460,7 +469,9 @@ func::FuncOp buildQAttention(ModuleOp module, StringRef name,
                              const AttentionShape &shape) {
   Builder b(module.getContext());
   Type i8 = b.getI8Type();
-  Type stored = shape.context == Storage::U16 ? b.getI16Type() : i8;
+  Type stored = shape.context == Storage::F32   ? Type(b.getF32Type())
+                : shape.context == Storage::U16 ? Type(b.getI16Type())
+                                                : i8;
   KernelBuilder k(module, name,
                   {i8, b.getI32Type(), b.getF32Type(), stored, i8, i8});
   Emitter(k, shape).emit();

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/Attention.h"
+#include "lib/Tile/GemmToken.h"
 #include "lib/Tile/GemmWide.h"
 #include "lib/Tile/Tiler.h"
 
@@ -24,8 +25,12 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
   if (failed(x) || failed(in) || failed(out) || failed(w) ||
       failed(correction) || failed(multiplier) || failed(offset))
     return failure();
+  bool perToken = bool(tq::getTokenType(op.getX().getType().getElementType()));
   if (*in == Storage::F32)
     return op.emitOpError("has no kernel for f32 inputs");
+  if (perToken && x->d > kLargestTokenK)
+    return op.emitOpError("has ")
+           << x->d << " inputs, expected at most " << kLargestTokenK;
   bool isWide = *in == Storage::U16;
   int64_t n = widthOf(op.getResult()), k = x->d;
 
@@ -80,10 +85,13 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
                                         op.getPostOffset().convertToFloat()}));
   operands.push_back(to.buffer);
   std::string kernel = program.kernel(
-      isWide ? getWideGemmName(shape) : getGemmName(shape),
+      isWide     ? getWideGemmName(shape)
+      : perToken ? getTokenGemmName(shape)
+                 : getGemmName(shape),
       [&](StringRef name) {
-        return isWide ? buildWideGemm(program.module(), name, shape)
-                      : buildGemm(program.module(), name, shape);
+        return isWide     ? buildWideGemm(program.module(), name, shape)
+               : perToken ? buildTokenGemm(program.module(), name, shape)
+                          : buildGemm(program.module(), name, shape);
       },
       isWide ? getWideGemmScratchBytes(shape) : getGemmScratchBytes(shape));
   program.launch(kernel, operands, gemmChunks(shape), info);

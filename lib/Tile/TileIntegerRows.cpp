@@ -22,6 +22,8 @@ static FailureOr<std::pair<double, float>> scaleOf(Value value, Operation *op) {
 }
 
 LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
+  if (isa<tq::DynamicType>(op.getX().getType().getElementType()))
+    return tileTokenPool(op);
   FailureOr<Place> x = placeOf(op.getX(), op);
   FailureOr<std::string> offsets = inputOf(op.getOffsets(), op);
   auto scale = scaleOf(op.getX(), op);
@@ -49,6 +51,8 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
 LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
   if (isWithinAttention(op))
     return success();
+  if (isa<tq::DynamicType>(op.getResult().getType().getElementType()))
+    return tileTokenQuantize(op);
   FailureOr<Place> x = placeOf(op.getX(), op);
   FailureOr<Storage> storage = storageOf(op.getResult(), op);
   auto scale = scaleOf(op.getResult(), op);
@@ -86,6 +90,8 @@ LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
 }
 
 LogicalResult Tiler::tileDequantize(tq::DequantizeOp op) {
+  if (isa<tq::DynamicType>(op.getX().getType().getElementType()))
+    return tileTokenDequantize(op);
   if (auto quantize = op.getX().getDefiningOp<tq::QuantizeOp>())
     if (isWithinAttention(quantize))
       return success();

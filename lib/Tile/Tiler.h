@@ -49,6 +49,14 @@ private:
   mlir::LogicalResult tileDequantize(tq::DequantizeOp op);
   mlir::LogicalResult tileRequantize(tq::RequantizeOp op);
 
+  // TileTokens.cpp
+  mlir::LogicalResult tileTokenQuantize(tq::QuantizeOp op);
+  mlir::LogicalResult tileTokenDequantize(tq::DequantizeOp op);
+  mlir::LogicalResult tileTokenPool(tq::QPoolOp op);
+  /// Declares rows of d codes with a range each.
+  Place defineTokens(mlir::Value result, llvm::StringRef name, int64_t d,
+                     RowsOf rows);
+
   // TileFloat.cpp
   mlir::LogicalResult tileLinear(tq::LinearOp op);
   mlir::LogicalResult tileQkv(tq::LinearOp first, tq::ContextOp context,

@@ -108,7 +108,9 @@ template <typename Context> void AttentionTest::checkCodes() {
 }
 
 TEST_P(AttentionTest, Codes) {
-  if (GetParam().context == Storage::U16)
+  if (GetParam().context == Storage::F32)
+    checkCodes<float>();
+  else if (GetParam().context == Storage::U16)
     checkCodes<uint16_t>();
   else
     checkCodes<uint8_t>();
@@ -154,7 +156,11 @@ INSTANTIATE_TEST_SUITE_P(
                     // One channel behind whole blocks, and nothing between
                     // the last head and the next row.
                     Case{64, 1, {3, 11}}, Case{4, 17, {2, 9}},
-                    Case{64, 1, {3, 11}, false, Storage::U16}));
+                    Case{64, 1, {3, 11}, false, Storage::U16},
+                    // Values, for a quantizer behind that needs whole rows.
+                    Case{2, 64, {40, 9}, false, Storage::F32},
+                    Case{2, 25, {9, 20}, false, Storage::F32},
+                    Case{64, 1, {3, 11}, false, Storage::F32}));
 
 /// The table softmax against the softmax of the same scores in double, before
 /// the probabilities are rounded to codes, and after that by codes.

@@ -15,6 +15,7 @@
 #include <cmath>
 #include <cstdint>
 #include <random>
+#include <type_traits>
 #include <vector>
 
 namespace quern::test {
@@ -92,9 +93,13 @@ void qattention(const AttentionShape &a, const QAttentionParams &p,
           int32_t acc = 0;
           for (int64_t j = 0; j != length; ++j)
             acc += prob[j] * (code(a.vColumn, j, d) - p.zv);
+          float v = float(acc) * p.contextMultiplier;
+          v = v + p.contextOffset;
           context[(first + i) * a.contextStride + h * a.headDim + d] =
-              qm_requant(acc, p.contextMultiplier, p.contextOffset,
-                         a.contextRange.lo, a.contextRange.hi);
+              std::is_same_v<Context, float>
+                  ? Context(v)
+                  : Context(
+                        qm_round_code(v, a.contextRange.lo, a.contextRange.hi));
         }
       }
     }
