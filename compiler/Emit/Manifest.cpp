@@ -321,9 +321,10 @@ FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
   auto key = text(strAttr(described, "key"));
   int64_t bits = intAttr(scheme, "bits");
   std::string line = "f32";
-  if (bits != 0) {
-    line = "u" + std::to_string(bits) + " per tensor";
-  }
+  bool perToken = scheme && scheme.contains("range");
+  if (bits != 0)
+    line = "u" + std::to_string(bits) +
+           (perToken ? " per token, ranges at run time" : " per tensor");
   auto schemeText = text(line);
   std::vector<float> scale, zero;
   std::vector<uint16_t> group;
@@ -341,7 +342,7 @@ FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
     line = "u" + std::to_string(bits) + " in " + std::to_string(scale.size()) +
            " groups";
     schemeText = text(line);
-  } else if (bits != 0) {
+  } else if (bits != 0 && !perToken) {
     scale.push_back(floatAttr(scheme, "scale"));
     zero.push_back(intAttr(scheme, "zero"));
   }

@@ -32,7 +32,8 @@ mlir::FailureOr<SiteRun> runGraph(mlir::ModuleOp module, Arithmetic arithmetic,
                                   const TokenBatch &batch,
                                   const SiteRun *forced = nullptr);
 
-/// Compares two tensors, value by value.
+/// Compares two tensors, value by value; codes with the ranges of tokens
+/// without their zero points.
 void compare(const Tensor &a, const Tensor &b, Difference &difference);
 
 /// A session with capture on, of one tier and a number of threads.

@@ -18,6 +18,7 @@ struct BytesCase {
   const char *name;
   HeadKind head;
   std::string recipe;
+  std::vector<std::string> overrides = {};
 };
 
 void PrintTo(const BytesCase &value, std::ostream *out) { *out << value.name; }
@@ -48,7 +49,7 @@ TEST_P(SameBytesTest, E43InEveryBatch) {
   options.vocab = tinyVocabularySize();
   if (options.head == HeadKind::Regression)
     options.labels = 1;
-  TinyModule module(options, GetParam().recipe);
+  TinyModule module(options, GetParam().recipe, GetParam().overrides);
   ASSERT_TRUE(module.get());
 
   auto sequences = everyLength(options.vocab);
@@ -97,6 +98,13 @@ INSTANTIATE_TEST_SUITE_P(
         BytesCase{"TokensChannel", HeadKind::TokenClassification,
                   "w8a8-channel"},
         BytesCase{"AnswersFloat", HeadKind::QuestionAnswering, "fp32"},
+        // Ranges that are found at run time are those of one token.
+        BytesCase{"E29RangesOfTokens",
+                  HeadKind::Classification,
+                  "w8a8",
+                  {"emb.granularity=token", "x.granularity=token",
+                   "z.granularity=token", "c.granularity=token",
+                   "f.granularity=token"}},
         BytesCase{"EmbeddingDefault", HeadKind::Embedding, "default"},
         BytesCase{"EmbeddingFloat", HeadKind::Embedding, "fp32"}),
     [](const auto &info) { return std::string(info.param.name); });
