@@ -95,10 +95,11 @@ std::string fourDigits(double value);
 Expected<AccuracyReport> measureAccuracy(const AccuracyRequest &request);
 
 /// The report as a table, as JSON, and as one HTML page without references to
-/// anything outside of it.
+/// anything outside of it, which shows `section` (HTML) behind its summary.
 std::string accuracyText(const AccuracyReport &report);
 std::string accuracyJson(const AccuracyReport &report);
-std::string accuracyPage(const AccuracyReport &report);
+std::string accuracyPage(const AccuracyReport &report,
+                         const std::string &section = "");
 
 } // namespace quern
 

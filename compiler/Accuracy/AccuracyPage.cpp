@@ -53,7 +53,7 @@ class Page {
 public:
   explicit Page(const AccuracyReport &report) : report(report), out(text) {}
 
-  std::string print();
+  std::string print(const std::string &section);
 
 private:
   void escaped(const std::string &words) { llvm::printHTMLEscaped(words, out); }
@@ -248,11 +248,12 @@ void Page::printTable() {
   out << "</table>\n";
 }
 
-std::string Page::print() {
+std::string Page::print(const std::string &section) {
   out << "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>quern "
          "inspect --accuracy</title>\n<style>"
       << style << "</style></head>\n<body>\n";
   printSummary();
+  out << section;
   printNoise();
   printHeatMaps();
   printTable();
@@ -260,8 +261,9 @@ std::string Page::print() {
   return std::move(text);
 }
 
-std::string accuracyPage(const AccuracyReport &report) {
-  return Page(report).print();
+std::string accuracyPage(const AccuracyReport &report,
+                         const std::string &section) {
+  return Page(report).print(section);
 }
 
 } // namespace quern

@@ -6,6 +6,7 @@
 #include "tools/quern/AutoRecipe.h"
 
 #include "compiler/Auto/Auto.h"
+#include "compiler/Auto/Front.h"
 #include "compiler/Recipe/Recipe.h"
 #include "lib/Support/File.h"
 
@@ -48,12 +49,18 @@ static Expected<std::string> measuredJson(const RecipeOptions &options,
     table.pop_back();
     progress.line(table);
   }
+  if (!options.saveFront.empty())
+    if (Error error = writeFile(options.saveFront, frontJson(*found)))
+      return error;
   return found->candidates[found->chosen].recipe;
 }
 
 Error settleRecipe(const RecipeOptions &options, CompileRequest &request,
                    Progress &progress) {
   bool measures = request.recipe == "auto";
+  if (!measures && !options.saveFront.empty())
+    return Error::make("--save-front: found recipe ", request.recipe,
+                       ", expected auto");
   if (!measures && options.saveRecipe.empty())
     return Error::success();
   std::string path = options.saveRecipe;
@@ -61,14 +68,21 @@ Error settleRecipe(const RecipeOptions &options, CompileRequest &request,
     path = std::filesystem::path(request.output)
                .replace_extension(".recipe.json")
                .string();
-  if (path == request.output)
+  if (path == request.output || path == options.saveFront)
     return Error::make(path, ": found one name for two outputs, expected "
                              "different ones");
+  if (!options.saveFront.empty() && options.saveFront == request.output)
+    return Error::make(options.saveFront, ": found one name for two outputs, "
+                                          "expected different ones");
   // Paths that cannot be written are found before the work.
   if (Error error = checkOutputs(request))
     return error;
   if (Expected<OutputFile> file = OutputFile::create(path); !file)
     return file.takeError();
+  if (!options.saveFront.empty())
+    if (Expected<OutputFile> file = OutputFile::create(options.saveFront);
+        !file)
+      return file.takeError();
   Expected<std::string> json =
       measures ? measuredJson(options, request, progress) : recipeJson(request);
   if (!json)

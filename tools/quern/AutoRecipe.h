@@ -20,6 +20,8 @@ struct RecipeOptions {
   double maxDrop = 0.5;
   /// Where the recipe goes; empty is beside the output, and only for `auto`.
   std::string saveRecipe;
+  /// Where the candidates of `auto` go as JSON, or "".
+  std::string saveFront;
 };
 
 /// If the request says `auto`, chooses a recipe, prints the front, and puts

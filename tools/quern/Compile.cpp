@@ -134,6 +134,9 @@ void addCompile(CLI::App &app, Action &action) {
   command->add_option("--save-recipe", options->recipe.saveRecipe,
                       "Where to write the recipe; auto writes it beside the "
                       "output if this is not given");
+  command->add_option("--save-front", options->recipe.saveFront,
+                      "Where to write what --recipe auto measured, as JSON; "
+                      "inspect --accuracy --html PAGE --front FILE plots it");
   command->add_option("--quant-dict", request.quantDict,
                       "Dictionary of the published code, as {'x': 16, 'h': "
                       "'ng6'}; changes the recipe, or w8a8 if none is given");

@@ -271,10 +271,15 @@ void addInspect(CLI::App &app, Action &action, AccuracyCommand accuracy) {
                    "Model folder; by default the one that the module was "
                    "made from")
       ->needs(flag);
+  CLI::Option *html = command->add_option(
+      "--html", options->html,
+      "Write a page with plots: noise by site, outlier heat maps");
+  html->needs(flag);
   command
-      ->add_option("--html", options->html,
-                   "Write a page with plots: noise by site, outlier heat maps")
-      ->needs(flag);
+      ->add_option("--front", options->front,
+                   "File of compile --recipe auto --save-front, which the page "
+                   "shows too")
+      ->needs(html);
   command
       ->add_option("--samples", options->samples,
                    "How many texts of the file are run (32)")

@@ -6,6 +6,7 @@
 #include "tools/quern/InspectAccuracy.h"
 
 #include "compiler/Accuracy/Accuracy.h"
+#include "compiler/Auto/Front.h"
 #include "lib/Support/File.h"
 #include "tools/quern/Commands.h"
 #include "tools/quern/Input.h"
@@ -43,6 +44,13 @@ int inspectAccuracy(const InspectOptions &options) {
   if (!options.html.empty())
     if (Expected<OutputFile> file = OutputFile::create(options.html); !file)
       return fail(file.message());
+  std::string section;
+  if (!options.front.empty()) {
+    Expected<Front> front = readFront(options.front);
+    if (!front)
+      return fail(front.message());
+    section = frontHtml(*front);
+  }
   Progress progress(!options.quiet);
   AccuracyRequest request;
   request.module = options.module;
@@ -55,7 +63,7 @@ int inspectAccuracy(const InspectOptions &options) {
   if (!report)
     return fail(report.message());
   if (!options.html.empty())
-    if (Error error = writeFile(options.html, accuracyPage(*report)))
+    if (Error error = writeFile(options.html, accuracyPage(*report, section)))
       return fail(error.message());
   std::string shown =
       options.json ? accuracyJson(*report) : accuracyText(*report);

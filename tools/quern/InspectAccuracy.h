@@ -17,7 +17,7 @@ struct InspectOptions {
   std::string module;
   bool json = false;
   bool accuracy = false;
-  std::string text, model, html;
+  std::string text, model, html, front;
   unsigned samples = 32, threads = 0;
   bool pairs = false, quiet = false;
 };
