@@ -111,7 +111,7 @@ int64_t GemmCase::chunks() const {
   return (rows + chunks.divide - 1) / chunks.divide * chunks.multiply;
 }
 
-static float activateReference(GemmActivation activation, float v) {
+float referenceActivation(GemmActivation activation, float v) {
   switch (activation) {
   case GemmActivation::None:
     return v;
@@ -127,8 +127,8 @@ static float activateReference(GemmActivation activation, float v) {
   return v;
 }
 
-/// The output as bytes at `at`.
-static void put(unsigned char *at, Storage storage, float value, int32_t code) {
+void putReference(unsigned char *at, Storage storage, float value,
+                  int32_t code) {
   if (storage == Storage::F32)
     std::memcpy(at, &value, 4);
   else if (storage == Storage::U16)
@@ -153,7 +153,7 @@ void GemmCase::makeReference() {
           float product = row[j] * column[j];
           sum = sum + product;
         }
-        v = activateReference(shape.activation, sum + offset.as<float>()[n]);
+        v = referenceActivation(shape.activation, sum + offset.as<float>()[n]);
       } else {
         const uint8_t *row = x.as<uint8_t>() + i * shape.xStride;
         const int8_t *column = weights.data() + n * shape.k;
@@ -167,13 +167,14 @@ void GemmCase::makeReference() {
         if (shape.activation == GemmActivation::None) {
           code = qm_requant(sum, multiplier, offset, lo, hi);
         } else {
-          v = activateReference(shape.activation, v);
+          v = referenceActivation(shape.activation, v);
           float scaled = v * post.as<float>()[0];
           scaled = scaled + post.as<float>()[1];
           code = qm_round_code(scaled, lo, hi);
         }
       }
-      put(expected.data() + (i * shape.n + n) * size, shape.out, v, code);
+      putReference(expected.data() + (i * shape.n + n) * size, shape.out, v,
+                   code);
     }
 }
 

@@ -31,6 +31,13 @@ private:
   size_t count;
 };
 
+/// The activation by quant_math.h.
+float referenceActivation(GemmActivation activation, float v);
+
+/// Writes an output as bytes: `value` for f32, else `code`.
+void putReference(unsigned char *at, Storage storage, float value,
+                  int32_t code);
+
 /// One kernel with its operands.
 class GemmCase {
 public:

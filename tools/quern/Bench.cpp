@@ -12,6 +12,7 @@
 
 #include "compiler/Bench/DotPeak.h"
 #include "compiler/Bench/KernelBench.h"
+#include "compiler/Bench/Overhead.h"
 #include "compiler/Emit/Assemble.h"
 
 #include <nlohmann/json.hpp>
@@ -32,7 +33,7 @@ struct BenchOptions {
   std::string module;
   std::vector<uint32_t> lengths = {128}, batches = {1}, threads = {1};
   unsigned runs = 30, warmup = 5;
-  bool kernels = false, asJson = false, ops = false;
+  bool kernels = false, overhead = false, asJson = false, ops = false;
 };
 
 /// One cell of the grid.
@@ -222,7 +223,25 @@ static int benchKernels() {
   return Ok;
 }
 
+static int benchOverhead(const BenchOptions &bench) {
+  OverheadOptions options;
+  options.repeats = bench.runs;
+  Expected<std::vector<OverheadRow>> rows = runOverhead(options);
+  if (!rows)
+    return fail(rows.message());
+  if (bench.asJson)
+    std::cout << overheadJson(options, *rows);
+  else
+    printOverhead(options, *rows, std::cout);
+  for (const OverheadRow &row : *rows)
+    if (row.wrong != 0)
+      return Mismatch;
+  return Ok;
+}
+
 static int bench(const BenchOptions &options) {
+  if (options.overhead)
+    return benchOverhead(options);
   if (options.kernels)
     return benchKernels();
   if (options.module.empty()) {
@@ -266,8 +285,14 @@ void addBench(CLI::App &app, Action &action) {
       app.add_subcommand("bench", "Time a module over a grid of lengths, "
                                   "batches and threads, or the kernels alone");
   command->add_option("module", options->module, "Module file (.qbm)");
-  command->add_flag("--kernels", options->kernels,
-                    "Time the matrix kernels on BERT-base shapes instead");
+  CLI::Option *kernels =
+      command->add_flag("--kernels", options->kernels,
+                        "Time the matrix kernels on BERT-base shapes instead");
+  command
+      ->add_flag("--overhead", options->overhead,
+                 "What groups of channels, 16-bit codes and weights of few "
+                 "bits add to one of them, by operations and in time")
+      ->needs(kernels);
   command->add_option("--lengths", options->lengths, "Tokens of a sequence")
       ->delimiter(',');
   command->add_option("--batches", options->batches, "Sequences of a run")

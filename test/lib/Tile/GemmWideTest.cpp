@@ -6,14 +6,13 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/GemmWide.h"
 
-#include "quern/quant_math.h"
+#include "compiler/Bench/WideGemmCase.h"
 #include "test/support/KernelRunner.h"
 
 #include <gtest/gtest.h>
 
-#include <functional>
 #include <list>
-#include <random>
+#include <vector>
 
 using namespace quern;
 
@@ -29,53 +28,17 @@ GemmShape makeShape(int64_t k, int64_t n) {
   return shape;
 }
 
-/// Codes and weights of one product.
-struct Data {
-  int64_t zero = 0;
-  std::vector<uint16_t> x;
-  std::vector<int8_t> w;
-};
-
-Data randomData(int64_t rows, const GemmShape &shape) {
-  std::mt19937 random(7);
-  Data data;
-  data.zero = 40000;
-  for (int64_t i = 0; i < rows * shape.k; ++i)
-    data.x.push_back(uint16_t(random()));
-  for (int64_t i = 0; i < shape.n * shape.k; ++i)
-    data.w.push_back(int8_t(random() % 255 - 127));
-  return data;
-}
-
-float activated(GemmActivation activation, float v) {
-  switch (activation) {
-  case GemmActivation::Gelu:
-    return qm_gelu(v);
-  case GemmActivation::GeluTanh:
-    return qm_gelu_tanh(v);
-  case GemmActivation::Relu:
-    return qm_relu(v);
-  case GemmActivation::Tanh:
-    return qm_tanh(v);
-  case GemmActivation::None:
-    break;
-  }
-  return v;
-}
-
 /// Kernels of one shape, compiled once for each tier.
 class Product {
 public:
   explicit Product(const GemmShape &shape) : shape(shape) {
     for (Tier tier : KernelRunner::tiers()) {
       KernelRunner &runner = runners.emplace_back();
-      buildPlanes(runner.module(), "planes",
-                  {shape.k, rowStride(shape.k), shape.rows});
-      buildWideGemm(runner.module(), "linear", shape);
+      WideGemmCase(shape, 1, randomWideData(1, shape)).build(runner.module());
       EXPECT_EQ(runner.compile(tier), "");
     }
   }
-  void check(int64_t rows, const Data &data, float multiplier = 1);
+  void check(int64_t rows, const WideData &data, float multiplier = 1);
 
 private:
   GemmShape shape;
@@ -83,78 +46,26 @@ private:
 };
 
 /// Splits x into planes and multiplies, on every tier, and compares.
-void Product::check(int64_t rows, const Data &data, float multiplier) {
-  const int64_t k = shape.k, n = shape.n, columns = (n + 15) / 16 * 16;
-  const int64_t slack = 16, stride = rowStride(k);
-  Aligned<uint16_t> x((rows + slack) * stride, 0xabcd);
-  for (int64_t i = 0; i < rows; ++i)
-    std::copy_n(data.x.begin() + i * k, k, x.data() + i * stride);
-  Aligned<int8_t> packed(packedGemmBytes(n, k));
-  packGemmWeights(data.w.data(), n, k, packed.data());
-  Aligned<int32_t> correction(2 * columns);
-  Aligned<float> multipliers(columns), offsets(columns), post(2);
-  std::vector<int64_t> sums(n);
-  for (int64_t j = 0; j < n; ++j) {
-    int64_t sum = 0;
-    for (int64_t i = 0; i < k; ++i)
-      sum += data.w[j * k + i];
-    sums[j] = -data.zero * sum;
-    WideCorrection parts = splitCorrection(sums[j]);
-    correction[j] = parts.high;
-    correction[columns + j] = parts.low;
-    multipliers[j] = multiplier;
-    offsets[j] = float(j % 5);
-  }
-  post[0] = 90;
-  post[1] = 20;
-  bool hasPost =
-      shape.activation != GemmActivation::None && shape.out != Storage::F32;
-
+void Product::check(int64_t rows, const WideData &data, float multiplier) {
   for (KernelRunner &runner : runners) {
-    SCOPED_TRACE(getWideGemmName(shape));
-    Aligned<uint8_t> planes((rows + slack) * planesWidth(k), 0x77);
-    Aligned<float> y((rows + slack) * shape.outStride, -1);
+    WideGemmCase gemm(shape, rows, data, multiplier);
+    SCOPED_TRACE(gemm.name());
     RunCounts counts;
     counts.tokens = shape.rows == RowsOf::Tokens ? rows : 1;
     counts.sequences = shape.rows == RowsOf::Tokens ? 1 : rows;
-    counts.end = (rows + 15) / 16;
-    ASSERT_TRUE(runner.run("planes", {x.data(), planes.data()}, counts));
-    std::vector<const void *> operands = {planes.data(), packed.data(),
-                                          correction.data(), multipliers.data(),
-                                          offsets.data()};
-    if (hasPost)
-      operands.push_back(post.data());
-    operands.push_back(y.data());
-    GemmChunks chunks = getGemmChunks(shape);
-    counts.end = (rows + chunks.divide - 1) / chunks.divide * chunks.multiply;
-    ASSERT_TRUE(runner.run("linear", operands, counts));
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t j = 0; j < n; ++j) {
-        int64_t acc = sums[j];
-        for (int64_t l = 0; l < k; ++l)
-          acc += int64_t(data.x[i * k + l]) * data.w[j * k + l];
-        float v = float(acc) * multipliers[j];
-        v = activated(shape.activation, v + offsets[j]);
-        if (hasPost) {
-          v = v * post[0];
-          v = v + post[1];
-        }
-        int64_t at = i * shape.outStride + j;
-        if (shape.out == Storage::F32)
-          ASSERT_EQ(y[at], v) << i << ", " << j;
-        else {
-          int32_t code = qm_round_code(v, shape.range.lo, shape.range.hi);
-          ASSERT_EQ(shape.out == Storage::U8
-                        ? reinterpret_cast<uint8_t *>(y.data())[at]
-                        : reinterpret_cast<uint16_t *>(y.data())[at],
-                    code)
-              << i << ", " << j;
-        }
-      }
+    counts.end = gemm.planesChunks();
+    std::vector<void *> planes = gemm.planesOperands();
+    ASSERT_TRUE(
+        runner.run(gemm.planesName(), {planes.begin(), planes.end()}, counts));
+    counts.end = gemm.chunks();
+    std::vector<void *> operands = gemm.operands();
+    ASSERT_TRUE(
+        runner.run(gemm.name(), {operands.begin(), operands.end()}, counts));
+    EXPECT_EQ(gemm.countWrong(), 0) << rows << " rows";
   }
 }
 
-void check(const GemmShape &shape, int64_t rows, const Data &data,
+void check(const GemmShape &shape, int64_t rows, const WideData &data,
            float multiplier = 1) {
   Product(shape).check(rows, data, multiplier);
 }
@@ -162,7 +73,7 @@ void check(const GemmShape &shape, int64_t rows, const Data &data,
 TEST(GemmWide, SumsAreExact) {
   for (int64_t k : {100, 768, 3072}) {
     GemmShape shape = makeShape(k, 48);
-    check(shape, 13, randomData(13, shape));
+    check(shape, 13, randomWideData(13, shape));
   }
 }
 
@@ -170,7 +81,7 @@ TEST(GemmWide, AnyNumberOfRows) {
   GemmShape shape = makeShape(64, 96);
   Product product(shape);
   for (int64_t rows : {1, 3, 4, 5, 8, 9, 12, 16, 130})
-    product.check(rows, randomData(rows, shape));
+    product.check(rows, randomWideData(rows, shape));
 }
 
 TEST(GemmWide, WorstCaseCodes) {
@@ -179,7 +90,7 @@ TEST(GemmWide, WorstCaseCodes) {
     for (int64_t zero : {0, 1, 32768, 65535})
       for (int code : {0, 255, 256, 65280, 65535})
         for (int weight : {-128, -127, 127}) {
-          Data data;
+          WideData data;
           data.zero = zero;
           data.x.assign(2 * k, uint16_t(code));
           data.w.assign(16 * k, int8_t(weight));
@@ -198,7 +109,7 @@ TEST(GemmWide, ActivationsAndForms) {
       shape.activation = activation;
       shape.out = out;
       shape.range = {0, out == Storage::U16 ? 65535.0f : 250.0f};
-      check(shape, 9, randomData(9, shape), 3e-8f);
+      check(shape, 9, randomWideData(9, shape), 3e-8f);
     }
 }
 
@@ -211,7 +122,7 @@ TEST(GemmWide, EpilogueInTheNextTile) {
     ASSERT_NE(getWideGemmScratchBytes(shape), 0);
     Product product(shape);
     for (int64_t rows : {1, 4, 5, 12, 130})
-      product.check(rows, randomData(rows, shape), 3e-8f);
+      product.check(rows, randomWideData(rows, shape), 3e-8f);
   }
 }
 
@@ -220,7 +131,7 @@ TEST(GemmWide, ResultOfTheCaller) {
   shape.outStride = 3;
   shape.exact = true;
   shape.rows = RowsOf::Sequences;
-  check(shape, 6, randomData(6, shape));
+  check(shape, 6, randomWideData(6, shape));
 }
 
 TEST(GemmWide, NoRegisterIsSpilledInAnyLoop) {
