@@ -61,9 +61,32 @@ public:
         0.125f);
   }
 
+  /// Makes channel 3 of the layer and the LayerNorm that were added last an
+  /// outlier of the given size.
+  void makeOutlier(int64_t size) {
+    SafetensorsOutput &gain = list[list.size() - 2];
+    SafetensorsOutput &bias = list[list.size() - 3];
+    // The outlier alone makes the deviation that the LayerNorm divides by:
+    // size / sqrt(hidden), to a power of two.
+    float deviation = static_cast<float>(size);
+    for (int64_t width = options.hidden; width > 1; width /= 4)
+      deviation /= 2;
+    for (int64_t j = 0; j < options.hidden; ++j)
+      scale(gain, j, j == 3 ? 1 / static_cast<float>(size) : deviation);
+    float value = static_cast<float>(size);
+    std::memcpy(&bias.data[4 * 3], &value, 4);
+  }
+
   std::vector<SafetensorsOutput> list;
 
 private:
+  static void scale(SafetensorsOutput &tensor, int64_t index, float factor) {
+    float value;
+    std::memcpy(&value, &tensor.data[4 * index], 4);
+    value *= factor;
+    std::memcpy(&tensor.data[4 * index], &value, 4);
+  }
+
   /// splitmix64.
   uint64_t next() {
     uint64_t z = (state += 0x9e3779b97f4a7c15u);
@@ -116,6 +139,8 @@ static void addLayer(Weights &weights, const TinyModelOptions &o,
   weights.linear(name + ".intermediate.dense", o.intermediate, o.hidden);
   weights.linear(name + ".output.dense", o.hidden, o.intermediate);
   weights.layerNorm(name + ".output.LayerNorm");
+  if (o.outlier)
+    weights.makeOutlier(o.outlier);
 }
 
 static SafetensorsOutput positionIds(const std::string &prefix,

@@ -50,6 +50,11 @@ struct TinyModelOptions {
   int shards = 1;
   uint64_t seed = 1;
 
+  /// Not 0: what channel 3 of each FFN output has as its bias. The LayerNorm
+  /// behind brings the channels back to one size, as in trained models. Only
+  /// of F32 weights.
+  int64_t outlier = 0;
+
   /// Quantizers with learned ranges beside the weights, as the code published
   /// with the PEG paper saves them, and its names of modules.
   bool learned = false;

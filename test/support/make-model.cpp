@@ -20,7 +20,8 @@ static int usage(const char *what) {
       "quern-make-model: error: %s\n"
       "usage: quern-make-model OUT [--seed N] [--hidden N] [--heads N]\n"
       "  [--layers N] [--intermediate N] [--vocab N] [--positions N]\n"
-      "  [--types N] [--labels N] [--shards N] [--dtype F32|F16|BF16]\n"
+      "  [--types N] [--labels N] [--outlier N] [--shards N] [--dtype "
+      "F32|F16|BF16]\n"
       "  [--head classification|regression|token_classification|\n"
       "          question_answering|embedding]\n"
       "  [--pooling mean|cls] [--activation gelu|gelu_new|relu|...]\n"
@@ -33,15 +34,11 @@ static int usage(const char *what) {
 static bool setValue(TinyModelOptions &o, const std::string &name,
                      const std::string &value) {
   const std::map<std::string, int64_t *> numbers = {
-      {"--hidden", &o.hidden},
-      {"--heads", &o.heads},
-      {"--layers", &o.layers},
-      {"--intermediate", &o.intermediate},
-      {"--vocab", &o.vocab},
-      {"--positions", &o.positions},
-      {"--types", &o.types},
-      {"--labels", &o.labels},
-      {"--learned-groups", &o.learnedGroups}};
+      {"--hidden", &o.hidden},   {"--heads", &o.heads},
+      {"--layers", &o.layers},   {"--intermediate", &o.intermediate},
+      {"--vocab", &o.vocab},     {"--positions", &o.positions},
+      {"--types", &o.types},     {"--labels", &o.labels},
+      {"--outlier", &o.outlier}, {"--learned-groups", &o.learnedGroups}};
   int64_t number = std::strtoll(value.c_str(), nullptr, 10);
   if (auto it = numbers.find(name); it != numbers.end()) {
     *it->second = number;
