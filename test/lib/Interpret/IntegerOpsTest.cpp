@@ -220,6 +220,99 @@ TEST_F(QAddNormTest, IsTheLayerNormOfTheQuantizedSum) {
   }
 }
 
+/// Row E12: sums of 16-bit codes (y) and LayerNorm outputs of 16 bits (x)
+/// against the formula on real numbers, in double.
+TEST_F(QAddNormTest, E12SixteenBitSumsAndOutputs) {
+  constexpr double sa = 3e-4, sb = 2e-4, su = 5e-4, sx = 16.0 / 65535;
+  constexpr int za = 1000, zb = 2000, zu = 100, zx = 32768, top = 65535;
+  build("16", "sum_scale = 5.0e-4 : f32, sum_hi = 65535 : i64",
+        "!quant.uniform<u16:f32, 2.44144350e-4:32768>");
+  Tensor a = codes(21, 48, 0, top), b = codes(21, 48, 0, top);
+  std::vector<float> real = floats(2, 48).toVector<float>(), g, be;
+  for (int j = 0; j < 48; ++j) {
+    g.push_back(float(real[j] / sx));
+    be.push_back(float(real[48 + j] / sx + zx));
+  }
+  auto whole = [](double v, int64_t size) {
+    return Tensor::of(std::vector<float>(size, float(v)), {size});
+  };
+  std::vector<int32_t> u;
+  SiteHooks hooks;
+  hooks.observe = [&](const SiteValue &site) {
+    if (site.name == "L0.u")
+      u = site.value.toVector<int32_t>();
+  };
+  auto x = run({a, b, whole(sa / su, 1), whole(sb / su, 48),
+                whole(zu - za * sa / su - zb * sb / su, 48),
+                Tensor::of(std::vector<float>(g), {48}),
+                Tensor::of(std::vector<float>(be), {48})},
+               hooks)
+               .toVector<int32_t>();
+  ASSERT_EQ(x.size(), 21u * 48) << message;
+  ASSERT_EQ(u.size(), x.size());
+  auto code = [](double value, double scale, int zero) {
+    return std::clamp(std::nearbyint(value / scale) + zero, 0.0, double(top));
+  };
+  int64_t clamped = 0;
+  for (int t = 0; t < 21; ++t) {
+    double mean = 0, var = 0;
+    for (int j = 0; j < 48; ++j) {
+      int i = t * 48 + j;
+      double sum =
+          sa * (a.get<int32_t>()[i] - za) + sb * (b.get<int32_t>()[i] - zb);
+      EXPECT_LE(std::fabs(u[i] - code(sum, su, zu)), 1) << i;
+      clamped += u[i] == 0 || u[i] == top;
+      mean += su * (u[i] - zu) / 48;
+    }
+    for (int j = 0; j < 48; ++j)
+      var += std::pow(su * (u[t * 48 + j] - zu) - mean, 2) / 48;
+    for (int j = 0; j < 48; ++j) {
+      int i = t * 48 + j;
+      double value =
+          (su * (u[i] - zu) - mean) / std::sqrt(var + 1e-12) * real[j] +
+          real[48 + j];
+      EXPECT_LE(std::fabs(x[i] - code(value, sx, zx)), 1) << i;
+    }
+  }
+  // Most codes say something.
+  EXPECT_LT(clamped, 21 * 48 / 4);
+}
+
+/// Row E12: a product that is requantized to 16 bits (h).
+TEST_F(QLinearTest, E12SixteenBitOutputs) {
+  constexpr double sx = 0.04, sw = 0.003, sh = 5e-4;
+  constexpr int zx = 117, zh = 31234, top = 65535;
+  build("!quant.uniform<u8:f32, 0.04:117>", "hi = 65535 : i64",
+        "!quant.uniform<u16:f32, 5.0e-4:31234>");
+  std::vector<float> bias = floatVector(6).toVector<float>();
+  std::vector<int32_t> correction;
+  std::vector<float> multiplier, offset;
+  for (int n = 0; n < 6; ++n) {
+    int32_t sum = 0;
+    for (int k = 0; k < 70; ++k)
+      sum += w.get<int32_t>()[n * 70 + k];
+    correction.push_back(-zx * sum);
+    multiplier.push_back(float(sx * sw / sh));
+    offset.push_back(float(bias[n] / sh + zh));
+  }
+  c = ints(correction);
+  m = Tensor::of(std::vector<float>(multiplier), {6});
+  o = Tensor::of(std::vector<float>(offset), {6});
+  auto h = run().toVector<int32_t>();
+  ASSERT_EQ(h.size(), 30u) << message;
+  int64_t inside = 0;
+  for (int i = 0; i < 30; ++i) {
+    double sum = bias[i % 6];
+    for (int k = 0; k < 70; ++k)
+      sum += sx * (x.get<int32_t>()[i / 6 * 70 + k] - zx) * sw *
+             w.get<int32_t>()[i % 6 * 70 + k];
+    double code = std::clamp(std::nearbyint(sum / sh) + zh, 0.0, double(top));
+    EXPECT_LE(std::fabs(h[i] - code), 1) << i;
+    inside += h[i] > 0 && h[i] < top;
+  }
+  EXPECT_GT(inside, 15);
+}
+
 TEST_F(QAddNormTest, EqualCodesGiveBeta) {
   build("8", "sum_scale = 0.05 : f32", "!quant.uniform<u8:f32, 0.1:7>");
   Tensor a = codes(1, 48, 200, 200),
