@@ -118,19 +118,9 @@ ActivationScheme Recipe::activationFor(const Site &site) const {
       if (!selectorCovers(change.selector, site) ||
           selectorRank(change.selector, site) != level)
         continue;
-      scheme.bits = change.bits.value_or(scheme.bits);
-      scheme.symmetric = change.symmetric.value_or(scheme.symmetric);
-      scheme.estimator = change.estimator.value_or(scheme.estimator);
+      applyChange(change, scheme);
       scheme.channelEstimator =
           change.estimator.value_or(scheme.channelEstimator);
-      scheme.momentum = change.momentum.value_or(scheme.momentum);
-      scheme.candidates = change.candidates.value_or(scheme.candidates);
-      scheme.percentile = change.percentile.value_or(scheme.percentile);
-      scheme.perChannel = change.perChannel.value_or(scheme.perChannel);
-      scheme.perToken = change.perToken.value_or(scheme.perToken);
-      scheme.groups = change.groups.value_or(scheme.groups);
-      scheme.permute = change.permute.value_or(scheme.permute);
-      scheme.form = change.form.value_or(scheme.form);
     }
   // What a more general change says of groups is void where there are none.
   if (scheme.groups < 2)
@@ -140,11 +130,7 @@ ActivationScheme Recipe::activationFor(const Site &site) const {
 
 WeightScheme Recipe::weightFor(WeightRole role) const {
   WeightScheme scheme = weight;
-  auto apply = [&](const WeightChange &change) {
-    scheme.bits = change.bits.value_or(scheme.bits);
-    scheme.perChannel = change.perChannel.value_or(scheme.perChannel);
-    scheme.mse = change.mse.value_or(scheme.mse);
-  };
+  auto apply = [&](const WeightChange &change) { applyChange(change, scheme); };
   scheme.adaptive &= role == WeightRole::Linear && !scheme.isFloat();
   switch (role) {
   case WeightRole::Table:

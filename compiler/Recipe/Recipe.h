@@ -51,6 +51,24 @@ enum class WeightRole {
 
 /// A change to some of the values of a scheme.
 struct ActivationChange {
+  /// Pairs each value of a change with the one of a scheme that it sets. A new
+  /// value of a recipe gets its line here.
+  template <typename Function> static void forEachField(Function &&pair) {
+    using To = ActivationScheme;
+    using From = ActivationChange;
+    pair(&To::bits, &From::bits);
+    pair(&To::symmetric, &From::symmetric);
+    pair(&To::estimator, &From::estimator);
+    pair(&To::percentile, &From::percentile);
+    pair(&To::momentum, &From::momentum);
+    pair(&To::candidates, &From::candidates);
+    pair(&To::perChannel, &From::perChannel);
+    pair(&To::perToken, &From::perToken);
+    pair(&To::groups, &From::groups);
+    pair(&To::permute, &From::permute);
+    pair(&To::form, &From::form);
+  }
+
   std::string selector;
   std::optional<unsigned> bits;
   std::optional<bool> symmetric;
@@ -65,12 +83,41 @@ struct ActivationChange {
 };
 
 struct WeightChange {
+  /// As for activations.
+  template <typename Function> static void forEachField(Function &&pair) {
+    using To = WeightScheme;
+    using From = WeightChange;
+    pair(&To::bits, &From::bits);
+    pair(&To::perChannel, &From::perChannel);
+    pair(&To::mse, &From::mse);
+    pair(&To::adaptive, &From::adaptive);
+  }
+
   std::optional<unsigned> bits;
   std::optional<bool> perChannel;
   std::optional<bool> mse;
   /// Only in the default of all weights; it is for linear layers.
   std::optional<bool> adaptive;
 };
+
+/// Sets the values of a scheme that a change names.
+template <typename Change, typename Scheme>
+void applyChange(const Change &change, Scheme &scheme) {
+  Change::forEachField([&](auto to, auto from) {
+    scheme.*to = (change.*from).value_or(scheme.*to);
+  });
+}
+
+/// The change that makes `scheme` of `usual`.
+template <typename Change, typename Scheme>
+Change changeFrom(const Scheme &usual, const Scheme &scheme) {
+  Change change;
+  Change::forEachField([&](auto to, auto from) {
+    if (scheme.*to != usual.*to)
+      change.*from = scheme.*to;
+  });
+  return change;
+}
 
 /// What of the calibration texts is run, and how much at once: current and
 /// running ranges go by batch.

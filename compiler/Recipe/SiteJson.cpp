@@ -147,13 +147,7 @@ Error RecipeParser::readActivation(const Json &value) {
   ActivationChange change;
   if (Error error = readChange("activation", value, change))
     return error;
-  ActivationScheme &scheme = recipe.activation;
-  scheme.bits = change.bits.value_or(scheme.bits);
-  scheme.estimator = change.estimator.value_or(scheme.estimator);
-  scheme.percentile = change.percentile.value_or(scheme.percentile);
-  scheme.symmetric = change.symmetric.value_or(scheme.symmetric);
-  scheme.candidates = change.candidates.value_or(scheme.candidates);
-  scheme.momentum = change.momentum.value_or(scheme.momentum);
+  applyChange(change, recipe.activation);
   return Error::success();
 }
 

@@ -59,11 +59,7 @@ Error RecipeParser::readWeightDefault(const Json &value) {
   WeightChange change;
   if (Error error = readWeight("weight", value, change))
     return error;
-  WeightScheme &scheme = recipe.weight;
-  scheme.bits = change.bits.value_or(scheme.bits);
-  scheme.perChannel = change.perChannel.value_or(scheme.perChannel);
-  scheme.mse = change.mse.value_or(scheme.mse);
-  scheme.adaptive = change.adaptive.value_or(scheme.adaptive);
+  applyChange(change, recipe.weight);
   return Error::success();
 }
 

@@ -438,6 +438,40 @@ TEST(Recipe, JsonRoundTrip) {
   EXPECT_EQ(bitsAt(again, "L1.y"), 8u);
 }
 
+TEST(Recipe, EveryKeyGoesThroughJson) {
+  Recipe recipe = parsed(R"({
+      "activation": {"bits": 6, "symmetric": true, "candidates": 50,
+                     "estimator": "running_minmax", "momentum": 0.5,
+                     "percentile": 99.5},
+      "sites": {"x": {"bits": 7, "granularity": "groups", "groups": 6,
+                      "permute": true},
+                "h": {"symmetric": false, "candidates": 20, "momentum": 0.25,
+                      "estimator": "percentile", "percentile": 99}},
+      "weight": {"bits": 4, "granularity": "channel", "estimator": "minmax",
+                 "rounding": "adaround"},
+      "weights": {"Et": {"bits": 3, "granularity": "tensor"}}})");
+  Recipe again = parsed(recipe.toJson().c_str());
+  EXPECT_EQ(again.toJson(), recipe.toJson());
+  for (const Site &site : bertSites(2)) {
+    ActivationScheme scheme = again.activationFor(site);
+    EXPECT_EQ(scheme, recipe.activationFor(site)) << site.name;
+    EXPECT_EQ(scheme.symmetric, site.key != "h") << site.name;
+    EXPECT_EQ(scheme.momentum, site.key == "h" ? 0.25 : 0.5) << site.name;
+  }
+  for (WeightRole role : {WeightRole::WordTable, WeightRole::Linear})
+    EXPECT_EQ(again.weightFor(role), recipe.weightFor(role));
+  EXPECT_FALSE(again.weightFor(WeightRole::Linear).mse);
+  EXPECT_TRUE(again.weightFor(WeightRole::Linear).adaptive);
+}
+
+TEST(Recipe, ALaterGranularityEndsGroups) {
+  Recipe recipe = *Recipe::load("w8a8");
+  ASSERT_FALSE(recipe.set("h.groups=6"));
+  ASSERT_FALSE(recipe.set("h.granularity=tensor"));
+  Recipe again = parsed(recipe.toJson().c_str());
+  EXPECT_EQ(again.activationFor({"L0.h", "h", 0}).groups, 0u);
+}
+
 TEST(Recipe, SitesTheModelLacks) {
   Error late = parsed(R"({"sites": {"x6": 16}})").check(bertSites(6));
   ASSERT_TRUE(late);
