@@ -8,6 +8,7 @@
 #include "compiler/FloatRun.h"
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
+#include "lib/Quantize/ChosenCodes.h"
 #include "lib/Quantize/Reparameterize.h"
 #include "lib/Quantize/RoundedCodes.h"
 #include "lib/Quantize/SchemeAttr.h"
@@ -119,9 +120,9 @@ public:
 
 private:
   Expected<bool> addRows(const HostProgram &program);
-  std::optional<WeightCodes> codesOf(tq::LinearOp linear,
-                                     const std::vector<float> &weights,
-                                     size_t rows) const;
+  Expected<std::optional<WeightCodes>>
+  codesOf(tq::LinearOp linear, const std::vector<float> &weights,
+          size_t rows) const;
   Expected<std::vector<float>> changeOf(tq::LinearOp linear, StringRef input,
                                         StringRef output);
 
@@ -170,16 +171,19 @@ Error Correction::observe(const std::string &tokenizer,
 /// The weights' codes, where their error is to be corrected: not where one
 /// scale serves all rows. That one clips the rows that make outliers, an error
 /// of few tokens that is no business of the others.
-std::optional<WeightCodes>
+Expected<std::optional<WeightCodes>>
 Correction::codesOf(tq::LinearOp linear, const std::vector<float> &weights,
                     size_t rows) const {
   std::optional<WeightQuantizer> quantizer = scheme.weight(weightRole(linear));
   if (!quantizer || !quantizer->perRow)
-    return std::nullopt;
+    return std::optional<WeightCodes>();
   if (std::optional<WeightCodes> rounded = readCodes(linear))
     return rounded;
-  return quantizeWeight(weights.data(), rows, weights.size() / rows,
-                        *quantizer);
+  FailureOr<WeightCodes> chosen =
+      chooseCodes(linear.getW(), weights, rows, *quantizer, scheme);
+  if (failed(chosen))
+    return Error("the codes of a weight cannot be chosen");
+  return std::optional<WeightCodes>(std::move(*chosen));
 }
 
 /// W m - Q(W) m', with m the mean of what the layer reads and m' that of what
@@ -197,7 +201,10 @@ Correction::changeOf(tq::LinearOp linear, StringRef input, StringRef output) {
   std::optional<SiteQuantizer> site = scheme.site(input);
   if (site && !site->channelScale.empty())
     scaleColumns(weights, site->channelScale);
-  std::optional<WeightCodes> codes = codesOf(linear, weights, rows);
+  Expected<std::optional<WeightCodes>> chosen = codesOf(linear, weights, rows);
+  if (!chosen)
+    return chosen.takeError();
+  const std::optional<WeightCodes> &codes = *chosen;
   std::vector<float> change(rows);
   for (size_t n = 0; n < rows; ++n) {
     double sum = 0;

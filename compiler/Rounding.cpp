@@ -12,6 +12,7 @@
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
 #include "lib/Quantize/AdaRound.h"
+#include "lib/Quantize/ChosenCodes.h"
 #include "lib/Quantize/Reparameterize.h"
 #include "lib/Quantize/RoundedCodes.h"
 #include "lib/Quantize/SchemeAttr.h"
@@ -131,7 +132,11 @@ Error Rounding::findLayers() {
         return Error::make(layer.name, ": found a weight of ", weight,
                            ", expected finite ones");
     auto shape = layer.op.getW().getType().getShape();
-    layer.codes = quantizeWeight(weights.data(), shape[0], shape[1], quantizer);
+    FailureOr<WeightCodes> codes =
+        chooseCodes(layer.op.getW(), weights, shape[0], quantizer, scheme);
+    if (failed(codes))
+      return Error::make(layer.name, ": the scales of its weights do not fit");
+    layer.codes = std::move(*codes);
   }
   return Error::success();
 }
@@ -202,9 +207,10 @@ void Rounding::writeRounded(ModuleOp copy) const {
     if (!quantizer || !data)
       return;
     auto shape = op.getTable().getType().getShape();
-    writeValues(op.getTableMutable(),
-                quantizeWeight(data->data(), shape[0], shape[1], *quantizer),
-                {});
+    FailureOr<WeightCodes> codes =
+        chooseCodes(op.getTable(), data->array(), shape[0], *quantizer, scheme);
+    if (succeeded(codes))
+      writeValues(op.getTableMutable(), *codes, {});
   });
 }
 

@@ -4,6 +4,7 @@
 // them.
 //
 //===----------------------------------------------------------------------===//
+#include "lib/Quantize/ChosenCodes.h"
 #include "lib/Quantize/GroupMap.h"
 #include "lib/Quantize/Passes.h"
 #include "lib/Quantize/Reparameterize.h"
@@ -212,31 +213,19 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
       Location loc = constant.getLoc();
       StringRef base = tq::getConstantName(constant.getResult());
       std::string name = base.empty() ? "weight" : base.str();
-      size_t cols = rows ? data->size() / rows : 0;
-      DenseF32ArrayAttr given;
-      if (scheme.givesScales() && !rounded) {
-        base = weightName(constant.getResult());
-        bool isMoved = false;
-        while (base.consume_back(".ordered"))
-          isMoved = true;
-        if (auto scale = scheme.unsignedScalesOf(base);
-            scale && role == "norms" && scale.size() == 1) {
-          roundGain(builder, constant, *data, scale[0], quantizer.bits, uses);
-          continue;
-        }
-        given = scheme.scalesOf(base);
-        if (!given ||
-            (given.size() != 1 && (isMoved || given.size() != int64_t(rows))))
-          return constant.emitError("expects the scale of '")
-                 << base << "' in tq.scheme, or one for each of " << rows
-                 << " rows in the model's order, got "
-                 << (given ? given.size() : 0);
+      if (auto scale = scheme.unsignedScalesOf(schemeName(constant));
+          scale && role == "norms" && scale.size() == 1 && !rounded) {
+        roundGain(builder, constant, *data, scale[0], quantizer.bits, uses);
+        continue;
       }
-      WeightCodes codes =
-          rounded ? std::move(*rounded)
-          : given ? encodeWeight(data->data(), rows, cols,
-                                 given.asArrayRef().vec(), quantizer.bits)
-                  : quern::quantizeWeight(data->data(), rows, cols, quantizer);
+      if (!rounded) {
+        FailureOr<WeightCodes> chosen = chooseCodes(
+            constant.getResult(), data->array(), rows, quantizer, scheme);
+        if (failed(chosen))
+          return failure();
+        rounded = std::move(*chosen);
+      }
+      WeightCodes codes = std::move(*rounded);
       remark::passed(loc,
                      remark::RemarkOpts::name("Weight").category("quantize"))
           << remark::add("weight ") << name << remark::add(" in role ") << role

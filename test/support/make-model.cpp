@@ -25,7 +25,8 @@ static int usage(const char *what) {
       "  [--head classification|regression|token_classification|\n"
       "          question_answering|embedding]\n"
       "  [--pooling mean|cls] [--activation gelu|gelu_new|relu|...]\n"
-      "  [--no-normalize] [--pooler] [--no-prefix] [--old-names] [--learned]\n",
+      "  [--no-normalize] [--pooler] [--no-prefix] [--old-names] [--learned]\n"
+      "  [--learned-rows]\n",
       what);
   return 2;
 }
@@ -79,6 +80,8 @@ static bool setFlag(TinyModelOptions &o, const std::string &name) {
     o.oldNames = true;
   else if (name == "--learned")
     o.learned = true;
+  else if (name == "--learned-rows")
+    o.learnedRows = true;
   else
     return false;
   return true;
