@@ -287,7 +287,11 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
     entry.set("granularity",
               builder.getStringAttr(scheme.perChannel ? "channel" : "tensor"));
     entry.set("estimator",
-              builder.getStringAttr(scheme.mse ? "mse" : "minmax"));
+              builder.getStringAttr(StringRef(clipRuleName(scheme.estimator))));
+    if (scheme.estimator == ClipRule::Percentile)
+      entry.set("percentile", builder.getF64FloatAttr(scheme.percentile));
+    if (scheme.estimator == ClipRule::MseGrid)
+      entry.set("candidates", builder.getI64IntegerAttr(scheme.candidates));
     if (scheme.adaptive)
       entry.set("rounding", builder.getStringAttr("adaround"));
     weightList.set(name, entry.getDictionary(module.getContext()));

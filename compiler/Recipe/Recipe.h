@@ -89,13 +89,17 @@ struct WeightChange {
     using From = WeightChange;
     pair(&To::bits, &From::bits);
     pair(&To::perChannel, &From::perChannel);
-    pair(&To::mse, &From::mse);
+    pair(&To::estimator, &From::estimator);
+    pair(&To::percentile, &From::percentile);
+    pair(&To::candidates, &From::candidates);
     pair(&To::adaptive, &From::adaptive);
   }
 
   std::optional<unsigned> bits;
   std::optional<bool> perChannel;
-  std::optional<bool> mse;
+  std::optional<ClipRule> estimator;
+  std::optional<double> percentile;
+  std::optional<unsigned> candidates;
   /// Only in the default of all weights; it is for linear layers.
   std::optional<bool> adaptive;
 };

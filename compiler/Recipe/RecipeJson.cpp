@@ -119,6 +119,15 @@ Error RecipeParser::readCount(const std::string &path, const Json &value,
   return Error::success();
 }
 
+Error RecipeParser::readPercentile(const std::string &path, const Json &value,
+                                   std::optional<double> &target) {
+  double percent = value.is_number() ? value.get<double>() : 0;
+  if (!(percent > 50 && percent <= 100))
+    return fail(path, value, "a number above 50, at most 100");
+  target = percent;
+  return Error::success();
+}
+
 Error RecipeParser::readCalibration(const Json &value) {
   if (!value.is_object())
     return fail("calibration", value, "an object");
@@ -230,6 +239,8 @@ Error Recipe::set(std::string_view assignment) {
   if (WeightChange *weight = parser.weightNamed(site)) {
     if (scheme == "channel" || scheme == "tensor")
       value = Json{{"granularity", scheme}};
+    else if (parseClipRule(scheme))
+      value = Json{{"estimator", scheme}};
     return parser.readWeight(site, value, *weight);
   }
   if (parseEstimator(scheme))

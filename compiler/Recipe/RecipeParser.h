@@ -67,6 +67,8 @@ private:
   Error readWeights(const Json &value);
   Error readCount(const std::string &path, const Json &value, unsigned low,
                   unsigned high, std::optional<unsigned> &target);
+  Error readPercentile(const std::string &path, const Json &value,
+                       std::optional<double> &target);
   /// A number of bits that kernels exist for, 2 to `most`, or "fp32".
   Error readBits(const std::string &where, const Json &value, unsigned most,
                  std::optional<unsigned> &bits);

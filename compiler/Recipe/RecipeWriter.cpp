@@ -20,8 +20,12 @@ Json writeWeight(const WeightChange &change) {
     json["bits"] = writeBits(*change.bits);
   if (change.perChannel)
     json["granularity"] = *change.perChannel ? "channel" : "tensor";
-  if (change.mse)
-    json["estimator"] = *change.mse ? "mse" : "minmax";
+  if (change.estimator)
+    json["estimator"] = clipRuleName(*change.estimator);
+  if (change.percentile)
+    json["percentile"] = *change.percentile;
+  if (change.candidates)
+    json["candidates"] = *change.candidates;
   if (change.adaptive)
     json["rounding"] = *change.adaptive ? "adaround" : "nearest";
   return json;
@@ -74,9 +78,11 @@ std::string Recipe::toJson() const {
     root["calibration"]["batch_size"] = calibrated.batchSize;
   if (calibrated.batches != allTexts.batches)
     root["calibration"]["batches"] = calibrated.batches;
-  WeightChange weights;
-  WeightChange::forEachField(
-      [&](auto from, auto to) { weights.*to = weight.*from; });
+  auto weights = changeFrom<WeightChange>({}, weight);
+  weights.bits = weight.bits;
+  weights.perChannel = weight.perChannel;
+  weights.estimator = weight.estimator;
+  weights.adaptive = weight.adaptive;
   root["weight"] = writeWeight(weights);
   if (weight.adaptive)
     root["adaround"] = {{"asym", adaRound.asym},

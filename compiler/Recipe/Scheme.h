@@ -7,6 +7,8 @@
 #ifndef QUERN_COMPILER_RECIPE_SCHEME_H
 #define QUERN_COMPILER_RECIPE_SCHEME_H
 
+#include "lib/Support/WeightClip.h"
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -115,15 +117,19 @@ struct WeightScheme {
   unsigned bits = 8;
   /// One scale per output channel (linear) or row (table) instead of one.
   bool perChannel = false;
-  /// Clip by least squared error instead of taking the largest magnitude.
-  bool mse = true;
+  ClipRule estimator = ClipRule::Mse;
+  /// For ClipRule::Percentile: where both ends are cut, in percent.
+  double percentile = ClipSearch().percentile;
+  /// For ClipRule::MseGrid.
+  unsigned candidates = ClipSearch().candidates;
   /// Learned rounding (AdaRound) of the linear layers.
   bool adaptive = false;
 
   bool isFloat() const { return bits == 0; }
+  ClipSearch clip() const { return {estimator, percentile, candidates}; }
   bool operator==(const WeightScheme &other) const {
     return bits == other.bits && perChannel == other.perChannel &&
-           mse == other.mse && adaptive == other.adaptive;
+           clip() == other.clip() && adaptive == other.adaptive;
   }
 };
 

@@ -64,10 +64,8 @@ Error RecipeParser::readChange(const std::string &where, const Json &value,
                     "another estimator: cross_entropy is for the logits, "
                     "site C");
     } else if (key == "percentile") {
-      double percent = part.is_number() ? part.get<double>() : 0;
-      if (!(percent > 50 && percent <= 100))
-        return fail(path, part, "a number above 50, at most 100");
-      change.percentile = percent;
+      if (Error error = readPercentile(path, part, change.percentile))
+        return error;
     } else if (key == "candidates") {
       if (Error error = readCount(path, part, 2, 10000, change.candidates))
         return error;

@@ -22,9 +22,17 @@ Error RecipeParser::readWeight(const std::string &where, const Json &value,
         return fail(path, part, "\"tensor\" or \"channel\"");
       change.perChannel = part == Json("channel");
     } else if (key == "estimator") {
-      if (part != Json("minmax") && part != Json("mse"))
-        return fail(path, part, "\"minmax\" or \"mse\"");
-      change.mse = part == Json("mse");
+      change.estimator = part.is_string()
+                             ? parseClipRule(part.get<std::string>())
+                             : std::nullopt;
+      if (!change.estimator)
+        return fail(path, part, clipRuleWords);
+    } else if (key == "percentile") {
+      if (Error error = readPercentile(path, part, change.percentile))
+        return error;
+    } else if (key == "candidates") {
+      if (Error error = readCount(path, part, 2, 10000, change.candidates))
+        return error;
     } else if (key == "rounding" && where == "weight") {
       if (part != Json("nearest") && part != Json("adaround"))
         return fail(path, part, "\"nearest\" or \"adaround\"");
@@ -33,9 +41,9 @@ Error RecipeParser::readWeight(const std::string &where, const Json &value,
       if (part != Json(true))
         return fail(path, part, "true");
     } else {
-      return unknown(
-          key, where,
-          joinWords({"bits", "granularity", "estimator", "symmetric"}));
+      return unknown(key, where,
+                     joinWords({"bits", "granularity", "estimator",
+                                "percentile", "candidates", "symmetric"}));
     }
   }
   return Error::success();

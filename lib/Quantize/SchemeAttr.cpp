@@ -142,10 +142,14 @@ LogicalResult checkWeight(ModuleOp module, NamedAttribute entry) {
       dict ? dict.getAs<StringAttr>("granularity") : StringAttr();
   auto estimator = dict ? dict.getAs<StringAttr>("estimator") : StringAttr();
   auto rounding = dict ? dict.getAs<StringAttr>("rounding") : StringAttr();
-  if (!bits || !granularity || !estimator || dict.size() != (rounding ? 4 : 3))
+  auto percentile = dict ? dict.getAs<FloatAttr>("percentile") : FloatAttr();
+  auto candidates =
+      dict ? dict.getAs<IntegerAttr>("candidates") : IntegerAttr();
+  size_t known = 3 + bool(rounding) + bool(percentile) + bool(candidates);
+  if (!bits || !granularity || !estimator || dict.size() != known)
     return refuse(module, "weights", name, value,
                   "\"fp32\" or {bits, granularity, estimator}, perhaps with "
-                  "rounding");
+                  "rounding, percentile or candidates");
   if (rounding && rounding != "adaround")
     return refuse(module, "weights", name, rounding, "\"adaround\"");
   if (bits.getInt() < 2 || bits.getInt() > 8)
@@ -153,8 +157,14 @@ LogicalResult checkWeight(ModuleOp module, NamedAttribute entry) {
   if (granularity != "tensor" && granularity != "channel")
     return refuse(module, "weights", name, granularity,
                   "\"tensor\" or \"channel\"");
-  if (estimator != "minmax" && estimator != "mse")
-    return refuse(module, "weights", name, estimator, "\"minmax\" or \"mse\"");
+  if (!parseClipRule(std::string_view(estimator.getValue())))
+    return refuse(module, "weights", name, estimator, StringRef(clipRuleWords));
+  if (percentile && !(percentile.getValueAsDouble() > 50 &&
+                      percentile.getValueAsDouble() <= 100))
+    return refuse(module, "weights", name, percentile,
+                  "a percentile above 50, at most 100");
+  if (candidates && (candidates.getInt() < 2 || candidates.getInt() > 10000))
+    return refuse(module, "weights", name, candidates, "2 to 10000 candidates");
   return success();
 }
 
@@ -303,7 +313,13 @@ std::optional<WeightQuantizer> SchemeAttr::weight(StringRef role) const {
   quantizer.bits = dict.getAs<IntegerAttr>("bits").getInt();
   quantizer.perRow =
       dict.getAs<StringAttr>("granularity").getValue() == "channel";
-  quantizer.mse = dict.getAs<StringAttr>("estimator").getValue() == "mse";
+  ClipSearch &clip = quantizer.clip;
+  clip.rule = *parseClipRule(
+      std::string_view(dict.getAs<StringAttr>("estimator").getValue()));
+  if (auto percentile = dict.getAs<FloatAttr>("percentile"))
+    clip.percentile = percentile.getValueAsDouble();
+  if (auto candidates = dict.getAs<IntegerAttr>("candidates"))
+    clip.candidates = candidates.getInt();
   quantizer.adaptive = dict.contains("rounding");
   return quantizer;
 }

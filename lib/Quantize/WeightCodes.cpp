@@ -1,6 +1,6 @@
 //===- WeightCodes.cpp - Weights to signed codes --------------------------===//
 //
-// The search for clip values is in lib/Support/RangeSearch; here it is applied
+// The search for clip values is in lib/Support/WeightClip; here it is applied
 // by row or to the whole, and the codes are written.
 //
 //===----------------------------------------------------------------------===//
@@ -13,26 +13,6 @@
 using namespace quern;
 
 namespace {
-
-/// Above this many values one search over a histogram is cheaper than one over
-/// the values, and as good: a bucket holds thousands of them.
-constexpr size_t histogramFrom = 1 << 20;
-
-Range clipRange(const float *values, size_t size,
-                const WeightQuantizer &quantizer) {
-  if (quantizer.mse && size >= histogramFrom) {
-    Histogram histogram;
-    histogram.add(values, size);
-    return mseGoldenRange(histogram, quantizer.bits, GridKind::Symmetric);
-  }
-  double clip = 0;
-  if (quantizer.mse)
-    clip = mseClip(values, size, quantizer.bits);
-  else
-    for (size_t i = 0; i < size; ++i)
-      clip = std::max<double>(clip, std::fabs(values[i]));
-  return {-clip, clip};
-}
 
 /// The whole number nearest to value / scale, ties to even, within [lo, hi].
 /// Adding and subtracting 1.5 * 2^23 rounds so, and vectorizes.
@@ -79,10 +59,10 @@ WeightCodes quern::quantizeWeight(const float *values, size_t rows, size_t cols,
   size_t parts = quantizer.perRow ? rows : 1;
   size_t size = quantizer.perRow ? cols : rows * cols;
   std::vector<float> scales;
-  for (size_t part = 0; part < parts; ++part)
-    scales.push_back(
-        symmetricParams(clipRange(values + part * size, size, quantizer),
-                        quantizer.bits)
-            .scale);
+  for (size_t part = 0; part < parts; ++part) {
+    double clip =
+        weightClip(values + part * size, size, quantizer.bits, quantizer.clip);
+    scales.push_back(symmetricParams({-clip, clip}, quantizer.bits).scale);
+  }
   return encodeWeight(values, rows, cols, std::move(scales), quantizer.bits);
 }

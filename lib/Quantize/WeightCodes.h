@@ -8,6 +8,8 @@
 #ifndef QUERN_LIB_QUANTIZE_WEIGHTCODES_H
 #define QUERN_LIB_QUANTIZE_WEIGHTCODES_H
 
+#include "lib/Support/WeightClip.h"
+
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -18,7 +20,7 @@ namespace quern {
 struct WeightQuantizer {
   unsigned bits = 8;
   bool perRow = false;
-  bool mse = true;
+  ClipSearch clip = {};
   /// Rounding is learned from the layer's inputs (AdaRound).
   bool adaptive = false;
 };

@@ -339,15 +339,20 @@ Range quern::crossEntropyRange(const float *rows, size_t count, size_t size,
   return best;
 }
 
-double quern::mseClip(const float *values, size_t size, unsigned bits) {
-  float largest = 0;
-  for (size_t i = 0; i < size; ++i)
-    largest = std::max(largest, std::fabs(values[i]));
-  if (largest == 0)
-    return 0;
-  float top = std::ldexp(1.0f, static_cast<int>(bits) - 1) - 1;
-  // Sixteen sums side by side: vectorizable and the same everywhere.
-  auto loss = [&](double clip) {
+namespace {
+
+/// The squared error of a short vector by its clip value.
+class ClipLoss {
+public:
+  ClipLoss(const float *values, size_t size, unsigned bits)
+      : values(values), size(size),
+        top(std::ldexp(1.0f, static_cast<int>(bits) - 1) - 1) {
+    for (size_t i = 0; i < size; ++i)
+      largest = std::max(largest, std::fabs(values[i]));
+  }
+
+  /// Sixteen sums side by side: vectorizable and the same everywhere.
+  double operator()(double clip) const {
     float scale = static_cast<float>(clip / top), inverse = 1 / scale;
     float sums[16] = {};
     constexpr float magic = 0x1.8p23f;
@@ -370,7 +375,20 @@ double quern::mseClip(const float *values, size_t size, unsigned bits) {
     for (float part : sums)
       sum += part;
     return sum * scale * scale;
-  };
+  }
+
+  const float *values;
+  size_t size;
+  float top, largest = 0;
+};
+
+} // namespace
+
+double quern::mseClip(const float *values, size_t size, unsigned bits) {
+  ClipLoss loss(values, size, bits);
+  double largest = loss.largest;
+  if (largest == 0)
+    return 0;
   // With few codes and an outlier the loss has several valleys, of which a
   // golden section alone may take a bad one.
   constexpr double ratio = 0.8;
@@ -380,7 +398,31 @@ double quern::mseClip(const float *values, size_t size, unsigned bits) {
       least = here;
       best = clip;
     }
-  double clip = goldenMinimum(best * ratio,
-                              std::min<double>(best / ratio, largest), 8, loss);
+  double clip =
+      goldenMinimum(best * ratio, std::min(best / ratio, largest), 8, loss);
   return loss(clip) < least ? clip : best;
+}
+
+double quern::mseGridClip(const float *values, size_t size, unsigned bits,
+                          unsigned candidates) {
+  ClipLoss loss(values, size, bits);
+  double largest = loss.largest;
+  if (largest == 0)
+    return 0;
+  double best = largest, least = loss(largest), parts = candidates;
+  for (unsigned i = 1; i < candidates; ++i)
+    if (double here = loss(largest * i / parts); here < least) {
+      least = here;
+      best = largest * i / parts;
+    }
+  return best;
+}
+
+double quern::mseGoldenClip(const float *values, size_t size, unsigned bits) {
+  ClipLoss loss(values, size, bits);
+  double largest = loss.largest;
+  if (largest == 0)
+    return 0;
+  double clip = goldenMinimum(0.01 * largest, largest, 16, loss);
+  return loss(clip) < loss(largest) ? clip : largest;
 }

@@ -74,6 +74,11 @@ Range crossEntropyRange(const float *rows, size_t count, size_t size,
 /// vector (a weight's row), searched on the values themselves.
 double mseClip(const float *values, size_t size, unsigned bits);
 
+/// The same with the candidates of mseGridRange and mseGoldenRange.
+double mseGridClip(const float *values, size_t size, unsigned bits,
+                   unsigned candidates);
+double mseGoldenClip(const float *values, size_t size, unsigned bits);
+
 } // namespace quern
 
 #endif // QUERN_LIB_SUPPORT_RANGESEARCH_H

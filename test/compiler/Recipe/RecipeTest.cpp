@@ -116,7 +116,7 @@ TEST(Recipe, WeightsByRole) {
   EXPECT_TRUE(recipe.weightFor(WeightRole::Classifier).isFloat());
   EXPECT_TRUE(recipe.weightFor(WeightRole::Pooler).perChannel);
   EXPECT_FALSE(recipe.weightFor(WeightRole::Norm).perChannel);
-  EXPECT_FALSE(recipe.weightFor(WeightRole::Norm).mse);
+  EXPECT_EQ(recipe.weightFor(WeightRole::Norm).estimator, ClipRule::MinMax);
 }
 
 TEST(Recipe, CommandLineSettings) {
@@ -162,7 +162,8 @@ TEST(Recipe, SingleKeysOfTheCommandLine) {
   EXPECT_FALSE(recipe.activationFor({"C", "C", -1}).symmetric);
   EXPECT_TRUE(recipe.weightFor(WeightRole::Linear).perChannel);
   EXPECT_EQ(recipe.weightFor(WeightRole::WordTable).bits, 4u);
-  EXPECT_FALSE(recipe.weightFor(WeightRole::Classifier).mse);
+  EXPECT_EQ(recipe.weightFor(WeightRole::Classifier).estimator,
+            ClipRule::MinMax);
   EXPECT_EQ(recipe.calibration().batchSize, 1u);
   EXPECT_EQ(recipe.calibration().batches, 2u);
   Recipe again = parsed(recipe.toJson().c_str());
@@ -449,7 +450,9 @@ TEST(Recipe, EveryKeyGoesThroughJson) {
                       "estimator": "percentile", "percentile": 99}},
       "weight": {"bits": 4, "granularity": "channel", "estimator": "minmax",
                  "rounding": "adaround"},
-      "weights": {"Et": {"bits": 3, "granularity": "tensor"}}})");
+      "weights": {"Et": {"bits": 3, "granularity": "tensor",
+                         "estimator": "percentile", "percentile": 99.5},
+                  "wC": {"estimator": "mse_grid", "candidates": 20}}})");
   Recipe again = parsed(recipe.toJson().c_str());
   EXPECT_EQ(again.toJson(), recipe.toJson());
   for (const Site &site : bertSites(2)) {
@@ -458,9 +461,13 @@ TEST(Recipe, EveryKeyGoesThroughJson) {
     EXPECT_EQ(scheme.symmetric, site.key != "h") << site.name;
     EXPECT_EQ(scheme.momentum, site.key == "h" ? 0.25 : 0.5) << site.name;
   }
+  EXPECT_EQ(again.weightFor(WeightRole::WordTable).clip(),
+            (ClipSearch{ClipRule::Percentile, 99.5}));
+  EXPECT_EQ(again.weightFor(WeightRole::Classifier).clip(),
+            (ClipSearch{ClipRule::MseGrid, 0, 20}));
   for (WeightRole role : {WeightRole::WordTable, WeightRole::Linear})
     EXPECT_EQ(again.weightFor(role), recipe.weightFor(role));
-  EXPECT_FALSE(again.weightFor(WeightRole::Linear).mse);
+  EXPECT_EQ(again.weightFor(WeightRole::Linear).estimator, ClipRule::MinMax);
   EXPECT_TRUE(again.weightFor(WeightRole::Linear).adaptive);
 }
 
@@ -506,6 +513,12 @@ INSTANTIATE_TEST_SUITE_P(
                   "activation.bits: found 1, expected a bit-width that has a "
                   "kernel, 2 to 16 or \"fp32\""),
         std::pair(R"({"activation": 8})", "expected an object or \"fp32\""),
+        std::pair(R"({"weight": {"estimator": "best"}})",
+                  "weight.estimator: found \"best\", expected one of minmax"),
+        std::pair(R"({"weights": {"Et": {"percentile": 40}}})",
+                  "weights.Et.percentile: found 40"),
+        std::pair(R"({"weight": {"candidates": 1}})",
+                  "weight.candidates: found 1, expected a number from 2"),
         std::pair(R"({"activation": {"estimator": "best"}})",
                   "activation.estimator: found \"best\", expected one of "
                   "current_minmax"),

@@ -75,6 +75,26 @@ module attributes {tq.scheme = {sites = {}, weights = {
 
 // -----
 
+// expected-error @below {{tq.scheme: weights.linear: expected one of minmax, percentile, mse, mse_grid, mse_golden, got "best"}}
+module attributes {tq.scheme = {sites = {}, weights = {
+  linear = {bits = 8 : i64, granularity = "tensor", estimator = "best"}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: weights.linear: expected a percentile above 50, at most 100, got 5.000000e+01 : f64}}
+module attributes {tq.scheme = {sites = {}, weights = {
+  linear = {bits = 8 : i64, granularity = "tensor", estimator = "percentile",
+            percentile = 50.0 : f64}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: weights.linear: expected 2 to 10000 candidates, got 1 : i64}}
+module attributes {tq.scheme = {sites = {}, weights = {
+  linear = {bits = 8 : i64, granularity = "tensor", estimator = "mse_grid",
+            candidates = 1 : i64}}}} {}
+
+// -----
+
 module attributes {tq.scheme = {sites = {}, weights = {}}} {
   func.func @forward(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
     // expected-error @below {{site 'L0.g' is not in tq.scheme, expected a quantizer or "fp32"}}
