@@ -10,7 +10,7 @@
 #define QUERN_RUNTIME_SRC_MODULE_H
 
 #include "quern/introspect.h"
-#include "runtime/src/ManifestCheck.h"
+#include "runtime/src/Constants.h"
 #include "runtime/src/ModuleFile.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
@@ -42,6 +42,7 @@ struct quern_module {
   const void *manifestData = nullptr;
   uint64_t manifestBytes = 0;
   const char *weights = nullptr;
+  quern::Constants constants;
   const quern_kernel_table *table = nullptr;
   /// Empty where the module has none.
   quern::Tokenizer tokenizer;

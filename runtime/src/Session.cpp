@@ -23,10 +23,6 @@ namespace {
 constexpr uint64_t maxUnits = uint64_t(1) << 28;
 constexpr int64_t maxChunks = INT32_MAX;
 
-/// Nearest even, no flushing of subnormals, nothing traps: what the compiler
-/// assumed. A program built with -ffast-math may have set it otherwise.
-constexpr unsigned plainRounding = 0x1f80;
-
 /// A step being run, as the pool's threads see it.
 struct Launch {
   quern_kernel kernel;
@@ -204,7 +200,6 @@ quern_status quern_session::reserve(uint64_t tokens, uint64_t sequences,
 }
 
 void quern_session::resolveOperands() {
-  const Manifest &manifest = *module.manifest;
   for (const PlannedStep &step : steps) {
     for (uint32_t i = 0; i < lengthOf(step.source->operands()); ++i) {
       const Operand &operand = *step.source->operands()->Get(i);
@@ -212,9 +207,7 @@ void quern_session::resolveOperands() {
       // pages are read-only.
       operands[step.firstOperand + i] =
           operand.kind() == OperandKind::Data
-              ? const_cast<char *>(
-                    module.weights +
-                    manifest.data()->Get(operand.index())->offset())
+              ? const_cast<char *>(module.constants[operand.index()])
               : addresses[operand.index()];
     }
   }

@@ -33,6 +33,11 @@ constexpr uint64_t roundUp(uint64_t value, uint64_t multiple) {
   return (value + multiple - 1) & ~(multiple - 1);
 }
 
+/// The state of SSE arithmetic that the compiler assumed: nearest even, no
+/// flushing of subnormals, nothing traps. A program built with -ffast-math may
+/// have set it otherwise.
+constexpr unsigned plainRounding = 0x1f80;
+
 /// A new T, or null when memory is out.
 template <typename T, typename... Args> T *create(Args &&...args) {
   constexpr size_t align = alignof(T) < 16 ? 16 : alignof(T);

@@ -159,13 +159,13 @@ TEST_F(ModuleFileTest, WrongMagicAndVersions) {
   trailer = trailerOf(file);
   trailer.version = 99;
   expectError(withTrailer(file, trailer), QUERN_ERROR_VERSION,
-              "found 99, expected 1");
+              "found 99, expected 2");
   trailer = trailerOf(file);
   trailer.section_count = 3;
   expectError(withTrailer(file, trailer), QUERN_ERROR_FORMAT,
               "sections: found 3, expected 4");
   expectError(altered([](auto &m) { m.abi_version = 7; }), QUERN_ERROR_VERSION,
-              "ABI version: found 7, expected 1");
+              "ABI version: found 7, expected 2");
 }
 
 TEST_F(ModuleFileTest, LyingSections) {

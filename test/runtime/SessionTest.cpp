@@ -454,7 +454,7 @@ TEST_F(SessionTest, LinkedModuleGivesTheSame) {
   quern_session_destroy(own);
   quern_module_close(linked);
 
-  image.abi_version = 2;
+  image.abi_version = 7;
   EXPECT_EQ(quern_module_open_linked(&image, &linked, &error),
             QUERN_ERROR_VERSION);
   image = parts.image();

@@ -14,7 +14,7 @@
  *   zeros               up to a multiple of QUERN_TOKENIZER_ALIGN
  *   tokenizer           blob of runtime/tokenizer; may be empty
  *   zeros               up to a multiple of QUERN_WEIGHTS_ALIGN
- *   weights             constants at the offsets of the manifest's data table
+ *   weights             stored constants, where the manifest's data table says
  *   zeros               up to a multiple of QUERN_TRAILER_ALIGN
  *   trailer             quern_trailer, the last 128 bytes of the file
  *
@@ -30,11 +30,12 @@
 extern "C" {
 #endif
 
-/** Version of the kernel signature, the table and the linked image. */
-#define QUERN_ABI_VERSION 1u
+/** Version of the kernel signature, the table, the linked image and the
+ *  manifest. */
+#define QUERN_ABI_VERSION 2u
 
 /** Version of the file layout above and of the trailer. */
-#define QUERN_FILE_VERSION 1u
+#define QUERN_FILE_VERSION 2u
 
 /** First eight bytes of the trailer. */
 #define QUERN_FILE_MAGIC "QUERNQBM"
@@ -44,7 +45,7 @@ extern "C" {
 
 #define QUERN_MANIFEST_ALIGN 4096u
 #define QUERN_TOKENIZER_ALIGN 64u
-#define QUERN_WEIGHTS_ALIGN 65536u
+#define QUERN_WEIGHTS_ALIGN 4096u
 #define QUERN_TRAILER_ALIGN 64u
 
 /** Alignment of every constant, buffer and scratch area given to a kernel. */
