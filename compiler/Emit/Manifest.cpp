@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Emit/Manifest.h"
 
+#include "compiler/Emit/ConstantTable.h"
 #include "dialects/TK/TKDialect.h"
 #include "lib/Quantize/SchemeAttr.h"
 #include "runtime/include/quern/module_abi.h"
@@ -12,7 +13,6 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinAttributes.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -20,25 +20,6 @@ using namespace mlir;
 namespace fb = quern::manifest;
 
 namespace quern {
-
-/// Elements of `value` as bytes: resources and plain dense constants are read
-/// in place.
-static FailureOr<std::string_view> rawBytes(ElementsAttr value) {
-  if (auto resource = dyn_cast<DenseResourceElementsAttr>(value)) {
-    AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    if (!blob)
-      return failure();
-    ArrayRef<char> data = blob->getData();
-    return std::string_view(data.data(), data.size());
-  }
-  if (auto dense = dyn_cast<DenseElementsAttr>(value)) {
-    if (dense.isSplat() && dense.getNumElements() != 1)
-      return failure();
-    ArrayRef<char> data = dense.getRawData();
-    return std::string_view(data.data(), data.size());
-  }
-  return failure();
-}
 
 static int64_t intAttr(DictionaryAttr dict, StringRef name,
                        int64_t absent = 0) {
@@ -114,14 +95,16 @@ private:
                            unsigned step);
 
   flatbuffers::Offset<flatbuffers::String> text(StringRef value) {
-    return builder.CreateString(value.data(), value.size());
+    // One string for all that are equal.
+    return builder.CreateSharedString(value.data(), value.size());
   }
 
   ModuleOp module;
   const ManifestRequest &request;
   ManifestResult result;
   flatbuffers::FlatBufferBuilder builder{1 << 16};
-  llvm::StringMap<unsigned> bufferIndex, dataIndex, kernelIndex;
+  ConstantTable constants;
+  llvm::StringMap<unsigned> bufferIndex, kernelIndex;
   llvm::StringMap<bool> isTap;
   std::vector<flatbuffers::Offset<fb::Buffer>> bufferTable;
   std::vector<flatbuffers::Offset<fb::Data>> dataTable;
@@ -223,29 +206,40 @@ LogicalResult ManifestBuilder::buffers() {
 }
 
 LogicalResult ManifestBuilder::data() {
-  for (auto data : module.getOps<tk::DataOp>()) {
-    FailureOr<std::string_view> bytes = rawBytes(data.getValue());
-    if (failed(bytes))
-      return data.emitOpError("has no elements that can be written");
-    DictionaryAttr attrs = data->getAttrDictionary();
-    Type element = cast<ShapedType>(data.getValue().getType()).getElementType();
-    result.weightBytes = llvm::alignTo(result.weightBytes, QUERN_DATA_ALIGN);
-    result.data.push_back(
-        {data.getSymName().str(), result.weightBytes, *bytes});
-    auto name = text(data.getSymName());
-    auto scheme = text(strAttr(attrs, "scheme"));
+  for (auto data : module.getOps<tk::DataOp>())
+    if (failed(constants.add(data)))
+      return failure();
+  for (const ConstantEntry &entry : constants.entries()) {
+    bool isStored = entry.making == fb::Making::Stored;
+    if (isStored) {
+      result.weightBytes = llvm::alignTo(result.weightBytes, QUERN_DATA_ALIGN);
+      result.data.push_back({entry.name, result.weightBytes, entry.stored});
+    }
+    auto name = text(entry.name);
+    auto scheme = text(entry.scheme);
+    flatbuffers::Offset<flatbuffers::Vector<uint32_t>> from, blocks;
+    if (!entry.from.empty())
+      from = builder.CreateVector(entry.from);
+    if (!entry.blocks.empty())
+      blocks = builder.CreateVector(entry.blocks);
     fb::DataBuilder out(builder);
     out.add_name(name);
-    out.add_offset(result.weightBytes);
-    out.add_bytes(bytes->size());
-    out.add_bits(intAttr(attrs, "bits"));
-    out.add_element(elementOf(element));
-    out.add_parameters(intAttr(attrs, "parameters"));
+    out.add_offset(isStored ? result.weightBytes : 0);
+    out.add_bytes(entry.bytes);
+    out.add_bits(entry.bits);
+    out.add_element(entry.element);
+    out.add_parameters(entry.parameters);
     out.add_scheme(scheme);
-    dataIndex[data.getSymName()] = dataTable.size();
+    out.add_making(entry.making);
+    if (!entry.from.empty())
+      out.add_from(from);
+    if (!entry.blocks.empty())
+      out.add_blocks(blocks);
     dataTable.push_back(out.Finish());
-    result.weightBytes += bytes->size();
+    if (isStored)
+      result.weightBytes += entry.bytes;
   }
+  result.owned = constants.ownedBytes();
   // Kernels read whole vectors past the end of a constant.
   result.weightBytes =
       llvm::alignTo(result.weightBytes + QUERN_SLACK_BYTES, QUERN_DATA_ALIGN);
@@ -380,10 +374,10 @@ LogicalResult ManifestBuilder::step(tk::LaunchOp launch, unsigned index) {
                             found->second);
       continue;
     }
-    auto found = dataIndex.find(symbol);
-    if (found == dataIndex.end())
+    std::optional<uint32_t> found = constants.find(symbol);
+    if (!found)
       return launch.emitOpError("operand ") << ref << " is no buffer or data";
-    operands.emplace_back(fb::OperandKind::Data, found->second);
+    operands.emplace_back(fb::OperandKind::Data, *found);
   }
   DictionaryAttr attrs = launch->getAttrDictionary();
   std::vector<uint32_t> sites;

@@ -9,7 +9,7 @@
 //   module         tq.model, tq.scheme, tk.arena, tk.scratch_bytes
 //   tk.buffer      columns, role ("ids", "types", "positions", "offsets"),
 //                  tap (unit), arena = [per token, per sequence, constant]
-//   tk.data        bits, parameters, scheme
+//   tk.data        bits, parameters, scheme, and those of ConstantTable.h
 //   tk.launch      step, op, layer, gemm = [n, k], macs = [per token, per pair,
 //                  per sequence], sites = [{name, key, layer, buffer, column,
 //                  columns}]
@@ -22,6 +22,8 @@
 
 #include "mlir/IR/BuiltinOps.h"
 
+#include <deque>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -53,7 +55,9 @@ struct ManifestRequest {
 struct ManifestResult {
   std::string bytes;
   std::vector<std::string> kernels; ///< Names in index order.
-  std::vector<DataPiece> data;      ///< Point into the module's attributes.
+  /// Point into the module's attributes or into `owned`.
+  std::vector<DataPiece> data;
+  std::shared_ptr<const std::deque<std::string>> owned;
   uint64_t weightBytes = 0;
 };
 

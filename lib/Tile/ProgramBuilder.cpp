@@ -174,6 +174,30 @@ std::string ProgramBuilder::vector(StringRef name, ArrayRef<float> values,
   return data(name, std::move(padded));
 }
 
+void ProgramBuilder::say(StringRef data, StringRef name, Attribute value) {
+  auto op = root.lookupSymbol<tk::DataOp>(data);
+  assert(op && "says something of a constant");
+  op->setAttr(name, value);
+}
+
+void ProgramBuilder::mayBeSums(StringRef data, StringRef weights,
+                               ArrayRef<int32_t> factors,
+                               ArrayRef<int64_t> steps) {
+  NamedAttrList entry;
+  entry.set("of", FlatSymbolRefAttr::get(context(), weights));
+  entry.set("factors", builder.getDenseI32ArrayAttr(factors));
+  entry.set("steps", builder.getDenseI64ArrayAttr(steps));
+  say(data, "sums", entry.getDictionary(context()));
+}
+
+void ProgramBuilder::mayBeProducts(StringRef data, ArrayRef<float> factors) {
+  say(data, "factors", builder.getDenseF32ArrayAttr(factors));
+}
+
+void ProgramBuilder::mayBeMarks(StringRef data, int64_t columns) {
+  say(data, "columns", builder.getI64IntegerAttr(columns));
+}
+
 std::string
 ProgramBuilder::kernel(const std::string &name,
                        llvm::function_ref<func::FuncOp(StringRef)> make,

@@ -93,6 +93,18 @@ public:
   std::string vector(llvm::StringRef name, llvm::ArrayRef<float> values,
                      int64_t size);
 
+  /// Says that constant `data` may be column sums of packed `weights`, for each
+  /// group of steps of four k times a factor: a module need not hold it then.
+  void mayBeSums(llvm::StringRef data, llvm::StringRef weights,
+                 llvm::ArrayRef<int32_t> factors,
+                 llvm::ArrayRef<int64_t> steps);
+  /// Says that constant `data` may have in each row the products of a factor
+  /// and of a vector.
+  void mayBeProducts(llvm::StringRef data, llvm::ArrayRef<float> factors);
+  /// Says that constant `data`, of rows of `columns` bytes, may have one 1 in
+  /// every column and zeros.
+  void mayBeMarks(llvm::StringRef data, int64_t columns);
+
   /// The kernel `name`, made by `make` if this is its first use.
   std::string
   kernel(const std::string &name,
@@ -114,6 +126,7 @@ private:
                        std::optional<tk::Base> unit, int64_t stride, int64_t d,
                        Storage storage);
   std::string unique(llvm::StringRef name);
+  void say(llvm::StringRef data, llvm::StringRef name, mlir::Attribute value);
 
   mlir::ModuleOp root;
   mlir::OpBuilder builder; ///< At the end of the program.

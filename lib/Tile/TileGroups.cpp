@@ -98,6 +98,17 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
       program.data(info.step + ".multiplier",
                    padRows(multiplier->values(), n, padded)),
       program.vector(info.step + ".offset", offset->values(), padded)};
+  std::vector<int32_t> zeros;
+  std::vector<float> scales;
+  for (const tq::UniformParams &group : type.getParams()) {
+    zeros.push_back(-int32_t(group.zero));
+    scales.push_back(float(group.scale));
+  }
+  std::vector<int64_t> counts;
+  for (GroupSteps each : getGroupSteps(shape))
+    counts.push_back(each.count);
+  program.mayBeSums(operands[3], operands[1], zeros, counts);
+  program.mayBeProducts(operands[4], scales);
   if (shape.gemm.activation != GemmActivation::None && *out != Storage::F32)
     operands.push_back(
         program.data(info.step + ".post",

@@ -78,6 +78,10 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
       program.data(info.step + ".correction", std::move(first)),
       program.vector(info.step + ".multiplier", multiplier->values(), padded),
       program.vector(info.step + ".offset", offset->values(), padded)};
+  if (auto type = dyn_cast<quant::UniformQuantizedType>(
+          op.getX().getType().getElementType()))
+    program.mayBeSums(operands[2], operands[1], {-int32_t(type.getZeroPoint())},
+                      {int64_t(llvm::alignTo(k, 64) / 4)});
   if (shape.activation != GemmActivation::None && *out != Storage::F32)
     operands.push_back(
         program.data(info.step + ".post",

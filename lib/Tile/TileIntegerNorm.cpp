@@ -128,6 +128,8 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
     operands.push_back(program.data(info.step + ".masks",
                                     grouped.each ? std::vector<int8_t>(64)
                                                  : groupNormMasks(groups)));
+    if (!grouped.each)
+      program.mayBeMarks(operands.back(), rowStride(d));
     operands.push_back(vector(".zeros", zeros));
     operands.push_back(vector(".scales", scales));
   }
