@@ -131,13 +131,43 @@ static json weightsJson(const fb::Manifest &manifest) {
   std::map<int, std::pair<uint64_t, uint64_t>> byBits;
   for (const fb::Data *data : *manifest.data()) {
     byBits[data->bits()].first += data->parameters();
-    byBits[data->bits()].second += data->bytes();
+    if (data->making() == fb::Making::Stored)
+      byBits[data->bits()].second += data->bytes();
   }
   json weights = json::array();
   for (const auto &[bits, sum] : byBits)
     weights.push_back(
         {{"bits", bits}, {"parameters", sum.first}, {"bytes", sum.second}});
   return weights;
+}
+
+/// Bytes of the constants that are made when the module is opened.
+static uint64_t madeBytes(const fb::Manifest &manifest) {
+  uint64_t bytes = 0;
+  for (const fb::Data *data : *manifest.data())
+    if (data->making() != fb::Making::Stored)
+      bytes += data->bytes();
+  return bytes;
+}
+
+static json constantsJson(const fb::Manifest &manifest) {
+  json constants = json::array();
+  for (const fb::Data *data : *manifest.data()) {
+    bool isStored = data->making() == fb::Making::Stored;
+    json entry = {{"name", str(data->name())},
+                  {"element", fb::EnumNameElement(data->element())},
+                  {"bits", data->bits()},
+                  {"bytes", data->bytes()},
+                  {"stored", isStored ? data->bytes() : 0},
+                  {"making", fb::EnumNameMaking(data->making())}};
+    if (data->from() && data->from()->size() != 0) {
+      entry["from"] = json::array();
+      for (uint32_t part : *data->from())
+        entry["from"].push_back(str(manifest.data()->Get(part)->name()));
+    }
+    constants.push_back(std::move(entry));
+  }
+  return constants;
 }
 
 static json inspectionJson(const quern_inspection *inspection) {
@@ -169,6 +199,8 @@ static json inspectionJson(const quern_inspection *inspection) {
           {"tiers", tiers},
           {"sections", sections},
           {"weights", weightsJson(manifest)},
+          {"made_bytes", madeBytes(manifest)},
+          {"constants", constantsJson(manifest)},
           {"arena", extentJson(manifest.arena())},
           {"scratch_bytes_per_thread", manifest.scratch_bytes()},
           {"sites", sitesJson(manifest)},
@@ -201,6 +233,8 @@ static void printSummary(const std::string &path, const json &all) {
     std::printf("  %2s bits %12s parameters %12s bytes\n",
                 text(row["bits"]).c_str(), text(row["parameters"]).c_str(),
                 text(row["bytes"]).c_str());
+  std::printf("  made of these when opened: %s bytes\n",
+              text(all["made_bytes"]).c_str());
   std::printf("\narena: %s bytes per token, %s per sequence; scratch %s bytes "
               "per thread\n",
               text(all["arena"]["per_token"]).c_str(),
