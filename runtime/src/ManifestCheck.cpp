@@ -241,7 +241,7 @@ private:
       Element part[2], made;
     };
     static const Rule rules[] = {
-        {0, {Element::I8, Element::I8}, Element::I8},   // Stored
+        {0, {Element::I8, Element::I8}, Element::I8},    // Stored
         {1, {Element::I16, Element::I16}, Element::I32}, // Widened
         {2, {Element::U8, Element::F32}, Element::F32},  // Picked
         {1, {Element::U8, Element::U8}, Element::I8},    // Marked
@@ -308,8 +308,8 @@ private:
     case Making::Marked:
       return bytes % parts[0] == 0 && bytes / parts[0] <= 255
                  ? QUERN_OK
-                 : bad("constant", name, "bytes", bytes,
-                       "at most 255 times ", parts[0]);
+                 : bad("constant", name, "bytes", bytes, "at most 255 times ",
+                       parts[0]);
     case Making::Outer:
       if (parts[0] > maxMade || parts[1] > maxMade / 4 / parts[0])
         return bad("constant", name, "factors of the columns", parts[1],
@@ -326,11 +326,10 @@ private:
     const Data &weights = *manifest.data()->Get(data.from()->Get(0));
     uint32_t bits = weights.bits();
     if (bits != 2 && bits != 4 && bits != 8)
-      return bad("constant", name, "bits of the weights", bits,
-                 "2, 4 or ", 8);
+      return bad("constant", name, "bits of the weights", bits, "2, 4 or ", 8);
     if (lengthOf(data.blocks()) != parts[1])
-      return bad("constant", name, "groups of blocks",
-                 lengthOf(data.blocks()), "", parts[1]);
+      return bad("constant", name, "groups of blocks", lengthOf(data.blocks()),
+                 "", parts[1]);
     uint64_t panel = 0;
     for (uint32_t blocks : *data.blocks())
       panel += uint64_t(blocks) * 64;
@@ -340,8 +339,8 @@ private:
                  row);
     uint64_t panels = data.bytes() / row;
     if (panel == 0 || panel > maxMade || weights.bytes() != panel * panels)
-      return bad("constant", name, "bytes of the weights", weights.bytes(),
-                 "", panel * panels);
+      return bad("constant", name, "bytes of the weights", weights.bytes(), "",
+                 panel * panels);
     return QUERN_OK;
   }
 

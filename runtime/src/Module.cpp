@@ -47,8 +47,8 @@ quern_status finishFile(const char *path, quern_module &module,
           path, file.section(QUERN_SECTION_TOKENIZER),
           file.sectionBytes(QUERN_SECTION_TOKENIZER), error))
     return status;
-  if (quern_status status = module.constants.open(path, *module.manifest,
-                                                  module.weights, error))
+  if (quern_status status =
+          module.constants.open(path, *module.manifest, module.weights, error))
     return status;
   if (quern_status status = module.loadCode(path, error))
     return status;
@@ -74,8 +74,8 @@ quern_status finishLinked(const quern_linked_image &image, quern_module &module,
   module.manifestBytes = image.manifest_bytes;
   module.weights = static_cast<const char *>(image.weights);
   module.table = image.table;
-  if (quern_status status = module.constants.open(path, *module.manifest,
-                                                  module.weights, error))
+  if (quern_status status =
+          module.constants.open(path, *module.manifest, module.weights, error))
     return status;
   if (quern_status status = module.loadTokenizer(path, image.tokenizer,
                                                  image.tokenizer_bytes, error))
