@@ -12,6 +12,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 using namespace quern;
 using namespace quern::test;
 
@@ -367,6 +369,47 @@ TEST_P(LevelsTest, AreEqual) {
     EXPECT_GT(machine.values, 0u);
     EXPECT_EQ(machine.differ, 0u);
   }
+}
+
+/// Row E44: codes at the outputs of a head are those of the simulation, or one
+/// beside them, and so are the real outputs that they mean.
+TEST(HeadsTest, E44OutputsAreWithinOneCode) {
+  struct Head {
+    HeadKind kind;
+    int64_t labels;
+  };
+  for (Head head :
+       {Head{HeadKind::Regression, 1}, Head{HeadKind::Classification, 2},
+        Head{HeadKind::Classification, 3},
+        Head{HeadKind::QuestionAnswering, 2}})
+    for (unsigned bits : {8, 16}) {
+      SCOPED_TRACE(std::string(headName(head.kind)) + ", " +
+                   std::to_string(head.labels) + " outputs, " +
+                   std::to_string(bits) + " bits");
+      TinyModelOptions options = odd(head.kind);
+      options.labels = head.labels;
+      std::string set = "C=" + std::to_string(bits);
+      TinyModule module(options, "w8a8-channel", {set});
+      ASSERT_TRUE(module.get());
+      VerifyRequest request;
+      request.module = module.get();
+      request.name = set;
+      request.texts = {{"the best film of the year", std::nullopt},
+                       {"two dogs", "a red house with 17 people in it"}};
+      Expected<VerifyReport> report = verifyModule(request);
+      ASSERT_TRUE(report) << report.message();
+      EXPECT_THAT(report->failures, testing::IsEmpty());
+      auto site = llvm::find_if(
+          report->sites, [](const SiteReport &one) { return one.name == "C"; });
+      ASSERT_NE(site, report->sites.end());
+      EXPECT_EQ(site->bits, bits);
+      EXPECT_GE(site->equalCodes.values, uint64_t(2 * head.labels));
+      EXPECT_LE(site->equalCodes.largest, 1);
+      for (const Difference &machine : report->outputs.machine) {
+        EXPECT_GT(machine.values, 0u);
+        EXPECT_EQ(machine.differ, 0u);
+      }
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiny, LevelsTest, testing::ValuesIn(cases()),

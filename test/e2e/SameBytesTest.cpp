@@ -95,6 +95,8 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         BytesCase{"ClassificationDefault", HeadKind::Classification, "default"},
         BytesCase{"RegressionW8A8", HeadKind::Regression, "w8a8"},
+        BytesCase{"ClassificationMixed", HeadKind::Classification, "mp"},
+        BytesCase{"ClassificationGroups", HeadKind::Classification, "peg6"},
         BytesCase{"TokensChannel", HeadKind::TokenClassification,
                   "w8a8-channel"},
         BytesCase{"AnswersFloat", HeadKind::QuestionAnswering, "fp32"},

@@ -162,6 +162,91 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{2, 25, {9, 20}, false, Storage::F32},
                     Case{64, 1, {3, 11}, false, Storage::F32}));
 
+/// Row E43: neither what lies around a sequence, as padding would, nor the
+/// length that the kernel was made for is in any code of it.
+TEST(Attention, E43NothingBeyondTheSequenceCounts) {
+  constexpr int64_t before = 3, after = 20;
+  for (int64_t length : {5, 17}) {
+    SCOPED_TRACE(length);
+    AttentionShape shape;
+    shape.heads = 2;
+    shape.headDim = 25;
+    shape.qkvStride = rowStride(150);
+    shape.kColumn = 50;
+    shape.vColumn = 100;
+    shape.contextStride = rowStride(50);
+    QAttentionParams p;
+    fillExpTables(0.031, 512, p);
+    p.scoreMultiplier = 5e-4f;
+    p.scoreOffset = 117;
+    p.probMultiplier = 1.0f / 0.0039f;
+    p.contextMultiplier = 0.011f;
+    p.contextOffset = 120;
+    p.zq = 131;
+    p.zk = 97;
+    p.zv = 140;
+    auto params = p.data();
+    auto own = Random(9).codes<uint8_t>(length * shape.qkvStride, 256);
+    // Of each head, all sequences in turn.
+    auto tapsOf = [&](const std::vector<uint8_t> &all, int64_t pairs,
+                      int64_t skipped) {
+      std::vector<uint8_t> taps;
+      for (int64_t h = 0; h < shape.heads; ++h) {
+        auto at = all.begin() + h * pairs + skipped;
+        taps.insert(taps.end(), at, at + length * length);
+      }
+      return taps;
+    };
+    std::vector<std::vector<uint8_t>> contexts, scores, probabilities;
+    for (int64_t longest : {after, int64_t(512)})
+      for (Tier tier : hostTiers()) {
+        shape.maxLength = longest;
+        KernelCall kernel(
+            tier, qattentionScratch(shape),
+            [&](mlir::ModuleOp m) { buildQAttention(m, "kernel", shape); });
+        for (int fill : {-1, 0, 255}) {
+          // Alone, or between rows of extreme codes that are its neighbours.
+          int64_t first = fill < 0 ? 0 : before;
+          int64_t tokens = first + length + (fill < 0 ? 0 : after);
+          std::vector<uint8_t> qkv(bufferSize(tokens, shape.qkvStride),
+                                   uint8_t(fill));
+          std::copy(own.begin(), own.end(),
+                    qkv.begin() + first * shape.qkvStride);
+          std::vector<int32_t> offsets = {0, int32_t(length)};
+          if (fill >= 0)
+            offsets = {0, int32_t(first), int32_t(first + length),
+                       int32_t(tokens)};
+          int64_t sequences = int64_t(offsets.size()) - 1;
+          int64_t pairs = 0, skipped = 0;
+          for (int64_t s = 0; s < sequences; ++s) {
+            int64_t l = offsets[s + 1] - offsets[s];
+            if (offsets[s] < first)
+              skipped += l * l;
+            pairs += l * l;
+          }
+          std::vector<uint8_t> out(bufferSize(tokens, shape.contextStride), 77);
+          std::vector<uint8_t> s(shape.heads * pairs + 64), prob(s.size());
+          kernel.run({qkv.data(), offsets.data(), params.data(), out.data(),
+                      s.data(), prob.data()},
+                     tokens, sequences, sequences * shape.heads, true);
+          std::vector<uint8_t> context;
+          for (int64_t r = 0; r < length; ++r)
+            context.insert(
+                context.end(), out.begin() + (first + r) * shape.contextStride,
+                out.begin() + (first + r) * shape.contextStride + 50);
+          scores.push_back(tapsOf(s, pairs, skipped));
+          probabilities.push_back(tapsOf(prob, pairs, skipped));
+          contexts.push_back(std::move(context));
+        }
+      }
+    for (size_t i = 1; i < contexts.size(); ++i) {
+      EXPECT_EQ(contexts[i], contexts[0]) << "run " << i;
+      EXPECT_EQ(scores[i], scores[0]) << "run " << i;
+      EXPECT_EQ(probabilities[i], probabilities[0]) << "run " << i;
+    }
+  }
+}
+
 /// The table softmax against the softmax of the same scores in double, before
 /// the probabilities are rounded to codes, and after that by codes.
 TEST(TableSoftmax, IsWithin2ToMinus15) {
