@@ -31,7 +31,7 @@ struct Product {
       real[i] = normal(random) * (i % k == 100 || i % k == 381 ? 50 : 1);
     for (int64_t i = 0; i < n * k; ++i)
       w[i] = 0.04f * normal(random) * (i / k % 7 ? 1 : 5);
-    weights = quantizeWeight(w.data(), n, k, {8, perChannel, true, false});
+    weights = quantizeWeight(w.data(), n, k, {8, perChannel, {ClipRule::Mse}});
     auto [lo, hi] = std::minmax_element(real.begin(), real.end());
     scale = (*hi - *lo) / 255;
     zero = int32_t(std::nearbyint(-*lo / scale));
