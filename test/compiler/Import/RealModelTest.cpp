@@ -12,7 +12,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
 #include <cstdlib>
 #include <sys/resource.h>
 
@@ -46,14 +45,10 @@ static void importAndMeasure(const char *name, int64_t layers) {
   if (!fileExists(joinPath(folder, "model.safetensors")))
     GTEST_SKIP() << "no " << folder;
   int64_t before = peakMemory();
-  auto start = std::chrono::steady_clock::now();
   MLIRContext context;
   auto model = importModel(context, folder);
-  std::chrono::duration<double> seconds =
-      std::chrono::steady_clock::now() - start;
   ASSERT_TRUE(model) << model.message();
   EXPECT_EQ(model->info.layers, layers);
-  EXPECT_LT(seconds.count(), 1);
   if (!sanitized)
     EXPECT_LT(peakMemory() - before, 100 << 20);
   std::string text;
