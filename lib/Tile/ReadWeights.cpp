@@ -67,8 +67,7 @@ std::optional<std::vector<int8_t>> readWeights(Operation *product, int64_t bits,
     shape.gemm.n = n;
     shape.ends =
         groupEnds(cast<tq::GroupType>(group.getX().getType().getElementType()));
-    if (bits != 8)
-      return std::nullopt;
+    shape.gemm.weightBits = bits;
     return unpack(packedGroupGemmBytes(shape),
                   [&](const int8_t *codes, int8_t *bytes) {
                     packGroupGemmWeights(codes, shape, bytes);

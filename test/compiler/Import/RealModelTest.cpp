@@ -1,6 +1,6 @@
 //===- RealModelTest.cpp - Import of MiniLM and BERT-base -----------------===//
 //
-// Time, memory and dump of real models, where `QUERN_MODELS` (default:
+// Memory and dump of real models, where `QUERN_MODELS` (default:
 // build/models of the source tree) has them; skipped otherwise.
 //
 //===----------------------------------------------------------------------===//

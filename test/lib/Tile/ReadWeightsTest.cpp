@@ -47,10 +47,13 @@ TEST(ReadWeights, Groups) {
   shape.gemm.n = 37;
   shape.gemm.k = 101;
   shape.ends = {3, 50, 55, 101};
-  checkRoundTrip(37 * 101, 8, packedGroupGemmBytes(shape),
-                 [&](const int8_t *codes, int8_t *packed) {
-                   packGroupGemmWeights(codes, shape, packed);
-                 });
+  for (int64_t bits : {8, 4, 2}) {
+    shape.gemm.weightBits = bits;
+    checkRoundTrip(37 * 101, bits, packedGroupGemmBytes(shape),
+                   [&](const int8_t *codes, int8_t *packed) {
+                     packGroupGemmWeights(codes, shape, packed);
+                   });
+  }
 }
 
 } // namespace
