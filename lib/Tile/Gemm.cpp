@@ -19,20 +19,14 @@ using Values = KernelBuilder::Values;
 /// Rows of a whole tile.
 static constexpr int64_t kRows = 8;
 
-static int64_t turnsOf(const GemmShape &shape) {
-  return (shape.k + 63) / 64 * 16 / kGemmUnroll;
-}
-
 int64_t getGemmScratchBytes(const GemmShape &shape) {
-  int64_t vectors = kRows * getGemmPanels(shape).width;
-  bool late = hasLateEpilogue(shape) && turnsOf(shape) >= vectors;
-  return late ? lateEpilogueBytes(vectors) : 0;
+  return lateScratchBytes(shape, kRows);
 }
 
 func::FuncOp buildGemm(ModuleOp module, StringRef name,
                        const GemmShape &shape) {
-  int64_t blocks = (shape.k + 63) / 64;
-  assert(shape.xStride >= blocks * 64 && "rows are read in whole blocks");
+  assert(shape.xStride >= rowStride(shape.k) &&
+         "rows are read in whole blocks");
   assert((shape.exact || shape.outStride >= (shape.n + 15) / 16 * 16) &&
          "columns are written in blocks of 16");
   Builder b(module.getContext());
@@ -44,8 +38,7 @@ func::FuncOp buildGemm(ModuleOp module, StringRef name,
   GemmEpilogue epilogue(k, shape, resultOperands(k, shape, 3),
                         GemmSums::Integer, kRows,
                         getGemmScratchBytes(shape) != 0);
-  GemmStream stream{/*lineElements=*/64, blocks * 128 * shape.weightBits,
-                    turnsOf(shape)};
+  GemmStream stream = wholeStream(shape);
   epilogue.start();
   forEachTile(k, shape, stream, [&](const GemmTile &tile) {
     Values sums;

@@ -46,6 +46,12 @@ bool hasLateEpilogue(const GemmShape &shape) {
          shape.out != Storage::F32;
 }
 
+int64_t lateScratchBytes(const GemmShape &shape, int64_t rows) {
+  int64_t vectors = rows * getGemmPanels(shape).width;
+  bool late = hasLateEpilogue(shape) && wholeStream(shape).steps >= vectors;
+  return late ? lateEpilogueBytes(vectors) : 0;
+}
+
 GemmEpilogue::GemmEpilogue(KernelBuilder &k, const GemmShape &shape,
                            const GemmResult &operands, GemmSums sums,
                            int64_t rows, bool late)

@@ -46,6 +46,10 @@ bool hasLateEpilogue(const GemmShape &shape);
 /// Bytes that `vectors` waiting sums take.
 inline int64_t lateEpilogueBytes(int64_t vectors) { return vectors * 64 + 64; }
 
+/// Those of a product of all of k over tiles of `rows` rows; 0 where its
+/// epilogue is not late, or its turns are too few to finish a tile.
+int64_t lateScratchBytes(const GemmShape &shape, int64_t rows);
+
 /// Emits the end of tiles of up to `rows` rows.
 class GemmEpilogue {
 public:

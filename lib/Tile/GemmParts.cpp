@@ -165,6 +165,11 @@ void prefetchStep(KernelBuilder &k, const GemmStream &stream,
   });
 }
 
+GemmStream wholeStream(const GemmShape &shape) {
+  return {/*lineElements=*/64, packedGemmBytes(16, shape.k, shape.weightBits),
+          ceilDiv(shape.k, 64) * 16 / kGemmUnroll};
+}
+
 KernelBuilder::Values multiplyTurns(KernelBuilder &k, const GemmStream &stream,
                                     const GemmTile &tile,
                                     const GemmInputs &inputs, Value start,

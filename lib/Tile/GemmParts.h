@@ -45,6 +45,9 @@ void prefetchStep(KernelBuilder &k, const GemmStream &stream,
 /// Steps of four k that one turn of the inner loop does.
 constexpr int64_t kGemmUnroll = 4;
 
+/// How packGemmWeights lays out the weights of a product of all of k.
+GemmStream wholeStream(const GemmShape &shape);
+
 /// The operands of the inner loop of integer kernels.
 struct GemmInputs {
   /// Codes, and elements from one row to the next.

@@ -26,7 +26,6 @@ std::string getTokenGemmName(const GemmShape &shape) {
 
 func::FuncOp buildTokenGemm(ModuleOp module, StringRef name,
                             const GemmShape &shape) {
-  int64_t blocks = (shape.k + 63) / 64;
   assert(shape.xStride == tokenRowStride(shape.k) && "rows end in a range");
   assert(shape.k <= kLargestTokenK && "sums fit i32");
   assert((shape.exact || shape.outStride >= (shape.n + 15) / 16 * 16) &&
@@ -40,8 +39,7 @@ func::FuncOp buildTokenGemm(ModuleOp module, StringRef name,
   GemmResult result = resultOperands(k, shape, 3);
   GemmEpilogue epilogue(k, shape, result, GemmSums::Scaled, kRows,
                         getGemmScratchBytes(shape) != 0);
-  GemmStream stream{/*lineElements=*/64, blocks * 128 * shape.weightBits,
-                    blocks * 16 / kGemmUnroll};
+  GemmStream stream = wholeStream(shape);
   epilogue.start();
   forEachTile(k, shape, stream, [&](const GemmTile &tile) {
     Value start = k.mul(tile.row, shape.xStride);

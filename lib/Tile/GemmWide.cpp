@@ -20,10 +20,6 @@ using Values = KernelBuilder::Values;
 /// Rows of a register tile. Tiles of the walk have 8 or 4.
 static constexpr int64_t kRows = 4;
 
-static int64_t turnsOf(const GemmShape &shape) {
-  return (shape.k + 63) / 64 * 16 / kGemmUnroll;
-}
-
 /// f32(256 * high + low), rounded once. The sum does not fit 32 bits.
 static Value combine(KernelBuilder &k, Value high, Value low) {
   VectorType wide = k.vec(16, k.i64());
@@ -32,15 +28,14 @@ static Value combine(KernelBuilder &k, Value high, Value low) {
 }
 
 int64_t getWideGemmScratchBytes(const GemmShape &shape) {
-  int64_t vectors = kRows * getGemmPanels(shape).width;
-  bool late = hasLateEpilogue(shape) && turnsOf(shape) >= vectors;
-  return late ? lateEpilogueBytes(vectors) : 0;
+  return lateScratchBytes(shape, kRows);
 }
 
 func::FuncOp buildWideGemm(ModuleOp module, StringRef name,
                            const GemmShape &shape) {
-  int64_t blocks = (shape.k + 63) / 64, columns = (shape.n + 15) / 16 * 16;
-  assert(shape.xStride >= blocks * 64 && "rows are read in whole blocks");
+  int64_t columns = (shape.n + 15) / 16 * 16;
+  assert(shape.xStride >= rowStride(shape.k) &&
+         "rows are read in whole blocks");
   assert((shape.exact || shape.outStride >= columns) &&
          "columns are written in blocks of 16");
   assert(shape.k <= kLargestWideK && "sums of a plane fit 32 bits");
@@ -52,8 +47,7 @@ func::FuncOp buildWideGemm(ModuleOp module, StringRef name,
   Value correction = k.buffer(2);
   GemmEpilogue epilogue(k, shape, resultOperands(k, shape, 3), GemmSums::Real,
                         kRows, getWideGemmScratchBytes(shape) != 0);
-  GemmStream stream{/*lineElements=*/64, blocks * 128 * shape.weightBits,
-                    turnsOf(shape)};
+  GemmStream stream = wholeStream(shape);
   epilogue.start();
   forEachTile(k, shape, stream, [&](const GemmTile &walked) {
     GemmTile tile = walked;

@@ -4,6 +4,7 @@
 // code that follows quant_math.h: bit for bit on every tier. Row E29.
 //
 //===----------------------------------------------------------------------===//
+#include "compiler/Bench/GemmCase.h"
 #include "lib/Tile/GemmToken.h"
 #include "lib/Tile/TokenRows.h"
 #include "quern/quant_math.h"
@@ -162,22 +163,6 @@ struct GemmParam {
 
 class TokenGemmTest : public testing::TestWithParam<GemmParam> {};
 
-float activated(GemmActivation activation, float v) {
-  switch (activation) {
-  case GemmActivation::None:
-    return v;
-  case GemmActivation::Gelu:
-    return qm_gelu(v);
-  case GemmActivation::GeluTanh:
-    return qm_gelu_tanh(v);
-  case GemmActivation::Relu:
-    return qm_relu(v);
-  case GemmActivation::Tanh:
-    return qm_tanh(v);
-  }
-  return v;
-}
-
 TEST_P(TokenGemmTest, E29LinearOfRowsWithRanges) {
   const GemmParam &param = GetParam();
   GemmShape shape;
@@ -238,7 +223,7 @@ TEST_P(TokenGemmTest, E29LinearOfRowsWithRanges) {
         ASSERT_EQ(acc, int64_t(int32_t(acc)));
         float factor = x.scale(t) * multiplier[n];
         float v = float(int32_t(acc)) * factor;
-        v = activated(param.activation, v + offset[n]);
+        v = referenceActivation(param.activation, v + offset[n]);
         real[t * shape.outStride + n] = v;
         if (hasPost) {
           v = v * post[0];
