@@ -1,0 +1,89 @@
+//===- QAttentionContext.cpp - Sums of values by probabilities ------------===//
+//
+// The context of eight rows and a pair of panels, to its codes.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/QAttentionEmitter.h"
+
+using namespace mlir;
+
+namespace quern {
+
+using Values = KernelBuilder::Values;
+
+/// Context codes of a row block for `count` panels of 16 channels.
+void QAttentionEmitter::contextPanels(Value row, int64_t first, int64_t count) {
+  Values acc;
+  for (int64_t i = 0; i != count * kAttentionRows; ++i) {
+    Value term = k.loadBytes(
+        scratch, k.index(layout.terms + 64 + 4 * (i % kAttentionRows)), 1,
+        k.i32());
+    acc.push_back(k.broadcast(k.lane(term, 0)));
+  }
+  Value panel = k.add(k.mul(valueStride, first), layout.values);
+  acc =
+      k.loop(k.index(0), c.length, 4, acc, [&](Value token, ArrayRef<Value> a) {
+        Value at = k.add(panel, k.mul(token, 16));
+        Values b;
+        for (int64_t p = 0; p != count; ++p)
+          b.push_back(
+              k.loadVector(scratch, k.add(at, k.mul(valueStride, p)), 64));
+        Values next(a.begin(), a.end());
+        for (int64_t r = 0; r != kAttentionRows; ++r) {
+          Value q = k.broadcast4(scratch, k.add(codeRow(r), token));
+          for (int64_t p = 0; p != count; ++p)
+            next[p * kAttentionRows + r] =
+                k.dot4(a[p * kAttentionRows + r], q, b[p]);
+        }
+        return next;
+      });
+  for (Value &v : acc) {
+    if (shape.context == Storage::F32)
+      v = k.add(k.mul(k.toFloat(v, k.f32()), contextMultiplier), contextOffset);
+    else
+      v = k.requant(v, contextMultiplier, contextOffset, shape.contextRange);
+  }
+  storeContext(row, first, count, acc);
+}
+
+/// Writes only rows of the sequence and channels of the head: the others
+/// belong to other chunks.
+void QAttentionEmitter::storeContext(Value row, int64_t first, int64_t count,
+                                     Values values) {
+  Value base = k.add(k.mul(k.add(c.first, row), shape.contextStride),
+                     k.add(headColumn, first * 16));
+  auto storeRow = [&](int64_t r) {
+    for (int64_t p = 0; p != count; ++p) {
+      Value v = values[p * kAttentionRows + r];
+      Value at = k.add(base, r * shape.contextStride + p * 16);
+      int64_t left = shape.headDim - (first + p) * 16;
+      bool real = shape.context == Storage::F32;
+      if (left >= 16 && real)
+        k.storeVector(v, context, at);
+      else if (left >= 16)
+        k.storeCodes(v, context, at);
+      else if (real)
+        k.storeMasked(v, context, at, k.mask(left));
+      else if (left == 1)
+        // LLVM 22 makes a truncating masked store of one lane a store of all
+        // bytes of the lane, over codes of the next head.
+        k.store(k.lane(k.trunc(v, k.element(shape.context)), 0), context, at);
+      else
+        k.storeMasked(k.trunc(v, k.element(shape.context)), context, at,
+                      k.mask(left));
+    }
+  };
+  Value rows = k.sub(c.length, row);
+  k.ifThen(
+      k.less(rows, k.index(kAttentionRows)),
+      [&] {
+        for (int64_t r = 0; r != kAttentionRows; ++r)
+          k.ifThen(k.less(k.index(r), rows), [&] { storeRow(r); });
+      },
+      [&] {
+        for (int64_t r = 0; r != kAttentionRows; ++r)
+          storeRow(r);
+      });
+}
+
+} // namespace quern

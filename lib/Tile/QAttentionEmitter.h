@@ -1,0 +1,100 @@
+//===- QAttentionEmitter.h - The parts of integer attention --------*- C++ -*-//
+//
+// Private to this folder: what QAttention.cpp (packing, scores),
+// QAttentionSoftmax.cpp (probabilities) and QAttentionContext.cpp have in
+// common. With k' = k - 128 and v' = v - 128 (s8):
+//
+//   sum (q - zq)(k - zk) = q.k' + (128 - zk) sum q - zq (sum k' + (128 - zk)
+//   dh) sum p (v - zv)       = p.v' + (128 - zv) sum p
+//
+// K' is packed as panels of 16 tokens [head_dim / 4][16][4], V' as panels of
+// 16 channels [T / 4][16][4]. Then, for eight rows at a time: scores by pairs
+// of panels, softmax row by row, context by pairs of panels.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_TILE_QATTENTIONEMITTER_H
+#define QUERN_LIB_TILE_QATTENTIONEMITTER_H
+
+#include "lib/Tile/AttentionParts.h"
+
+namespace quern {
+
+/// Rows of one block: 8 rows by 2 panels leave registers for operands.
+inline constexpr int64_t kAttentionRows = 8;
+
+/// Byte offsets in the scratch memory.
+struct QAttentionLayout {
+  explicit QAttentionLayout(const AttentionShape &s) {
+    int64_t tokens = (s.maxLength + 31) / 32 * 32;
+    keySteps = (s.headDim + 3) / 4;
+    valuePanels = (s.headDim + 15) / 16;
+    // One line more than the codes, so that rows do not share cache sets.
+    codeStride = (s.maxLength + 63) / 64 * 64 + 64;
+    keys = 0;
+    keySums = keys + tokens * keySteps * 4;
+    values = keySums + tokens * 4;
+    codes = values + tokens * valuePanels * 16;
+    exps = codes + kAttentionRows * codeStride;
+    expStride = tokens * 4 + 64;
+    terms = exps + kAttentionRows * expStride;
+    size = terms + 2 * 64;
+  }
+  int64_t keySteps, valuePanels, codeStride, expStride;
+  int64_t keys, keySums, values, codes, exps, terms, size;
+};
+
+/// Emits the body for one head; the members are run-time values of it.
+class QAttentionEmitter {
+public:
+  using Value = mlir::Value;
+  using Values = KernelBuilder::Values;
+
+  QAttentionEmitter(KernelBuilder &k, const AttentionShape &shape)
+      : k(k), shape(shape), layout(shape), qkv(k.buffer(0)),
+        offsets(k.buffer(1)), params(k.buffer(2)), context(k.buffer(3)),
+        scoreTap(k.buffer(4)), probTap(k.buffer(5)), scratch(k.scratch()) {}
+
+  void emit();
+
+private:
+  Value param(int64_t i) { return k.load(params, k.index(i)); }
+  Value integerParam(int64_t i) { return k.toInt(param(i)); }
+  void head(const HeadChunk &chunk);
+  void packKeys();
+  void packValues();
+  void rowTerms(Value row);
+  void scores(Value row);
+  void scorePair(Value row, Value pair);
+  void softmax(Value row);
+  void tapRows(Value row, Value tap);
+  Values rowMaxima();
+  Values exponentials(llvm::ArrayRef<Value> tops);
+  Values probabilities(Value ratios);
+  Value reduceRows(Values v);
+  void contextPanels(Value row, int64_t first, int64_t count);
+  void storeContext(Value row, int64_t first, int64_t count, Values values);
+
+  /// Address of row `r` (a constant) of a block of q, or of the codes.
+  Value queryRow(Value row, int64_t r) {
+    return k.add(k.mul(k.add(c.first, row), shape.qkvStride),
+                 k.add(queryColumn, r * shape.qkvStride));
+  }
+  Value codeRow(int64_t r) {
+    return k.index(layout.codes + r * layout.codeStride);
+  }
+
+  KernelBuilder &k;
+  const AttentionShape &shape;
+  QAttentionLayout layout;
+  Value qkv, offsets, params, context, scoreTap, probTap, scratch;
+  // Of the layer.
+  Value expHi, expLo, scoreMultiplier, scoreOffset, probMultiplier;
+  Value contextMultiplier, contextOffset, zq, zk, zv;
+  // Of the head.
+  HeadChunk c;
+  Value queryColumn, valueStride, headColumn, excess;
+};
+
+} // namespace quern
+
+#endif // QUERN_LIB_TILE_QATTENTIONEMITTER_H

@@ -1,0 +1,148 @@
+//===- QAttentionSoftmax.cpp - Probabilities of integer attention ---------===//
+//
+// Row maxima, table exponentials and probability codes of eight rows.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/QAttentionEmitter.h"
+
+using namespace mlir;
+
+namespace quern {
+
+using Values = KernelBuilder::Values;
+
+/// 2^23: adding it to v in [0, 2^23) leaves rne(v) in the low bits of the sum.
+static constexpr float kMagic = 8388608.0f;
+static constexpr int32_t kMagicBits = 0x4b000000;
+
+/// Eight rows side by side, so that the latencies of one hide in the others.
+/// Rows past the end of the sequence hold anything and are not used.
+void QAttentionEmitter::softmax(Value row) {
+  tapRows(row, scoreTap);
+  Values tops = rowMaxima();
+  Values sums = exponentials(tops);
+  Value counted = k.mul(k.toI32(k.roundUp(c.length, 16)), k.i32(kMagicBits));
+  excess = k.broadcast(counted, kAttentionRows);
+  Value total = k.sub(reduceRows(sums), excess);
+  Value ratios = k.div(k.broadcast(probMultiplier, kAttentionRows),
+                       k.unsignedToFloat(total));
+  Value sum = k.sub(reduceRows(probabilities(ratios)), excess);
+  Value factor = k.broadcast(k.sub(k.i32(128), zv), kAttentionRows);
+  k.storeBytes(k.mul(sum, factor), scratch, k.index(layout.terms + 64));
+  tapRows(row, probTap);
+}
+
+/// Copies the codes of the rows of the sequence to a tap.
+void QAttentionEmitter::tapRows(Value row, Value tap) {
+  k.ifThen(c.tapping, [&] {
+    Value rows = k.min(k.sub(c.length, row), k.index(kAttentionRows));
+    k.loop(k.index(0), rows, 1, [&](Value r) {
+      Value from = k.add(k.mul(r, layout.codeStride), layout.codes);
+      Value to = k.add(c.tapBase, k.mul(k.add(row, r), c.length));
+      k.copyRow(scratch, from, tap, to, c.length);
+    });
+  });
+}
+
+/// The largest score code of each row, in 16 lanes of i32.
+Values QAttentionEmitter::rowMaxima() {
+  auto bytes = k.vec(64, k.i8());
+  auto larger = [&](ArrayRef<Value> m, Value at, Value mask) {
+    Values next;
+    for (int64_t r = 0; r != kAttentionRows; ++r) {
+      Value s = k.loadVector(scratch, k.add(at, codeRow(r)), 64);
+      if (mask)
+        s = k.select(mask, s, k.zeros(bytes));
+      next.push_back(k.maxUnsigned(m[r], s));
+    }
+    return next;
+  };
+  Value whole = k.mul(k.div(c.length, k.index(64)), 64);
+  Values m(kAttentionRows, k.zeros(bytes));
+  m = k.loop(k.index(0), whole, 64, m,
+             [&](Value i, ArrayRef<Value> a) { return larger(a, i, Value()); });
+  m = k.loop(whole, c.length, 64, m, [&](Value i, ArrayRef<Value> a) {
+    return larger(a, i, k.mask(k.sub(c.length, i), 64));
+  });
+  for (Value &v : m)
+    v = k.broadcast(k.zext(k.reduceMaxUnsigned(v), k.i32()));
+  return m;
+}
+
+/// Stores e of each score, plus the magic number, which rounds it. Returns
+/// the lane sums of the bits of what is stored: each lane of each block has
+/// added the bits of the magic number.
+Values QAttentionEmitter::exponentials(ArrayRef<Value> tops) {
+  auto lanes = k.vec(16, k.i32());
+  Value magic = k.splat(k.vec(16, k.f32()), kMagic);
+  return k.blocks(
+      c.length, Values(kAttentionRows, k.zeros(lanes)),
+      [&](Value i, Value mask, ArrayRef<Value> a) {
+        Values next;
+        Value to = k.mul(i, 4);
+        for (int64_t r = 0; r != kAttentionRows; ++r) {
+          Value codes = k.loadCodes(scratch, k.add(i, codeRow(r)));
+          Value d = k.sub(tops[r], codes);
+          Value high = k.lut16(k.shiftRight(d, k.splat(lanes, 4)), expHi);
+          Value e = k.add(k.mul(high, k.lut16(d, expLo)), magic);
+          if (mask)
+            e = k.select(mask, e, magic);
+          k.storeBytes(e, scratch,
+                       k.add(to, layout.exps + r * layout.expStride));
+          next.push_back(k.add(a[r], k.bitcast(e, lanes)));
+        }
+        return next;
+      });
+}
+
+/// Probability codes in the place of the score codes, and their lane sums
+/// with the bits of the magic number as above.
+Values QAttentionEmitter::probabilities(Value ratios) {
+  auto lanes = k.vec(16, k.i32());
+  auto reals = k.vec(16, k.f32());
+  Value magic = k.splat(reals, kMagic),
+        limit = k.splat(reals, shape.probRange.hi);
+  Values ratio;
+  for (int64_t r = 0; r != kAttentionRows; ++r)
+    ratio.push_back(k.broadcast(k.lane(ratios, r)));
+  return k.blocks(c.length, Values(kAttentionRows, k.zeros(lanes)),
+                  [&](Value i, Value, ArrayRef<Value> a) {
+                    Values next;
+                    Value from = k.mul(i, 4);
+                    for (int64_t r = 0; r != kAttentionRows; ++r) {
+                      Value e = k.loadBytes(
+                          scratch,
+                          k.add(from, layout.exps + r * layout.expStride), 16,
+                          k.f32());
+                      Value p = k.mul(k.sub(e, magic), ratio[r]);
+                      // p >= 0, so the lower limit holds.
+                      p = k.bitcast(k.add(k.minReal(limit, p), magic), lanes);
+                      k.storeCodes(p, scratch, k.add(i, codeRow(r)));
+                      next.push_back(k.add(a[r], p));
+                    }
+                    return next;
+                  });
+}
+
+/// The sum of the lanes of each of eight vectors, as one vector<8xi32>.
+Value QAttentionEmitter::reduceRows(Values v) {
+  for (int64_t width = 8; width; width /= 2) {
+    // Groups of `width` lanes stay in order; a group's halves are added.
+    Values next;
+    for (size_t i = 0; i < v.size(); i += 2) {
+      bool last = v.size() == 1;
+      Value a = v[i], b = last ? a : v[i + 1];
+      SmallVector<int64_t> low, high;
+      for (int64_t l = 0; l != (last ? 8 : 16); ++l) {
+        int64_t from = l / width * 2 * width + l % width;
+        low.push_back(from);
+        high.push_back(from + width);
+      }
+      next.push_back(k.add(k.shuffle(a, b, low), k.shuffle(a, b, high)));
+    }
+    v = next;
+  }
+  return v[0];
+}
+
+} // namespace quern
