@@ -43,6 +43,8 @@ static json::Object siteObject(ModuleOp module, StringRef name) {
   if (groups + quantizer.foldedGroups)
     codes += " in " + std::to_string(groups + quantizer.foldedGroups) +
              (groups ? " groups" : " groups, folded");
+  if (quantizer.logBase)
+    codes += *quantizer.logBase == tq::LogBase::Two ? " log2" : " log_sqrt2";
   if (quantizer.perToken)
     codes += " per token";
   site["scheme"] = std::move(codes);

@@ -52,16 +52,28 @@ public:
 
   /// Half a step beyond the last code is still rounded, not clipped.
   bool clips(double value, uint64_t channel) const {
+    // Small values have the code of zero, large ones the first.
+    if (site.logBase)
+      return value > real(-0.5, channel);
     return value < real(-0.5, channel) || value > real(top + 0.5, channel);
   }
 
 private:
   /// By the scale of the channel's group, or the only one.
   double inGroup(double code, uint64_t channel) const {
+    if (site.logBase)
+      return inLog(code);
     if (channel >= site.groupOf.size())
       return (code - site.zero) * site.scale;
     int64_t group = site.groupOf[channel];
     return (code - site.groupZeros[group]) * site.groupScales[group];
+  }
+
+  double inLog(double code) const {
+    double perOctave = *site.logBase == tq::LogBase::Two ? 1 : 2;
+    return code == double(site.zero)
+               ? 0
+               : site.scale * std::exp2(-code / perOctave);
   }
 
   double inChannel(double value, uint64_t channel) const {

@@ -80,6 +80,12 @@ private:
       if (!part.is_boolean())
         return fail(key, describeJson(part), "true or false");
       scheme.symmetric = part.get<bool>();
+    } else if (key == "quantizer") {
+      auto parsed = part.is_string() ? parseQuantizer(part.get<std::string>())
+                                     : std::nullopt;
+      if (!parsed)
+        return fail(key, describeJson(part), "uniform, log2 or log_sqrt2");
+      scheme.quantizer = *parsed;
     } else if (key == "permute") {
       std::optional<Permute> permute = readPermute(part);
       if (!permute)
@@ -108,7 +114,7 @@ private:
           where, ": unknown key '", printable(key),
           "', expected one of bits, symmetric, estimator, percentile, "
           "candidates, momentum, range, observed, values, channel_estimator, "
-          "channels, group_of, groups, permute");
+          "channels, group_of, groups, permute, quantizer");
     }
     return Error::success();
   }
@@ -205,6 +211,8 @@ Json toJson(const SiteRange &site) {
                {"values", site.values}};
   if (scheme.symmetric)
     json["symmetric"] = true;
+  if (scheme.isLog())
+    json["quantizer"] = quantizerName(scheme.quantizer);
   auto reads = [&](Estimator estimator) {
     return scheme.estimator == estimator ||
            (scheme.needsChannels() && scheme.channelEstimator == estimator);

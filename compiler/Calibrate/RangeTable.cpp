@@ -22,6 +22,8 @@ std::string describe(const ActivationScheme &scheme, Estimator estimator) {
       text += " of " + std::to_string(scheme.candidates) + " candidates";
   if (scheme.symmetric)
     text = "symmetric " + text;
+  if (scheme.isLog())
+    text = std::string(quantizerName(scheme.quantizer)) + " by " + text;
   return text + " at " + std::to_string(scheme.bits) + " bits";
 }
 
@@ -33,14 +35,16 @@ std::string describeGroups(const SiteRange &range) {
 
 bool usesBits(Estimator estimator) {
   return estimator == Estimator::MseGrid || estimator == Estimator::MseGolden ||
-         estimator == Estimator::CrossEntropy;
+         estimator == Estimator::CrossEntropy ||
+         estimator == Estimator::LogPercentile;
 }
 
 /// Whether ranges made for `a` are those of `b`: extremes hold for any bits.
 bool fits(const ActivationScheme &a, const ActivationScheme &b, Estimator made,
           Estimator asked) {
   return made == asked && a.symmetric == b.symmetric &&
-         (!usesBits(asked) || a.bits == b.bits) && a.sameOptions(b, asked);
+         a.quantizer == b.quantizer && (!usesBits(asked) || a.bits == b.bits) &&
+         a.sameOptions(b, asked);
 }
 
 } // namespace

@@ -170,6 +170,50 @@ Error checkGroupNeighbours(const Site &site, const std::vector<Site> &sites,
   return Error::success();
 }
 
+/// Logarithmic codes come out of integer attention only: all that it reads and
+/// the sum behind it has a quantizer.
+Error checkLogNeighbours(const Site &site, const ActivationScheme &scheme,
+                         const std::vector<Site> &sites, const Recipe &recipe) {
+  auto fail = [&](auto... found) {
+    return Error::make("sites.", site.name, ": found ",
+                       quantizerName(scheme.quantizer), " beside ", found...);
+  };
+  if (recipe.weightFor(WeightRole::Linear).isFloat())
+    return fail("weights in f32, expected codes");
+  for (const Site &other : sites) {
+    if (other.layer != site.layer ||
+        std::string_view("qkvsc").find(other.key) == std::string_view::npos)
+      continue;
+    ActivationScheme beside = recipe.activationFor(other);
+    if (beside.isFloat())
+      return fail(other.name, " in f32, expected codes there");
+    if (beside.bits > 8 && other.key != "c")
+      return fail(other.name, " in ", beside.bits, " bits, expected at most 8");
+  }
+  return Error::success();
+}
+
+/// Bits, base and scale of logarithmic codes.
+Error addLog(NamedAttrList &entry, const Site &site,
+             const ActivationScheme &scheme, const SiteRange &range,
+             const std::string &prefix, Builder &builder) {
+  if (!range.learned.empty())
+    return Error::make(prefix, ": sites.", site.name,
+                       ": found a learned scale of uniform codes, the recipe "
+                       "expects ",
+                       quantizerName(scheme.quantizer));
+  if (!(range.range.hi > 0))
+    return Error::make(prefix, ": sites.", site.name,
+                       ".range: found an upper end of ", range.range.hi,
+                       ", expected a positive one for logarithmic codes");
+  entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
+  entry.set("base", builder.getStringAttr(
+                        scheme.quantizer == Quantizer::Log2 ? "two" : "sqrt2"));
+  entry.set("scale",
+            builder.getF32FloatAttr(static_cast<float>(range.range.hi)));
+  return Error::success();
+}
+
 /// Holds learned scales against the weights of the model.
 Error checkWeights(ModuleOp module, const RangeTable &ranges) {
   llvm::StringMap<int64_t> rows;
@@ -234,6 +278,15 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
     auto range = ranges.find(site.name, scheme);
     if (!range)
       return range.takeError();
+    if (scheme.isLog()) {
+      if (Error error = checkLogNeighbours(site, scheme, sites, recipe))
+        return error;
+      if (Error error =
+              addLog(entry, site, scheme, **range, ranges.prefix(), builder))
+        return error;
+      siteList.set(site.name, entry.getDictionary(module.getContext()));
+      continue;
+    }
     int64_t width = cast<ShapedType>(observers[i].getType()).getShape().back();
     if (scheme.groups > 1) {
       if (Error error = checkGroupNeighbours(site, sites, recipe))

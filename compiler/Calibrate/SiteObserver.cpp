@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Calibrate/SiteObserver.h"
+#include "lib/Support/LogRange.h"
 
 #include <algorithm>
 #include <cmath>
@@ -128,6 +129,10 @@ Range SiteObserver::estimate(const ActivationScheme &scheme,
     break;
   case Estimator::MseGolden:
     range = mseGoldenRange(histogram, scheme.bits, kind);
+    break;
+  case Estimator::LogPercentile:
+    range = logPercentileRange(histogram, scheme.bits,
+                               scheme.quantizer == Quantizer::Log2 ? 1 : 2);
     break;
   case Estimator::CrossEntropy:
     range = crossEntropyRange(rows.data(), rows.size() / rowSize, rowSize,

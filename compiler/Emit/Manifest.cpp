@@ -316,8 +316,12 @@ FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
   int64_t bits = intAttr(scheme, "bits");
   std::string line = "f32";
   bool perToken = scheme && scheme.contains("range");
+  std::string base = scheme ? strAttr(scheme, "base") : "";
   if (bits != 0)
     line = "u" + std::to_string(bits) +
+           (base.empty()    ? ""
+            : base == "two" ? " log2"
+                            : " log_sqrt2") +
            (perToken ? " per token, ranges at run time" : " per tensor");
   auto schemeText = text(line);
   std::vector<float> scale, zero;
@@ -338,7 +342,7 @@ FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
     schemeText = text(line);
   } else if (bits != 0 && !perToken) {
     scale.push_back(floatAttr(scheme, "scale"));
-    zero.push_back(intAttr(scheme, "zero"));
+    zero.push_back(static_cast<float>(SchemeAttr::siteOf(scheme).zero));
   }
   auto scaleVector = builder.CreateVector(scale);
   auto zeroVector = builder.CreateVector(zero);
@@ -357,9 +361,11 @@ FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
   out.add_step(step);
   out.add_column(intAttr(described, "column"));
   out.add_columns(intAttr(described, "columns"));
-  out.add_element(bits == 0   ? fb::Element::F32
-                  : bits <= 8 ? fb::Element::U8
-                              : fb::Element::U16);
+  // The zero of logarithmic codes needs one bit more.
+  int64_t stored = base.empty() ? bits : bits + 1;
+  out.add_element(bits == 0     ? fb::Element::F32
+                  : stored <= 8 ? fb::Element::U8
+                                : fb::Element::U16);
   siteTable.push_back(out.Finish());
   return siteTable.size() - 1;
 }

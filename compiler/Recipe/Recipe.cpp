@@ -15,7 +15,7 @@ using namespace quern;
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Estimator>, 8> estimators = {{
+constexpr std::array<std::pair<std::string_view, Estimator>, 9> estimators = {{
     {"current_minmax", Estimator::CurrentMinMax},
     {"running_minmax", Estimator::RunningMinMax},
     {"allminmax", Estimator::AllMinMax},
@@ -23,6 +23,7 @@ constexpr std::array<std::pair<std::string_view, Estimator>, 8> estimators = {{
     {"mse_grid", Estimator::MseGrid},
     {"mse_golden", Estimator::MseGolden},
     {"cross_entropy", Estimator::CrossEntropy},
+    {"log_percentile", Estimator::LogPercentile},
     {"mse", Estimator::MseGrid},
 }};
 
@@ -31,6 +32,22 @@ constexpr std::array<std::pair<std::string_view, GroupForm>, 3> groupForms = {{
     {"folded", GroupForm::Folded},
     {"auto", GroupForm::Auto},
 }};
+
+constexpr std::array<std::pair<std::string_view, Quantizer>, 3> quantizers = {{
+    {"uniform", Quantizer::Uniform},
+    {"log2", Quantizer::Log2},
+    {"log_sqrt2", Quantizer::LogSqrt2},
+}};
+
+/// Whether an estimator finds the scale of logarithmic codes, which is the
+/// upper end of a range.
+bool findsLogScale(Estimator estimator) {
+  return estimator == Estimator::LogPercentile ||
+         estimator == Estimator::Percentile ||
+         estimator == Estimator::AllMinMax ||
+         estimator == Estimator::RunningMinMax ||
+         estimator == Estimator::CurrentMinMax;
+}
 
 } // namespace
 
@@ -43,6 +60,20 @@ std::string_view quern::groupFormName(GroupForm form) {
 
 std::optional<GroupForm> quern::parseGroupForm(std::string_view name) {
   for (const auto &[known, value] : groupForms)
+    if (known == name)
+      return value;
+  return std::nullopt;
+}
+
+std::string_view quern::quantizerName(Quantizer quantizer) {
+  for (const auto &[name, value] : quantizers)
+    if (value == quantizer)
+      return name;
+  return "?";
+}
+
+std::optional<Quantizer> quern::parseQuantizer(std::string_view name) {
+  for (const auto &[known, value] : quantizers)
     if (known == name)
       return value;
   return std::nullopt;
@@ -78,6 +109,29 @@ Error Recipe::checkForm(const ActivationChange &form,
                      "\"groups\" or \"per-embedding\" there");
 }
 
+/// An error when a site's bits or estimator are not those of its quantizer.
+Error Recipe::checkLog(const Site &site) const {
+  ActivationScheme scheme = activationFor(site);
+  std::string_view name = quantizerName(scheme.quantizer);
+  if (scheme.isLog() && (scheme.bits < 3 || scheme.bits > 8))
+    return Error::make(origin, ": sites.", site.name, ".bits: found ",
+                       scheme.bits, " beside \"quantizer\": \"", name,
+                       "\", expected 3 to 8");
+  if (scheme.isLog() && !findsLogScale(scheme.estimator))
+    return Error::make(origin, ": sites.", site.name, ".estimator: found \"",
+                       estimatorName(scheme.estimator),
+                       "\" beside \"quantizer\": \"", name,
+                       "\", expected one of log_percentile, percentile, "
+                       "allminmax, running_minmax, current_minmax");
+  if (!scheme.isLog() && !scheme.isFloat() &&
+      scheme.estimator == Estimator::LogPercentile)
+    return Error::make(origin, ": sites.", site.name, ".estimator: found \"",
+                       estimatorName(scheme.estimator),
+                       "\" beside \"quantizer\": \"", name,
+                       "\", expected log2 or log_sqrt2 there");
+  return Error::success();
+}
+
 Error Recipe::check(const std::vector<Site> &sites) const {
   for (const ActivationChange &change : changes) {
     bool used = std::any_of(sites.begin(), sites.end(), [&](const Site &site) {
@@ -107,11 +161,15 @@ Error Recipe::check(const std::vector<Site> &sites) const {
     if (change.form.value_or(GroupForm::Direct) != GroupForm::Direct)
       if (Error error = checkForm(change, sites))
         return error;
+  for (const Site &site : sites)
+    if (Error error = checkLog(site))
+      return error;
   return Error::success();
 }
 
 ActivationScheme Recipe::activationFor(const Site &site) const {
   ActivationScheme scheme = activation;
+  std::optional<Estimator> own;
   // From the general to the specific; within a level the later change wins.
   for (int level = 0; level <= highestSelectorRank; ++level)
     for (const ActivationChange &change : changes) {
@@ -119,9 +177,15 @@ ActivationScheme Recipe::activationFor(const Site &site) const {
           selectorRank(change.selector, site) != level)
         continue;
       applyChange(change, scheme);
-      scheme.channelEstimator =
-          change.estimator.value_or(scheme.channelEstimator);
+      if (change.estimator)
+        own = change.estimator;
     }
+  scheme.channelEstimator = own.value_or(scheme.channelEstimator);
+  if (scheme.isLog()) {
+    scheme.estimator = own.value_or(Estimator::LogPercentile);
+    // Probabilities have no sign.
+    scheme.symmetric = false;
+  }
   // What a more general change says of groups is void where there are none.
   if (scheme.groups < 2)
     scheme.form = GroupForm::Direct;

@@ -58,6 +58,7 @@ struct ActivationChange {
     using From = ActivationChange;
     pair(&To::bits, &From::bits);
     pair(&To::symmetric, &From::symmetric);
+    pair(&To::quantizer, &From::quantizer);
     pair(&To::estimator, &From::estimator);
     pair(&To::percentile, &From::percentile);
     pair(&To::momentum, &From::momentum);
@@ -72,6 +73,7 @@ struct ActivationChange {
   std::string selector;
   std::optional<unsigned> bits;
   std::optional<bool> symmetric;
+  std::optional<Quantizer> quantizer;
   std::optional<Estimator> estimator;
   std::optional<double> percentile, momentum;
   std::optional<unsigned> candidates;
@@ -202,6 +204,7 @@ private:
 
   Error checkForm(const ActivationChange &form,
                   const std::vector<Site> &sites) const;
+  Error checkLog(const Site &site) const;
 
   std::string recipeName;
   std::string origin;

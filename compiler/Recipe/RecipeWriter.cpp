@@ -39,6 +39,8 @@ Json writeActivation(const ActivationChange &change) {
     json["estimator"] = estimatorName(*change.estimator);
   if (change.symmetric)
     json["symmetric"] = *change.symmetric;
+  if (change.quantizer)
+    json["quantizer"] = quantizerName(*change.quantizer);
   if (change.percentile)
     json["percentile"] = *change.percentile;
   if (change.candidates)

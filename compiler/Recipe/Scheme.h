@@ -24,6 +24,7 @@ enum class Estimator {
   MseGrid,       ///< least squared error on a grid of both ends
   MseGolden,     ///< least squared error by golden-section search
   CrossEntropy,  ///< least cross entropy of the rows' softmax; for logits
+  LogPercentile, ///< least squared error of three percentiles; for log codes
 };
 
 /// The name a recipe file uses: `current_minmax`, `mse_grid`, ...
@@ -31,6 +32,19 @@ std::string_view estimatorName(Estimator estimator);
 
 /// The estimator of a name (`mse` means `mse_grid`), or nothing.
 std::optional<Estimator> parseEstimator(std::string_view name);
+
+/// What codes mean (quantization.md 3.4).
+enum class Quantizer {
+  Uniform,  ///< steps of one size
+  Log2,     ///< powers of 2, and a code of zero
+  LogSqrt2, ///< powers of sqrt(2), and a code of zero
+};
+
+/// The name a recipe file uses.
+std::string_view quantizerName(Quantizer quantizer);
+
+/// The quantizer of a name, or nothing.
+std::optional<Quantizer> parseQuantizer(std::string_view name);
 
 /// How channels become groups.
 enum class Permute {
@@ -60,6 +74,8 @@ struct ActivationScheme {
   /// The range is as wide above zero as below (or begins at zero where no value
   /// was negative), and zero is the middle (or lowest) code.
   bool symmetric = false;
+  /// Logarithmic codes, of 3 to 8 bits, are for attention probabilities.
+  Quantizer quantizer = Quantizer::Uniform;
   Estimator estimator = Estimator::MseGrid;
   /// For Estimator::Percentile: where the upper end is cut, in percent.
   double percentile = 99.99;
@@ -91,11 +107,14 @@ struct ActivationScheme {
   bool needsRange() const { return !isFloat() && !perToken; }
 
   bool isFloat() const { return bits == 0; }
+  /// Whether the site has logarithmic codes.
+  bool isLog() const { return !isFloat() && quantizer != Quantizer::Uniform; }
   bool operator==(const ActivationScheme &other) const {
     return bits == other.bits && symmetric == other.symmetric &&
-           perChannel == other.perChannel && groups == other.groups &&
-           permute == other.permute && form == other.form &&
-           perToken == other.perToken && estimator == other.estimator &&
+           quantizer == other.quantizer && perChannel == other.perChannel &&
+           groups == other.groups && permute == other.permute &&
+           form == other.form && perToken == other.perToken &&
+           estimator == other.estimator &&
            channelEstimator == other.channelEstimator &&
            sameOptions(other, estimator) &&
            (!needsChannels() || sameOptions(other, channelEstimator));

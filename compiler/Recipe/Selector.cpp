@@ -96,3 +96,7 @@ bool quern::takesGroups(std::string_view selector) {
   char key = letterOf(selector);
   return key == 'x' || key == 'h' || key == 'y';
 }
+
+bool quern::takesLog(std::string_view selector) {
+  return letterOf(selector) == 'p';
+}

@@ -38,6 +38,10 @@ bool takesTokens(std::string_view selector);
 /// Whether a selector names sites whose channels can have groups.
 bool takesGroups(std::string_view selector);
 
+/// Whether a selector names attention probabilities, which can have
+/// logarithmic codes.
+bool takesLog(std::string_view selector);
+
 /// Whether a selector names sites whose groups products read, which take the
 /// groups' scales in one form or another.
 bool takesForm(std::string_view selector);

@@ -57,7 +57,13 @@ Error RecipeParser::readChange(const std::string &where, const Json &value,
       if (!change.estimator)
         return fail(path, part,
                     "one of current_minmax, running_minmax, allminmax, "
-                    "percentile, mse_grid, mse_golden, mse, cross_entropy");
+                    "percentile, mse_grid, mse_golden, mse, cross_entropy, "
+                    "log_percentile");
+      if (*change.estimator == Estimator::LogPercentile &&
+          !takesLog(change.selector))
+        return fail(path, part,
+                    "another estimator: log_percentile is for logarithmic "
+                    "codes, at site p");
       if (*change.estimator == Estimator::CrossEntropy &&
           change.selector != "C")
         return fail(path, part,
@@ -78,6 +84,16 @@ Error RecipeParser::readChange(const std::string &where, const Json &value,
       if (!part.is_boolean())
         return fail(path, part, "true or false");
       change.symmetric = part.get<bool>();
+    } else if (key == "quantizer") {
+      if (!takesLog(change.selector))
+        return fail(path, part,
+                    "the key at p only: logarithmic codes are for attention "
+                    "probabilities");
+      change.quantizer = part.is_string()
+                             ? parseQuantizer(part.get<std::string>())
+                             : std::nullopt;
+      if (!change.quantizer)
+        return fail(path, part, "\"uniform\", \"log2\" or \"log_sqrt2\"");
     } else if (key == "granularity") {
       if (Error error = readGranularity(path, value, part, change))
         return error;
@@ -106,8 +122,8 @@ Error RecipeParser::readChange(const std::string &where, const Json &value,
     } else {
       return unknown(key, where,
                      joinWords({"bits", "symmetric", "estimator", "percentile",
-                                "candidates", "momentum", "granularity",
-                                "groups", "permute", "form"}));
+                                "candidates", "momentum", "quantizer",
+                                "granularity", "groups", "permute", "form"}));
     }
   }
   return Error::success();

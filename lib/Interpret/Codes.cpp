@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Interpret/Codes.h"
+#include "lib/Support/LogCodes.h"
 
 #include "mlir/Dialect/Quant/IR/QuantTypes.h"
 #include "quern/quant_math.h"
@@ -149,25 +150,9 @@ static void forEach(const Tensor &x, const UniformCodes &codes, Visit visit) {
 // Logarithmic and binary types
 //===----------------------------------------------------------------------===//
 
-static int32_t quantizeLog(double x, LogType type, Rounding rounding) {
+static LogCodes logCodes(LogType type) {
   UniformParams params = type.getParams();
-  double perOctave = type.getBase() == LogBase::Two ? 1 : 2;
-  double q = roundReal(-perOctave * std::log2(x / params.scale), rounding);
-  // log2 of 0 is -inf and of less is no number: both fail the test. The code
-  // of zero is the last, so what would reach it is zero.
-  if (!(q < double(params.zero)))
-    return params.zero;
-  return q < 0 ? 0 : int32_t(q);
-}
-
-static double dequantizeLog(int32_t code, LogType type) {
-  UniformParams params = type.getParams();
-  if (code == params.zero)
-    return 0;
-  if (type.getBase() == LogBase::Two)
-    return std::ldexp(params.scale, -code);
-  double value = std::ldexp(params.scale, -((code + 1) / 2));
-  return code % 2 ? value * std::sqrt(2.) : value;
+  return {params.scale, type.getBase() == LogBase::Two ? 1 : 2, params.zero};
 }
 
 static UniformCodes getBinary(BinaryType type) {
@@ -203,8 +188,9 @@ FailureOr<Tensor> quern::quantizeTensor(Operation *op, const Tensor &x,
                              {t.getParams().scale, 0}, storage->min,
                              storage->max, rounding);
   } else if (auto t = dyn_cast<LogType>(type)) {
+    LogCodes log = logCodes(t);
     for (auto [code, value] : llvm::zip(codes, values))
-      code = quantizeLog(value, t, rounding);
+      code = log.limit(roundReal(log.position(value), rounding));
   } else if (auto t = dyn_cast<BinaryType>(type)) {
     bool isSign = t.getKind() == BinaryKind::Sign;
     forEach(x, getBinary(t), [&](int64_t i, UniformParams params) {
@@ -238,8 +224,9 @@ FailureOr<Tensor> quern::dequantizeTensor(Operation *op, const Tensor &codes,
     for (auto [value, code] : llvm::zip(values, q))
       value = t.getParams().scale * code + t.getParams().offset;
   } else if (auto t = dyn_cast<LogType>(type)) {
+    LogCodes log = logCodes(t);
     for (auto [value, code] : llvm::zip(values, q))
-      value = dequantizeLog(code, t);
+      value = log.value(code);
   } else if (auto t = dyn_cast<BinaryType>(type)) {
     double zero = t.getKind() == BinaryKind::Sign ? -1 : 0;
     forEach(codes, getBinary(t), [&](int64_t i, UniformParams params) {

@@ -60,6 +60,9 @@ Type codeType(tq::ObserveOp observe, const SiteQuantizer &quantizer) {
   if (quantizer.perToken)
     return tq::DynamicType::get(context, quantizer.bits, /*isSigned=*/false,
                                 tq::RangeOf::Token, quantizer.centred);
+  if (quantizer.logBase)
+    return tq::LogType::get(context, quantizer.bits, *quantizer.logBase,
+                            {quantizer.scale, quantizer.zero});
   if (quantizer.groupOf.empty())
     return tq::getUniformType(context, quantizer.bits, /*isSigned=*/false,
                               quantizer.scale, quantizer.zero);

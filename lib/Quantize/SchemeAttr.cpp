@@ -82,6 +82,26 @@ LogicalResult checkRunTimeRange(ModuleOp module, StringRef name,
   return success();
 }
 
+/// {bits, base, scale}.
+LogicalResult checkLog(ModuleOp module, StringRef name, DictionaryAttr dict) {
+  auto bits = dict.getAs<IntegerAttr>("bits");
+  auto base = dict.getAs<StringAttr>("base");
+  auto scale = dict.getAs<FloatAttr>("scale");
+  if (!bits || !scale || dict.size() != 3)
+    return refuse(module, "sites", name, dict, "{bits, base, scale}");
+  if (!base || !tq::symbolizeLogBase(base.getValue()))
+    return refuse(module, "sites", name, dict.get("base"),
+                  "\"two\" or \"sqrt2\"");
+  if (bits.getInt() < 3 || bits.getInt() > 8)
+    return refuse(module, "sites", name, bits,
+                  "3 to 8 bits for logarithmic codes");
+  double s = scale.getValueAsDouble();
+  if (!(s > 0) || std::isinf(s) || double(float(s)) != s)
+    return refuse(module, "sites", name, scale,
+                  "a positive scale that f32 holds exactly");
+  return success();
+}
+
 LogicalResult checkSite(ModuleOp module, NamedAttribute entry) {
   StringRef name = entry.getName();
   Attribute value = entry.getValue();
@@ -92,6 +112,8 @@ LogicalResult checkSite(ModuleOp module, NamedAttribute entry) {
     return checkGroups(module, name, dict);
   if (dict && dict.get("range"))
     return checkRunTimeRange(module, name, dict);
+  if (dict && dict.get("base"))
+    return checkLog(module, name, dict);
   auto bits = dict ? dict.getAs<IntegerAttr>("bits") : IntegerAttr();
   auto scale = dict ? dict.getAs<FloatAttr>("scale") : FloatAttr();
   auto zero = dict ? dict.getAs<IntegerAttr>("zero") : IntegerAttr();
@@ -287,6 +309,11 @@ SiteQuantizer SchemeAttr::siteOf(DictionaryAttr dict) {
     return quantizer;
   }
   quantizer.scale = dict.getAs<FloatAttr>("scale").getValueAsDouble();
+  if (auto base = dict.getAs<StringAttr>("base")) {
+    quantizer.logBase = tq::symbolizeLogBase(base.getValue());
+    quantizer.zero = int64_t(1) << quantizer.bits;
+    return quantizer;
+  }
   quantizer.zero = dict.getAs<IntegerAttr>("zero").getInt();
   if (auto scale = dict.getAs<DenseFPElementsAttr>("channel_scale")) {
     auto shift = dict.getAs<DenseFPElementsAttr>("channel_shift");

@@ -8,6 +8,7 @@
 #ifndef QUERN_LIB_QUANTIZE_SCHEMEATTR_H
 #define QUERN_LIB_QUANTIZE_SCHEMEATTR_H
 
+#include "dialects/TQ/TQDialect.h"
 #include "lib/Quantize/WeightCodes.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
@@ -38,6 +39,9 @@ struct SiteQuantizer {
   /// Each token has the range of its own values, found at run time; the scale
   /// and zero above then mean nothing. `centred`: as wide above 0 as below.
   bool perToken = false, centred = false;
+  /// The base of logarithmic codes, whose zero is 2^bits; none for uniform
+  /// ones.
+  std::optional<tq::LogBase> logBase;
 };
 
 /// The attribute of a constant that lost its name when it was put in another

@@ -10,6 +10,7 @@
 #include "gtest/gtest.h"
 #include <algorithm>
 #include <cmath>
+#include <random>
 #include <set>
 
 using namespace quern;
@@ -211,6 +212,59 @@ TEST(RangeTable, OptionsMustBeThoseOfTheRecipe) {
             std::string::npos);
 }
 
+/// Row E42: the scale of logarithmic codes has the least squared error among
+/// three percentiles, by a reference that looks at every value.
+TEST(E42, LogPercentileIsTheBestOfThree) {
+  std::mt19937 random(3);
+  std::exponential_distribution<float> draw(1);
+  for (Quantizer quantizer : {Quantizer::Log2, Quantizer::LogSqrt2})
+    for (unsigned bits : {3u, 4u, 8u}) {
+      std::vector<float> values;
+      for (int i = 0; i < 20000; ++i)
+        values.push_back(i % 7 == 0 ? 0 : 0.01f * draw(random));
+      values.push_back(0.9f);
+      ActivationScheme scheme;
+      scheme.bits = bits;
+      scheme.quantizer = quantizer;
+      scheme.estimator = Estimator::LogPercentile;
+      Calibrator calibrator({{"L0.p", scheme}});
+      calibrator.observe("L0.p", values.data(), values.size() / 3, 3);
+      RangeTable table = *calibrator.finish();
+      values.resize(values.size() / 3 * 3);
+      std::sort(values.begin(), values.end());
+      double least = INFINITY, best = 0;
+      double base = quantizer == Quantizer::Log2 ? 2 : std::sqrt(2.);
+      for (double percent : {0.999, 0.9999, 0.99999}) {
+        double at = percent * double(values.size() - 1);
+        size_t i = size_t(at);
+        double s = values[i] +
+                   (at - double(i)) *
+                       (values[std::min(i + 1, values.size() - 1)] - values[i]);
+        double loss = 0;
+        for (double x : values) {
+          double q = std::nearbyint(-std::log(x / s) / std::log(base));
+          double y =
+              q >= std::exp2(bits) ? 0 : s * std::pow(base, -std::max(q, 0.));
+          loss += (x - y) * (x - y);
+        }
+        if (loss < least) {
+          least = loss;
+          best = s;
+        }
+      }
+      const SiteRange &range = table.sites["L0.p"];
+      EXPECT_NEAR(range.range.hi, best, 1e-6 * best) << bits;
+      EXPECT_EQ(range.range.lo, 0);
+      // The text form says what the range was made for.
+      Expected<RangeTable> read = parseRanges(writeRanges(table), "r.json");
+      ASSERT_TRUE(read) << read.message();
+      EXPECT_TRUE(read->find("L0.p", scheme));
+      scheme.quantizer = Quantizer::Uniform;
+      EXPECT_NE(read->find("L0.p", scheme).message().find("found log"),
+                std::string::npos);
+    }
+}
+
 class BadRanges
     : public testing::TestWithParam<std::pair<const char *, const char *>> {};
 
@@ -256,6 +310,10 @@ INSTANTIATE_TEST_SUITE_P(
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8,
             "channels": [[0, 1], [1, 0]]}}})",
                   "sites.L0.x.channels[1]: found [1, 0], expected two finite"),
+        std::pair(R"({"version": 1, "sites": {"L0.p": {"bits": 4,
+            "quantizer": "log"}}})",
+                  "sites.L0.p.quantizer: found \"log\", expected uniform, log2 "
+                  "or log_sqrt2"),
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 17}}})",
                   "sites.L0.x.bits: found 17, expected 2 to 16"),
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8}}})",

@@ -274,6 +274,66 @@ TEST(Recipe, E29RangesOfTokens) {
   EXPECT_TRUE(at("L0.x", "x", 0).perToken);
 }
 
+TEST(Recipe, E22E23LogarithmicProbabilities) {
+  Recipe recipe = parsed(R"({"base": "w8a8", "sites": {
+      "p": {"quantizer": "log_sqrt2", "bits": 4},
+      "p1": {"quantizer": "log2", "estimator": "percentile", "percentile": 99},
+      "L2.p": {"quantizer": "uniform", "bits": 8}}})");
+  std::vector<Site> sites = bertSites(4);
+  ASSERT_FALSE(recipe.check(sites));
+  Recipe again = parsed(recipe.toJson().c_str());
+  EXPECT_EQ(again.toJson(), recipe.toJson());
+  for (const Site &site : sites) {
+    ActivationScheme scheme = again.activationFor(site);
+    EXPECT_EQ(scheme, recipe.activationFor(site)) << site.name;
+    EXPECT_EQ(scheme.isLog(), site.key == "p" && site.layer != 2) << site.name;
+    // Other sites and uniform codes keep the estimator of all.
+    EXPECT_EQ(scheme.estimator, !scheme.isLog()   ? Estimator::MseGrid
+                                : site.layer == 1 ? Estimator::Percentile
+                                                  : Estimator::LogPercentile)
+        << site.name;
+    if (scheme.isLog()) {
+      EXPECT_EQ(scheme.bits, 4u);
+      EXPECT_EQ(scheme.quantizer,
+                site.layer == 1 ? Quantizer::Log2 : Quantizer::LogSqrt2);
+    }
+  }
+  Recipe set = *Recipe::load("w8a8");
+  ASSERT_FALSE(set.set("p.quantizer=log2"));
+  ASSERT_FALSE(set.set("p3.bits=5"));
+  EXPECT_EQ(bitsAt(set, "L3.p"), 5u);
+  EXPECT_TRUE(set.activationFor({"L3.p", "p", 3}).isLog());
+  EXPECT_FALSE(set.activationFor({"L3.s", "s", 3}).isLog());
+  EXPECT_EQ(set.set("x.quantizer=log2").message(),
+            "--set: sites.x.quantizer: found \"log2\", expected the key at p "
+            "only: logarithmic codes are for attention probabilities");
+}
+
+TEST(Recipe, LogarithmicCodesThatAreNone) {
+  const std::pair<const char *, const char *> bad[] = {
+      {R"({"quantizer": "log2", "bits": 2})",
+       "sites.L0.p.bits: found 2 beside \"quantizer\": \"log2\", expected 3 "
+       "to 8"},
+      {R"({"quantizer": "log_sqrt2", "bits": 9})", "found 9 beside"},
+      {R"({"quantizer": "log_sqrt2", "estimator": "mse_golden"})",
+       "sites.L0.p.estimator: found \"mse_golden\" beside \"quantizer\": "
+       "\"log_sqrt2\", expected one of log_percentile, percentile"},
+      {R"({"estimator": "log_percentile"})",
+       "sites.L0.p.estimator: found \"log_percentile\" beside \"quantizer\": "
+       "\"uniform\", expected log2 or log_sqrt2 there"}};
+  for (const auto &[scheme, what] : bad) {
+    std::string text =
+        std::string(R"({"base": "w8a8", "sites": {"p": )") + scheme + "}}";
+    Error error = parsed(text.c_str()).check(bertSites(2));
+    ASSERT_TRUE(error) << scheme;
+    EXPECT_NE(error.message().find(what), std::string::npos) << error.message();
+  }
+  // In f32 there are no codes to have a quantizer.
+  EXPECT_FALSE(parsed(R"({"base": "w8a8", "sites": {
+      "p": {"quantizer": "log2", "bits": "fp32"}}})")
+                   .check(bertSites(2)));
+}
+
 TEST(Recipe, MixedPrecisionIsThePaper) {
   Recipe recipe = *Recipe::load("mp");
   int wide = 0;
@@ -547,6 +607,18 @@ INSTANTIATE_TEST_SUITE_P(
                   "sites.L2.h.form: found \"folded\", expected the key at x "
                   "only, a LayerNorm output that products read: h and y are "
                   "read element by element"),
+        std::pair(R"({"sites": {"L1": {"quantizer": "log2"}}})",
+                  "sites.L1.quantizer: found \"log2\", expected the key at p "
+                  "only"),
+        std::pair(R"({"activation": {"quantizer": "uniform"}})",
+                  "activation.quantizer: found \"uniform\", expected the key "
+                  "at p only"),
+        std::pair(R"({"sites": {"p": {"quantizer": "log"}}})",
+                  "sites.p.quantizer: found \"log\", expected \"uniform\", "
+                  "\"log2\" or \"log_sqrt2\""),
+        std::pair(R"({"sites": {"s": {"estimator": "log_percentile"}}})",
+                  "sites.s.estimator: found \"log_percentile\", expected "
+                  "another estimator"),
         std::pair(R"({"sites": {"z": {"form": "direct"}}})",
                   "sites.z.form: found \"direct\", expected the key at x"),
         std::pair(R"({"activation": {"form": "auto"}})",

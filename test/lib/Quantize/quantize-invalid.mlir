@@ -40,6 +40,30 @@ module attributes {tq.scheme = {weights = {}, sites = {L0.x = "fp16"}}} {}
 
 // -----
 
+// expected-error @below {{tq.scheme: sites.L0.p: expected "two" or "sqrt2", got "e"}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.p = {bits = 4 : i64, base = "e", scale = 1.0 : f32}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: sites.L0.p: expected 3 to 8 bits for logarithmic codes, got 2 : i64}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.p = {bits = 2 : i64, base = "two", scale = 1.0 : f32}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: sites.L0.p: expected {bits, base, scale}, got {base = "two", bits = 4 : i64, scale = 1.000000e+00 : f32, zero = 16 : i64}}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.p = {bits = 4 : i64, base = "two", scale = 1.0 : f32, zero = 16 : i64}}}} {}
+
+// -----
+
+// expected-error @below {{tq.scheme: sites.L0.p: expected a positive scale that f32 holds exactly, got 0.000000e+00 : f32}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.p = {bits = 4 : i64, base = "two", scale = 0.0 : f32}}}} {}
+
+// -----
+
 // expected-error @below {{tq.scheme: sites.L0.x: expected "token", got "batch"}}
 module attributes {tq.scheme = {weights = {}, sites = {
   L0.x = {bits = 8 : i64, range = "batch", symmetric = false}}}} {}

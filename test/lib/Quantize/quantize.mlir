@@ -72,3 +72,27 @@ module attributes {tq.scheme = {
     return %2 : tensor<?x2xf32>
   }
 }
+
+// -----
+
+// Logarithmic codes of probabilities with a code of zero beyond the bits, rows
+// E22 and E23.
+
+module attributes {tq.scheme = {
+  sites = {L0.p = {bits = 4 : i64, base = "sqrt2", scale = 7.5e-01 : f32},
+           L1.p = {bits = 8 : i64, base = "two", scale = 1.0 : f32}},
+  weights = {}}} {
+
+  // CHECK-LABEL: func.func @log
+  // CHECK-SAME: %[[X:.*]]: tensor<?x2xf32>
+  func.func @log(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+    // CHECK: %[[Q:.*]] = tq.quantize %[[X]] {site = "L0.p"} : tensor<?x2xf32> -> tensor<?x2x!tq.log<u4, sqrt2, scale = 7.500000e-01, zero = 16>>
+    // CHECK: %[[D:.*]] = tq.dequantize %[[Q]]
+    // CHECK: tq.quantize %[[D]] {site = "L1.p"} : tensor<?x2xf32> -> tensor<?x2x!tq.log<u8, two, scale = 1.000000e+00, zero = 256>>
+    %0 = tq.observe %x {key = "p", layer = 0 : i64, site = "L0.p"}
+        : tensor<?x2xf32>
+    %1 = tq.observe %0 {key = "p", layer = 1 : i64, site = "L1.p"}
+        : tensor<?x2xf32>
+    return %1 : tensor<?x2xf32>
+  }
+}
