@@ -93,6 +93,28 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     prob_multiplier = 1 / s_p. A result clamps to its own storage range;
     score_hi and prob_hi are below 256. `sites` are those of s, p and c.
 
+    With `prob_type`, a `!tq.log` of 3 to 8 bits whose zero is 2^bits, p has
+    logarithmic codes (B = 1 of base 2, B = 2 of base sqrt(2)), found without a
+    division or an exponential for each, and the context is a sum of planes; all
+    by log_math.h. r and prob_hi play no part, prob_multiplier = s_p / E and
+    prob_step = B a log2(e):
+    ```
+    b      = B * qm_log2(f32(S) * prob_multiplier)
+    p      = clampq(f32(d) * prob_step + b)   0..2^bits, the last of which is 0
+    m      = p >> (B - 1)                     the octave
+    n      = min(8, 2^bits / B)               octaves of a plane
+    w_k    = 2^(n - 1 - (m - n k))            n k <= m < n k + n, else 0
+    A_k    = sum_j w_k * (v - zv)             p even or B = 1; i32, exact
+    O_k    = sum_j w_k * (v - zv)             p odd and B = 2; i32, exact
+    A      = 0;  A = A * 2^-n + f32(A_k)      k = 2^bits / (B n) - 1 .. 0
+    O      = the same of O_k
+    B = 1:   c = clampq(A * context_multiplier + context_offset)
+    B = 2:   c = clampq((A + O * f32(sqrt(1/2))) * context_multiplier
+                        + context_offset)
+    ```
+    so that context_multiplier = s_p s_v / (2^(n - 1) s_c). Planes of the
+    smallest values that are empty change nothing and need not be summed.
+
     ```mlir
     %0 = tq.qattention %qkv, %offsets, %exp_hi, %exp_lo
         {heads = 2 : i64, head_dim = 2 : i64, zq = 120 : i64, zk = 128 : i64,
@@ -113,7 +135,8 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     F32Attr:$context_multiplier, F32Attr:$context_offset,
     DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
     DefaultValuedAttr<TQ_I64Attr, "255">:$score_hi,
-    DefaultValuedAttr<TQ_I64Attr, "255">:$prob_hi);
+    DefaultValuedAttr<TQ_I64Attr, "255">:$prob_hi,
+    OptionalAttr<TypeAttr>:$prob_type, OptionalAttr<F32Attr>:$prob_step);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
     $qkv `,` $offsets `,` $exp_hi `,` $exp_lo attr-dict `:`

@@ -12,6 +12,23 @@
 using namespace mlir;
 using namespace quern::tq;
 
+/// Logarithmic probabilities: a type that planes exist for, and a step.
+static LogicalResult checkProbs(QAttentionOp op) {
+  std::optional<Type> type = op.getProbType();
+  std::optional<APFloat> step = op.getProbStep();
+  if (bool(type) != bool(step))
+    return op.emitOpError("expects prob_type and prob_step together");
+  if (!type)
+    return success();
+  auto log = dyn_cast<LogType>(*type);
+  if (!log || log.getBits() < 3 ||
+      log.getParams().zero != int64_t(1) << log.getBits())
+    return op.emitOpError("expects prob_type to be a !tq.log of 3 to 8 bits "
+                          "with the zero 2^bits, got ")
+           << *type;
+  return checkPositive(op, "prob_step", *step);
+}
+
 LogicalResult QAttentionOp::verify() {
   if (getHeads() < 1 || getHeadDim() < 1)
     return emitOpError("expects positive heads and head_dim, got ")
@@ -49,6 +66,7 @@ LogicalResult QAttentionOp::verify() {
     if (failed(checkPositive(*this, name, value)))
       return failure();
   return failure(
+      failed(checkProbs(*this)) ||
       failed(checkFinite(*this, "score_offset", getScoreOffset())) ||
       failed(checkFinite(*this, "context_offset", getContextOffset())) ||
       failed(checkSites(*this, getSites(), 3)) ||

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Interpret/Evaluation.h"
-#include "quern/quant_math.h"
+#include "quern/log_math.h"
 
 #include <algorithm>
 
@@ -37,6 +37,17 @@ struct Attention {
   softmax(ArrayRef<int32_t> scores, ArrayRef<float> high, ArrayRef<float> low);
   /// Codes, or values where the result is in f32.
   template <typename T> std::vector<T> context(ArrayRef<int32_t> probs);
+
+private:
+  /// The codes of logarithmic probabilities; none for uniform ones.
+  std::optional<qm_log_codes> log();
+  /// Sum over the tokens of s of weight(code) * v, exact, for each channel.
+  template <typename Weight>
+  std::vector<int32_t> sums(ArrayRef<int32_t> codes, int64_t h,
+                            const Sequence &s, Weight weight);
+  /// The same by planes, joined in f32.
+  std::vector<float> planes(ArrayRef<int32_t> codes, int64_t h,
+                            const Sequence &s, qm_log_codes log);
 };
 
 } // namespace
@@ -58,6 +69,14 @@ std::vector<int32_t> Attention::scores() {
           codes[row(h, s, i) + j] = qm_requant(acc, multiplier, offset, 0, hi);
         }
   return codes;
+}
+
+std::optional<qm_log_codes> Attention::log() {
+  if (!op.getProbType())
+    return std::nullopt;
+  auto type = cast<tq::LogType>(*op.getProbType());
+  return qm_log_codes{int32_t(type.getBits()),
+                      type.getBase() == tq::LogBase::Two ? 1 : 2};
 }
 
 FailureOr<std::vector<int32_t>> Attention::softmax(ArrayRef<int32_t> scores,
@@ -85,11 +104,49 @@ FailureOr<std::vector<int32_t>> Attention::softmax(ArrayRef<int32_t> scores,
               << sum << " over " << s.length << " tokens";
           return failure();
         }
+        if (std::optional<qm_log_codes> kind = log()) {
+          float step = op.getProbStep()->convertToFloat();
+          float base = qm_log_base(uint32_t(sum), multiplier, *kind);
+          for (int64_t j = 0; j < s.length; ++j)
+            probs[row(h, s, i) + j] =
+                qm_log_code(top - codes[j], step, base, *kind);
+          continue;
+        }
         float r = multiplier / float(uint32_t(sum));
         for (int64_t j = 0; j < s.length; ++j)
           probs[row(h, s, i) + j] = qm_round_code(float(e[j]) * r, 0, hi);
       }
   return probs;
+}
+
+template <typename Weight>
+std::vector<int32_t> Attention::sums(ArrayRef<int32_t> codes, int64_t h,
+                                     const Sequence &s, Weight weight) {
+  std::vector<int32_t> acc(dim);
+  for (int64_t j = 0; j < s.length; ++j)
+    for (int64_t d = 0; d < dim; ++d)
+      acc[d] += weight(codes[j]) * v[at(s.begin + j, h) + d];
+  return acc;
+}
+
+std::vector<float> Attention::planes(ArrayRef<int32_t> codes, int64_t h,
+                                     const Sequence &s, qm_log_codes log) {
+  std::vector<float> parts[2];
+  for (int parity = 0; parity < log.per_octave; ++parity) {
+    parts[parity].resize(dim);
+    for (int32_t k = qm_log_planes(log) - 1; k >= 0; --k) {
+      std::vector<int32_t> acc = sums(codes, h, s, [&](int32_t code) {
+        bool isMine = code % log.per_octave == parity;
+        return isMine ? qm_log_weight(code, k, log) : 0;
+      });
+      for (auto [value, sum] : llvm::zip(parts[parity], acc))
+        value = qm_log_add_plane(value, sum, log);
+    }
+  }
+  if (log.per_octave == 2)
+    for (auto [even, odd] : llvm::zip(parts[0], parts[1]))
+      even = qm_log_join(even, odd);
+  return parts[0];
 }
 
 template <typename T>
@@ -99,16 +156,19 @@ std::vector<T> Attention::context(ArrayRef<int32_t> probs) {
   std::optional<tq::CodeStorage> storage =
       tq::getCodeStorage(op.getResult().getType().getElementType());
   std::vector<T> codes(v.size());
-  std::vector<int32_t> acc(dim);
   for (int64_t h = 0; h < heads; ++h)
     for (const Sequence &s : sequences)
       for (int64_t i = 0; i < s.length; ++i) {
-        std::fill(acc.begin(), acc.end(), 0);
-        for (int64_t j = 0; j < s.length; ++j)
-          for (int64_t d = 0; d < dim; ++d)
-            acc[d] += probs[row(h, s, i) + j] * v[at(s.begin + j, h) + d];
+        ArrayRef<int32_t> p = probs.slice(row(h, s, i), s.length);
+        std::vector<float> values;
+        if (std::optional<qm_log_codes> kind = log()) {
+          values = planes(p, h, s, *kind);
+        } else {
+          auto acc = sums(p, h, s, [](int32_t code) { return code; });
+          values.assign(acc.begin(), acc.end());
+        }
         for (int64_t d = 0; d < dim; ++d) {
-          float value = float(acc[d]) * multiplier;
+          float value = values[d] * multiplier;
           value = value + offset;
           codes[at(s.begin + i, h) + d] =
               storage ? qm_round_code(value, float(storage->min),
@@ -161,7 +221,8 @@ FailureOr<Tensor> quern::evaluate(tq::QAttentionOp op, Evaluation &run) {
   if (failed(probs))
     return failure();
   FailureOr<Tensor> p =
-      run.site(op, name(1), makeTensor(std::move(*probs), heads, perHead), {});
+      run.site(op, name(1), makeTensor(std::move(*probs), heads, perHead),
+               op.getProbType().value_or(Type()));
   if (failed(p))
     return failure();
   Type type = op.getResult().getType().getElementType();

@@ -9,6 +9,7 @@
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "quern/log_math.h"
 
 #include <cmath>
 
@@ -31,6 +32,8 @@ struct Attention {
   /// with the ranges of tokens.
   tq::QuantizeOp quantizeScores, quantizeProbs, quantizeContext;
   Codes s, p, c;
+  /// The type of logarithmic probabilities; p is void then.
+  tq::LogType log;
 
   Operation *end() {
     return quantizeContext ? quantizeContext.getOperation()
@@ -41,7 +44,18 @@ struct Attention {
   Codes qkv[3];
 };
 
-/// Matches the quantizer in front of `real`; `what` names it in the refusal.
+/// Matches the quantizer that made `codes`, of which `real` are the values;
+/// `what` names it in the refusal.
+std::string matchQuantizer(Value real, Value codes, StringRef what,
+                           tq::QuantizeOp &quantize) {
+  quantize = codes.getDefiningOp<tq::QuantizeOp>();
+  if (!quantize || quantize.getRounding() != tq::Rounding::HalfEven ||
+      !onlyUser(real) || !onlyUser(codes))
+    return (what + " are read elsewhere").str();
+  return "";
+}
+
+/// The same of uniform codes with up to 8 bits.
 std::string matchSite(Value real, StringRef what, tq::QuantizeOp &quantize,
                       Codes &codes) {
   std::optional<Codes> found = matchCodes(real);
@@ -51,12 +65,43 @@ std::string matchSite(Value real, StringRef what, tq::QuantizeOp &quantize,
     return (what + " have codes of " + Twine(found->bits) +
             " bits, expected at most 8")
         .str();
-  quantize = found->value.getDefiningOp<tq::QuantizeOp>();
-  if (!quantize || quantize.getRounding() != tq::Rounding::HalfEven ||
-      !onlyUser(real) || !onlyUser(found->value))
-    return (what + " are read elsewhere").str();
   codes = *found;
-  return "";
+  return matchQuantizer(real, found->value, what, quantize);
+}
+
+/// Probabilities in uniform codes with the zero point 0, or in logarithmic ones
+/// with a zero of their own.
+std::string matchProbs(Attention &block) {
+  Value real = block.context.getP();
+  StringRef what = "the probabilities";
+  auto dequantize = real.getDefiningOp<tq::DequantizeOp>();
+  if (dequantize)
+    block.log = dyn_cast<tq::LogType>(
+        cast<RankedTensorType>(dequantize.getX().getType()).getElementType());
+  if (!block.log) {
+    std::string why = matchSite(real, what, block.quantizeProbs, block.p);
+    if (why.empty() && block.p.zero != 0)
+      return "the probabilities have zero point " +
+             std::to_string(block.p.zero) + ", expected 0";
+    return why;
+  }
+  int64_t zero = block.log.getParams().zero;
+  if (block.log.getBits() < 3)
+    return "the probabilities have logarithmic codes of " +
+           std::to_string(block.log.getBits()) + " bits, expected 3 to 8";
+  if (zero != int64_t(1) << block.log.getBits())
+    return "the probabilities have the logarithmic zero " +
+           std::to_string(zero) + ", expected " +
+           std::to_string(int64_t(1) << block.log.getBits());
+  return matchQuantizer(real, dequantize.getX(), what, block.quantizeProbs);
+}
+
+/// What a sum of the planes of logarithmic codes is a multiple of: the largest
+/// weight stands for the scale.
+double planeUnit(tq::LogType log) {
+  int perOctave = log.getBase() == tq::LogBase::Two ? 1 : 2;
+  int octaves = qm_log_octaves({int32_t(log.getBits()), perOctave});
+  return std::ldexp(log.getParams().scale, 1 - octaves);
 }
 
 std::string matchAttention(tq::ContextOp context, Attention &block) {
@@ -71,13 +116,9 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
                 ? *describeCodes(block.quantizeContext.getResult())
                 : Codes{Value(), 1, 0, 0};
 
-  std::string why = matchSite(context.getP(), "the probabilities",
-                              block.quantizeProbs, block.p);
+  std::string why = matchProbs(block);
   if (!why.empty())
     return why;
-  if (block.p.zero != 0)
-    return "the probabilities have zero point " + std::to_string(block.p.zero) +
-           ", expected 0";
   block.softmax = block.quantizeProbs.getX().getDefiningOp<tq::SoftmaxOp>();
   if (!block.softmax || !block.softmax->hasOneUse())
     return "the probabilities are not those of one softmax";
@@ -256,17 +297,31 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     Value expHi = tq::createVector<float>(builder, loc, "exp_hi", hi);
     Value expLo = tq::createVector<float>(builder, loc, "exp_lo", lo);
     auto f32 = [](double value) { return APFloat(static_cast<float>(value)); };
+    double probMultiplier = 1 / block.p.scale, probUnit = block.p.scale;
+    int64_t probHi = 255;
+    if (block.log) {
+      probMultiplier = block.log.getParams().scale / largest;
+      probUnit = planeUnit(block.log);
+    } else {
+      probHi = topCode(block.p.bits);
+    }
     auto result = tq::QAttentionOp::create(
         builder, loc, block.end()->getResult(0).getType(), qkv.getResult(),
         block.context.getOffsets(), expHi, expLo, heads, width / heads,
         block.qkv[0].zero, block.qkv[1].zero, block.qkv[2].zero,
         f32(block.qkv[0].scale * block.qkv[1].scale / block.s.scale),
-        f32(static_cast<double>(block.s.zero)), f32(1 / block.p.scale),
-        f32(block.p.scale * block.qkv[2].scale / block.c.scale),
+        f32(static_cast<double>(block.s.zero)), f32(probMultiplier),
+        f32(probUnit * block.qkv[2].scale / block.c.scale),
         f32(static_cast<double>(block.c.zero)),
         siteNames(builder, {block.quantizeScores, block.quantizeProbs,
                             block.quantizeContext}),
-        topCode(block.s.bits), topCode(block.p.bits));
+        topCode(block.s.bits), probHi, /*prob_type=*/TypeAttr(),
+        /*prob_step=*/FloatAttr());
+    if (block.log) {
+      double perOctave = block.log.getBase() == tq::LogBase::Two ? 1 : 2;
+      result.setProbType(block.log);
+      result.setProbStep(f32(perOctave * step / std::log(2.0)));
+    }
     remarkFolded(block.context, "FuseAttention",
                  "integer attention of " + Twine(heads) + " heads of " +
                      Twine(width / heads));

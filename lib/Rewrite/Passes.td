@@ -107,9 +107,13 @@ def FuseAttention : TQ_RewritePass<"tq-fuse-attention", "FuseAttention"> {
     E = min(2^23 - 1, (2^32 - 1) / max_length) so that a row of max_length
     probabilities sums in u32.
 
+    Logarithmic probabilities (`!tq.log`) become `prob_type` and `prob_step`: a
+    code is linear in the distance d of its score, B a log2(e) d plus a number
+    that a row has once.
+
     Refused, with a remark: a missing quantizer, scores or probabilities not in
-    8 bits, a zero point of the probabilities other than 0, q, k, v that other
-    ops read.
+    8 bits, a zero point of the probabilities other than 0 (of logarithmic ones,
+    other than 2^bits), q, k, v that other ops read.
 
     Before: tq.scores, tq.softmax, tq.context with tq.quantize and
     tq.dequantize between. After:

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fit the coefficient tables of runtime/include/quern/quant_math.h.
+"""Fit the coefficient tables of quant_math.h and log_math.h (runtime/include).
 
 Prints the C arrays; each row is one power of u, each column one segment.
 Segment i covers |x| * scale in [i - 1/2, i + 1/2]; the polynomial is the
@@ -46,6 +46,17 @@ def fit(function, scale, degree):
     return table
 
 
+def fit_log2(degree):
+    """P of log2(1 + u) = u * P(u) between the square roots of 1/2 and 2."""
+    low, high, count = math.sqrt(0.5) - 1, math.sqrt(2.0) - 1, degree + 1
+    nodes = [
+        low + (high - low) * (1 - math.cos(math.pi * (i + 0.5) / count)) / 2
+        for i in range(count)
+    ]
+    matrix = [[u**p for p in range(count)] for u in nodes]
+    return solve(matrix, [math.log1p(u) / math.log(2.0) / u for u in nodes])
+
+
 def gelu_tail(t):
     return 0.5 * t * math.erfc(t / math.sqrt(2.0))
 
@@ -66,3 +77,5 @@ def show(name, table):
 show("qm_gelu_table", fit(gelu_tail, 2.9375, 4))
 show("qm_gelu_tanh_table", fit(gelu_tanh_tail, 2.9375, 4))
 show("qm_tanh_table", fit(math.tanh, 2.0, 6))
+cells = [hex_float(value) for value in fit_log2(8)]
+print("static const float qm_log2_table[9] = {" + ", ".join(cells) + "};")

@@ -365,3 +365,51 @@ func.func @f(%a: tensor<?x4x!tq.dynamic<u8, token>>, %b: tensor<?x4xf32>, %v: te
   %0 = tq.qadd_norm %a, %b, %v, %v, %v, %v, %v {sum_scale = 1.0 : f32, sum_zero = 0 : i64, eps = 1.0e-12 : f64} : (tensor<?x4x!tq.dynamic<u8, token>>, tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
   return
 }
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects prob_type and prob_step together}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_step = 0.5 : f32} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects prob_type and prob_step together}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_type = !tq.log<u4, two, scale = 1.0, zero = 16>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects prob_type to be a !tq.log of 3 to 8 bits with the zero 2^bits, got '!tq.log<u2, two, scale = 1.000000e+00, zero = 4>'}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_step = 0.5 : f32, prob_type = !tq.log<u2, two, scale = 1.0, zero = 4>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects prob_type to be a !tq.log of 3 to 8 bits with the zero 2^bits, got '!tq.log<u4, sqrt2, scale = 1.000000e+00, zero = 15>'}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_step = 0.5 : f32, prob_type = !tq.log<u4, sqrt2, scale = 1.0, zero = 15>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects prob_type to be a !tq.log of 3 to 8 bits with the zero 2^bits, got 'i8'}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_step = 0.5 : f32, prob_type = i8} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects a positive prob_step, got 0.000000e+00}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_step = 0.0 : f32, prob_type = !tq.log<u4, sqrt2, scale = 1.0, zero = 16>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}

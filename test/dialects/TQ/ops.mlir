@@ -202,6 +202,26 @@ func.func @qattention(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>,
   return
 }
 
+// CHECK-LABEL: func @qattention_log
+// CHECK: tq.qattention
+// CHECK-SAME: prob_step = 5.000000e-01 : f32, prob_type = !tq.log<u4, sqrt2, scale = 1.000000e+00, zero = 16>
+func.func @qattention_log(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>,
+    %offsets: tensor<?xi32>,
+    %exp_hi: tensor<16xf32>,
+    %exp_lo: tensor<16xf32>) {
+  %0 = tq.qattention %qkv, %offsets, %exp_hi, %exp_lo
+      {heads = 2 : i64, head_dim = 2 : i64, zq = 120 : i64, zk = 128 : i64,
+       zv = 130 : i64, score_multiplier = 0.25 : f32,
+       score_offset = 128.0 : f32, prob_multiplier = 1.25e-7 : f32,
+       context_multiplier = 0.01 : f32, context_offset = 128.0 : f32,
+       prob_step = 0.5 : f32,
+       prob_type = !tq.log<u4, sqrt2, scale = 1.0, zero = 16>}
+      : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>,
+         tensor<16xf32>, tensor<16xf32>)
+      -> tensor<?x4x!quant.uniform<u8:f32, 0.05:128>>
+  return
+}
+
 // CHECK-LABEL: func @qadd_norm
 // CHECK: tq.qadd_norm
 func.func @qadd_norm(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>,

@@ -60,3 +60,39 @@ func.func @wide_probabilities(%s: tensor<2x?xf32>, %v: tensor<?x2xf32>,
   %4 = tq.quantize %3 {site = "L0.c"} : tensor<?x2xf32> -> tensor<?x2x!c>
   return %4 : tensor<?x2x!c>
 }
+
+// -----
+
+!c = !quant.uniform<u8:f32, 0.5:10>
+!p = !tq.log<u2, two, scale = 1.0, zero = 4>
+
+func.func @log_of_two_bits(%s: tensor<2x?xf32>, %v: tensor<?x2xf32>,
+                              %offsets: tensor<?xi32>) -> tensor<?x2x!c> {
+  %0 = tq.softmax %s, %offsets {scale = 0.25 : f32}
+      : (tensor<2x?xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+  %1 = tq.quantize %0 {site = "L0.p"} : tensor<2x?xf32> -> tensor<2x?x!p>
+  %2 = tq.dequantize %1 : tensor<2x?x!p> -> tensor<2x?xf32>
+  // expected-remark @below {{stays in f32: the probabilities have logarithmic codes of 2 bits, expected 3 to 8}}
+  %3 = tq.context %2, %v, %offsets {heads = 2 : i64}
+      : (tensor<2x?xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
+  %4 = tq.quantize %3 {site = "L0.c"} : tensor<?x2xf32> -> tensor<?x2x!c>
+  return %4 : tensor<?x2x!c>
+}
+
+// -----
+
+!c = !quant.uniform<u8:f32, 0.5:10>
+!p = !tq.log<u4, sqrt2, scale = 1.0, zero = 15>
+
+func.func @log_without_a_zero(%s: tensor<2x?xf32>, %v: tensor<?x2xf32>,
+                              %offsets: tensor<?xi32>) -> tensor<?x2x!c> {
+  %0 = tq.softmax %s, %offsets {scale = 0.25 : f32}
+      : (tensor<2x?xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+  %1 = tq.quantize %0 {site = "L0.p"} : tensor<2x?xf32> -> tensor<2x?x!p>
+  %2 = tq.dequantize %1 : tensor<2x?x!p> -> tensor<2x?xf32>
+  // expected-remark @below {{stays in f32: the probabilities have the logarithmic zero 15, expected 16}}
+  %3 = tq.context %2, %v, %offsets {heads = 2 : i64}
+      : (tensor<2x?xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
+  %4 = tq.quantize %3 {site = "L0.c"} : tensor<?x2xf32> -> tensor<?x2x!c>
+  return %4 : tensor<?x2x!c>
+}

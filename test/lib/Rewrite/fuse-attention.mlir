@@ -142,3 +142,131 @@ module {
     return %16 : tensor<?x2x!c>
   }
 }
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.5:10>
+!q = !quant.uniform<u8:f32, 0.5:120>
+!k = !quant.uniform<u8:f32, 0.25:128>
+!v = !quant.uniform<u8:f32, 0.125:130>
+!s = !quant.uniform<u8:f32, 0.0625:127>
+!p = !tq.log<u4, sqrt2, scale = 0.5, zero = 16>
+!c = !quant.uniform<u8:f32, 0.03125:64>
+
+// Logarithmic probabilities, row E23: prob_step is 2 a log2(e) with a = 0.0625 / 4,
+// prob_multiplier is their scale over 2^23 - 1, and in context_multiplier the
+// scale counts by the largest weight, 2^7.
+
+module {
+  // CHECK-LABEL: func.func @log_sqrt2
+  // CHECK: tq.qattention
+  // CHECK-SAME: context_multiplier = 1.562500e-02 : f32
+  // CHECK-SAME: prob_multiplier = 5.96046518E-8 : f32
+  // CHECK-SAME: prob_step = 0.0450842194 : f32
+  // CHECK-SAME: prob_type = !tq.log<u4, sqrt2, scale = 5.000000e-01, zero = 16>
+  // CHECK-NOT: prob_hi
+  func.func @log_sqrt2(%xq: tensor<?x2x!x>, %offsets: tensor<?xi32>)
+      -> tensor<?x2x!c> {
+    %cq = arith.constant dense<[[1, 2], [3, 4]]> : tensor<2x2xi8>
+    %ck = arith.constant dense<[[5, 6], [7, 8]]> : tensor<2x2xi8>
+    %cv = arith.constant dense<[[-1, -2], [-3, -4]]> : tensor<2x2xi8>
+    %scale = arith.constant dense<1.0> : tensor<1xf32>
+    %b = arith.constant dense<[1.0, 0.0]> : tensor<2xf32>
+    %wq = tq.dequantize_weight %cq, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %wk = tq.dequantize_weight %ck, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %wv = tq.dequantize_weight %cv, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+    %0 = tq.linear %x, %wq, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %1 = tq.quantize %0 {site = "L0.q"} : tensor<?x2xf32> -> tensor<?x2x!q>
+    %2 = tq.dequantize %1 : tensor<?x2x!q> -> tensor<?x2xf32>
+    %3 = tq.linear %x, %wk, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %4 = tq.quantize %3 {site = "L0.k"} : tensor<?x2xf32> -> tensor<?x2x!k>
+    %5 = tq.dequantize %4 : tensor<?x2x!k> -> tensor<?x2xf32>
+    %6 = tq.linear %x, %wv, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %7 = tq.quantize %6 {site = "L0.v"} : tensor<?x2xf32> -> tensor<?x2x!v>
+    %8 = tq.dequantize %7 : tensor<?x2x!v> -> tensor<?x2xf32>
+    %9 = tq.scores %2, %5, %offsets {heads = 2 : i64}
+        : (tensor<?x2xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+    %10 = tq.quantize %9 {site = "L0.s"} : tensor<2x?xf32> -> tensor<2x?x!s>
+    %11 = tq.dequantize %10 : tensor<2x?x!s> -> tensor<2x?xf32>
+    %12 = tq.softmax %11, %offsets {scale = 0.25 : f32}
+        : (tensor<2x?xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+    %13 = tq.quantize %12 {site = "L0.p"} : tensor<2x?xf32> -> tensor<2x?x!p>
+    %14 = tq.dequantize %13 : tensor<2x?x!p> -> tensor<2x?xf32>
+    %15 = tq.context %14, %8, %offsets {heads = 2 : i64}
+        : (tensor<2x?xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
+    %16 = tq.quantize %15 {site = "L0.c"} : tensor<?x2xf32> -> tensor<?x2x!c>
+    return %16 : tensor<?x2x!c>
+  }
+}
+
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.5:10>
+!q = !quant.uniform<u8:f32, 0.5:120>
+!k = !quant.uniform<u8:f32, 0.25:128>
+!v = !quant.uniform<u8:f32, 0.125:130>
+!s = !quant.uniform<u8:f32, 0.0625:127>
+!p = !tq.log<u3, two, scale = 1.0, zero = 8>
+!c = !quant.uniform<u8:f32, 0.03125:64>
+
+// Logarithmic probabilities, row E22: prob_step is a log2(e) with a = 0.0625 / 4,
+// prob_multiplier is their scale over 2^23 - 1, and in context_multiplier the
+// scale counts by the largest weight, 2^7.
+
+module {
+  // CHECK-LABEL: func.func @log2
+  // CHECK: tq.qattention
+  // CHECK-SAME: context_multiplier = 3.125000e-02 : f32
+  // CHECK-SAME: prob_multiplier = 1.19209304E-7 : f32
+  // CHECK-SAME: prob_step = 0.0225421097 : f32
+  // CHECK-SAME: prob_type = !tq.log<u3, two, scale = 1.000000e+00, zero = 8>
+  // CHECK-NOT: prob_hi
+  func.func @log2(%xq: tensor<?x2x!x>, %offsets: tensor<?xi32>)
+      -> tensor<?x2x!c> {
+    %cq = arith.constant dense<[[1, 2], [3, 4]]> : tensor<2x2xi8>
+    %ck = arith.constant dense<[[5, 6], [7, 8]]> : tensor<2x2xi8>
+    %cv = arith.constant dense<[[-1, -2], [-3, -4]]> : tensor<2x2xi8>
+    %scale = arith.constant dense<1.0> : tensor<1xf32>
+    %b = arith.constant dense<[1.0, 0.0]> : tensor<2xf32>
+    %wq = tq.dequantize_weight %cq, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %wk = tq.dequantize_weight %ck, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %wv = tq.dequantize_weight %cv, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+    %0 = tq.linear %x, %wq, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %1 = tq.quantize %0 {site = "L0.q"} : tensor<?x2xf32> -> tensor<?x2x!q>
+    %2 = tq.dequantize %1 : tensor<?x2x!q> -> tensor<?x2xf32>
+    %3 = tq.linear %x, %wk, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %4 = tq.quantize %3 {site = "L0.k"} : tensor<?x2xf32> -> tensor<?x2x!k>
+    %5 = tq.dequantize %4 : tensor<?x2x!k> -> tensor<?x2xf32>
+    %6 = tq.linear %x, %wv, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %7 = tq.quantize %6 {site = "L0.v"} : tensor<?x2xf32> -> tensor<?x2x!v>
+    %8 = tq.dequantize %7 : tensor<?x2x!v> -> tensor<?x2xf32>
+    %9 = tq.scores %2, %5, %offsets {heads = 2 : i64}
+        : (tensor<?x2xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+    %10 = tq.quantize %9 {site = "L0.s"} : tensor<2x?xf32> -> tensor<2x?x!s>
+    %11 = tq.dequantize %10 : tensor<2x?x!s> -> tensor<2x?xf32>
+    %12 = tq.softmax %11, %offsets {scale = 0.25 : f32}
+        : (tensor<2x?xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+    %13 = tq.quantize %12 {site = "L0.p"} : tensor<2x?xf32> -> tensor<2x?x!p>
+    %14 = tq.dequantize %13 : tensor<2x?x!p> -> tensor<2x?xf32>
+    %15 = tq.context %14, %8, %offsets {heads = 2 : i64}
+        : (tensor<2x?xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
+    %16 = tq.quantize %15 {site = "L0.c"} : tensor<?x2xf32> -> tensor<?x2x!c>
+    return %16 : tensor<?x2x!c>
+  }
+}
+
