@@ -11,6 +11,7 @@
 #define QUERN_LIB_TILE_ATTENTION_H
 
 #include "lib/Tile/KernelBuilder.h"
+#include "quern/log_math.h"
 
 #include <array>
 
@@ -30,6 +31,13 @@ struct AttentionShape {
   /// scores and probabilities.
   Storage context = Storage::U8;
   CodeRange contextRange, scoreRange, probRange;
+  /// Logarithmic codes of the probabilities; of 0 bits where they are uniform.
+  qm_log_codes log = {0, 0};
+  bool isLog() const { return log.bits != 0; }
+  /// How the codes of the probabilities are kept in their tap.
+  Storage probStorage() const {
+    return isLog() && qm_log_zero(log) > 255 ? Storage::U16 : Storage::U8;
+  }
   /// f32 attention only: quantizers at the scores and the probabilities, whose
   /// codes become values again at once.
   bool quantizeScores = false, quantizeProbs = false;
@@ -41,6 +49,8 @@ struct QAttentionParams {
   float scoreMultiplier, scoreOffset, probMultiplier;
   float contextMultiplier, contextOffset;
   int32_t zq, zk, zv;
+  /// Of logarithmic probabilities.
+  float probStep = 0;
 
   static constexpr int64_t size = 64;
   std::array<float, size> data() const;
@@ -48,7 +58,8 @@ struct QAttentionParams {
 
 /// Buffers: qkv i8 [tokens][qkvStride], offsets i32 [sequences + 1], params
 /// f32 [QAttentionParams::size], context i8, i16 or f32 (values, without
-/// rounding) [tokens][contextStride], and the taps s and p, i8. Taps are
+/// rounding) [tokens][contextStride], and the taps s, i8, and p, i8 or (by
+/// probStorage) i16. Taps are
 /// [heads][R], R the sum of the squared sequence lengths: code (h, i, j) of
 /// sequence s lies at h * R + base(s) + i * T(s) + j, base(s) being the sum of
 /// T^2 before s. Reads up to 15 rows and 63 bytes beyond the last token.

@@ -19,7 +19,7 @@ std::array<float, QAttentionParams::size> QAttentionParams::data() const {
   std::copy(expLo.begin(), expLo.end(), d.begin() + 16);
   const float rest[] = {scoreMultiplier,   scoreOffset,   probMultiplier,
                         contextMultiplier, contextOffset, float(zq),
-                        float(zk),         float(zv)};
+                        float(zk),         float(zv),     probStep};
   std::copy(std::begin(rest), std::end(rest), d.begin() + 32);
   return d;
 }
@@ -35,6 +35,8 @@ void QAttentionEmitter::emit() {
   zq = integerParam(37);
   zk = integerParam(38);
   zv = integerParam(39);
+  if (shape.isLog())
+    probStep = k.broadcast(param(40));
   forEachHead(k, offsets, shape, [&](const HeadChunk &chunk) { head(chunk); });
 }
 
@@ -183,8 +185,9 @@ func::FuncOp buildQAttention(ModuleOp module, StringRef name,
   Type stored = shape.context == Storage::F32   ? Type(b.getF32Type())
                 : shape.context == Storage::U16 ? Type(b.getI16Type())
                                                 : i8;
+  Type prob = shape.probStorage() == Storage::U16 ? b.getI16Type() : i8;
   KernelBuilder k(module, name,
-                  {i8, b.getI32Type(), b.getF32Type(), stored, i8, i8});
+                  {i8, b.getI32Type(), b.getF32Type(), stored, i8, prob});
   QAttentionEmitter(k, shape).emit();
   return k.finish();
 }

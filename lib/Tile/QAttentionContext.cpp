@@ -11,39 +11,55 @@ namespace quern {
 
 using Values = KernelBuilder::Values;
 
-/// Context codes of a row block for `count` panels of 16 channels.
-void QAttentionEmitter::contextPanels(Value row, int64_t first, int64_t count) {
+/// Sums over the tokens of weight times value, i32, for `count` panels of 16
+/// channels. Row 0 of the weights lies at `weights`, the correction of each row
+/// at `terms`.
+Values QAttentionEmitter::weightedSums(Value weights, Value terms,
+                                       int64_t first, int64_t count) {
   Values acc;
   for (int64_t i = 0; i != count * kAttentionRows; ++i) {
-    Value term = k.loadBytes(
-        scratch, k.index(layout.terms + 64 + 4 * (i % kAttentionRows)), 1,
-        k.i32());
+    Value term = k.loadBytes(scratch, k.add(terms, 4 * (i % kAttentionRows)), 1,
+                             k.i32());
     acc.push_back(k.broadcast(k.lane(term, 0)));
   }
   Value panel = k.add(k.mul(valueStride, first), layout.values);
-  acc =
-      k.loop(k.index(0), c.length, 4, acc, [&](Value token, ArrayRef<Value> a) {
+  return k.loop(
+      k.index(0), c.length, 4, acc, [&](Value token, ArrayRef<Value> a) {
         Value at = k.add(panel, k.mul(token, 16));
         Values b;
         for (int64_t p = 0; p != count; ++p)
           b.push_back(
               k.loadVector(scratch, k.add(at, k.mul(valueStride, p)), 64));
+        Value from = k.add(weights, token);
         Values next(a.begin(), a.end());
         for (int64_t r = 0; r != kAttentionRows; ++r) {
-          Value q = k.broadcast4(scratch, k.add(codeRow(r), token));
+          Value q = k.broadcast4(scratch, k.add(from, r * layout.codeStride));
           for (int64_t p = 0; p != count; ++p)
             next[p * kAttentionRows + r] =
                 k.dot4(a[p * kAttentionRows + r], q, b[p]);
         }
         return next;
       });
-  for (Value &v : acc) {
-    if (shape.context == Storage::F32)
-      v = k.add(k.mul(k.toFloat(v, k.f32()), contextMultiplier), contextOffset);
-    else
+}
+
+/// Context codes of a row block for `count` panels of 16 channels.
+void QAttentionEmitter::contextPanels(Value row, int64_t first, int64_t count) {
+  Values sums =
+      shape.isLog()
+          ? joinedPlanes(first, count)
+          : weightedSums(codeRow(0), k.index(layout.terms + 64), first, count);
+  for (Value &v : sums) {
+    bool isReal = shape.context == Storage::F32;
+    if (!isReal && !shape.isLog()) {
       v = k.requant(v, contextMultiplier, contextOffset, shape.contextRange);
+      continue;
+    }
+    Value real = shape.isLog() ? v : k.toFloat(v, k.f32());
+    v = k.add(k.mul(real, contextMultiplier), contextOffset);
+    if (!isReal)
+      v = k.round(v, shape.contextRange);
   }
-  storeContext(row, first, count, acc);
+  storeContext(row, first, count, sums);
 }
 
 /// Writes only rows of the sequence and channels of the head: the others

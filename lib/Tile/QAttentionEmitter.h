@@ -1,8 +1,9 @@
 //===- QAttentionEmitter.h - The parts of integer attention --------*- C++ -*-//
 //
 // Private to this folder: what QAttention.cpp (packing, scores),
-// QAttentionSoftmax.cpp (probabilities) and QAttentionContext.cpp have in
-// common. With k' = k - 128 and v' = v - 128 (s8):
+// QAttentionSoftmax.cpp and QAttentionLog.cpp (probabilities) and
+// QAttentionContext.cpp have in common. With k' = k - 128 and v' = v - 128
+// (s8):
 //
 //   sum (q - zq)(k - zk) = q.k' + (128 - zk) sum q - zq (sum k' + (128 - zk)
 //   dh) sum p (v - zv)       = p.v' + (128 - zv) sum p
@@ -16,6 +17,8 @@
 #define QUERN_LIB_TILE_QATTENTIONEMITTER_H
 
 #include "lib/Tile/AttentionParts.h"
+
+#include <algorithm>
 
 namespace quern {
 
@@ -36,11 +39,16 @@ struct QAttentionLayout {
     codes = values + tokens * valuePanels * 16;
     exps = codes + kAttentionRows * codeStride;
     expStride = tokens * 4 + 64;
-    terms = exps + kAttentionRows * expStride;
-    size = terms + 2 * 64;
+    planes = exps + kAttentionRows * expStride;
+    if (s.isLog())
+      planeCount = qm_log_planes(s.log) * s.log.per_octave;
+    terms = planes + planeCount * kAttentionRows * codeStride;
+    size = terms + (1 + std::max<int64_t>(planeCount, 1)) * 64;
   }
   int64_t keySteps, valuePanels, codeStride, expStride;
-  int64_t keys, keySums, values, codes, exps, terms, size;
+  int64_t keys, keySums, values, codes, exps, planes, terms, size;
+  /// Of both parities.
+  int64_t planeCount = 0;
 };
 
 /// Emits the body for one head; the members are run-time values of it.
@@ -70,8 +78,17 @@ private:
   Values rowMaxima();
   Values exponentials(llvm::ArrayRef<Value> tops);
   Values probabilities(Value ratios);
+  void uniformCodes(Value total);
+  void logCodes(llvm::ArrayRef<Value> tops, Value total);
+  Value logarithm(Value x);
+  void tapLogCodes(Value row);
+  void packPlane(Value plane);
+  /// A term of the rows' sums for one matrix of weights.
+  void storeTerm(Value sums, Value at);
   Value reduceRows(Values v);
   void contextPanels(Value row, int64_t first, int64_t count);
+  Values weightedSums(Value weights, Value terms, int64_t first, int64_t count);
+  Values joinedPlanes(int64_t first, int64_t count);
   void storeContext(Value row, int64_t first, int64_t count, Values values);
 
   /// Address of row `r` (a constant) of a block of q, or of the codes.
@@ -83,16 +100,29 @@ private:
     return k.index(layout.codes + r * layout.codeStride);
   }
 
+  /// Row 0 of the weights of a plane, and the terms of its sums.
+  Value planeAt(Value plane, int64_t parity) {
+    int64_t one = kAttentionRows * layout.codeStride;
+    return k.add(k.mul(plane, shape.log.per_octave * one),
+                 layout.planes + parity * one);
+  }
+  Value planeTerms(Value plane, int64_t parity) {
+    return k.add(k.mul(plane, shape.log.per_octave * 64),
+                 layout.terms + 64 + parity * 64);
+  }
+
   KernelBuilder &k;
   const AttentionShape &shape;
   QAttentionLayout layout;
   Value qkv, offsets, params, context, scoreTap, probTap, scratch;
   // Of the layer.
   Value expHi, expLo, scoreMultiplier, scoreOffset, probMultiplier;
-  Value contextMultiplier, contextOffset, zq, zk, zv;
+  Value contextMultiplier, contextOffset, zq, zk, zv, probStep;
   // Of the head.
   HeadChunk c;
   Value queryColumn, valueStride, headColumn, excess;
+  /// Of the row block: planes of logarithmic codes that are not all zero.
+  Value usedPlanes;
 };
 
 } // namespace quern

@@ -24,12 +24,25 @@ void QAttentionEmitter::softmax(Value row) {
   Value counted = k.mul(k.toI32(k.roundUp(c.length, 16)), k.i32(kMagicBits));
   excess = k.broadcast(counted, kAttentionRows);
   Value total = k.sub(reduceRows(sums), excess);
+  if (shape.isLog()) {
+    logCodes(tops, total);
+    tapLogCodes(row);
+    return;
+  }
+  uniformCodes(total);
+  tapRows(row, probTap);
+}
+
+void QAttentionEmitter::uniformCodes(Value total) {
   Value ratios = k.div(k.broadcast(probMultiplier, kAttentionRows),
                        k.unsignedToFloat(total));
   Value sum = k.sub(reduceRows(probabilities(ratios)), excess);
+  storeTerm(sum, k.index(layout.terms + 64));
+}
+
+void QAttentionEmitter::storeTerm(Value sums, Value at) {
   Value factor = k.broadcast(k.sub(k.i32(128), zv), kAttentionRows);
-  k.storeBytes(k.mul(sum, factor), scratch, k.index(layout.terms + 64));
-  tapRows(row, probTap);
+  k.storeBytes(k.mul(sums, factor), scratch, at);
 }
 
 /// Copies the codes of the rows of the sequence to a tap.
@@ -69,9 +82,9 @@ Values QAttentionEmitter::rowMaxima() {
   return m;
 }
 
-/// Stores e of each score, plus the magic number, which rounds it. Returns
-/// the lane sums of the bits of what is stored: each lane of each block has
-/// added the bits of the magic number.
+/// Stores e of each score, plus the magic number, which rounds it; logarithmic
+/// codes need the sum only. Returns the lane sums of the bits of what is
+/// stored: each lane of each block has added the bits of the magic number.
 Values QAttentionEmitter::exponentials(ArrayRef<Value> tops) {
   auto lanes = k.vec(16, k.i32());
   Value magic = k.splat(k.vec(16, k.f32()), kMagic);
@@ -87,8 +100,9 @@ Values QAttentionEmitter::exponentials(ArrayRef<Value> tops) {
           Value e = k.add(k.mul(high, k.lut16(d, expLo)), magic);
           if (mask)
             e = k.select(mask, e, magic);
-          k.storeBytes(e, scratch,
-                       k.add(to, layout.exps + r * layout.expStride));
+          if (!shape.isLog())
+            k.storeBytes(e, scratch,
+                         k.add(to, layout.exps + r * layout.expStride));
           next.push_back(k.add(a[r], k.bitcast(e, lanes)));
         }
         return next;

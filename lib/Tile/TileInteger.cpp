@@ -163,6 +163,13 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
   shape.contextRange = rangeOf(op.getResult());
   shape.scoreRange.hi = float(op.getScoreHi());
   shape.probRange.hi = float(op.getProbHi());
+  std::string probs = codesName("p", shape.probRange);
+  if (op.getProbType()) {
+    auto type = cast<tq::LogType>(*op.getProbType());
+    bool isTwo = type.getBase() == tq::LogBase::Two;
+    shape.log = {int32_t(type.getBits()), isTwo ? 1 : 2};
+    probs = (isTwo ? "log2x" : "logsqrt2x") + num(type.getBits());
+  }
 
   QAttentionParams params;
   std::copy_n(hi->values().begin(), 16, params.expHi.begin());
@@ -175,6 +182,8 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
   params.zq = op.getZq();
   params.zk = op.getZk();
   params.zv = op.getZv();
+  if (op.getProbStep())
+    params.probStep = op.getProbStep()->convertToFloat();
   auto values = params.data();
   std::string constants = program.data(
       info.step + ".params", std::vector<float>(values.begin(), values.end()));
@@ -182,8 +191,7 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
   std::string kernel = program.kernel(
       joinName({"attention", num(shape.heads) + "x" + num(shape.headDim),
                 storageName(*storage).str(), rangeName(shape.contextRange),
-                num(qkv->stride), codesName("s", shape.scoreRange),
-                codesName("p", shape.probRange)}),
+                num(qkv->stride), codesName("s", shape.scoreRange), probs}),
       [&](StringRef name) {
         return buildQAttention(program.module(), name, shape);
       },
@@ -191,7 +199,7 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
   Place s = program.pairTap(siteOr(sites, 0, info.step + ".s"), shape.heads,
                             Storage::U8);
   Place p = program.pairTap(siteOr(sites, 1, info.step + ".p"), shape.heads,
-                            Storage::U8);
+                            shape.probStorage());
   const Place *at[3] = {&s, &p, &out};
   for (size_t i = 0; i < sites.size() && i < 3; ++i)
     info.sites.push_back({sites[i], at[i]->buffer, 0, i < 2 ? shape.heads : d});

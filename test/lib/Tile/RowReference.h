@@ -58,13 +58,31 @@ inline size_t tapBase(const std::vector<int32_t> &offsets, size_t sequence,
   return head * all + before;
 }
 
-/// tq.qattention. The context has the element type Context.
-template <typename Context>
+/// What the planes of logarithmic codes stand for, weighted by the values of
+/// one channel.
+template <typename Prob>
+float logSum(qm_log_codes log, const std::vector<Prob> &codes,
+             const std::vector<int32_t> &values) {
+  float parts[2] = {0, 0};
+  for (int32_t k = qm_log_planes(log) - 1; k >= 0; --k) {
+    int32_t sums[2] = {0, 0};
+    for (size_t j = 0; j != codes.size(); ++j)
+      sums[codes[j] % log.per_octave] +=
+          qm_log_weight(codes[j], k, log) * values[j];
+    for (int parity = 0; parity != 2; ++parity)
+      parts[parity] = qm_log_add_plane(parts[parity], sums[parity], log);
+  }
+  return log.per_octave == 2 ? qm_log_join(parts[0], parts[1]) : parts[0];
+}
+
+/// tq.qattention. The context has the element type Context, the probabilities
+/// have Prob.
+template <typename Context, typename Prob>
 void qattention(const AttentionShape &a, const QAttentionParams &p,
                 const std::vector<uint8_t> &qkv,
                 const std::vector<int32_t> &offsets,
                 std::vector<Context> &context, std::vector<uint8_t> &sTap,
-                std::vector<uint8_t> &pTap) {
+                std::vector<Prob> &pTap) {
   for (size_t n = 0; n + 1 < offsets.size(); ++n)
     for (int64_t h = 0; h != a.heads; ++h) {
       int64_t first = offsets[n], length = offsets[n + 1] - first;
@@ -73,8 +91,9 @@ void qattention(const AttentionShape &a, const QAttentionParams &p,
         return int32_t(
             qkv[(first + t) * a.qkvStride + column + h * a.headDim + d]);
       };
-      std::vector<uint8_t> s(length), prob(length);
-      std::vector<int32_t> e;
+      std::vector<uint8_t> s(length);
+      std::vector<Prob> prob(length);
+      std::vector<int32_t> e, values(length);
       for (int64_t i = 0; i != length; ++i) {
         for (int64_t j = 0; j != length; ++j) {
           int32_t acc = 0;
@@ -84,16 +103,23 @@ void qattention(const AttentionShape &a, const QAttentionParams &p,
           s[j] = qm_requant(acc, p.scoreMultiplier, p.scoreOffset, 0, 255);
           sTap[tap + i * length + j] = s[j];
         }
-        float ratio = p.probMultiplier / float(softmaxNumerators(p, s, e));
+        uint32_t sum = softmaxNumerators(p, s, e);
+        float ratio = p.probMultiplier / float(sum);
+        float base = a.isLog() ? qm_log_base(sum, p.probMultiplier, a.log) : 0;
+        int32_t top = *std::max_element(s.begin(), s.end());
         for (int64_t j = 0; j != length; ++j) {
-          prob[j] = qm_round_code(float(e[j]) * ratio, 0, 255);
+          prob[j] = a.isLog() ? qm_log_code(top - s[j], p.probStep, base, a.log)
+                              : qm_round_code(float(e[j]) * ratio, 0, 255);
           pTap[tap + i * length + j] = prob[j];
         }
         for (int64_t d = 0; d != a.headDim; ++d) {
           int32_t acc = 0;
-          for (int64_t j = 0; j != length; ++j)
-            acc += prob[j] * (code(a.vColumn, j, d) - p.zv);
-          float v = float(acc) * p.contextMultiplier;
+          for (int64_t j = 0; j != length; ++j) {
+            values[j] = code(a.vColumn, j, d) - p.zv;
+            acc += prob[j] * values[j];
+          }
+          float all = a.isLog() ? logSum(a.log, prob, values) : float(acc);
+          float v = all * p.contextMultiplier;
           v = v + p.contextOffset;
           context[(first + i) * a.contextStride + h * a.headDim + d] =
               std::is_same_v<Context, float>
