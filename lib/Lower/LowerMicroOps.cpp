@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/TK/TKDialect.h"
+#include "dialects/TK/VectorCode.h"
 #include "lib/Lower/LowerPasses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -22,16 +23,10 @@ namespace quern {
 
 using namespace mlir;
 using namespace quern;
+using tk::splat;
 
 static VectorType lanesOf(int64_t count, Type element) {
   return VectorType::get({count}, element);
-}
-
-/// A vector constant with `v` in each lane.
-template <typename T>
-static Value splat(OpBuilder &builder, Location loc, VectorType type, T v) {
-  return arith::ConstantOp::create(
-      builder, loc, DenseElementsAttr::get(type, ArrayRef<T>(v)));
 }
 
 /// Sums products of the even (byte 0) or odd (byte 1) bytes of 16-bit pairs:
@@ -58,19 +53,10 @@ struct LowerDot4 : OpRewritePattern<tk::Dot4Op> {
   LogicalResult matchAndRewrite(tk::Dot4Op op,
                                 PatternRewriter &b) const override {
     Location loc = op.getLoc();
-    VectorType words = lanesOf(32, b.getI16Type());
-    Value eight = splat<int16_t>(b, loc, words, 8);
-    Value low = splat<int16_t>(b, loc, words, 255);
-    Value a = vector::BitCastOp::create(b, loc, words, op.getA());
-    Value w = vector::BitCastOp::create(b, loc, words, op.getB());
-    Value evenA = arith::AndIOp::create(b, loc, a, low);
-    Value oddA = arith::ShRUIOp::create(b, loc, a, eight);
-    Value evenW = arith::ShRSIOp::create(
-        b, loc, arith::ShLIOp::create(b, loc, w, eight), eight);
-    Value oddW = arith::ShRSIOp::create(b, loc, w, eight);
-    Value sum =
-        arith::AddIOp::create(b, loc, multiplyPairs(b, loc, evenA, evenW),
-                              multiplyPairs(b, loc, oddA, oddW));
+    tk::Dot4Words words = tk::splitDot4(b, loc, op.getA(), op.getB());
+    Value sum = arith::AddIOp::create(
+        b, loc, multiplyPairs(b, loc, words.evenA, words.evenB),
+        multiplyPairs(b, loc, words.oddA, words.oddB));
     b.replaceOpWithNewOp<arith::AddIOp>(op, op.getAcc(), sum);
     return success();
   }

@@ -6,11 +6,19 @@
 #ifndef QUERN_LIB_TARGET_X86_INTRINSICS_H
 #define QUERN_LIB_TARGET_X86_INTRINSICS_H
 
-#include "llvm/ADT/StringRef.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 
 namespace quern::x86 {
 
 using Name = llvm::StringLiteral;
+
+/// The result of an intrinsic.
+inline mlir::Value call(mlir::OpBuilder &builder, mlir::Location loc, Name name,
+                        mlir::Type result, mlir::ValueRange operands) {
+  return mlir::LLVM::CallIntrinsicOp::create(
+             builder, loc, result, builder.getStringAttr(name), operands)
+      .getResults();
+}
 
 /// (i16 x 16, i16 x 16): products, summed in pairs to i32 x 8
 inline constexpr Name kMultiplyPairs("llvm.x86.avx2.pmadd.wd");

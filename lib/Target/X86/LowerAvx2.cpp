@@ -5,11 +5,11 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/TK/TKDialect.h"
+#include "dialects/TK/VectorCode.h"
 #include "lib/Target/X86/Intrinsics.h"
 #include "lib/Target/X86/X86Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -21,13 +21,7 @@ namespace quern {
 
 using namespace mlir;
 using namespace quern;
-
-static Value call(OpBuilder &b, Location loc, llvm::StringLiteral name,
-                  Type result, ValueRange operands) {
-  return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name),
-                                       operands)
-      .getResults();
-}
+using x86::call;
 
 /// Lanes [at * size, (at + 1) * size) of a vector.
 static Value part(OpBuilder &b, Location loc, Value v, int64_t at,
@@ -80,31 +74,18 @@ struct LowerDot4 : OpRewritePattern<tk::Dot4Op> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(tk::Dot4Op op,
                                 PatternRewriter &b) const override {
-    // The products of even bytes and of odd ones as 16-bit numbers: unlike
-    // vpmaddubsw, none of their sums saturates.
     Location loc = op.getLoc();
-    auto words = VectorType::get({32}, b.getI16Type());
     auto sums = VectorType::get({8}, b.getI32Type());
-    auto splat = [&](int16_t v) -> Value {
-      return arith::ConstantOp::create(
-          b, loc, DenseElementsAttr::get(words, ArrayRef<int16_t>(v)));
-    };
-    Value eight = splat(8), low = splat(255);
-    Value a = vector::BitCastOp::create(b, loc, words, op.getA());
-    Value w = vector::BitCastOp::create(b, loc, words, op.getB());
-    Value evenA = arith::AndIOp::create(b, loc, a, low);
-    Value oddA = arith::ShRUIOp::create(b, loc, a, eight);
-    Value evenW = arith::ShRSIOp::create(
-        b, loc, arith::ShLIOp::create(b, loc, w, eight), eight);
-    Value oddW = arith::ShRSIOp::create(b, loc, w, eight);
+    tk::Dot4Words words = tk::splitDot4(b, loc, op.getA(), op.getB());
     Value halves[2];
     for (int64_t i = 0; i < 2; ++i) {
+      auto multiply = [&](Value x, Value y) {
+        return call(b, loc, x86::kMultiplyPairs, sums,
+                    {part(b, loc, x, i, 16), part(b, loc, y, i, 16)});
+      };
       Value acc = part(b, loc, op.getAcc(), i, 8);
-      Value even =
-          call(b, loc, x86::kMultiplyPairs, sums,
-               {part(b, loc, evenA, i, 16), part(b, loc, evenW, i, 16)});
-      Value odd = call(b, loc, x86::kMultiplyPairs, sums,
-                       {part(b, loc, oddA, i, 16), part(b, loc, oddW, i, 16)});
+      Value even = multiply(words.evenA, words.evenB);
+      Value odd = multiply(words.oddA, words.oddB);
       halves[i] = arith::AddIOp::create(
           b, loc, acc, arith::AddIOp::create(b, loc, even, odd));
     }
@@ -122,11 +103,8 @@ struct LowerLut16 : OpRewritePattern<tk::Lut16Op> {
     Location loc = op.getLoc();
     auto reals = VectorType::get({8}, b.getF32Type());
     auto ints = VectorType::get({8}, b.getI32Type());
-    auto splat = [&](int32_t v) -> Value {
-      return arith::ConstantOp::create(
-          b, loc, DenseElementsAttr::get(ints, ArrayRef<int32_t>(v)));
-    };
-    Value eight = splat(8), zero = splat(0);
+    Value eight = tk::splat<int32_t>(b, loc, ints, 8);
+    Value zero = tk::splat<int32_t>(b, loc, ints, 0);
     Value tables[2] = {part(b, loc, op.getTable(), 0, 8),
                        part(b, loc, op.getTable(), 1, 8)};
     Value halves[2];

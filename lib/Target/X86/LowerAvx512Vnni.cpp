@@ -8,7 +8,6 @@
 #include "lib/Target/X86/X86Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -20,13 +19,7 @@ namespace quern {
 
 using namespace mlir;
 using namespace quern;
-
-static Value call(OpBuilder &b, Location loc, llvm::StringLiteral name,
-                  Type result, ValueRange operands) {
-  return LLVM::CallIntrinsicOp::create(b, loc, result, b.getStringAttr(name),
-                                       operands)
-      .getResults();
-}
+using x86::call;
 
 static Value currentRounding(OpBuilder &b, Location loc) {
   return LLVM::ConstantOp::create(b, loc,
