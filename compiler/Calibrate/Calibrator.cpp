@@ -41,8 +41,9 @@ const SiteObserver *Calibrator::find(const std::string &site) const {
 /// The group of each channel of a site.
 Expected<std::vector<int64_t>>
 Calibrator::groupsOf(const SiteObserver &observer,
-                     const ActivationScheme &scheme) const {
-  const std::string &name = observer.site().name;
+                     const ObservedSite &site) const {
+  const ActivationScheme &scheme = site.scheme;
+  const std::string &name = site.name;
   size_t width = observer.channels().size();
   size_t groups =
       scheme.groups == ActivationScheme::everyChannel ? width : scheme.groups;
@@ -71,15 +72,14 @@ Calibrator::groupsOf(const SiteObserver &observer,
     widths.push_back(range.hi - range.lo);
   if (scheme.permute != Permute::Fit)
     return groupsByWidth(widths, groups);
-  // At h and y, which nothing multiplies, groups may have any size, and so they
-  // may where they are folded.
-  bool isMultiplied = name.substr(name.find('.') + 1) == "x" &&
-                      scheme.form != GroupForm::Folded;
-  return fittedGroups(widths, groups,
-                      isMultiplied ? fittingUnit(width, groups) : 1);
+  // Where nothing multiplies them, groups may have any size, and so they may
+  // where they are folded.
+  bool inTurns = site.isMultiplied && scheme.form != GroupForm::Folded;
+  return fittedGroups(widths, groups, inTurns ? fittingUnit(width, groups) : 1);
 }
 
 Error Calibrator::addChannels(const SiteObserver &observer,
+                              const ObservedSite &site,
                               SiteRange &range) const {
   size_t width = observer.channels().size();
   if (range.scheme.perChannel) {
@@ -91,7 +91,7 @@ Error Calibrator::addChannels(const SiteObserver &observer,
     range.channels = std::move(*channels);
     return Error::success();
   }
-  auto groupOf = groupsOf(observer, range.scheme);
+  auto groupOf = groupsOf(observer, site);
   if (!groupOf)
     return groupOf.takeError();
   size_t groups = 1 + *std::max_element(groupOf->begin(), groupOf->end());
@@ -114,7 +114,8 @@ Expected<RangeTable>
 Calibrator::finish(const std::vector<ObservedSite> &sites) {
   endBatch();
   RangeTable table;
-  for (const auto &[name, scheme] : sites) {
+  for (const ObservedSite &site : sites) {
+    const std::string &name = site.name;
     const SiteObserver *observer = find(name);
     if (!observer)
       return Error::make("calibration: site ", name, ": was not observed");
@@ -132,15 +133,15 @@ Calibrator::finish(const std::vector<ObservedSite> &sites) {
                          " values, expected a range; --set ", name,
                          "=fp32 leaves the site in f32");
     SiteRange range;
-    range.scheme = scheme;
+    range.scheme = site.scheme;
     range.observed = {histogram.min(), histogram.max()};
     range.values = histogram.count();
-    Expected<Range> whole = observer->range(scheme);
+    Expected<Range> whole = observer->range(site.scheme);
     if (!whole)
       return whole.takeError();
     range.range = *whole;
-    if (scheme.needsChannels())
-      if (Error error = addChannels(*observer, range))
+    if (site.scheme.needsChannels())
+      if (Error error = addChannels(*observer, site, range))
         return error;
     table.sites[name] = std::move(range);
   }

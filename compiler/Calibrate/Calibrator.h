@@ -61,8 +61,9 @@ public:
 private:
   const SiteObserver *find(const std::string &site) const;
   Expected<std::vector<int64_t>> groupsOf(const SiteObserver &observer,
-                                          const ActivationScheme &scheme) const;
-  Error addChannels(const SiteObserver &observer, SiteRange &range) const;
+                                          const ObservedSite &site) const;
+  Error addChannels(const SiteObserver &observer, const ObservedSite &site,
+                    SiteRange &range) const;
 
   std::vector<SiteObserver> observers;
   std::unordered_map<std::string, size_t> index;

@@ -19,8 +19,11 @@ using namespace quern;
 std::vector<Site> quern::collectSites(ModuleOp module) {
   std::vector<Site> sites;
   module.walk([&](tq::ObserveOp op) {
+    bool isMultiplied =
+        llvm::any_of(op.getResult().getUsers(),
+                     [](Operation *user) { return isa<tq::LinearOp>(user); });
     sites.push_back({op.getSite().str(), op.getKey().str(),
-                     static_cast<int>(op.getLayer())});
+                     static_cast<int>(op.getLayer()), isMultiplied});
   });
   return sites;
 }
@@ -31,7 +34,7 @@ std::vector<ObservedSite> quern::observedSites(const std::vector<Site> &sites,
   for (const Site &site : sites) {
     ActivationScheme scheme = recipe.activationFor(site);
     if (scheme.needsRange())
-      observed.push_back({site.name, scheme});
+      observed.push_back({site.name, scheme, site.isMultiplied});
   }
   return observed;
 }

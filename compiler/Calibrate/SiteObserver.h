@@ -21,6 +21,8 @@ namespace quern {
 struct ObservedSite {
   std::string name;
   ActivationScheme scheme;
+  /// A linear layer reads the site.
+  bool isMultiplied = false;
 };
 
 /// Sees the values of one site, batch by batch.

@@ -158,6 +158,8 @@ struct Site {
   std::string name;
   std::string key;
   int layer = -1;
+  /// A linear layer reads it.
+  bool isMultiplied = false;
 };
 
 } // namespace quern

@@ -346,7 +346,8 @@ TEST(Calibrator, GroupsOfAProductFillItsTurns) {
   scheme.permute = Permute::Fit;
   ActivationScheme folded = scheme;
   folded.form = GroupForm::Folded;
-  Calibrator calibrator({{"L0.x", scheme}, {"L1.x", folded}, {"L0.h", scheme}});
+  Calibrator calibrator(
+      {{"L0.x", scheme, true}, {"L1.x", folded, true}, {"L0.h", scheme}});
   std::vector<float> row(192, 1.f), zeros(192);
   row[7] = 60;
   row[90] = 50;
