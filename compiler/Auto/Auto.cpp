@@ -172,10 +172,12 @@ std::string Search::recipeText(bool channels,
   return text + "\"C\": \"fp32\"}, \"bias_correction\": true}";
 }
 
-/// The preset of so many groups, under the name of the others.
-static std::string groupedText(unsigned groups) {
+/// The preset of so many groups, under the name of the others. Folded groups
+/// cost its products nothing, but noise of their weights.
+static std::string groupedText(unsigned groups, bool isFolded) {
+  std::string x = isFolded ? "\"x\": {\"form\": \"folded\"}, " : "";
   return "{\"name\": \"auto\", \"base\": \"peg" + std::to_string(groups) +
-         "\", \"sites\": {\"C\": \"fp32\"}}";
+         "\", \"sites\": {" + x + "\"C\": \"fp32\"}}";
 }
 
 /// Compiles for this machine, runs all texts; gives the predicted cost.
@@ -244,7 +246,7 @@ Error Search::addCandidate(const std::string &name, const std::string &text) {
   if (Error error = recipe->check(sites))
     return error;
   progress("try " + name,
-           0.25 + 0.6 * std::min(result.candidates.size() / 8.0, 1.0));
+           0.25 + 0.6 * std::min(result.candidates.size() / 10.0, 1.0));
   AutoCandidate candidate;
   candidate.name = name;
   candidate.recipe = recipe->toJson();
@@ -281,10 +283,12 @@ Error Search::addCandidates() {
   if (Error error = addCandidate("8 bits per channel", recipeText(true, {})))
     return error;
   for (unsigned groups : {3, 6})
-    if (Error error =
-            addCandidate(std::to_string(groups) + " groups at x, h and y",
-                         groupedText(groups)))
-      return error;
+    for (bool isFolded : {false, true})
+      if (Error error =
+              addCandidate(std::to_string(groups) + " groups at x, h and y" +
+                               (isFolded ? ", folded at x" : ""),
+                           groupedText(groups, isFolded)))
+        return error;
   std::vector<std::string> wide;
   for (const SiteSensitivity &site : result.sites)
     if (isFree(site.key))
