@@ -5,7 +5,9 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Emit/ConstantTable.h"
 
+#include "compiler/Emit/HuffmanCode.h"
 #include "runtime/include/quern/expand.h"
+#include "runtime/include/quern/huffman.h"
 
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
@@ -21,6 +23,10 @@ namespace quern {
 
 /// Below this many bytes, what describes a small form outweighs it.
 static constexpr uint64_t kLeast = 512;
+
+/// Weights of more bits are stored as they are: they are mapped and shared
+/// between processes, and opening would take as long again for each.
+static constexpr int64_t kMostBitsCoded = 4;
 
 /// Elements of `value` as bytes: resources and plain dense constants are read
 /// in place.
@@ -79,8 +85,13 @@ static void makeOf(ConstantEntry &entry, Making making,
 template <typename T>
 uint32_t ConstantTable::part(const std::string &name, Element element,
                              const std::vector<T> &values) {
-  std::string_view bytes(reinterpret_cast<const char *>(values.data()),
-                         values.size() * sizeof(T));
+  return part(name, element,
+              {reinterpret_cast<const char *>(values.data()),
+               values.size() * sizeof(T)});
+}
+
+uint32_t ConstantTable::part(const std::string &name, Element element,
+                             std::string_view bytes) {
   auto found = parts.find({element, bytes});
   if (found != parts.end())
     return found->second;
@@ -123,6 +134,8 @@ LogicalResult ConstantTable::add(tk::DataOp op) {
   if (entry.bytes >= kLeast && entry.bits == 0)
     (void)(makeSums(op, entry) || makeOuter(op, entry) ||
            makeMarked(op, entry) || makePicked(entry) || makeWidened(entry));
+  if (entry.bytes >= kLeast && entry.bits > 0 && entry.bits <= kMostBitsCoded)
+    (void)makeCoded(entry);
   places[op.getSymName()] = table.size();
   table.push_back(std::move(entry));
   return success();
@@ -306,6 +319,28 @@ bool ConstantTable::makePicked(ConstantEntry &entry) {
   if (index.size() + 4 * values.size() > entry.bytes / 2)
     return false;
   return take(part(entry.name + ".index", Element::U8, index), values);
+}
+
+bool ConstantTable::makeCoded(ConstantEntry &entry) {
+  if (entry.element != Element::I8)
+    return false;
+  std::string coded = encodeHuffman(entry.stored);
+  // Less is not worth the time to open it.
+  if (coded.size() > entry.bytes - entry.bytes / 16)
+    return false;
+  std::string made(entry.bytes, '\0');
+  if (!quern_expand_coded(
+          reinterpret_cast<const uint8_t *>(coded.data()), coded.size(),
+          reinterpret_cast<uint8_t *>(made.data()), made.size()) ||
+      made != entry.stored)
+    return false;
+  uint32_t at = part(entry.name + ".coded", Element::U8, coded);
+  table[at].bits = entry.bits;
+  std::string_view bytes = entry.stored;
+  makeOf(entry, Making::Coded, {at});
+  // Sums are found by the bytes.
+  entry.stored = bytes;
+  return true;
 }
 
 } // namespace quern

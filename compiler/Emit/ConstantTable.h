@@ -5,6 +5,8 @@
 // A module stores its weights, and of the vectors beside them no more than the
 // runtime needs to make them again (quern/expand.h): narrow integers, indices
 // into few values, factors of products, and of column sums of weights nothing.
+// Weights of four bits and fewer have values of unequal frequency; they are
+// stored in a Huffman code (quern/huffman.h).
 // A small form is taken only where it gives the same bytes, so that kernels and
 // interpreters know nothing of it.
 //
@@ -39,7 +41,7 @@ struct ConstantEntry {
   std::string name;
   manifest::Element element = manifest::Element::I8;
   uint64_t bytes = 0;      ///< Of the constant as kernels see it.
-  std::string_view stored; ///< Those bytes; only of stored ones.
+  std::string_view stored; ///< Those bytes; only of stored and coded ones.
   int64_t bits = 0, parameters = 0;
   std::string scheme;
   manifest::Making making = manifest::Making::Stored;
@@ -68,10 +70,13 @@ private:
   bool makeMarked(tk::DataOp op, ConstantEntry &entry);
   bool makeWidened(ConstantEntry &entry);
   bool makePicked(ConstantEntry &entry);
+  bool makeCoded(ConstantEntry &entry);
   /// A stored constant of these bytes: one that is there, or a new one.
   template <typename T>
   uint32_t part(const std::string &name, manifest::Element element,
                 const std::vector<T> &values);
+  uint32_t part(const std::string &name, manifest::Element element,
+                std::string_view bytes);
 
   std::vector<ConstantEntry> table;
   std::shared_ptr<std::deque<std::string>> owned =

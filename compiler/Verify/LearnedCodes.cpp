@@ -40,7 +40,7 @@ public:
 
 private:
   Error takeStep(const manifest::Step &step);
-  Error takeProduct(const manifest::Step &step, const manifest::Data &data,
+  Error takeProduct(const manifest::Step &step, uint32_t index,
                     Operation *product, int64_t row);
   Error takeLayer(tq::LinearOp layer, ArrayRef<int8_t> codes);
   Error unexpected(const std::string &what) const {
@@ -75,13 +75,12 @@ Error Taking::takeStep(const manifest::Step &step) {
       step.operands()->size() > 1 ? step.operands()->Get(1) : nullptr;
   if (!second || second->kind() != manifest::OperandKind::Data)
     return unexpected("found a product without weights");
-  const manifest::Data &data = *about->data()->Get(second->index());
   int64_t row = 0;
   do {
     if (nextProduct == products.size())
       return unexpected("found more matrix products");
     Operation *product = products[nextProduct++];
-    if (Error error = takeProduct(step, data, product, row))
+    if (Error error = takeProduct(step, second->index(), product, row))
       return error;
     row += isa<tq::LinearOp>(product) ? llvm::alignTo(outputsOf(product), 16)
                                       : outputsOf(product);
@@ -89,18 +88,17 @@ Error Taking::takeStep(const manifest::Step &step) {
   return Error::success();
 }
 
-Error Taking::takeProduct(const manifest::Step &step,
-                          const manifest::Data &data, Operation *product,
-                          int64_t row) {
+Error Taking::takeProduct(const manifest::Step &step, uint32_t index,
+                          Operation *product, int64_t row) {
+  const manifest::Data &data = *about->data()->Get(index);
   std::vector<int8_t> codes;
   bool isFloat = data.element() == manifest::Element::F32;
   if (!isFloat) {
     const char *weights =
-        static_cast<const char *>(quern_module_weights(module));
-    std::optional<std::vector<int8_t>> read =
-        readWeights(product, data.bits(), step.gemm_n(), row,
-                    {reinterpret_cast<const int8_t *>(weights + data.offset()),
-                     size_t(data.bytes())});
+        static_cast<const char *>(quern_module_constant(module, index));
+    std::optional<std::vector<int8_t>> read = readWeights(
+        product, data.bits(), step.gemm_n(), row,
+        {reinterpret_cast<const int8_t *>(weights), size_t(data.bytes())});
     if (!read)
       return unexpected("found weights '" + data.name()->str() +
                         "' of another size");

@@ -10,6 +10,7 @@
 #include "runtime/src/Constants.h"
 
 #include "quern/expand.h"
+#include "quern/huffman.h"
 
 #include <cinttypes>
 #include <xmmintrin.h>
@@ -36,15 +37,21 @@ quern_status Constants::open(const char *path, const Manifest &manifest,
   for (uint32_t i = 0; i < table.size(); ++i)
     if (table.Get(i)->making() == Making::Stored)
       places[i] = weights + table.Get(i)->offset();
-  char *to = memory.data();
-  for (uint32_t i = 0; i < table.size(); ++i) {
-    const Data &data = *table.Get(i);
-    if (data.making() == Making::Stored)
-      continue;
-    places[i] = to;
-    if (quern_status status = make(path, manifest, data, to, error))
-      return status;
-    to += roomOf(data);
+  // Others may be made of coded ones.
+  for (bool isCoded : {true, false}) {
+    char *to = memory.data();
+    for (uint32_t i = 0; i < table.size(); ++i) {
+      const Data &data = *table.Get(i);
+      if (data.making() == Making::Stored)
+        continue;
+      places[i] = to;
+      to += roomOf(data);
+      if ((data.making() == Making::Coded) != isCoded)
+        continue;
+      if (quern_status status =
+              make(path, manifest, data, to - roomOf(data), error))
+        return status;
+    }
   }
   return QUERN_OK;
 }
@@ -99,6 +106,13 @@ quern_status Constants::make(const char *path, const Manifest &manifest,
                       reinterpret_cast<const uint32_t *>(data.blocks()->data()),
                       reinterpret_cast<const int32_t *>(parts[1]), counts[1],
                       integers);
+    break;
+  case Making::Coded:
+    if (!quern_expand_coded(bytes, counts[0], reinterpret_cast<uint8_t *>(to),
+                            data.bytes()))
+      return fail(error, QUERN_ERROR_FORMAT,
+                  "%s: constant %s: its Huffman code is malformed", path,
+                  data.name()->c_str());
     break;
   }
   return QUERN_OK;

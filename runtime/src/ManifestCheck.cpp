@@ -9,6 +9,7 @@
 #include "runtime/src/ManifestCheck.h"
 
 #include "quern/expand.h"
+#include "quern/huffman.h"
 
 #include <cinttypes>
 
@@ -247,6 +248,7 @@ private:
         {1, {Element::U8, Element::U8}, Element::I8},    // Marked
         {2, {Element::F32, Element::F32}, Element::F32}, // Outer
         {2, {Element::I8, Element::I32}, Element::I32},  // Sums
+        {1, {Element::U8, Element::U8}, Element::I8},    // Coded
     };
     Making making = data.making();
     if (making > Making::MAX)
@@ -270,7 +272,9 @@ private:
                    manifest.data()->size());
       const Data &part = *manifest.data()->Get(index);
       Element expected = isPicked && i == 1 ? made : rule.part[i];
-      if (part.making() != Making::Stored)
+      bool isCoded =
+          making == Making::Sums && i == 0 && part.making() == Making::Coded;
+      if (part.making() != Making::Stored && !isCoded)
         return bad("constant", name, "making of a part",
                    uint64_t(part.making()), "", uint64_t(Making::Stored));
       if (part.element() != expected)
@@ -280,9 +284,10 @@ private:
         return bad("constant", name, "bytes of a part", part.bytes(),
                    "a multiple of ", elementBytes(expected));
       // The rest of the part's own description is checked in its turn.
-      if (part.bytes() > weightsBytes)
+      uint64_t most = isCoded ? maxMade : weightsBytes;
+      if (part.bytes() > most)
         return bad("constant", name, "bytes of a part", part.bytes(),
-                   "at most ", weightsBytes);
+                   "at most ", most);
       bytes[i] = part.bytes() / elementBytes(expected);
     }
     return checkMadeBytes(data, name, bytes);
@@ -317,6 +322,15 @@ private:
       return expect(4 * parts[0] * parts[1]);
     case Making::Sums:
       return checkSums(data, name, parts);
+    case Making::Coded:
+      if (parts[0] < QUERN_CODED_HEADER)
+        return bad("constant", name, "bytes of the code", parts[0], "at least ",
+                   QUERN_CODED_HEADER);
+      // A word has a bit or more.
+      return bytes <= 8 * (parts[0] - QUERN_CODED_HEADER)
+                 ? QUERN_OK
+                 : bad("constant", name, "bytes", bytes, "at most ",
+                       8 * (parts[0] - QUERN_CODED_HEADER));
     }
     return QUERN_OK;
   }

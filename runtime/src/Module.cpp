@@ -256,8 +256,9 @@ const void *quern_module_manifest(const quern_module *module, uint64_t *bytes) {
   return module->manifestData;
 }
 
-const void *quern_module_weights(const quern_module *module) {
-  return module->weights;
+const void *quern_module_constant(const quern_module *module, uint32_t index) {
+  return index < module->manifest->data()->size() ? module->constants[index]
+                                                  : nullptr;
 }
 
 quern_status quern_inspect_open(const char *path, quern_inspection **inspection,

@@ -11,6 +11,7 @@
 #include "test/runtime/TestModule.h"
 
 #include "quern/expand.h"
+#include "quern/huffman.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -190,6 +191,47 @@ TEST(Constants, SumsOfPackedWeights) {
   }
 }
 
+/// A code of 256 words of eight bits, which are the symbols, first bit lowest.
+std::vector<uint8_t> codeOfBytes(const std::vector<int8_t> &values) {
+  std::vector<uint8_t> coded(QUERN_CODED_HEADER, 0);
+  std::fill_n(coded.begin(), 128, uint8_t(0x88));
+  for (uint32_t s = 0; s < 3; ++s)
+    coded[128 + 4 * s] = uint8_t(quern_stream_symbols(values.size(), s));
+  for (int8_t value : values) {
+    uint8_t reversed = 0;
+    for (int bit = 0; bit < 8; ++bit)
+      reversed |= uint8_t((uint8_t(value) >> bit & 1) << (7 - bit));
+    coded.push_back(reversed);
+  }
+  return coded;
+}
+
+TEST(Constants, CodedWeightsAndTheirSums) {
+  std::mt19937 random(5);
+  std::vector<int8_t> packed(5 * 64);
+  for (int8_t &byte : packed)
+    byte = int8_t(random());
+  MadeModule module;
+  uint32_t f = module.store<int32_t>("f", Element::I32, {-3});
+  uint32_t plain = module.store("plain", Element::I8, packed, 4);
+  uint32_t s0 =
+      module.make("s0", Making::Sums, Element::I32, 64, {plain, f}, {5});
+  // Sums may come before the weights.
+  uint32_t s1 =
+      module.make("s1", Making::Sums, Element::I32, 64, {plain + 3, f}, {5});
+  uint32_t w =
+      module.make("w", Making::Coded, Element::I8, packed.size(), {plain + 4});
+  module.manifest.data.back()->bits = 4;
+  module.store("code", Element::U8, codeOfBytes(packed));
+  Constants constants;
+  std::string message;
+  ASSERT_EQ(module.open(constants, message), QUERN_OK) << message;
+  EXPECT_EQ(madeValues<int8_t>(constants, w, packed.size()), packed);
+  EXPECT_EQ(madeValues<int32_t>(constants, s1, 16),
+            madeValues<int32_t>(constants, s0, 16));
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(constants[w]) % QUERN_DATA_ALIGN, 0u);
+}
+
 /// Replaces the weights by marks: stored and made ones give the same output.
 TEST(Constants, SessionsSeeMadeOnes) {
   MadeModule made, stored;
@@ -253,7 +295,7 @@ TEST(Constants, DamagedDescriptions) {
   };
   const std::vector<Case> cases = {
       {"making", [&](auto &m) { at(m, "outer").making = Making(77); },
-       "constant outer: making: found 77, expected at most 5"},
+       "constant outer: making: found 77, expected at most 6"},
       {"no parts", [&](auto &m) { at(m, "outer").from = {}; },
        "constant outer: parts: found 0, expected 2"},
       {"too many parts", [&](auto &m) { at(m, "widened").from = {2, 2}; },
@@ -309,6 +351,26 @@ TEST(Constants, DamagedDescriptions) {
        "constant sums: bytes: found 64, expected a multiple of 128"},
       {"sums of floats", [&](auto &m) { at(m, "sums").from[0] = 8; },
        "constant sums: element of a part"},
+      {"sums of sums", [&](auto &m) { at(m, "sums").from[0] = 12; },
+       "constant sums: making of a part: found 4, expected 0"},
+      {"picked by a code", [&](auto &m) { at(m, "picked").from[0] = 16; },
+       "constant picked: making of a part: found 6, expected 0"},
+      {"short code",
+       [&](auto &m) { at(m, "code").bytes = QUERN_CODED_HEADER - 1; },
+       "constant coded: bytes of the code: found 139, expected at least 140"},
+      {"long for its code", [&](auto &m) { at(m, "coded").bytes = 8 * 7 + 1; },
+       "constant coded: bytes: found 57, expected at most 56"},
+      {"no code", [&](auto &m) { m.weights[at(m, "code").offset] = 0x68; },
+       "constant coded: its Huffman code is malformed"},
+      {"long words", [&](auto &m) { m.weights[at(m, "code").offset] = '\xdd'; },
+       "constant coded: its Huffman code is malformed"},
+      {"long stream",
+       [&](auto &m) { m.weights[at(m, "code").offset + 132] = 6; },
+       "constant coded: its Huffman code is malformed"},
+      {"few symbols", [&](auto &m) { at(m, "coded").bytes = 6; },
+       "constant coded: its Huffman code is malformed"},
+      {"many symbols", [&](auto &m) { at(m, "coded").bytes = 8; },
+       "constant coded: its Huffman code is malformed"},
   };
   for (const Case &damage : cases) {
     MadeModule module;
@@ -325,6 +387,9 @@ TEST(Constants, DamagedDescriptions) {
     module.make("outer", Making::Outer, Element::F32, 48, {8, 9});
     module.make("marked", Making::Marked, Element::I8, 18, {3});
     module.make("sums", Making::Sums, Element::I32, 128, {6, 7}, {1, 2});
+    uint32_t code =
+        module.store("code", Element::U8, codeOfBytes({1, 2, 3, 4, 5, 6, 7}));
+    module.make("coded", Making::Coded, Element::I8, 7, {code});
     std::string message;
     {
       Constants constants;
@@ -351,6 +416,9 @@ TEST(Constants, AlteredManifestNeverCrashes) {
   module.make("outer", Making::Outer, Element::F32, 36, {values, values});
   module.make("marked", Making::Marked, Element::I8, 12, {index});
   module.make("sums", Making::Sums, Element::I32, 128, {w, f}, {1, 2});
+  uint32_t code =
+      module.store("code", Element::U8, codeOfBytes({1, -2, 3, 4, 5}));
+  module.make("coded", Making::Coded, Element::I8, 5, {code});
   module.pack();
   size_t size = module.manifestBytes.size();
   std::unique_ptr<char, void (*)(void *)> bytes(

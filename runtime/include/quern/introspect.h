@@ -44,9 +44,11 @@ QUERN_API const void *quern_inspect_section(const quern_inspection *inspection,
 QUERN_API const void *quern_module_manifest(const quern_module *module,
                                             uint64_t *bytes);
 
-/** Start of the module's constants, to which the offsets of the manifest's
- *  table `data` count. Lives as long as the module. */
-QUERN_API const void *quern_module_weights(const quern_module *module);
+/** First byte of the constant at `index` of the manifest's table `data`,
+ *  wherever it lies; it is there as long as the module. Null for an index
+ *  beyond the table. */
+QUERN_API const void *quern_module_constant(const quern_module *module,
+                                            uint32_t index);
 
 /** Value of `name` ("scalar", "avx512vnni", ...), or -1. */
 QUERN_API int quern_tier_from_name(const char *name);

@@ -8,6 +8,7 @@
 
 #include "lib/Tile/ProgramBuilder.h"
 #include "runtime/include/quern/expand.h"
+#include "runtime/include/quern/huffman.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -165,6 +166,41 @@ TEST_F(ConstantTableTest, SumsOfFilledPanels) {
   collect();
   ASSERT_EQ(entry("sums").making, Making::Sums);
   EXPECT_EQ(entry("sums").blocks, (std::vector<uint32_t>{1, 7}));
+}
+
+/// Weights of four bits whose codes are not equally frequent are coded, and
+/// their sums are still found.
+TEST_F(ConstantTableTest, CodedWeights) {
+  std::vector<int8_t> uneven(4096), even(4096), bytes(4096);
+  for (size_t i = 0; i < uneven.size(); ++i) {
+    even[i] = int8_t(i * 37 + i / 256);
+    bytes[i] = uneven[i] = int8_t(i % 3 ? 0x1f : even[i]);
+  }
+  const uint32_t blocks[] = {4};
+  const int32_t factors[] = {-5};
+  std::vector<int32_t> sums(16 * 16);
+  quern_expand_sums(reinterpret_cast<const uint8_t *>(uneven.data()), 16, 4,
+                    blocks, factors, 1, sums.data());
+  program->data("uneven", uneven, 4, 1, "s4");
+  program->data("even", even, 4, 1, "s4");
+  program->data("bytes", bytes, 8, 1, "s8");
+  program->data("sums", sums);
+  program->mayBeSums("sums", "uneven", factors, {8});
+  collect();
+  EXPECT_EQ(entry("sums").making, Making::Sums);
+  EXPECT_EQ(entry("sums").from[0], *table.find("uneven"));
+  EXPECT_EQ(entry("even").making, Making::Stored);
+  EXPECT_EQ(entry("bytes").making, Making::Stored);
+  ASSERT_EQ(entry("uneven").making, Making::Coded);
+  const ConstantEntry &code = table.entries()[entry("uneven").from[0]];
+  EXPECT_EQ(code.element, Element::U8);
+  EXPECT_EQ(code.bits, 4);
+  EXPECT_LT(code.bytes, 2600u);
+  std::vector<int8_t> made(uneven.size());
+  ASSERT_TRUE(quern_expand_coded(
+      reinterpret_cast<const uint8_t *>(code.stored.data()), code.stored.size(),
+      reinterpret_cast<uint8_t *>(made.data()), made.size()));
+  EXPECT_EQ(made, uneven);
 }
 
 TEST_F(ConstantTableTest, Marks) {
