@@ -50,6 +50,13 @@ public:
     return inChannel(inGroup(code, channel), channel);
   }
 
+  /// Takes what a row of codes with ranges of their own says.
+  void enterRow(const quern_view &view, uint64_t row) {
+    const char *at = static_cast<const char *>(view.ranges) + row * view.stride;
+    std::memcpy(&rowScale, at, sizeof(rowScale));
+    std::memcpy(&rowZero, at + sizeof(rowScale), sizeof(rowZero));
+  }
+
   /// Half a step beyond the last code is still rounded, not clipped.
   bool clips(double value, uint64_t channel) const {
     // Small values have the code of zero, large ones the first.
@@ -59,10 +66,12 @@ public:
   }
 
 private:
-  /// By the scale of the channel's group, or the only one.
+  /// By the scale of the row or the channel's group, or the only one.
   double inGroup(double code, uint64_t channel) const {
     if (site.logBase)
       return inLog(code);
+    if (site.perToken)
+      return (code - rowZero) * double(rowScale);
     if (channel >= site.groupOf.size())
       return (code - site.zero) * site.scale;
     int64_t group = site.groupOf[channel];
@@ -84,6 +93,8 @@ private:
 
   const SiteQuantizer &site;
   double top;
+  float rowScale = 0;
+  int32_t rowZero = 0;
 };
 
 /// Compares the sites and outputs of runs.
@@ -240,9 +251,7 @@ Error Measurement::compareSite(const Site &site) {
   SiteAccuracy &entry = found[index];
   std::optional<quern_view> real = reference->site(site.name);
   std::optional<quern_view> ours = module->site(site.name);
-  // The ranges that a run found for its tokens are not kept.
-  bool perToken = quantizers[index] && quantizers[index]->perToken;
-  if (!real || !ours || perToken)
+  if (!real || !ours)
     return Error::success();
   if (real->rows != ours->rows || real->columns != ours->columns)
     return Error::make(request.module, ": site ", site.name, ": found ",
@@ -256,19 +265,27 @@ Error Measurement::compareSite(const Site &site) {
   if (codes && !quantizer)
     return Error::make(request.module, ": site ", site.name,
                        ": found codes without a scale");
+  if (quantizer && quantizers[index]->perToken && !ours->ranges)
+    return Error::make(request.module, ": site ", site.name,
+                       ": found codes without the ranges of their tokens, "
+                       "compile the model again with this version of quern");
+  entry.perToken = quantizer && quantizers[index]->perToken;
   entry.bits = codes ? entry.bits : 0;
   // Scores and probabilities have a column per head, not per channel.
   bool channels = site.key != "s" && site.key != "p";
   if (channels)
     entry.channels.resize(real->columns);
   const Order &order = orders[index];
-  for (uint64_t row = 0; row < real->rows; ++row)
+  for (uint64_t row = 0; row < real->rows; ++row) {
+    if (entry.perToken)
+      quantizer->enterRow(*ours, row);
     for (uint64_t column = 0; column < real->columns; ++column) {
       uint64_t j = column < order.size() ? order[column] : column;
       double value = elementOf(*real, row, j);
       double other = elementOf(*ours, row, column);
       if (quantizer) {
-        entry.clipped += quantizer->clips(value, j);
+        // A token's range holds the values that it was found from.
+        entry.clipped += !entry.perToken && quantizer->clips(value, j);
         other = quantizer->real(other, j);
       }
       addPair(entry, value, other);
@@ -276,6 +293,7 @@ Error Measurement::compareSite(const Site &site) {
         entry.channels[j] =
             std::max(entry.channels[j], static_cast<float>(std::fabs(value)));
     }
+  }
   return Error::success();
 }
 

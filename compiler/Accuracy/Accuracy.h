@@ -30,6 +30,8 @@ struct SiteAccuracy {
   int layer = -1;
   /// Of the codes; 0 for real numbers.
   unsigned bits = 0;
+  /// Each token's codes have the range that a run found for it.
+  bool perToken = false;
   uint64_t values = 0;
   /// Float values that lie outside of what the codes can say.
   uint64_t clipped = 0;
@@ -87,6 +89,9 @@ struct AccuracyReport {
   /// Mean cosine of output rows, for embeddings.
   std::optional<double> cosine;
 };
+
+/// "u8", "u8/token" where each token has a range of its own, or "f32".
+std::string codesOf(const SiteAccuracy &site);
 
 /// Four digits of a number, for tables.
 std::string fourDigits(double value);

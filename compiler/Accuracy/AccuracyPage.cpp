@@ -134,7 +134,7 @@ void Page::printNoise() {
         "<circle cx=\"{0:f1}\" cy=\"{1:f1}\" r=\"3.5\" fill=\"{2}\"><title>"
         "{3}: {4} dB, {5}</title></circle>\n",
         x, y(value), colourOf(site.key), site.name, decibels(site.sqnr()),
-        site.bits ? "u" + std::to_string(site.bits) : std::string("f32"));
+        codesOf(site));
   }
   double x = left;
   std::vector<std::string> keys;
@@ -235,10 +235,9 @@ void Page::printTable() {
     out << llvm::formatv(
         "<tr><td>{0}</td><td>{1}</td><td>{2}</td><td>{3:f4}</td><td>{4}"
         "</td><td>{5}</td><td>{6}</td><td>",
-        site.name,
-        site.bits ? "u" + std::to_string(site.bits) : std::string("f32"),
-        decibels(site.sqnr()), 100 * site.clippedShare(), fourDigits(site.lo),
-        fourDigits(site.hi), fourDigits(site.medianChannel));
+        site.name, codesOf(site), decibels(site.sqnr()),
+        100 * site.clippedShare(), fourDigits(site.lo), fourDigits(site.hi),
+        fourDigits(site.medianChannel));
     for (size_t i = 0; i < site.outliers.size() && i < 8; ++i)
       out << llvm::formatv("{0}{1}: {2}", i ? ", " : "",
                            site.outliers[i].channel,

@@ -30,6 +30,12 @@ std::string fourDigits(double value) {
   return text;
 }
 
+std::string codesOf(const SiteAccuracy &site) {
+  if (site.bits == 0)
+    return "f32";
+  return "u" + std::to_string(site.bits) + (site.perToken ? "/token" : "");
+}
+
 static std::string layerName(int layer) {
   return layer < 0 ? "outside" : "layer " + std::to_string(layer);
 }
@@ -69,15 +75,14 @@ std::string accuracyText(const AccuracyReport &report) {
   std::string text;
   llvm::raw_string_ostream out(text);
   printHead(out, report);
-  out << llvm::formatv("{0,-8} {1,5} {2,9} {3,11} {4,12} {5,12}  {6}\n", "site",
+  out << llvm::formatv("{0,-8} {1,8} {2,9} {3,11} {4,12} {5,12}  {6}\n", "site",
                        "codes", "SQNR dB", "clipped %", "lowest", "highest",
                        "outlier channels: magnitude (of the median)");
   for (const SiteAccuracy &site : report.sites)
-    out << llvm::formatv(
-        "{0,-8} {1,5} {2,9} {3,11:f4} {4,12} {5,12}  {6}\n", site.name,
-        site.bits ? "u" + std::to_string(site.bits) : std::string("f32"),
-        decibels(site.sqnr()), 100 * site.clippedShare(), fourDigits(site.lo),
-        fourDigits(site.hi), outlierList(site, 3));
+    out << llvm::formatv("{0,-8} {1,8} {2,9} {3,11:f4} {4,12} {5,12}  {6}\n",
+                         site.name, codesOf(site), decibels(site.sqnr()),
+                         100 * site.clippedShare(), fourDigits(site.lo),
+                         fourDigits(site.hi), outlierList(site, 3));
   out << llvm::formatv("\n{0,-10} {1,14} {2,10} {3,11} {4,9}\n", "layer",
                        "worst SQNR dB", "mean dB", "clipped %", "outliers");
   for (const LayerAccuracy &layer : report.layers)
@@ -110,6 +115,7 @@ static json::Object siteObject(const SiteAccuracy &site) {
                       {"key", site.key},
                       {"layer", site.layer},
                       {"bits", site.bits},
+                      {"per_token", site.perToken},
                       {"values", site.values},
                       {"sqnr_db", number(site.sqnr())},
                       {"exact", site.noise == 0},

@@ -361,6 +361,7 @@ FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
   out.add_step(step);
   out.add_column(intAttr(described, "column"));
   out.add_columns(intAttr(described, "columns"));
+  out.add_range(intAttr(described, "range"));
   // The zero of logarithmic codes needs one bit more.
   int64_t stored = base.empty() ? bits : bits + 1;
   out.add_element(bits == 0     ? fb::Element::F32

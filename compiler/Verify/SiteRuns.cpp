@@ -175,7 +175,8 @@ void MachineRun::compareOutput(const Tensor &expected,
                                Difference &difference) const {
   quern_view view = {
       output.data,    uint32_t(manifest::Element::F32), output.rows,
-      output.columns, output.columns * sizeof(float),   -1};
+      output.columns, output.columns * sizeof(float),   -1,
+      nullptr};
   compareRows<float>(view, expected, difference);
 }
 

@@ -251,6 +251,8 @@ void ProgramBuilder::launch(const std::string &kernel,
       entry.set("buffer", FlatSymbolRefAttr::get(ctx, site.buffer));
     entry.set("column", builder.getI64IntegerAttr(site.column));
     entry.set("columns", builder.getI64IntegerAttr(site.columns));
+    if (site.range)
+      entry.set("range", builder.getI64IntegerAttr(site.range));
     sites.push_back(entry.getDictionary(ctx));
   }
   op->setAttr("sites", builder.getArrayAttr(sites));

@@ -40,6 +40,8 @@ struct SiteAt {
   std::string name;
   std::string buffer;
   int64_t column = 0, columns = 0;
+  /// Bytes from the start of a row to its own scale and zero point; 0: none.
+  int64_t range = 0;
 };
 
 /// How many chunks a launch has: ceil(base / divide) * multiply.

@@ -45,7 +45,7 @@ LogicalResult Tiler::tileTokenQuantize(tq::QuantizeOp op) {
   info.step = nameOf(op, site);
   info.layer = layerOfSite(site);
   Place out = defineTokens(op.getResult(), info.step, x->d, x->rows);
-  info.sites.push_back({site, out.buffer, 0, x->d});
+  info.sites.push_back({site, out.buffer, 0, x->d, tokenRangeAt(x->d)});
   TokenShape shape{x->d, x->stride, type->getStorageBits(),
                    type->getSymmetric(), x->rows};
   std::string kernel =

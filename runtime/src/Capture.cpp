@@ -15,9 +15,16 @@ namespace {
 
 constexpr uint64_t nowhere = UINT64_MAX;
 
-/// Bytes of a site's row, without what surrounds it in the buffer's row.
+/// Bytes from the start of the buffer's row to the site's.
+uint64_t columnBytes(const Site &site) {
+  return uint64_t(site.column()) * elementBytes(site.element());
+}
+
+/// Bytes of a site's row, without what surrounds it in the buffer's row; with
+/// the range of its own, if it has one.
 uint64_t rowBytes(const Site &site) {
-  return uint64_t(site.columns()) * elementBytes(site.element());
+  return site.range() ? site.range() + 8 - columnBytes(site)
+                      : uint64_t(site.columns()) * elementBytes(site.element());
 }
 
 /// Bytes of a tap with its slack.
@@ -98,8 +105,7 @@ void Capture::afterStep(const Manifest &manifest, uint32_t index,
     if (copies[i] == nowhere || uint32_t(site.step()) != index)
       continue;
     const Buffer &buffer = *manifest.buffers()->Get(uint32_t(site.buffer()));
-    const char *from = addresses[uint32_t(site.buffer())] +
-                       uint64_t(site.column()) * elementBytes(site.element());
+    const char *from = addresses[uint32_t(site.buffer())] + columnBytes(site);
     char *to = memory.data() + copies[i];
     uint64_t bytes = rowBytes(site);
     for (uint64_t row = 0; row < size.rows(buffer.unit()); ++row)
@@ -118,14 +124,16 @@ bool Capture::view(const Manifest &manifest, uint32_t index,
   view.columns = site.columns();
   view.valid_after = site.step();
   if (buffer.role() == Role::Tap) {
-    view.data = addresses[uint32_t(site.buffer())] +
-                uint64_t(site.column()) * elementBytes(site.element());
+    view.data = addresses[uint32_t(site.buffer())] + columnBytes(site);
     view.stride = buffer.bytes_per_unit();
-    return true;
+  } else {
+    if (copies[index] == nowhere)
+      return false;
+    view.data = memory.data() + copies[index];
+    view.stride = rowBytes(site);
   }
-  if (copies[index] == nowhere)
-    return false;
-  view.data = memory.data() + copies[index];
-  view.stride = rowBytes(site);
+  view.ranges = site.range() ? static_cast<const char *>(view.data) +
+                                   site.range() - columnBytes(site)
+                             : nullptr;
   return true;
 }

@@ -438,6 +438,12 @@ private:
       if (end > buffer.bytes_per_unit())
         return bad("site", name, "bytes of the row to its end", end, "at most ",
                    buffer.bytes_per_unit());
+      if (site.range() != 0 &&
+          (site.range() % 4 != 0 || site.range() < end ||
+           uint64_t(site.range()) + 8 > buffer.bytes_per_unit()))
+        return bad("site", name, "bytes of the row to its range", site.range(),
+                   "a multiple of 4 after the codes and eight bytes below ",
+                   buffer.bytes_per_unit());
       if (site.step() >= int32_t(manifest.steps()->size()))
         return bad("site", name, "step", uint32_t(site.step()), "below ",
                    manifest.steps()->size());

@@ -296,6 +296,14 @@ TEST_F(ModuleFileTest, LyingManifest) {
       {[](auto &m) { m.sites[1]->columns = UINT32_MAX; }, "site L0.k"},
       {[](auto &m) { m.sites[0]->element = manifest::Element::F32; },
        "site E.z: element"},
+      {[](auto &m) { m.sites[0]->range = 20; },
+       "site E.z: bytes of the row to its range: found 20"},
+      {[](auto &m) { m.sites[0]->range = 26; },
+       "site E.z: bytes of the row to its range: found 26"},
+      {[](auto &m) { m.sites[0]->range = 60; },
+       "site E.z: bytes of the row to its range: found 60"},
+      {[](auto &m) { m.sites[0]->range = UINT32_MAX - 3; },
+       "site E.z: bytes of the row to its range: found 4294967292"},
   };
   for (const auto &lie : cases)
     expectError(altered(lie.change), QUERN_ERROR_FORMAT, lie.text);

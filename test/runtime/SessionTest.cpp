@@ -418,6 +418,40 @@ TEST_F(SessionTest, CaptureKeepsEverySite) {
   EXPECT_EQ(counters.capture_bytes, 0u);
 }
 
+/// Here the codes that follow those of the site stand for a range.
+TEST_F(SessionTest, CaptureKeepsRangesOfRows) {
+  TestModule with;
+  with.manifest.sites[1]->range = 16;
+  with.pack();
+  TemporaryFile file(with.file());
+  quern_module *opened;
+  quern_session *own;
+  quern_error error;
+  ASSERT_EQ(quern_module_open(file.path(), &opened, &error), QUERN_OK)
+      << error.message;
+  ASSERT_EQ(quern_session_create(opened, 1, &own, &error), QUERN_OK);
+  quern_session_set_capture(own, 1);
+  Batch batch({{1, 2, 3}, {4, 5}});
+  run(own, batch);
+  quern_view all, view;
+  ASSERT_EQ(quern_session_site(own, "E.z", &all, &error), QUERN_OK);
+  EXPECT_EQ(all.ranges, nullptr);
+  ASSERT_EQ(quern_session_site(own, "L0.k", &view, &error), QUERN_OK);
+  EXPECT_EQ(view.columns, 8u);
+  ASSERT_NE(view.ranges, nullptr);
+  for (uint64_t row = 0; row < 5; ++row) {
+    auto *codes = static_cast<const char *>(all.data) + row * all.stride;
+    EXPECT_EQ(memcmp(static_cast<const char *>(view.data) + row * view.stride,
+                     codes + 8, 8),
+              0);
+    EXPECT_EQ(memcmp(static_cast<const char *>(view.ranges) + row * view.stride,
+                     codes + 16, 8),
+              0);
+  }
+  quern_session_destroy(own);
+  quern_module_close(opened);
+}
+
 TEST_F(SessionTest, BuffersCanBeRead) {
   Batch batch({{1, 2, 3}, {4, 5}});
   run(session, batch);

@@ -126,6 +126,9 @@ typedef struct quern_view {
   uint64_t columns;    /**< elements of a row that mean something */
   uint64_t stride;     /**< bytes from row to row */
   int32_t valid_after; /**< step after which it held, -1: always */
+  const void *ranges;  /**< scale (f32) and zero point (i32) of row 0's codes,
+                            `stride` bytes from row to row; null where rows
+                            have none of their own */
 } quern_view;
 
 /** Memory of the buffer `name` as it is now: the arena is shared, so it holds
