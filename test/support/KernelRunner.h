@@ -1,7 +1,7 @@
 //===- KernelRunner.h - Compile and call kernels in a test ----------------===//
 //
-// A test builds kernels into module(), then runs them for each tier that this
-// machine has:
+// A test builds kernels into module(), then runs them for each tier, emulated
+// where this machine cannot:
 //
 //   KernelRunner runner;
 //   buildSomething(runner.module(), ...);
@@ -10,14 +10,14 @@
 //     runner.run("name", {x.data(), y.data()}, {tokens, sequences});
 //   }
 //
-// Library: QuernObjectCode and QuernTile.
+// Library: QuernTestTiers and QuernTile.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_TEST_SUPPORT_KERNELRUNNER_H
 #define QUERN_TEST_SUPPORT_KERNELRUNNER_H
 
-#include "compiler/Emit/KernelJit.h"
 #include "dialects/TK/TKDialect.h"
+#include "test/support/TestTiers.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -76,8 +76,8 @@ public:
     top = mlir::ModuleOp::create(mlir::UnknownLoc::get(storage.get()));
   }
 
-  /// Tiers that this machine can run; the first is the plain one.
-  static std::vector<Tier> tiers() { return hostTiers(); }
+  /// All tiers; the first is the plain one.
+  static std::vector<Tier> tiers() { return test::testTiers(); }
 
   mlir::MLIRContext &context() { return *storage; }
 
@@ -91,10 +91,11 @@ public:
   }
 
   /// Compiles the module; returns the message of a failure or nothing.
-  std::string compile(Tier tier) {
+  /// `emulate` as in makeKernels.
+  std::string compile(Tier tier, bool emulate = false) {
     if (failed(mlir::verify(*top)))
       return "the module does not verify";
-    auto made = KernelJit::create(*top, tier);
+    auto made = test::makeKernels(*top, tier, emulate);
     if (!made)
       return made.message();
     jit.emplace(std::move(*made));

@@ -1,6 +1,7 @@
 //===- MicroOpsTest.cpp - Each micro-op on each tier ----------------------===//
 //
-// Runs micro-ops on many values and compares with quant_math.h bit for bit.
+// Runs micro-ops on many values, on each tier as this machine can (see
+// TestTiers.h), and compares with quant_math.h bit for bit.
 //
 //===----------------------------------------------------------------------===//
 #include "test/support/KernelRunner.h"
@@ -16,6 +17,17 @@
 using namespace quern;
 
 namespace {
+
+/// Each tier as this machine runs it, and those with definitions of their
+/// instructions also by these, so that a machine which has the instructions
+/// checks them.
+std::vector<std::pair<Tier, bool>> waysToRun() {
+  std::vector<std::pair<Tier, bool>> ways;
+  for (Tier tier : KernelRunner::tiers())
+    ways.push_back({tier, false});
+  ways.push_back({Tier::Avx512Vnni, true});
+  return ways;
+}
 
 /// A kernel that applies `body` (from %v or %c to %r) to blocks of 16 floats.
 std::string overFloats(const std::string &body, const std::string &result) {
@@ -68,8 +80,8 @@ void checkFloats(const std::string &body, const std::string &type,
   std::copy(values.begin(), values.end(), x.data());
   KernelRunner runner;
   ASSERT_TRUE(runner.parse(overFloats(body, type)));
-  for (Tier tier : KernelRunner::tiers()) {
-    ASSERT_EQ(runner.compile(tier), "");
+  for (auto [tier, emulate] : waysToRun()) {
+    ASSERT_EQ(runner.compile(tier, emulate), "");
     Aligned<T> y(values.size());
     ASSERT_TRUE(
         runner.run("k", {x.data(), y.data()}, {int64_t(values.size()), 1}));
@@ -136,8 +148,8 @@ void checkBytes(const std::string &body, const std::string &type, size_t count,
     t[i] = float(i) * 1.37f;
   KernelRunner runner;
   ASSERT_TRUE(runner.parse(overBytes(body, type)));
-  for (Tier tier : KernelRunner::tiers()) {
-    ASSERT_EQ(runner.compile(tier), "");
+  for (auto [tier, emulate] : waysToRun()) {
+    ASSERT_EQ(runner.compile(tier, emulate), "");
     Aligned<T> y(count);
     ASSERT_TRUE(
         runner.run("k", {a.data(), b.data(), t.data(), y.data()}, {1, 1}));

@@ -88,7 +88,7 @@ template <typename In, typename Sum, typename Out> void AddNormTest::check() {
               : Out(qm_round_code(y[j], shape.outRange.lo, shape.outRange.hi));
   }
   auto norm = CodeNormParams(sumScale, c.d, eps).data();
-  for (Tier tier : hostTiers()) {
+  for (Tier tier : testTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
     KernelCall kernel(tier, qaddNormScratch(shape), [&](mlir::ModuleOp m) {
       buildQAddNorm(m, "kernel", shape);
@@ -140,7 +140,7 @@ TEST_P(AddNormTest, Floats) {
     realNorm(x, eps, gamma, beta, y);
     std::copy(y.begin(), y.end(), plain.begin() + r * stride);
   }
-  for (Tier tier : hostTiers()) {
+  for (Tier tier : testTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
     std::vector<float> got(size), gotTap(size);
     KernelCall both(tier, normScratch(shape), [&](mlir::ModuleOp m) {

@@ -82,7 +82,7 @@ template <typename Context> void AttentionTest::checkCodes() {
   std::vector<Context> expected(size);
   std::vector<uint8_t> s(c.heads * pairs), prob(s.size());
   qattention(shape, p, qkv, offsets, expected, s, prob);
-  for (Tier tier : hostTiers()) {
+  for (Tier tier : testTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
     KernelCall kernel(tier, qattentionScratch(shape), [&](mlir::ModuleOp m) {
       buildQAttention(m, "kernel", shape);
@@ -124,7 +124,7 @@ TEST_P(AttentionTest, Floats) {
   size_t size = bufferSize(tokens, shape.contextStride);
   std::vector<float> expected(size), s(c.heads * pairs), prob(s.size());
   attention(shape, scale, qkv, offsets, expected, s, prob);
-  for (Tier tier : hostTiers()) {
+  for (Tier tier : testTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
     KernelCall kernel(tier, attentionScratch(shape), [&](mlir::ModuleOp m) {
       buildAttention(m, "kernel", shape);
@@ -199,7 +199,7 @@ TEST(Attention, E43NothingBeyondTheSequenceCounts) {
     };
     std::vector<std::vector<uint8_t>> contexts, scores, probabilities;
     for (int64_t longest : {after, int64_t(512)})
-      for (Tier tier : hostTiers()) {
+      for (Tier tier : testTiers()) {
         shape.maxLength = longest;
         KernelCall kernel(
             tier, qattentionScratch(shape),

@@ -1,15 +1,15 @@
 //===- KernelCall.h - Building and calling one kernel in a test -----------===//
 //
-// Compiles a kernel for both tiers and calls it over chunk ranges that are
+// Compiles a kernel for a tier and calls it over chunk ranges that are
 // split at random, with the scratch memory it asks for and no more.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_TEST_LIB_TILE_KERNELCALL_H
 #define QUERN_TEST_LIB_TILE_KERNELCALL_H
 
-#include "compiler/Emit/KernelJit.h"
 #include "dialects/TK/TKDialect.h"
 #include "lib/Tile/KernelBuilder.h"
+#include "test/support/TestTiers.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -50,7 +50,7 @@ public:
     auto module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
     build(module);
     EXPECT_TRUE(succeeded(mlir::verify(module)));
-    auto made = KernelJit::create(module, tier);
+    auto made = makeKernels(module, tier);
     module->erase();
     if (!made) {
       ADD_FAILURE() << made.takeError().message();

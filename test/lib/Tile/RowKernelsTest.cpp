@@ -108,7 +108,7 @@ void WidthTest::checkQEmbed(std::array<int64_t, 3> bits) {
       expected[t * stride + j] = uint8_t(qm_round_code(y[j], 0, 255));
   }
   auto norm = CodeNormParams(sumScale, d, 1e-12).data();
-  for (Tier tier : hostTiers()) {
+  for (Tier tier : testTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
     KernelCall kernel(tier, qembedScratch(shape), [&](mlir::ModuleOp m) {
       buildQEmbed(m, "kernel", shape);
@@ -164,7 +164,7 @@ TEST_P(WidthTest, Embed) {
     realNorm(x, eps, gamma, beta, y);
     std::copy(y.begin(), y.end(), expected.begin() + t * stride);
   }
-  for (Tier tier : hostTiers()) {
+  for (Tier tier : testTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
     KernelCall kernel(tier, embedScratch(shape), [&](mlir::ModuleOp m) {
       buildEmbed(m, "kernel", shape);
@@ -207,7 +207,7 @@ TEST_P(WidthTest, Pool) {
       meanReal[s * stride + j] = total / float(n);
     }
   }
-  for (Tier tier : hostTiers())
+  for (Tier tier : testTiers())
     for (bool mean : {false, true})
       for (Storage storage : {Storage::U8, Storage::F32}) {
         SCOPED_TRACE(getTierName(tier).str() + (mean ? " mean" : " first"));
@@ -243,7 +243,7 @@ TEST_P(WidthTest, Elementwise) {
     std::vector<float> expected(size);
     for (size_t i = 0; i != size; ++i)
       expected[i] = reference(x[i], y[i]);
-    for (Tier tier : hostTiers()) {
+    for (Tier tier : testTiers()) {
       SCOPED_TRACE(getTierName(tier).str());
       KernelCall kernel(tier, 0, build);
       std::vector<float> got(size);
@@ -295,7 +295,7 @@ TEST_P(WidthTest, CodesAndValues) {
     v = v + change[1];
     changed[i] = uint8_t(qm_round_code(v, 0, 63));
   }
-  for (Tier tier : hostTiers()) {
+  for (Tier tier : testTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
     auto run = [&](auto build, Storage in, Storage out,
                    std::vector<void *> buffers) {
@@ -335,7 +335,7 @@ TEST_P(WidthTest, Normalize) {
     for (int64_t j = 0; j != d; ++j)
       expected[r * stride + j] = x[r * stride + j] / length;
   }
-  for (Tier tier : hostTiers()) {
+  for (Tier tier : testTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
     KernelCall kernel(
         tier, 0, [&](mlir::ModuleOp m) { buildNormalize(m, "kernel", shape); });

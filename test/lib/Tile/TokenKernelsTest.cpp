@@ -143,7 +143,7 @@ void checkRows(const TokenShape &shape, int64_t rows, Tier tier) {
 
 TEST_P(TokenRowsTest, E29QuantizeAndDequantize) {
   int64_t d = GetParam(), stride = rowStride(d);
-  for (Tier tier : hostTiers()) {
+  for (Tier tier : testTiers()) {
     checkRows({d, stride, 8, false, RowsOf::Tokens}, 41, tier);
     checkRows({d, stride, 2, true, RowsOf::Tokens}, 41, tier);
     checkRows({d, stride, 5, true, RowsOf::Sequences}, 41, tier);
@@ -196,7 +196,7 @@ TEST_P(TokenGemmTest, E29LinearOfRowsWithRanges) {
       param.activation != GemmActivation::None && param.out != Storage::F32;
 
   std::vector<std::unique_ptr<KernelCall>> calls;
-  for (Tier tier : hostTiers())
+  for (Tier tier : testTiers())
     calls.push_back(std::make_unique<KernelCall>(
         tier, getGemmScratchBytes(shape), [&](mlir::ModuleOp module) {
           buildTokenGemm(module, "kernel", shape);
@@ -236,7 +236,7 @@ TEST_P(TokenGemmTest, E29LinearOfRowsWithRanges) {
     for (size_t i = 0; i != calls.size(); ++i) {
       KernelCall &call = *calls[i];
       SCOPED_TRACE(getTokenGemmName(shape) + "." +
-                   getTierName(hostTiers()[i]).str() + ", rows " +
+                   getTierName(testTiers()[i]).str() + ", rows " +
                    std::to_string(rows));
       GemmChunks chunks = getGemmChunks(shape);
       int64_t count =
