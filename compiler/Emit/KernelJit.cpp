@@ -6,7 +6,10 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Emit/KernelJit.h"
 
+#include "compiler/Emit/LibraryCode.h"
+
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ExecutionEngine/Orc/ExecutionUtils.h"
 #include "llvm/ExecutionEngine/Orc/LLJIT.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Target/TargetMachine.h"
@@ -87,6 +90,16 @@ Expected<KernelJit> KernelJit::load(const std::string &object, Tier tier) {
   if (llvm::Error error = (*jit)->addObjectFile(
           llvm::MemoryBuffer::getMemBufferCopy(object, "kernels")))
     return convert(std::move(error));
+  llvm::StringRef library = libraryOf(tier);
+  if (!library.empty()) {
+    auto archive = llvm::orc::StaticLibraryDefinitionGenerator::Create(
+        (*jit)->getObjLinkingLayer(),
+        llvm::MemoryBuffer::getMemBuffer(library, "library",
+                                         /*RequiresNullTerminator=*/false));
+    if (!archive)
+      return convert(archive.takeError());
+    (*jit)->getMainJITDylib().addGenerator(std::move(*archive));
+  }
   return KernelJit(std::move(*jit), tier);
 }
 

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Emit/Link.h"
 
+#include "compiler/Emit/LibraryCode.h"
 #include "compiler/Emit/Toolchain.h"
 #include "lib/Support/File.h"
 #include "runtime/include/quern/module_abi.h"
@@ -87,6 +88,17 @@ writeObjects(const TemporaryFolder &folder,
   for (const TierObject &tier : tiers) {
     Expected<std::string> path =
         folder.write(getTierName(tier.tier).str() + ".o", tier.object);
+    if (!path)
+      return path.takeError();
+    paths.push_back(*path);
+  }
+  // An archive: what no kernel calls stays out.
+  for (const TierObject &tier : tiers) {
+    llvm::StringRef library = libraryOf(tier.tier);
+    if (library.empty())
+      continue;
+    Expected<std::string> path = folder.write(
+        "lib" + getTierName(tier.tier).str() + ".a", library.str());
     if (!path)
       return path.takeError();
     paths.push_back(*path);

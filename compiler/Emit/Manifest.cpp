@@ -248,7 +248,7 @@ LogicalResult ManifestBuilder::data() {
 
 void ManifestBuilder::kernels() {
   for (auto function : module.getOps<func::FuncOp>()) {
-    if (!tk::isKernel(function))
+    if (!tk::isKernel(function) || tk::getVariantOf(function))
       continue;
     std::vector<flatbuffers::Offset<fb::KernelTier>> tiers;
     for (const TierInfo &tier : request.tiers) {

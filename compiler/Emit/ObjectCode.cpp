@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Emit/ObjectCode.h"
 
+#include "compiler/Emit/LibraryCode.h"
 #include "lib/Lower/LowerPasses.h"
 #include "lib/Target/X86/X86Passes.h"
 
@@ -77,7 +78,13 @@ std::string getEntryName(llvm::StringRef kernel, Tier tier) {
 }
 
 void buildTierPipeline(OpPassManager &pm, Tier tier) {
-  buildExpandPipeline(pm);
+  bool library = !libraryOf(tier).empty();
+  buildExpandPipeline(pm, library);
+  if (library) {
+    LowerProductsOptions products;
+    products.tier = getTierName(tier).str();
+    pm.addPass(createLowerProducts(products));
+  }
   if (tier == Tier::Avx512Vnni)
     pm.addPass(createLowerAvx512Vnni());
   if (tier == Tier::Avx2)

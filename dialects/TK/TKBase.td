@@ -32,6 +32,9 @@ def TK_Dialect : Dialect {
     this dialect where a target has something better than plain vector code.
     Every micro-op has exactly one result for given operands on every target.
 
+    A kernel with `tk.variant_of = @k` gives the same bytes as the kernel @k for
+    the same arguments by other means; a tier has one of the two.
+
     A *program* lists the launches of one inference over symbols: `tk.buffer`
     (activations) and `tk.data` (constants).
   }];
@@ -42,6 +45,11 @@ def TK_Dialect : Dialect {
     /// Name of the unit attribute that makes a function a kernel.
     static constexpr llvm::StringLiteral getKernelAttrName() {
       return "tk.kernel";
+    }
+    /// Name of the attribute of a kernel that computes what another one does
+    /// and stands in for it on tiers that have a library of products.
+    static constexpr llvm::StringLiteral getVariantAttrName() {
+      return "tk.variant_of";
     }
     /// Name of the module attribute with the size of the arena: bytes per
     /// token, per sequence, and besides.

@@ -35,6 +35,11 @@ bool isKernel(Operation *op) {
   return op->hasAttrOfType<UnitAttr>(TKDialect::getKernelAttrName());
 }
 
+FlatSymbolRefAttr getVariantOf(Operation *kernel) {
+  return kernel->getAttrOfType<FlatSymbolRefAttr>(
+      TKDialect::getVariantAttrName());
+}
+
 unsigned getNumKernelBuffers(Operation *kernel) {
   return cast<FunctionOpInterface>(kernel).getNumArguments() -
          TKDialect::kTrailingKernelArguments;
@@ -100,11 +105,32 @@ static LogicalResult verifyPlan(Operation *op, NamedAttribute attribute) {
   return success();
 }
 
+/// A variant must name a kernel of the same module with the same arguments.
+static LogicalResult verifyVariant(Operation *op, NamedAttribute attribute) {
+  if (op->getName().getDialectNamespace() == "llvm")
+    return success();
+  auto reference = dyn_cast<FlatSymbolRefAttr>(attribute.getValue());
+  auto function = dyn_cast<FunctionOpInterface>(op);
+  if (!reference || !function || !isKernel(op))
+    return op->emitOpError("expects '")
+           << attribute.getName().getValue()
+           << "' to be a symbol, on a kernel, got " << attribute.getValue();
+  auto kernel = dyn_cast_or_null<FunctionOpInterface>(
+      SymbolTable::lookupNearestSymbolFrom(op, reference));
+  if (!kernel || !isKernel(kernel) ||
+      kernel.getArgumentTypes() != function.getArgumentTypes())
+    return op->emitOpError("expects ")
+           << reference << " to be a kernel with the same arguments";
+  return success();
+}
+
 LogicalResult TKDialect::verifyOperationAttribute(Operation *op,
                                                   NamedAttribute attribute) {
   if (attribute.getName() == getArenaAttrName() ||
       attribute.getName() == getScratchAttrName())
     return verifyPlan(op, attribute);
+  if (attribute.getName() == getVariantAttrName())
+    return verifyVariant(op, attribute);
   if (attribute.getName() != getKernelAttrName())
     return op->emitOpError("has unknown attribute '")
            << attribute.getName().getValue() << "'";

@@ -32,6 +32,9 @@ namespace quern::tk {
 /// True if `op` is a function marked as a kernel.
 bool isKernel(mlir::Operation *op);
 
+/// The kernel that `kernel` is a variant of, or null.
+mlir::FlatSymbolRefAttr getVariantOf(mlir::Operation *kernel);
+
 /// Number of buffer arguments of a kernel.
 unsigned getNumKernelBuffers(mlir::Operation *kernel);
 

@@ -52,6 +52,26 @@ LogicalResult UnpackOp::verify() {
   return success();
 }
 
+LogicalResult ProductOp::verify() {
+  int64_t width = getBits();
+  if (width != 8 && width != 4 && width != 2)
+    return emitOpError("expects bits to be 8, 4 or 2, got ") << width;
+  if (getTurns() < 16 || getTurns() % 16 != 0)
+    return emitOpError("expects turns to be a multiple of 16, got ")
+           << int64_t(getTurns());
+  if (getPanels() < 1)
+    return emitOpError("expects at least one panel, got ")
+           << int64_t(getPanels());
+  if (int64_t(getXStride()) < int64_t(getTurns()) * 4 || getXStride() % 2 != 0)
+    return emitOpError("expects x_stride to be even and at least ")
+           << int64_t(getTurns()) * 4 << ", got " << int64_t(getXStride());
+  if (int64_t(getPanelBytes()) < int64_t(getTurns()) * 8 * width)
+    return emitOpError("expects panel_bytes of at least ")
+           << int64_t(getTurns()) * 8 * width << ", got "
+           << int64_t(getPanelBytes());
+  return success();
+}
+
 LogicalResult BufferOp::verify() {
   Type element = getElement();
   if (!element.isInteger(8) && !element.isInteger(16) &&

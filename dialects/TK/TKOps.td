@@ -41,6 +41,39 @@ def TK_TileDotOp : TK_Op<"tile_dot", [Pure]> {
   let assemblyFormat = "$acc `,` $a `,` $b attr-dict";
 }
 
+def TK_ProductOp : TK_Op<"product"> {
+  let summary = "sums of products of rows of codes and panels of weights";
+  let description = [{
+    For rows m (rounded up to a multiple of 4), panels p and columns l < 16:
+
+    `out[out_at + 4 ((m panels + p) 16 + l)] =
+    sum_{q < turns, t < 4} u8(x[x_at + m x_stride + 4 q + t]) * s8(w[p, q, l, t])`
+
+    as i32 with wrap-around. Codes of w have `bits` bits (8, 4 or 2); panels lie
+    `panel_bytes` apart from w_at on, in each the codes of `8 / bits`
+    neighbouring q share the bytes [16 l][4 t], the first q lowest. At most 32
+    rows; turns is a multiple of 16 and x_stride even. Not for tiers that keep
+    sums in registers: their kernels are made of `tk.dot4`.
+
+    ```mlir
+    tk.product %x[%i], %w[%j], %out[%o] rows(%rows)
+        {x_stride = 64 : i64, turns = 16 : i64, panels = 3 : i64,
+         panel_bytes = 1024 : i64, bits = 8 : i64}
+        : memref<?xi8>, memref<?xi8>, memref<?xi8>
+    ```
+  }];
+  let arguments = (ins Arg<TK_ByteBuffer, "", [MemRead]>:$x, Index:$x_at,
+                       Arg<TK_ByteBuffer, "", [MemRead]>:$w, Index:$w_at,
+                       Arg<TK_ByteBuffer, "", [MemWrite]>:$out, Index:$out_at,
+                       Index:$rows, I64Attr:$x_stride, I64Attr:$turns,
+                       I64Attr:$panels, I64Attr:$panel_bytes, I64Attr:$bits);
+  let assemblyFormat = [{
+    $x `[` $x_at `]` `,` $w `[` $w_at `]` `,` $out `[` $out_at `]`
+    `rows` `(` $rows `)` attr-dict `:` type($x) `,` type($w) `,` type($out)
+  }];
+  let hasVerifier = 1;
+}
+
 def TK_Broadcast4Op : TK_Op<"broadcast4"> {
   let summary = "four bytes of memory repeated in all 16 lanes";
   let description = [{

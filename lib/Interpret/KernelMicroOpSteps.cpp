@@ -62,6 +62,53 @@ static Step makeDot4(tk::Dot4Op op, StepBuilder &builder) {
   };
 }
 
+static Step makeProduct(tk::ProductOp op, StepBuilder &builder) {
+  unsigned x = builder.slot(op.getX()), xAt = builder.slot(op.getXAt());
+  unsigned w = builder.slot(op.getW()), wAt = builder.slot(op.getWAt());
+  unsigned out = builder.slot(op.getOut()), outAt = builder.slot(op.getOutAt());
+  unsigned count = builder.slot(op.getRows());
+  int64_t xStride = op.getXStride(), turns = op.getTurns();
+  int64_t panels = op.getPanels(), panelBytes = op.getPanelBytes();
+  unsigned bits = op.getBits();
+  Operation *where = op;
+  return [=](Frame &frame) {
+    int64_t rows = (frame.slots[count][0] + 3) / 4 * 4;
+    if (rows > 32) {
+      where->emitOpError("is asked for ")
+          << rows << " rows, expected at most 32";
+      return false;
+    }
+    for (int64_t m = 0; m < rows; ++m) {
+      const char *codes =
+          accessBuffer(where, frame, x, frame.slots[xAt][0] + m * xStride,
+                       turns * 4, 1, "reads");
+      if (!codes)
+        return false;
+      for (int64_t p = 0; p < panels; ++p) {
+        const char *weights =
+            accessBuffer(where, frame, w, frame.slots[wAt][0] + p * panelBytes,
+                         turns * 8 * bits, 1, "reads");
+        char *sums = accessBuffer(where, frame, out,
+                                  frame.slots[outAt][0] + (m * panels + p) * 64,
+                                  64, 1, "writes");
+        if (!weights || !sums)
+          return false;
+        uint32_t total[16] = {};
+        for (int64_t k = 0; k < turns * 4; ++k)
+          for (int64_t l = 0; l < 16; ++l) {
+            int64_t turn = k / 4, inByte = 8 / bits;
+            uint8_t byte = weights[turn / inByte * 64 + l * 4 + k % 4];
+            int64_t code =
+                signedBits(lowBits(byte >> turn % inByte * bits, bits), bits);
+            total[l] += uint32_t(int64_t(uint8_t(codes[k])) * code);
+          }
+        std::memcpy(sums, total, sizeof(total));
+      }
+    }
+    return true;
+  };
+}
+
 static Step makeTileDot(tk::TileDotOp op, StepBuilder &builder) {
   unsigned acc = builder.slot(op.getAcc()), x = builder.slot(op.getA());
   unsigned y = builder.slot(op.getB()), result = builder.slot(op.getResult());
@@ -211,6 +258,7 @@ static Step makeStoreCodes(tk::StoreCodesOp op, StepBuilder &builder) {
 Step quern::makeMicroOpStep(Operation *op, StepBuilder &builder) {
   return TypeSwitch<Operation *, Step>(op)
       .Case([&](tk::Dot4Op o) { return makeDot4(o, builder); })
+      .Case([&](tk::ProductOp o) { return makeProduct(o, builder); })
       .Case([&](tk::TileDotOp o) { return makeTileDot(o, builder); })
       .Case([&](tk::Broadcast4Op o) { return makeBroadcast4(o, builder); })
       .Case([&](tk::UnpackOp o) { return makeUnpack(o, builder); })

@@ -31,8 +31,9 @@ struct LowerOptions : mlir::PassPipelineOptions<LowerOptions> {
       llvm::cl::desc("Added to the name of each entry, for one per tier")};
 };
 
-/// From a module of kernels to micro-ops that a target may take.
-void buildExpandPipeline(mlir::OpPassManager &pm);
+/// From a module of kernels to micro-ops that a target may take. `library`: the
+/// target has a library of products.
+void buildExpandPipeline(mlir::OpPassManager &pm, bool library = false);
 
 /// From what the target left to the LLVM dialect with entries.
 void buildToLLVMPipeline(mlir::OpPassManager &pm, llvm::StringRef suffix);

@@ -17,6 +17,27 @@ def IsolateKernels : Pass<"tq-isolate-kernels", "::mlir::ModuleOp"> {
   ];
 }
 
+def ChooseVariants : Pass<"tq-choose-variants", "::mlir::ModuleOp"> {
+  let summary = "keep of each kernel the form that the tier has";
+  let description = [{
+    A kernel with `tk.variant_of = @k` replaces @k, under its name, where the
+    tier has a library of products, and is removed where it has none.
+
+    ```mlir
+    func.func @k(...) attributes {tk.kernel} {...}
+    func.func @k.library(...) attributes {tk.kernel, tk.variant_of = @k} {...}
+    ```
+    with `library=true` becomes
+    ```mlir
+    func.func @k(...) attributes {tk.kernel} {/* of @k.library */}
+    ```
+  }];
+  let options = [
+    Option<"library", "library", "bool", /*default=*/"false",
+           "The tier has a library of products">
+  ];
+}
+
 def ExpandMath : Pass<"tq-expand-math"> {
   let summary = "write the non-linear micro-ops as simple ones";
   let description = [{

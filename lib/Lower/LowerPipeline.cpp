@@ -13,8 +13,11 @@
 
 using namespace mlir;
 
-void quern::buildExpandPipeline(OpPassManager &pm) {
+void quern::buildExpandPipeline(OpPassManager &pm, bool library) {
   pm.addPass(createIsolateKernels());
+  ChooseVariantsOptions variants;
+  variants.library = library;
+  pm.addPass(createChooseVariants(variants));
   pm.addPass(createExpandMath());
 }
 

@@ -7,7 +7,9 @@
 #include "lib/Tile/Gemm.h"
 
 #include "lib/Tile/GemmEpilogue.h"
+#include "lib/Tile/GemmLibrary.h"
 
+#include <algorithm>
 #include <cassert>
 
 using namespace mlir;
@@ -20,7 +22,8 @@ using Values = KernelBuilder::Values;
 static constexpr int64_t kRows = 8;
 
 int64_t getGemmScratchBytes(const GemmShape &shape) {
-  return lateScratchBytes(shape, kRows);
+  return std::max(lateScratchBytes(shape, kRows),
+                  getLibraryGemmScratchBytes(shape));
 }
 
 func::FuncOp buildGemm(ModuleOp module, StringRef name,
@@ -37,7 +40,7 @@ func::FuncOp buildGemm(ModuleOp module, StringRef name,
   Value correction = k.buffer(2);
   GemmEpilogue epilogue(k, shape, resultOperands(k, shape, 3),
                         GemmSums::Integer, kRows,
-                        getGemmScratchBytes(shape) != 0);
+                        lateScratchBytes(shape, kRows) != 0);
   GemmStream stream = wholeStream(shape);
   epilogue.start();
   forEachTile(k, shape, stream, [&](const GemmTile &tile) {
@@ -54,7 +57,9 @@ func::FuncOp buildGemm(ModuleOp module, StringRef name,
     });
   });
   epilogue.end();
-  return k.finish();
+  func::FuncOp kernel = k.finish();
+  buildLibraryGemm(module, name, shape);
+  return kernel;
 }
 
 } // namespace quern

@@ -78,7 +78,7 @@ std::string getFloatGemmName(const GemmShape &shape);
 /// v = f32(acc) * multiplier + offset; without activation the code is v rounded
 /// and clamped, with one it is act(v) * post[0] + post[1]. An f32 result is v
 /// or act(v). Columns up to the next multiple of 16 must have readable
-/// constants.
+/// constants. Also appends the variant `NAME.library`, see GemmLibrary.h.
 mlir::func::FuncOp buildGemm(mlir::ModuleOp module, llvm::StringRef name,
                              const GemmShape &shape);
 

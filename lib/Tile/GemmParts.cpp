@@ -133,9 +133,8 @@ static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
   });
 }
 
-void forEachTile(KernelBuilder &k, const GemmShape &shape,
-                 const GemmStream &stream,
-                 function_ref<void(const GemmTile &)> body) {
+void forEachPanelGroup(KernelBuilder &k, const GemmShape &shape,
+                       function_ref<void(Value, Value, Value)> body) {
   assert(shape.rowsPerChunk % 8 == 0 && "row blocks are whole tiles");
   GemmPanels panels = getGemmPanels(shape);
   GemmChunks chunks = getGemmChunks(shape);
@@ -146,10 +145,17 @@ void forEachTile(KernelBuilder &k, const GemmShape &shape,
     Value rows = k.min(k.sub(allRows, firstRow), k.index(shape.rowsPerChunk));
     Value first = k.mul(k.rem(chunk, columns), panels.perChunk);
     Value last = k.min(k.add(first, panels.perChunk), k.index(panels.count));
-    k.loop(first, last, 1, [&](Value i) {
-      forEachRowTile(k, shape, stream, panels.width, firstRow, rows,
-                     k.mul(i, panels.width), body);
-    });
+    k.loop(first, last, 1,
+           [&](Value i) { body(firstRow, rows, k.mul(i, panels.width)); });
+  });
+}
+
+void forEachTile(KernelBuilder &k, const GemmShape &shape,
+                 const GemmStream &stream,
+                 function_ref<void(const GemmTile &)> body) {
+  int64_t width = getGemmPanels(shape).width;
+  forEachPanelGroup(k, shape, [&](Value firstRow, Value rows, Value panel) {
+    forEachRowTile(k, shape, stream, width, firstRow, rows, panel, body);
   });
 }
 

@@ -33,6 +33,12 @@ struct GemmStream {
   int64_t steps = 1;
 };
 
+/// Visits the groups of `getGemmPanels(shape).width` panels of all chunks of
+/// [begin, end): body(first row, rows, first panel).
+void forEachPanelGroup(
+    KernelBuilder &k, const GemmShape &shape,
+    llvm::function_ref<void(mlir::Value, mlir::Value, mlir::Value)> body);
+
 /// Visits the tiles of all chunks of [begin, end).
 void forEachTile(KernelBuilder &k, const GemmShape &shape,
                  const GemmStream &stream,

@@ -38,7 +38,7 @@ func::FuncOp buildTokenGemm(ModuleOp module, StringRef name,
   Value correction = k.buffer(2);
   GemmResult result = resultOperands(k, shape, 3);
   GemmEpilogue epilogue(k, shape, result, GemmSums::Scaled, kRows,
-                        getGemmScratchBytes(shape) != 0);
+                        lateScratchBytes(shape, kRows) != 0);
   GemmStream stream = wholeStream(shape);
   epilogue.start();
   forEachTile(k, shape, stream, [&](const GemmTile &tile) {

@@ -176,6 +176,15 @@ public:
 
   // Micro-ops.
   Value dot4(Value acc, Value unsignedBytes, Value signedBytes);
+  /// Where the rows or the panels of a product begin, and how far apart they
+  /// lie, in bytes.
+  struct ProductOperand {
+    Value memory, at;
+    int64_t stride;
+  };
+  /// Sums of products to `out` from byte `at` on; see tk.product.
+  void product(const ProductOperand &x, const ProductOperand &w, int64_t bits,
+               int64_t turns, int64_t panels, Value rows, Value out, Value at);
   /// The four bytes at `offset`, in each of 16 groups of a vector<64xi8>.
   Value broadcast4(Value buffer, Value offset);
   /// Code `part` of each of 64 bytes that hold 8 / bits signed codes.

@@ -15,6 +15,13 @@ Value KernelBuilder::dot4(Value acc, Value unsignedBytes, Value signedBytes) {
                             unsignedBytes, signedBytes);
 }
 
+void KernelBuilder::product(const ProductOperand &x, const ProductOperand &w,
+                            int64_t bits, int64_t turns, int64_t panels,
+                            Value rows, Value out, Value at) {
+  tk::ProductOp::create(builder, location, x.memory, x.at, w.memory, w.at, out,
+                        at, rows, x.stride, turns, panels, w.stride, bits);
+}
+
 Value KernelBuilder::broadcast4(Value buffer, Value offset) {
   return tk::Broadcast4Op::create(builder, location, vec(64, i8()), buffer,
                                   offset);

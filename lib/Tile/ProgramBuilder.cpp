@@ -206,6 +206,10 @@ ProgramBuilder::kernel(const std::string &name,
   if (!root.lookupSymbol(name)) {
     func::FuncOp function = make(name);
     function->moveBefore(program);
+    for (auto variant : llvm::make_early_inc_range(root.getOps<func::FuncOp>()))
+      if (FlatSymbolRefAttr of = tk::getVariantOf(variant))
+        if (of.getValue() == name)
+          variant->moveBefore(program);
   }
   return name;
 }

@@ -38,7 +38,7 @@ public:
     program.finish();
     forward.erase();
     for (auto function : module.getOps<func::FuncOp>())
-      kernelCount += tk::isKernel(function);
+      kernelCount += tk::isKernel(function) && !tk::getVariantOf(function);
     module.walk([&](tk::LaunchOp) { ++launchCount; });
   }
 };

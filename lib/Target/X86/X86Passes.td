@@ -54,4 +54,28 @@ def LowerAvx2 : Pass<"tq-x86-avx2"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+def LowerProducts : Pass<"tq-x86-products", "::mlir::ModuleOp"> {
+  let summary = "call the library of products of a tier";
+  let description = [{
+    Replaces `tk.product` by a call of `quern_product_TIER_wBITS`
+    (runtime/kernels/halide/product.c), which is linked to the kernels.
+
+    ```mlir
+    tk.product %x[%i], %w[%j], %out[%o] rows(%rows) {...}
+    ```
+    becomes
+    ```mlir
+    llvm.call @quern_product_avx2_w8(%xp, %x_stride, %wp, %panel_bytes,
+                                     %turns, %panels, %rows_up, %outp)
+    ```
+  }];
+  let options = [
+    Option<"tier", "tier", "std::string", /*default=*/"\"avx2\"",
+           "The part TIER of the symbol">
+  ];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
 #endif // QUERN_LIB_TARGET_X86_X86PASSES

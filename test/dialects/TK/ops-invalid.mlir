@@ -151,3 +151,87 @@ func.func @part(%a: vector<64xi8>) {
   %0 = tk.unpack %a {bits = 2 : i64, part = 4 : i64}
   return
 }
+
+// -----
+
+func.func @product_bits(%x: memref<?xi8>, %i: index) {
+  // expected-error @+1 {{expects bits to be 8, 4 or 2, got 3}}
+  tk.product %x[%i], %x[%i], %x[%i] rows(%i)
+      {x_stride = 64 : i64, turns = 16 : i64, panels = 1 : i64,
+       panel_bytes = 1024 : i64, bits = 3 : i64}
+      : memref<?xi8>, memref<?xi8>, memref<?xi8>
+  return
+}
+
+// -----
+
+func.func @product_turns(%x: memref<?xi8>, %i: index) {
+  // expected-error @+1 {{expects turns to be a multiple of 16, got 17}}
+  tk.product %x[%i], %x[%i], %x[%i] rows(%i)
+      {x_stride = 68 : i64, turns = 17 : i64, panels = 1 : i64,
+       panel_bytes = 2048 : i64, bits = 8 : i64}
+      : memref<?xi8>, memref<?xi8>, memref<?xi8>
+  return
+}
+
+// -----
+
+func.func @product_panels(%x: memref<?xi8>, %i: index) {
+  // expected-error @+1 {{expects at least one panel, got 0}}
+  tk.product %x[%i], %x[%i], %x[%i] rows(%i)
+      {x_stride = 64 : i64, turns = 16 : i64, panels = 0 : i64,
+       panel_bytes = 1024 : i64, bits = 8 : i64}
+      : memref<?xi8>, memref<?xi8>, memref<?xi8>
+  return
+}
+
+// -----
+
+func.func @product_stride(%x: memref<?xi8>, %i: index) {
+  // expected-error @+1 {{expects x_stride to be even and at least 64, got 62}}
+  tk.product %x[%i], %x[%i], %x[%i] rows(%i)
+      {x_stride = 62 : i64, turns = 16 : i64, panels = 1 : i64,
+       panel_bytes = 1024 : i64, bits = 8 : i64}
+      : memref<?xi8>, memref<?xi8>, memref<?xi8>
+  return
+}
+
+// -----
+
+func.func @product_panel_bytes(%x: memref<?xi8>, %i: index) {
+  // expected-error @+1 {{expects panel_bytes of at least 1024, got 512}}
+  tk.product %x[%i], %x[%i], %x[%i] rows(%i)
+      {x_stride = 64 : i64, turns = 16 : i64, panels = 1 : i64,
+       panel_bytes = 512 : i64, bits = 8 : i64}
+      : memref<?xi8>, memref<?xi8>, memref<?xi8>
+  return
+}
+
+// -----
+
+// expected-error @+1 {{expects @missing to be a kernel with the same arguments}}
+func.func @variant(%t: index, %s: index, %f: index, %b: index, %e: index,
+                   %scratch: memref<?xi8>)
+    attributes {tk.kernel, tk.variant_of = @missing} {
+  return
+}
+
+// -----
+
+func.func @kernel(%x: memref<?xi8>, %t: index, %s: index, %f: index, %b: index,
+                  %e: index, %scratch: memref<?xi8>) attributes {tk.kernel} {
+  return
+}
+// expected-error @+1 {{expects @kernel to be a kernel with the same arguments}}
+func.func @variant(%t: index, %s: index, %f: index, %b: index, %e: index,
+                   %scratch: memref<?xi8>)
+    attributes {tk.kernel, tk.variant_of = @kernel} {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{expects 'tk.variant_of' to be a symbol, on a kernel}}
+func.func @variant() attributes {tk.variant_of = @kernel} {
+  return
+}

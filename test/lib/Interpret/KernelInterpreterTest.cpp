@@ -89,6 +89,44 @@ TEST_F(KernelTest, MicroOpsFollowQuantMath) {
   }
 }
 
+TEST_F(KernelTest, ProductsOfPackedWeights) {
+  for (int bits : {8, 4, 2}) {
+    const int turns = 16, rows = 4, inByte = 8 / bits;
+    a.assign(rows * 64, 0);
+    b.assign(turns * 8 * bits, 0);
+    scratch.assign(rows * 64, 0x5a);
+    for (size_t i = 0; i < a.size(); ++i)
+      a[i] = char(i < 64 ? 255 : i * 7);
+    // Codes from the lowest to the highest of these bits.
+    auto code = [&](int k, int l) {
+      int count = 1 << bits;
+      return (k * 5 + l * 3) % count - count / 2;
+    };
+    for (int k = 0; k < turns * 4; ++k)
+      for (int l = 0; l < 16; ++l) {
+        char &byte = b[k / 4 / inByte * 64 + l * 4 + k % 4];
+        byte = char(uint8_t(byte) | (code(k, l) & ((1 << bits) - 1))
+                                        << (k / 4 % inByte * bits));
+      }
+    kernel("tk.product %a[%c0], %b[%c0], %scratch[%c0] rows(%c1) {x_stride = "
+           "64 : i64, turns = 16 : i64, panels = 1 : i64, panel_bytes = " +
+           std::to_string(b.size()) + " : i64, bits = " + std::to_string(bits) +
+           " : i64} : memref<?xi8>, memref<?xi8>, memref<?xi8>\n");
+    ASSERT_TRUE(call()) << message;
+    for (int m = 0; m < rows; ++m)
+      for (int l = 0; l < 16; ++l) {
+        int32_t expected = 0, got;
+        for (int k = 0; k < turns * 4; ++k)
+          expected += int(uint8_t(a[m * 64 + k])) * code(k, l);
+        std::memcpy(&got, &scratch[(m * 16 + l) * 4], 4);
+        EXPECT_EQ(got, expected) << bits << " bits, row " << m;
+      }
+    b.pop_back();
+    EXPECT_FALSE(call());
+    EXPECT_NE(message.find("reads elements"), std::string::npos) << message;
+  }
+}
+
 TEST_F(KernelTest, LoopsCarryAndSwapValues) {
   kernel("%one = arith.constant 1.0 : f32\n%two = arith.constant 2.0 : f32\n"
          "%r:2 = scf.for %i = %begin to %end step %c1 "

@@ -1,0 +1,66 @@
+//===- GemmLibrary.cpp - Linear layers by library products ----------------===//
+//
+// Blocks of rows: one call sums the products of a block and a group of panels
+// into scratch memory, then the epilogue reads the sums tile by tile. A block
+// is as large as a call may have rows, since a call widens its weights once for
+// all of them.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/GemmLibrary.h"
+
+#include "dialects/TK/TKDialect.h"
+#include "lib/Tile/GemmEpilogue.h"
+
+using namespace mlir;
+
+namespace quern {
+
+/// Rows of a block, and of a tile of the epilogue.
+static constexpr int64_t kBlockRows = 32, kTileRows = 4;
+
+int64_t getLibraryGemmScratchBytes(const GemmShape &shape) {
+  return kBlockRows * getGemmPanels(shape).width * 64;
+}
+
+func::FuncOp buildLibraryGemm(ModuleOp module, StringRef name,
+                              const GemmShape &shape) {
+  Builder b(module.getContext());
+  SmallVector<Type> elements = {b.getI8Type(), b.getI8Type(), b.getI32Type()};
+  addResultElements(b, shape, elements);
+  KernelBuilder k(module, (name + ".library").str(), elements);
+  GemmEpilogue epilogue(k, shape, resultOperands(k, shape, 3),
+                        GemmSums::Integer, kTileRows, /*late=*/false);
+  GemmStream stream = wholeStream(shape);
+  int64_t width = getGemmPanels(shape).width;
+  forEachPanelGroup(k, shape, [&](Value firstRow, Value rows, Value panel) {
+    Value limit = k.add(firstRow, rows);
+    k.loop(firstRow, limit, kBlockRows, [&](Value row) {
+      Value count = k.min(k.sub(limit, row), k.index(kBlockRows));
+      k.product({k.buffer(0), k.mul(row, shape.xStride), shape.xStride},
+                {k.buffer(1), k.mul(panel, stream.panelElements),
+                 stream.panelElements},
+                shape.weightBits, stream.steps * kGemmUnroll, width, count,
+                k.scratch(), k.index(0));
+      GemmTile tile;
+      tile.rows = kTileRows;
+      tile.width = width;
+      tile.panel = panel;
+      tile.rowCount = limit;
+      k.loop(k.index(0), count, kTileRows, [&](Value first) {
+        tile.row = k.add(row, first);
+        epilogue.finish(tile, [&](int64_t i, int64_t j) {
+          Value vector = k.add(k.mul(k.add(first, i), width), j);
+          Value sum = k.loadBytes(k.scratch(), k.mul(vector, 64), 16, k.i32());
+          Value column = k.mul(k.add(panel, j), 16);
+          return k.add(sum, k.loadVector(k.buffer(2), column));
+        });
+      });
+    });
+  });
+  func::FuncOp variant = k.finish();
+  variant->setAttr(tk::TKDialect::getVariantAttrName(),
+                   FlatSymbolRefAttr::get(b.getContext(), name));
+  return variant;
+}
+
+} // namespace quern
