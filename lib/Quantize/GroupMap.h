@@ -21,6 +21,11 @@ using Order = std::vector<int64_t>;
 /// column i is channel order[i] of the imported model.
 inline constexpr char channelOrderName[] = "tq.order";
 
+/// The attributes of a tq.observe that tq-reparameterize has changed: what it
+/// sees is (x - shift) / scale, by column.
+inline constexpr char channelScaleName[] = "tq.channel_scale";
+inline constexpr char channelShiftName[] = "tq.channel_shift";
+
 /// The group of each of `channels` neighbours: group g has
 /// [g * channels / groups, (g + 1) * channels / groups).
 std::vector<int64_t> equalGroups(size_t channels, size_t groups);

@@ -24,12 +24,10 @@ def Quantize : Pass<"tq-quantize", "::mlir::ModuleOp"> {
 
     A site whose channels are in groups has
     `{bits, group_of, scales, zeros}`: the group of each channel, and scale and
-    zero point of each group. With `form = "folded"` beside them a LayerNorm
-    output gets one scale and zero point, and those of the groups move into the
-    LayerNorm before it and into the weights and biases of the linears behind
-    it; its codes stay the same, and a residual sum reads them through a
-    tq.scale_shift. The weights, and the gain where it gets codes, are quantized
-    afterwards and get others.
+    zero point of each group. With `form = "folded"` beside them, or with
+    `channel_scale` and `channel_shift`, a LayerNorm output gets one scale and
+    zero point; tq-reparameterize has moved those of its channels elsewhere,
+    and what it has not done is an error.
     A site with a range for each token, found at run time, has
     `{bits, range = "token", symmetric}` and codes of type
     `!tq.dynamic<u8, token>`.
@@ -71,7 +69,6 @@ def Quantize : Pass<"tq-quantize", "::mlir::ModuleOp"> {
     Statistic<"sitesQuantized", "sites-quantized", "Sites given a quantizer">,
     Statistic<"sitesFloat", "sites-float", "Sites left in f32">,
     Statistic<"weightsQuantized", "weights-quantized", "Weights given codes">,
-    Statistic<"groupsFolded", "groups-folded", "Sites whose groups were folded">,
   ];
 }
 
@@ -145,6 +142,53 @@ def OrderChannels : Pass<"tq-order-channels", "::mlir::ModuleOp"> {
   let statistics = [
     Statistic<"ordered", "ordered", "Layers put in the order of groups">,
     Statistic<"reorders", "reorders", "Changes of order between layers">,
+  ];
+}
+
+def Reparameterize : Pass<"tq-reparameterize", "::mlir::ModuleOp"> {
+  let summary = "move the scales of channels into LayerNorm and weights";
+  let description = [{
+    L0 to L0; RepQuant's rewrite. Where `tq.scheme` gives the channels of a
+    LayerNorm output scales s and shifts t (`channel_scale`, `channel_shift`, or
+    groups with `form = "folded"`), the site becomes x~ = (x - t) / s, which one
+    scale and zero point serve with the same codes:
+
+        gamma~ = gamma / s      beta~ = (beta - t) / s
+        W~ = W diag(s)          b~ = b + W t
+
+    for every linear that reads it. A residual sum reads x~ through a
+    tq.scale_shift. Each new constant is computed in double and rounded once to
+    f32; otherwise the function is the same in real numbers, which
+    `--tq-validate` proves for the constants at hand.
+
+    The tq.observe gets `tq.channel_scale` and `tq.channel_shift`, by column.
+    The codes of x~ are those of x; weights, and the gain where it gets codes,
+    are quantized afterwards and get others.
+
+    Refused: a site that is no LayerNorm output, or that something else than
+    linears with constant weights and sums reads.
+
+    Before:
+    ```mlir
+    %0 = tq.layer_norm %u, %gamma, %beta
+    %1 = tq.observe %0 {site = "L0.x", ...}
+    %2 = tq.linear %1, %w, %b
+    %3 = tq.add %2, %1
+    ```
+    After:
+    ```mlir
+    %0 = tq.layer_norm %u, %scaled_gamma, %scaled_beta
+    %1 = tq.observe %0 {site = "L0.x", tq.channel_scale = array<f32: ...>, ...}
+    %2 = tq.linear %1, %scaled_w, %scaled_b
+    %3 = tq.scale_shift %1, %s, %t
+    %4 = tq.add %2, %3
+    ```
+  }];
+  let dependentDialects = ["::quern::tq::TQDialect",
+                           "::mlir::arith::ArithDialect"];
+  let statistics = [
+    Statistic<"sitesReparameterized", "sites", "Sites given one range">,
+    Statistic<"groupsFolded", "groups-folded", "Sites whose groups were folded">,
   ];
 }
 

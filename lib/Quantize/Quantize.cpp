@@ -7,7 +7,6 @@
 #include "lib/Quantize/ChosenCodes.h"
 #include "lib/Quantize/GroupMap.h"
 #include "lib/Quantize/Passes.h"
-#include "lib/Quantize/Reparameterize.h"
 #include "lib/Quantize/RoundedCodes.h"
 #include "lib/Quantize/SchemeAttr.h"
 #include "lib/Quantize/Sites.h"
@@ -40,18 +39,6 @@ StringRef roleOf(OpOperand &operand) {
   if (auto norm = dyn_cast<tq::LayerNormOp>(user))
     return operand.get() == norm.getGamma() ? "norms" : "";
   return "";
-}
-
-/// A vector by channel of the imported model, by column of the observed value.
-template <typename T>
-std::vector<T> inOrder(tq::ObserveOp observe, const std::vector<T> &values) {
-  auto order = observe->getAttrOfType<DenseI64ArrayAttr>(channelOrderName);
-  if (!order || size_t(order.size()) != values.size())
-    return values;
-  std::vector<T> result;
-  for (int64_t channel : order.asArrayRef())
-    result.push_back(values[channel]);
-  return result;
 }
 
 /// The type of the codes of a site.
@@ -88,11 +75,9 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
       if (auto observe = dyn_cast<tq::ObserveOp>(op))
         observes.push_back(observe);
     });
-    for (tq::ObserveOp observe : observes) {
-      std::optional<SiteQuantizer> site = scheme->site(observe.getSite());
-      if (site && failed(foldChannels(observe, *site)))
+    for (tq::ObserveOp observe : observes)
+      if (failed(checkChannels(observe, *scheme)))
         return signalPassFailure();
-    }
     getOperation().walk([&](arith::ConstantOp op) { constants.push_back(op); });
     for (arith::ConstantOp constant : constants)
       if (failed(quantizeWeight(constant, *scheme)))
@@ -102,33 +87,18 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
         return signalPassFailure();
   }
 
-  /// Moves the scales of channels, or of groups that are to be folded, into
-  /// what is before the site and behind it.
-  LogicalResult foldChannels(tq::ObserveOp observe, const SiteQuantizer &site) {
-    if (site.isUndecided)
-      return observe.emitError("site '")
-             << observe.getSite()
-             << "' has groups of the form \"auto\", expected \"folded\" or no "
-                "form: the driver decides";
-    if (site.channelScale.empty())
+  /// Scales of channels belong into what is before the site and behind it.
+  LogicalResult checkChannels(tq::ObserveOp observe, const SchemeAttr &scheme) {
+    std::optional<SiteQuantizer> site = scheme.site(observe.getSite());
+    if (site && site->isUndecided)
+      return refuseUndecided(observe);
+    if (!site || site->channelScale.empty() ||
+        observe->hasAttr(channelScaleName))
       return success();
-    int64_t width = cast<RankedTensorType>(observe.getType()).getShape().back();
-    if (site.foldedGroups && int64_t(site.channelScale.size()) != width)
-      return observe.emitError("expects groups of ")
-             << width << " channels, got " << site.channelScale.size();
-    if (failed(reparameterize(observe, inOrder(observe, site.channelScale),
-                              inOrder(observe, site.channelShift))))
-      return failure();
-    if (!site.foldedGroups)
-      return success();
-    remark::passed(
-        observe.getLoc(),
-        remark::RemarkOpts::name("FoldedGroups").category("quantize"))
-        << remark::add("site {0}: {1} groups folded into its LayerNorm and "
-                       "the weights of its products",
-                       observe.getSite(), site.foldedGroups);
-    ++groupsFolded;
-    return success();
+    return observe.emitError("site '")
+           << observe.getSite()
+           << "' has channel scales, expected tq-reparameterize to have moved "
+              "them";
   }
 
   LogicalResult quantizeSite(tq::ObserveOp observe, const SchemeAttr &scheme) {

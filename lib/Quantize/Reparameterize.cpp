@@ -1,12 +1,25 @@
 //===- Reparameterize.cpp - Channel ranges into LayerNorm and weights -----===//
 //
-// See Reparameterize.h. New constants are made, so shared ones keep their
-// other readers.
+// The pass tq-reparameterize; see Reparameterize.h. New constants are made, so
+// shared ones keep their other readers.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Quantize/Reparameterize.h"
 
+#include "lib/Quantize/GroupMap.h"
+#include "lib/Quantize/Passes.h"
+#include "lib/Quantize/SchemeAttr.h"
+#include "lib/Quantize/Sites.h"
+
 #include "dialects/TQ/Constants.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/IR/Remarks.h"
+
+namespace quern {
+#define GEN_PASS_DEF_REPARAMETERIZE
+#include "lib/Quantize/Passes.h.inc"
+} // namespace quern
 
 using namespace mlir;
 using namespace quern;
@@ -42,6 +55,51 @@ LogicalResult scaleLinear(tq::LinearOp linear, ArrayRef<float> scale,
       builder, linear.getLoc(), name(linear.getB()), std::move(shifted)));
   return success();
 }
+
+struct ReparameterizePass
+    : quern::impl::ReparameterizeBase<ReparameterizePass> {
+  using ReparameterizeBase::ReparameterizeBase;
+
+  void runOnOperation() override {
+    std::optional<SchemeAttr> scheme = SchemeAttr::read(getOperation());
+    if (!scheme)
+      return signalPassFailure();
+    SmallVector<tq::ObserveOp> observes;
+    getOperation().walk([&](tq::ObserveOp op) { observes.push_back(op); });
+    for (tq::ObserveOp observe : observes) {
+      std::optional<SiteQuantizer> site = scheme->site(observe.getSite());
+      if (site && failed(moveChannels(observe, *site)))
+        return signalPassFailure();
+    }
+  }
+
+  /// Moves the scales of channels, or of groups that are to be folded, into
+  /// what is before the site and behind it.
+  LogicalResult moveChannels(tq::ObserveOp observe, const SiteQuantizer &site) {
+    if (site.isUndecided)
+      return refuseUndecided(observe);
+    if (site.channelScale.empty())
+      return success();
+    int64_t width = cast<RankedTensorType>(observe.getType()).getShape().back();
+    if (site.foldedGroups && int64_t(site.channelScale.size()) != width)
+      return observe.emitError("expects groups of ")
+             << width << " channels, got " << site.channelScale.size();
+    if (failed(reparameterize(observe, inOrder(observe, site.channelScale),
+                              inOrder(observe, site.channelShift))))
+      return failure();
+    ++sitesReparameterized;
+    if (!site.foldedGroups)
+      return success();
+    remark::passed(
+        observe.getLoc(),
+        remark::RemarkOpts::name("FoldedGroups").category("quantize"))
+        << remark::add("site {0}: {1} groups folded into its LayerNorm and "
+                       "the weights of its products",
+                       observe.getSite(), site.foldedGroups);
+    ++groupsFolded;
+    return success();
+  }
+};
 
 } // namespace
 
@@ -97,6 +155,10 @@ LogicalResult quern::reparameterize(tq::ObserveOp observe,
   for (tq::LinearOp linear : linears)
     if (failed(scaleLinear(linear, scale, shift)))
       return failure();
+  observe->setAttr(channelScaleName,
+                   DenseF32ArrayAttr::get(observe.getContext(), scale));
+  observe->setAttr(channelShiftName,
+                   DenseF32ArrayAttr::get(observe.getContext(), shift));
   if (!sums)
     return success();
   builder.setInsertionPointAfter(observe);

@@ -26,3 +26,10 @@ llvm::StringRef quern::weightRole(tq::EmbeddingOp embedding) {
   auto index = dyn_cast<BlockArgument>(embedding.getIndex());
   return index && index.getArgNumber() == 0 ? "word_table" : "table";
 }
+
+LogicalResult quern::refuseUndecided(tq::ObserveOp observe) {
+  return observe.emitError("site '") << observe.getSite()
+                                     << "' has groups of the form \"auto\", "
+                                        "expected \"folded\" or no form: "
+                                        "the driver decides";
+}

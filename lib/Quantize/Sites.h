@@ -7,6 +7,7 @@
 #define QUERN_LIB_QUANTIZE_SITES_H
 
 #include "dialects/TQ/TQOps.h"
+#include "lib/Quantize/GroupMap.h"
 
 namespace quern {
 
@@ -18,6 +19,22 @@ llvm::StringRef siteBehind(mlir::Value value);
 /// "classifier", and "word_table" or "table".
 llvm::StringRef weightRole(tq::LinearOp linear);
 llvm::StringRef weightRole(tq::EmbeddingOp embedding);
+
+/// A vector by channel of the imported model, by column of the observed value.
+template <typename T>
+std::vector<T> inOrder(tq::ObserveOp observe, const std::vector<T> &values) {
+  auto order =
+      observe->getAttrOfType<mlir::DenseI64ArrayAttr>(channelOrderName);
+  if (!order || size_t(order.size()) != values.size())
+    return values;
+  std::vector<T> result;
+  for (int64_t channel : order.asArrayRef())
+    result.push_back(values[channel]);
+  return result;
+}
+
+/// The error of a site whose groups have the form "auto".
+mlir::LogicalResult refuseUndecided(tq::ObserveOp observe);
 
 } // namespace quern
 

@@ -1,4 +1,4 @@
-// RUN: quern-opt %s --tq-quantize --split-input-file --verify-diagnostics
+// RUN: quern-opt %s --tq-reparameterize --tq-quantize --split-input-file --verify-diagnostics
 
 // expected-error @below {{tq.scheme: sites.L0.x: expected "folded" or "auto", got "direct"}}
 module attributes {tq.scheme = {weights = {}, sites = {

@@ -1,8 +1,8 @@
-// RUN: quern-opt %s --tq-order-channels --tq-quantize | FileCheck %s
-// RUN: quern-opt %s --tq-order-channels --tq-quantize --tq-rewrite-pipeline \
+// RUN: quern-opt %s --tq-order-channels --tq-reparameterize --tq-quantize | FileCheck %s
+// RUN: quern-opt %s --tq-order-channels --tq-reparameterize --tq-quantize --tq-rewrite-pipeline \
 // RUN:   | FileCheck %s --check-prefix=INTEGER
 // RUN: sed 's/, form = "folded"//' %s \
-// RUN:   | quern-opt --tq-order-channels --tq-quantize --tq-rewrite-pipeline \
+// RUN:   | quern-opt --tq-order-channels --tq-reparameterize --tq-quantize --tq-rewrite-pipeline \
 // RUN:   | FileCheck %s --check-prefix=DIRECT
 
 // Channel 0 of x is in group 1 (scale 2, zero point 100), channels 1 and 2 in

@@ -141,3 +141,17 @@ module attributes {tq.scheme = {sites = {}, weights = {
     return %0 : tensor<?x2xf32>
   }
 }
+
+// -----
+
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.z = {bits = 8 : i64, scale = 1.0 : f32, zero = 0 : i64,
+          channel_scale = dense<1.0> : tensor<2xf32>,
+          channel_shift = dense<1.0> : tensor<2xf32>}}}} {
+  func.func @forward(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+    // expected-error @below {{site 'L0.z' has channel scales, expected tq-reparameterize to have moved them}}
+    %0 = tq.observe %x {key = "z", layer = 0 : i64, site = "L0.z"}
+        : tensor<?x2xf32>
+    return %0 : tensor<?x2xf32>
+  }
+}

@@ -1,4 +1,4 @@
-// RUN: quern-opt %s --tq-quantize --split-input-file --verify-diagnostics
+// RUN: quern-opt %s --tq-reparameterize --tq-quantize --split-input-file --verify-diagnostics
 
 // expected-error @below {{tq.scheme: sites.L0.x: expected channel_scale and channel_shift in f32 and of one length, got tensor<2xf32>}}
 module attributes {tq.scheme = {weights = {}, sites = {

@@ -1,5 +1,5 @@
-// RUN: quern-opt %s --tq-quantize | FileCheck %s
-// RUN: quern-opt %s --tq-quantize --tq-rewrite-pipeline \
+// RUN: quern-opt %s --tq-reparameterize --tq-quantize | FileCheck %s
+// RUN: quern-opt %s --tq-reparameterize --tq-quantize --tq-rewrite-pipeline \
 // RUN:   | FileCheck %s --check-prefix=INTEGER
 
 // Channel 0 is 4 times as wide as its codes say and sits at 2, channel 1 half

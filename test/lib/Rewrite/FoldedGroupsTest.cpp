@@ -58,6 +58,7 @@ OwningOpRef<ModuleOp> onlyX(ModuleOp l0, ModuleOp l1) {
   (*module)->setAttr(SchemeAttr::name,
                      scheme.getDictionary(module->getContext()));
   PassManager passes(module->getContext());
+  passes.addPass(createReparameterize());
   passes.addPass(createQuantize());
   return succeeded(passes.run(*module)) ? std::move(module) : nullptr;
 }
