@@ -42,10 +42,11 @@ public:
   /// True if floats are f32 by contract, false if they are double.
   bool isMachine() const { return machine; }
 
-  /// Shows a site's value to the hooks; returns it, or what they force. An
-  /// empty name is no site.
+  /// Shows a site's value to the hooks, with what was rounded to it if that is
+  /// at hand; returns it, or what they force. An empty name is no site.
   mlir::FailureOr<Tensor> site(mlir::Operation *op, llvm::StringRef name,
-                               Tensor value, mlir::Type scheme);
+                               Tensor value, mlir::Type scheme,
+                               const Tensor *real = nullptr);
 
 private:
   const SiteHooks &hooks;

@@ -17,10 +17,10 @@ using namespace mlir;
 using namespace quern;
 
 FailureOr<Tensor> Evaluation::site(Operation *op, StringRef name, Tensor value,
-                                   Type scheme) {
+                                   Type scheme, const Tensor *real) {
   if (name.empty())
     return value;
-  SiteValue site{name, value, scheme};
+  SiteValue site{name, value, scheme, op, real};
   if (hooks.observe)
     hooks.observe(site);
   if (!hooks.force)

@@ -12,6 +12,7 @@
 #include "lib/Interpret/Tensor.h"
 
 #include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/Operation.h"
 #include "mlir/IR/Types.h"
 #include "mlir/Support/LLVM.h"
 
@@ -38,6 +39,11 @@ struct SiteValue {
   const Tensor &value;
   /// Element type of the codes, null where the op does not say it.
   mlir::Type scheme;
+  /// The op that has the site.
+  mlir::Operation *op = nullptr;
+  /// What was rounded to the codes, in real numbers; null where the op does
+  /// not have it at hand.
+  const Tensor *real = nullptr;
 };
 
 /// Called at every site in program order. Both may be empty.

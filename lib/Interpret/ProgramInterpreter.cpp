@@ -41,6 +41,9 @@ private:
   /// Rows that a buffer holds: tokens, sequences, or pairs.
   int64_t rowsOf(tk::BufferOp op);
   Tensor read(tk::BufferOp op, int64_t column, int64_t columns);
+  LogicalResult write(tk::LaunchOp launch, tk::BufferOp op, int64_t column,
+                      int64_t columns, const Tensor &codes);
+  bool isReadLater(tk::LaunchOp launch, StringRef buffer) const;
 
   ModuleOp module;
   ArrayRef<Tensor> inputs;
@@ -188,9 +191,37 @@ Tensor ProgramRun::read(tk::BufferOp op, int64_t column, int64_t columns) {
   return makeTensor(std::move(codes), rows, columns);
 }
 
+bool ProgramRun::isReadLater(tk::LaunchOp launch, StringRef buffer) const {
+  for (Operation *op = launch->getNextNode(); op; op = op->getNextNode())
+    if (auto later = dyn_cast<tk::LaunchOp>(op))
+      for (auto symbol : later.getBuffers().getAsRange<FlatSymbolRefAttr>())
+        if (symbol.getValue() == buffer)
+          return true;
+  return false;
+}
+
+/// Puts codes where `read` found them.
+LogicalResult ProgramRun::write(tk::LaunchOp launch, tk::BufferOp op,
+                                int64_t column, int64_t columns,
+                                const Tensor &codes) {
+  int64_t each = op.getElement().getIntOrFloatBitWidth() / 8;
+  std::vector<char> &bytes = memory[op.getSymName().str()];
+  std::vector<int32_t> values = codes.toVector<int32_t>();
+  if (int64_t(values.size()) != rowsOf(op) * columns)
+    return launch.emitOpError("was given a value of another size for a site in "
+                              "buffer '")
+           << op.getSymName() << "'";
+  for (size_t i = 0; i < values.size(); ++i) {
+    int64_t row = int64_t(i) / columns, at = column + int64_t(i) % columns;
+    std::memcpy(bytes.data() + row * op.getBytes() + at * each, &values[i],
+                each);
+  }
+  return success();
+}
+
 LogicalResult ProgramRun::showSites(tk::LaunchOp op, const SiteHooks &hooks) {
   auto sites = op->getAttrOfType<ArrayAttr>("sites");
-  if (!hooks.observe || !sites)
+  if ((!hooks.observe && !hooks.force) || !sites)
     return success();
   for (auto site : sites.getAsRange<DictionaryAttr>()) {
     auto name = site.getAs<StringAttr>("name");
@@ -204,7 +235,18 @@ LogicalResult ProgramRun::showSites(tk::LaunchOp op, const SiteHooks &hooks) {
       return op.emitOpError("has a site in no buffer '")
              << symbol.getValue() << "'";
     Tensor value = read(buffer->second, column.getInt(), columns.getInt());
-    hooks.observe({name.getValue(), value, {}});
+    SiteValue shown{name.getValue(), value, {}, op};
+    if (hooks.observe)
+      hooks.observe(shown);
+    Type element = buffer->second.getElement();
+    if (!hooks.force || element.isF32() || element.isInteger(32) ||
+        buffer->second.getKind() == tk::BufferKind::Pairs ||
+        !isReadLater(op, symbol.getValue()))
+      continue;
+    if (std::optional<Tensor> forced = hooks.force(shown))
+      if (failed(write(op, buffer->second, column.getInt(), columns.getInt(),
+                       *forced)))
+        return failure();
   }
   return success();
 }

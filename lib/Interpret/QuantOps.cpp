@@ -88,7 +88,8 @@ FailureOr<Tensor> quern::evaluate(tq::QuantizeOp op, Evaluation &run) {
   }
   if (failed(codes))
     return failure();
-  return run.site(op, op.getSite().value_or(""), *codes, type);
+  return run.site(op, op.getSite().value_or(""), *codes, type,
+                  run.isMachine() ? nullptr : &x);
 }
 
 FailureOr<Tensor> quern::evaluate(tq::DequantizeOp op, Evaluation &run) {
