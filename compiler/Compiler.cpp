@@ -22,7 +22,9 @@
 #include "compiler/Recipe/Recipe.h"
 #include "compiler/Report.h"
 #include "compiler/Rounding.h"
+#include "compiler/Validate/Validator.h"
 #include "lib/Support/File.h"
+#include "runtime/tokenizer/Tokenizer.h"
 
 #include "mlir/Bytecode/BytecodeWriter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -58,6 +60,7 @@ private:
   Error chooseGroupForms();
   Error round();
   Error correctBias();
+  Error startValidation();
   std::vector<CalibrationText> calibrationTexts() const;
   Error lower(Level level, const char *dump, double fraction);
   Error dump(const std::string &name);
@@ -72,6 +75,7 @@ private:
   std::string tokenizer;
   std::optional<Recipe> recipe;
   RangeTable ranges;
+  std::unique_ptr<Validator> validator;
   CompileResult result;
   std::string stage;
   std::chrono::steady_clock::time_point started;
@@ -303,9 +307,42 @@ Error Compilation::correctBias() {
   return dump("00-import.mlir");
 }
 
+/// The first calibration texts as tokens.
+Error Compilation::startValidation() {
+  if (!request.validate)
+    return Error::success();
+  Tokenizer reader;
+  if (const char *problem = reader.open(tokenizer.data(), tokenizer.size()))
+    return Error::make(request.modelFolder, ": tokenizer: ", problem);
+  ValidatorOptions options;
+  options.more = request.promises;
+  for (const CalibrationText &text : calibrationTexts()) {
+    if (options.sequences.size() == Validator::maxSequences)
+      break;
+    Encoding tokens;
+    EncodeStatus status =
+        text.pair
+            ? reader.encode(text.text, *text.pair, size_t(model.info.maxLength),
+                            tokens)
+            : reader.encode(text.text, size_t(model.info.maxLength), tokens);
+    if (status != EncodeStatus::Ok)
+      return Error::make(request.calibrationName,
+                         ": found a text that has no tokens to validate with");
+    options.sequences.push_back(
+        {{tokens.ids(), tokens.ids() + tokens.size()},
+         {tokens.typeIds(), tokens.typeIds() + tokens.size()}});
+  }
+  validator = std::make_unique<Validator>(std::move(options));
+  return Error::success();
+}
+
 Error Compilation::lower(Level level, const char *dumpName, double fraction) {
   begin(stageName(level), fraction);
-  if (!lowerTo(level, *model.module))
+  auto extend = [&](PassManager &manager) {
+    if (request.extend)
+      request.extend(stageName(level), manager);
+  };
+  if (!lowerTo(level, *model.module, validator.get(), extend))
     return failed(std::string(stageName(level)) + " failed");
   return dump(dumpName);
 }
@@ -360,6 +397,10 @@ static std::string absolutePath(const std::string &path) {
 Error Compilation::emit() {
   begin("emit", 0.75);
   ModuleOp module = *model.module;
+  PassSetup setup = [&](PassManager &manager) {
+    if (validator)
+      validator->attach(manager);
+  };
   if (request.emit == EmitKind::Mlir) {
     std::string text;
     llvm::raw_string_ostream(text) << module << '\n';
@@ -370,9 +411,12 @@ Error Compilation::emit() {
     Expected<std::string> text =
         emitKernels(module, tiers.back(),
                     request.emit == EmitKind::Llvm ? CodeForm::LLVMText
-                                                   : CodeForm::Assembly);
+                                                   : CodeForm::Assembly,
+                    setup);
     if (!text)
       return failed(text.message());
+    if (validator && validator->hasFailed())
+      return failed("emit failed");
     return writeFile(request.output, *text);
   }
   ManifestRequest about;
@@ -392,9 +436,11 @@ Error Compilation::emit() {
                                           : request.rangesIn},
                       {"model", absolutePath(request.modelFolder)}};
   Expected<AssembledModule> assembled =
-      assembleModule(module, tiers, about, tokenizer);
+      assembleModule(module, tiers, about, tokenizer, setup);
   if (!assembled)
     return failed(assembled.message());
+  if (validator && validator->hasFailed())
+    return failed("emit failed");
   result.kernels = assembled->manifest.kernels.size();
   begin("write", 0.95);
   if (request.emit == EmitKind::Object)
@@ -435,6 +481,8 @@ Expected<CompileResult> Compilation::run() {
     return error;
   if (Error error = correctBias())
     return error;
+  if (Error error = startValidation())
+    return error;
   if (Error error = lower(Level::Simulation, "10-simulate.mlir", 0.58))
     return error;
   if (Error error = lower(Level::Integer, "20-integer.mlir", 0.65))
@@ -444,6 +492,8 @@ Expected<CompileResult> Compilation::run() {
   if (Error error = emit())
     return error;
   begin("", 1);
+  if (validator)
+    result.validation = validator->summary();
   uint64_t bytes = 0;
   if (!llvm::sys::fs::file_size(request.output, bytes))
     result.bytes = bytes;

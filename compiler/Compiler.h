@@ -9,6 +9,8 @@
 #define QUERN_COMPILER_COMPILER_H
 
 #include "compiler/FloatParts.h"
+#include "compiler/Validate/PassClass.h"
+#include "compiler/Validate/Summary.h"
 #include "lib/Support/Status.h"
 
 #include <functional>
@@ -16,6 +18,10 @@
 #include <string>
 #include <utility>
 #include <vector>
+
+namespace mlir {
+class PassManager;
+} // namespace mlir
 
 namespace quern {
 
@@ -53,6 +59,13 @@ struct CompileRequest {
   std::string saveTemps;
   /// File for the report (.json, .html, otherwise text), or "".
   std::string report;
+  /// Hold every pass against what it promises, on the first calibration texts
+  /// and on adversarial codes.
+  bool validate = false;
+  /// Adds passes behind those of a stage ("quantize", "rewrite", "tile"), and
+  /// what these promise.
+  std::function<void(const std::string &stage, mlir::PassManager &)> extend;
+  std::vector<PassPromise> promises;
   /// Threads of the calibration run; 0 is one per CPU.
   unsigned threads = 0;
   /// Told what is being done and how far it is (0 to 1).
@@ -68,6 +81,8 @@ struct CompileResult {
   unsigned kernels = 0, launches = 0, quantizedSites = 0, floatSites = 0;
   /// What the recipe leaves in f32.
   FloatParts floatParts;
+  /// What the validation did, where one was asked for.
+  std::optional<ValidationSummary> validation;
   /// What was chosen by cost and error, a line each.
   std::vector<std::string> decisions;
   /// Seconds by stage, in order.

@@ -8,6 +8,7 @@
 #include "compiler/Import/Import.h"
 #include "compiler/Registry.h"
 #include "compiler/Rounding.h"
+#include "compiler/Validate/Validator.h"
 #include "lib/Quantize/Passes.h"
 #include "lib/Quantize/SchemeAttr.h"
 #include "lib/Rewrite/Passes.h"
@@ -74,8 +75,11 @@ const char *stageName(Level level) {
   llvm_unreachable("every level has a stage");
 }
 
-bool lowerTo(Level level, ModuleOp module) {
+bool lowerTo(Level level, ModuleOp module, Validator *validator,
+             const std::function<void(PassManager &)> &extend) {
   PassManager manager(module.getContext());
+  if (validator)
+    validator->attach(manager);
   switch (level) {
   case Level::Simulation:
     buildQuantizePipeline(manager);
@@ -91,7 +95,10 @@ bool lowerTo(Level level, ModuleOp module) {
     buildTilePipeline(manager);
     break;
   }
-  return succeeded(manager.run(module));
+  if (extend)
+    extend(manager);
+  return succeeded(manager.run(module)) &&
+         !(validator && validator->hasFailed());
 }
 
 /// The sites of a scheme, each entry with its map of groups made anew by

@@ -20,7 +20,13 @@
 #include <memory>
 #include <string>
 
+namespace mlir {
+class PassManager;
+} // namespace mlir
+
 namespace quern {
+
+class Validator;
 
 /// A context that knows every dialect, and the first error reported in it.
 class LevelContext {
@@ -51,8 +57,10 @@ enum class Level { Simulation, Integer, Tiles };
 const char *stageName(Level level);
 
 /// Turns a module of the level before into `level`. False if that fails; why
-/// is in the context.
-bool lowerTo(Level level, mlir::ModuleOp module);
+/// is in the context. Each pass is held against its promise by `validator`, if
+/// one is given; `extend` may add passes behind those of the level.
+bool lowerTo(Level level, mlir::ModuleOp module, Validator *validator = nullptr,
+             const std::function<void(mlir::PassManager &)> &extend = {});
 
 /// The levels of a module that was compiled before.
 struct RebuiltLevels {

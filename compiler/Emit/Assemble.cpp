@@ -37,12 +37,14 @@ std::optional<Tier> parseTier(llvm::StringRef name) {
 Expected<AssembledModule> assembleModule(mlir::ModuleOp module,
                                          const std::vector<Tier> &tiers,
                                          ManifestRequest request,
-                                         std::string tokenizer) {
+                                         std::string tokenizer,
+                                         const PassSetup &setup) {
   AssembledModule result;
   result.tokenizer = std::move(tokenizer);
   for (Tier tier : tiers) {
     request.tiers.push_back(describeTier(tier));
-    Expected<std::string> object = emitKernels(module, tier, CodeForm::Object);
+    Expected<std::string> object =
+        emitKernels(module, tier, CodeForm::Object, setup);
     if (!object)
       return object.takeError();
     result.tiers.push_back({tier, request.tiers.back().id, std::move(*object)});

@@ -30,7 +30,8 @@ std::optional<Tier> parseTier(llvm::StringRef name);
 Expected<AssembledModule> assembleModule(mlir::ModuleOp module,
                                          const std::vector<Tier> &tiers,
                                          ManifestRequest request,
-                                         std::string tokenizer);
+                                         std::string tokenizer,
+                                         const PassSetup &setup = {});
 
 /// Writes an assembled module in its container.
 Error writeModule(const std::string &path, const AssembledModule &module);

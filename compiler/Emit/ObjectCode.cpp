@@ -125,9 +125,12 @@ Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(Tier tier) {
                       : llvm::CodeGenOptLevel::Less));
 }
 
-Expected<OwningOpRef<ModuleOp>> lowerKernels(ModuleOp module, Tier tier) {
+Expected<OwningOpRef<ModuleOp>> lowerKernels(ModuleOp module, Tier tier,
+                                             const PassSetup &setup) {
   OwningOpRef<ModuleOp> copy(module.clone());
   PassManager pm(module.getContext());
+  if (setup)
+    setup(pm);
   buildTierPipeline(pm, tier);
   if (failed(pm.run(*copy)))
     return Error::make("kernels cannot be lowered for tier ",
@@ -196,8 +199,9 @@ Expected<std::string> emitLowered(ModuleOp lowered, Tier tier, CodeForm form) {
   return std::string(bytes.begin(), bytes.end());
 }
 
-Expected<std::string> emitKernels(ModuleOp module, Tier tier, CodeForm form) {
-  auto lowered = lowerKernels(module, tier);
+Expected<std::string> emitKernels(ModuleOp module, Tier tier, CodeForm form,
+                                  const PassSetup &setup) {
+  auto lowered = lowerKernels(module, tier, setup);
   if (!lowered)
     return lowered.takeError();
   return emitLowered(**lowered, tier, form);

@@ -14,11 +14,13 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/ADT/StringRef.h"
 
+#include <functional>
 #include <memory>
 #include <string>
 
 namespace mlir {
 class OpPassManager;
+class PassManager;
 } // namespace mlir
 
 namespace llvm {
@@ -59,10 +61,13 @@ void registerTierPipelines();
 /// The target machine of `tier`; its code never fuses a multiply and an add.
 Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(Tier tier);
 
+/// Told of every manager of passes before it runs.
+using PassSetup = std::function<void(mlir::PassManager &)>;
+
 /// A copy of the kernels of `module` in the LLVM dialect. Diagnostics of the
 /// passes go to the context's handler.
-Expected<mlir::OwningOpRef<mlir::ModuleOp>> lowerKernels(mlir::ModuleOp module,
-                                                         Tier tier);
+Expected<mlir::OwningOpRef<mlir::ModuleOp>>
+lowerKernels(mlir::ModuleOp module, Tier tier, const PassSetup &setup = {});
 
 /// Machine code, assembly or LLVM text of a module in the LLVM dialect.
 Expected<std::string> emitLowered(mlir::ModuleOp lowered, Tier tier,
@@ -70,7 +75,7 @@ Expected<std::string> emitLowered(mlir::ModuleOp lowered, Tier tier,
 
 /// Lowers and emits.
 Expected<std::string> emitKernels(mlir::ModuleOp module, Tier tier,
-                                  CodeForm form);
+                                  CodeForm form, const PassSetup &setup = {});
 
 } // namespace quern
 

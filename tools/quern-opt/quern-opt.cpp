@@ -5,15 +5,6 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "compiler/Registry.h"
+#include "tools/quern-opt/OptMain.h"
 
-#include "mlir/IR/Dialect.h"
-#include "mlir/Tools/mlir-opt/MlirOptMain.h"
-
-int main(int argc, char **argv) {
-  mlir::DialectRegistry registry;
-  quern::registerAllQuern(registry);
-  quern::registerAllQuernPasses();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(
-      argc, argv, "Quern: passes over tq and tk functions\n", registry));
-}
+int main(int argc, char **argv) { return quern::optMain(argc, argv, {}); }

@@ -101,6 +101,8 @@ static int compileCommand(CompileOptions options) {
     separator = ", ";
   }
   std::fprintf(stderr, ")\n");
+  if (result->validation)
+    std::fprintf(stderr, "validated: %s\n", result->validation->line().c_str());
   if (std::string parts = result->floatParts.line(); !parts.empty())
     std::fprintf(stderr, "left in f32 by the recipe: %s\n", parts.c_str());
   if (request.calibration.empty() && request.rangesIn.empty() &&
@@ -176,6 +178,10 @@ void addCompile(CLI::App &app, Action &action) {
                       "Folder for the dumps of all levels");
   command->add_option("--report", request.report,
                       "File for the report: .json, .html, otherwise text");
+  command->add_flag("--tq-validate", request.validate,
+                    "Interpret what each pass was given and what it made of "
+                    "it, on calibration texts and adversarial codes; stop at "
+                    "the first difference that the pass does not allow itself");
   command->add_option("--threads", request.threads,
                       "Threads of the calibration; 0 is one per CPU");
   command->add_flag("-q,--quiet", options->quiet, "Print errors only");
