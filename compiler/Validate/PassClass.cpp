@@ -48,7 +48,9 @@ ArrayRef<PassPromise> passPromises() {
       {"tq-tile-program", PassClass::Exact},
       // L3 to the LLVM dialect.
       {"tq-isolate-kernels", PassClass::Exact},
+      {"tq-choose-variants", PassClass::Exact},
       {"tq-expand-math", PassClass::Exact},
+      {"tq-x86-products", PassClass::Exact},
       {"tq-x86-avx512vnni", PassClass::Exact},
       {"tq-x86-avx2", PassClass::Exact},
       {"tq-lower-micro-ops", PassClass::Exact},
