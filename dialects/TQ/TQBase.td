@@ -63,7 +63,13 @@ def TQ_Activation : TQ_I32Enum<"Activation", "function applied before requantiza
   I32EnumAttrCase<"Gelu", 1, "gelu">,
   I32EnumAttrCase<"GeluTanh", 2, "gelu_tanh">,
   I32EnumAttrCase<"Relu", 3, "relu">,
-  I32EnumAttrCase<"Tanh", 4, "tanh">]>;
+  I32EnumAttrCase<"Tanh", 4, "tanh">,
+  I32EnumAttrCase<"IGelu", 5, "i_gelu">]>;
+
+def TQ_SoftmaxForm : TQ_I32Enum<"SoftmaxForm", "how probabilities are made of scores", [
+  I32EnumAttrCase<"Table", 0, "table">,
+  I32EnumAttrCase<"IExp", 1, "i_exp">,
+  I32EnumAttrCase<"Shiftmax", 2, "shiftmax">]>;
 
 def TQ_Approximate : TQ_I32Enum<"Approximate", "form of GELU", [
   I32EnumAttrCase<"None", 0, "none">,
@@ -94,6 +100,9 @@ def TQ_RangeOf : TQ_I32Enum<"RangeOf", "what shares one run-time range", [
   I32EnumAttrCase<"Sequence", 2, "sequence">]>;
 
 def TQ_ActivationAttr : EnumAttr<TQ_Dialect, TQ_Activation, "activation"> {
+  let assemblyFormat = "`<` $value `>`";
+}
+def TQ_SoftmaxFormAttr : EnumAttr<TQ_Dialect, TQ_SoftmaxForm, "softmax_form"> {
   let assemblyFormat = "`<` $value `>`";
 }
 def TQ_ApproximateAttr : EnumAttr<TQ_Dialect, TQ_Approximate, "approximate"> {

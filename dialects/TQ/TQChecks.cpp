@@ -174,6 +174,12 @@ LogicalResult quern::tq::checkWeight(Operation *op, StringRef name,
   return success();
 }
 
+LogicalResult quern::tq::checkFixed(Operation *op, bool fixed, Value result) {
+  if (!fixed || !elementOf(result).isF32())
+    return success();
+  return op->emitOpError("expects a result in codes with fixed, got f32");
+}
+
 LogicalResult quern::tq::checkResult(Operation *op, Value result) {
   std::optional<CodeStorage> storage = getCodeStorage(elementOf(result));
   if (!storage)

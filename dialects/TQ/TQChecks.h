@@ -80,6 +80,10 @@ mlir::LogicalResult checkWeight(mlir::Operation *op, llvm::StringRef name,
 /// A result is f32, or codes of at most 16 bits that hold [lo, hi].
 mlir::LogicalResult checkResult(mlir::Operation *op, mlir::Value result);
 
+/// An op whose arithmetic is fixed-point has a result in codes.
+mlir::LogicalResult checkFixed(mlir::Operation *op, bool fixed,
+                               mlir::Value result);
+
 /// `order` has each of `width` channels once.
 mlir::LogicalResult checkOrder(mlir::Operation *op,
                                llvm::ArrayRef<int64_t> order, int64_t width);

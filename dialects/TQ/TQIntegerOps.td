@@ -5,6 +5,11 @@
 // Each description is the definition: interpreter, kernels and targets agree
 // with it bit for bit. f32 steps are rounded one by one, never fused.
 //
+// With `fixed` an op holds no float: `at(q, m, o)` is the integer nearest to
+// q m + o, ties to even, by the fixed-point numbers that `qi_make_affine` of
+// integer_requant.h makes of m and o (mantissas of 31 bits, quantization.md
+// 3.6). clamp limits integers.
+//
 //===----------------------------------------------------------------------===//
 
 #ifndef QUERN_DIALECTS_TQ_TQINTEGEROPS
@@ -38,6 +43,15 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
     correction = -sum_k w[n, k], and s_x = 1 in multiplier. `act` is `qm_gelu`, `qm_gelu_tanh`, `qm_tanh` of
     quant_math.h or relu. `lo` and `hi` bound the codes of y.
 
+    With `fixed`, for x of at most 8 bits of one scale and y in codes,
+    ```
+    none:    y = clamp(at(acc, multiplier[n], offset[n]))       lo..hi
+    else:    t = clamp(at(acc, multiplier[n] * in, offset[n] * in))  +-2^26
+             y = clamp(at(act(t), post_multiplier / out, post_offset))
+    ```
+    where act on integers is that of integer_activation.h, which has `in` units
+    to 1 at its input and `out` at its result. `i_gelu` is there only.
+
     `sites` names the quantizers this op holds, in the order in which their
     columns lie (a fused Q, K, V product has three and a `!tq.group` result
     of three groups). `weight_bits` (2 to 8) says that every code of w fits
@@ -62,7 +76,7 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
     DefaultValuedAttr<TQ_I64Attr, "0">:$lo,
     DefaultValuedAttr<TQ_I64Attr, "255">:$hi,
     DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
-    DefaultValuedAttr<TQ_I64Attr, "8">:$weight_bits);
+    DefaultValuedAttr<TQ_I64Attr, "8">:$weight_bits, UnitAttr:$fixed);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
     $x `,` $w `,` $correction `,` $multiplier `,` $offset attr-dict `:`
@@ -115,6 +129,17 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     so that context_multiplier = s_p s_v / (2^(n - 1) s_c). Planes of the
     smallest values that are empty change nothing and need not be summed.
 
+    With `fixed`, for a result in codes,
+    ```
+    s     = clamp(at(s_acc, score_multiplier, score_offset))  0..score_hi
+    p     = the row of integer_probs.h for `softmax`      0..prob_hi
+    c     = clamp(at(c_acc, context_multiplier, context_offset))
+    ```
+    `table`: the same e, made at compile time for each of the 256 differences d,
+    and p from the row's reciprocal. There is no prob_type. The other forms, which are there only, are published ones
+    over scores of unit `score_unit` (integer_softmax.h): `i_exp`, where p has
+    the scale 1/256, and `shiftmax`, where it has 1/128.
+
     ```mlir
     %0 = tq.qattention %qkv, %offsets, %exp_hi, %exp_lo
         {heads = 2 : i64, head_dim = 2 : i64, zq = 120 : i64, zk = 128 : i64,
@@ -136,7 +161,11 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
     DefaultValuedAttr<TQ_I64Attr, "255">:$score_hi,
     DefaultValuedAttr<TQ_I64Attr, "255">:$prob_hi,
-    OptionalAttr<TypeAttr>:$prob_type, OptionalAttr<F32Attr>:$prob_step);
+    OptionalAttr<TypeAttr>:$prob_type, OptionalAttr<F32Attr>:$prob_step,
+    UnitAttr:$fixed,
+    DefaultValuedAttr<TQ_SoftmaxFormAttr,
+                      "::quern::tq::SoftmaxForm::Table">:$softmax,
+    DefaultValuedAttr<F32Attr, "1.0f">:$score_unit);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
     $qkv `,` $offsets `,` $exp_hi `,` $exp_lo attr-dict `:`
@@ -177,6 +206,14 @@ def TQ_QAddNormOp : TQ_Op<"qadd_norm"> {
     ```
     With `order`, column i of the result holds channel order[i] of all this.
 
+    With `fixed`, for operands and result in codes, without sum_type and order,
+    ```
+    u    = clamp(at(a, ma[j], mo[j]) + at(b, mb[j], 0))   sum_lo..sum_hi
+    y    = qi_layer_norm of integer_norm.h over u, with the constants that
+           qi_make_channels makes of gamma and beta
+    ```
+    which has no eps: a row of equal codes gives beta.
+
     ```mlir
     %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %gamma, %beta
         {sum_lo = 0 : i64, sum_hi = 255 : i64, sum_scale = 0.1 : f32,
@@ -196,7 +233,7 @@ def TQ_QAddNormOp : TQ_Op<"qadd_norm"> {
     F32Attr:$sum_scale, TQ_I64Attr:$sum_zero, F64Attr:$eps,
     DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
     OptionalAttr<TypeAttr>:$sum_type,
-    OptionalAttr<DenseI64ArrayAttr>:$order);
+    OptionalAttr<DenseI64ArrayAttr>:$order, UnitAttr:$fixed);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
     $a `,` $b `,` $ma `,` $mb `,` $mo `,` $gamma `,` $beta attr-dict `:`
@@ -219,6 +256,15 @@ def TQ_QEmbedOp : TQ_Op<"qembed"> {
     e1_multiplier = f32(1 / e1_scale), likewise e2. Scales of a table are one
     per row or one for all. `sites` are E.t, E.e and E.z. `word_bits` and the
     like (2 to 8) say that every code of a table fits that many bits.
+
+    With `fixed`, for a result in codes,
+    ```
+    e1 = clamp(at(w, sw e1_multiplier, 0) + at(ty, st e1_multiplier, 0)
+               + e1_zero)
+    e2 = clamp(at(e1 - e1_zero, e1_scale e2_multiplier, 0)
+               + at(p, sp e2_multiplier, 0) + e2_zero)
+    y  = the LayerNorm of a fixed tq.qadd_norm
+    ```
 
     ```mlir
     %0 = tq.qembed %ids, %types, %positions, %word, %type, %position,
@@ -247,7 +293,7 @@ def TQ_QEmbedOp : TQ_Op<"qembed"> {
     F64Attr:$eps, DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
     DefaultValuedAttr<TQ_I64Attr, "8">:$word_bits,
     DefaultValuedAttr<TQ_I64Attr, "8">:$type_bits,
-    DefaultValuedAttr<TQ_I64Attr, "8">:$position_bits);
+    DefaultValuedAttr<TQ_I64Attr, "8">:$position_bits, UnitAttr:$fixed);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
     $ids `,` $types `,` $positions `,` $word `,` $type `,` $position `,`

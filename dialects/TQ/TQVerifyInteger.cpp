@@ -65,8 +65,17 @@ LogicalResult QAttentionOp::verify() {
         {"context_multiplier", getContextMultiplier()}})
     if (failed(checkPositive(*this, name, value)))
       return failure();
+  if (getFixed() && getProbType())
+    return emitOpError("expects no prob_type with fixed: logarithmic "
+                       "probabilities have no form without f32");
+  if (getSoftmax() != SoftmaxForm::Table && !getFixed())
+    return emitOpError("expects fixed with softmax ")
+           << stringifySoftmaxForm(getSoftmax())
+           << ", which has no form in f32";
   return failure(
       failed(checkProbs(*this)) ||
+      failed(checkFixed(*this, getFixed(), getResult())) ||
+      failed(checkPositive(*this, "score_unit", getScoreUnit())) ||
       failed(checkFinite(*this, "score_offset", getScoreOffset())) ||
       failed(checkFinite(*this, "context_offset", getContextOffset())) ||
       failed(checkSites(*this, getSites(), 3)) ||
@@ -85,7 +94,13 @@ static LogicalResult checkSummand(Operation *op, StringRef name, Value value) {
 
 LogicalResult QAddNormOp::verify() {
   int64_t width = dimOf(getA(), 1);
+  if (getFixed() && (elementOf(getA()).isF32() || elementOf(getB()).isF32()))
+    return emitOpError("expects a and b in codes with fixed, got ")
+           << elementOf(getA()) << " and " << elementOf(getB());
+  if (getFixed() && (getSumType() || getOrder()))
+    return emitOpError("expects neither sum_type nor order with fixed");
   return failure(
+      failed(checkFixed(*this, getFixed(), getResult())) ||
       failed(checkSummand(*this, "a", getA())) ||
       failed(checkSummand(*this, "b", getB())) ||
       failed(checkDim(*this, "b", getB(), 0, dimOf(getA(), 0), "a")) ||
@@ -109,6 +124,7 @@ LogicalResult QAddNormOp::verify() {
 LogicalResult QEmbedOp::verify() {
   int64_t tokens = dimOf(getIds(), 0), width = dimOf(getWord(), 1);
   return failure(
+      failed(checkFixed(*this, getFixed(), getResult())) ||
       failed(checkDim(*this, "types", getTypes(), 0, tokens, "ids")) ||
       failed(checkDim(*this, "positions", getPositions(), 0, tokens, "ids")) ||
       failed(checkWeight(*this, "word", getWord())) ||

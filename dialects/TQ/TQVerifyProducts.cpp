@@ -66,12 +66,23 @@ LogicalResult QLinearOp::verify() {
   if (isa<DynamicType>(elementOf(getResult())))
     return emitOpError("expects a result in f32 or of fixed ranges, got ")
            << elementOf(getResult());
+  if (getActivation() == Activation::IGelu && !getFixed())
+    return emitOpError("expects fixed with activation i_gelu, which has no "
+                       "form in f32");
+  if (getFixed() && (isWide || getTokenType(elementOf(getX()))))
+    return emitOpError("expects x of at most 8 bits and of one scale with "
+                       "fixed, got ")
+           << elementOf(getX());
+  if (failed(checkFixed(*this, getFixed(), getResult())))
+    return failure();
   return checkProduct(*this, isWide ? 2 : 1,
                       isWide ? "twice w, for x of more than 8 bits" : "w", 1,
                       "w");
 }
 
 LogicalResult QGroupLinearOp::verify() {
+  if (getActivation() == Activation::IGelu)
+    return emitOpError("has no activation i_gelu, which is for fixed products");
   auto type = dyn_cast<GroupType>(elementOf(getX()));
   if (!type || type.getStorageBits() > 8 || type.getAxis() != 1)
     return emitOpError("expects x to have codes of at most 8 bits in groups of "

@@ -38,6 +38,8 @@ static float applyActivation(tq::Activation activation, float v) {
     return qm_relu(v);
   case tq::Activation::Tanh:
     return qm_tanh(v);
+  case tq::Activation::IGelu:
+    break;
   }
   llvm_unreachable("all activations are handled");
 }

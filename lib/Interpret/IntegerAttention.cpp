@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/TQ/FixedPoint.h"
 #include "lib/Interpret/Evaluation.h"
 #include "quern/log_math.h"
 
@@ -22,6 +23,8 @@ struct Attention {
   /// Codes of q, k and v less their zero points, [tokens, heads * dim] each.
   std::vector<int16_t> q, k, v;
   int64_t heads, dim, perHead;
+  /// Of a fixed op.
+  std::optional<tq::FixedAttention> fixed;
 
   /// Start of the row of scores of head h, token i of sequence s.
   int64_t row(int64_t h, const Sequence &s, int64_t i) const {
@@ -66,7 +69,9 @@ std::vector<int32_t> Attention::scores() {
           int32_t acc = 0;
           for (int64_t d = 0; d < dim; ++d)
             acc += a[d] * b[d];
-          codes[row(h, s, i) + j] = qm_requant(acc, multiplier, offset, 0, hi);
+          codes[row(h, s, i) + j] =
+              fixed ? qi_code(acc, &fixed->score, 0, int32_t(op.getScoreHi()))
+                    : qm_requant(acc, multiplier, offset, 0, hi);
         }
   return codes;
 }
@@ -90,6 +95,11 @@ FailureOr<std::vector<int32_t>> Attention::softmax(ArrayRef<int32_t> scores,
     for (const Sequence &s : sequences)
       for (int64_t i = 0; i < s.length; ++i) {
         ArrayRef<int32_t> codes = scores.slice(row(h, s, i), s.length);
+        if (fixed) {
+          qi_probs_of(codes.data(), s.length, &fixed->probs,
+                      probs.data() + row(h, s, i));
+          continue;
+        }
         int32_t top = *std::max_element(codes.begin(), codes.end());
         e.resize(s.length);
         uint64_t sum = 0;
@@ -160,14 +170,21 @@ std::vector<T> Attention::context(ArrayRef<int32_t> probs) {
     for (const Sequence &s : sequences)
       for (int64_t i = 0; i < s.length; ++i) {
         ArrayRef<int32_t> p = probs.slice(row(h, s, i), s.length);
+        std::vector<int32_t> exact;
         std::vector<float> values;
         if (std::optional<qm_log_codes> kind = log()) {
           values = planes(p, h, s, *kind);
         } else {
-          auto acc = sums(p, h, s, [](int32_t code) { return code; });
-          values.assign(acc.begin(), acc.end());
+          exact = sums(p, h, s, [](int32_t code) { return code; });
+          values.assign(exact.begin(), exact.end());
         }
         for (int64_t d = 0; d < dim; ++d) {
+          if (fixed) {
+            // Sums that fit 32 bits, as they are.
+            codes[at(s.begin + i, h) + d] = T(
+                qi_code(exact[d], &fixed->context, storage->min, storage->max));
+            continue;
+          }
           float value = values[d] * multiplier;
           value = value + offset;
           codes[at(s.begin + i, h) + d] =
@@ -205,7 +222,15 @@ FailureOr<Tensor> quern::evaluate(tq::QAttentionOp op, Evaluation &run) {
                       takeColumns(qkv, 2 * width, width, op.getZv()),
                       heads,
                       dim,
-                      perHead};
+                      perHead,
+                      std::nullopt};
+  if (op.getFixed()) {
+    auto constants = tq::fixedAttention(op, run.get(op.getExpHi()).get<float>(),
+                                        run.get(op.getExpLo()).get<float>());
+    if (failed(constants))
+      return failure();
+    attention.fixed = *constants;
+  }
   auto name = [&](unsigned i) -> StringRef {
     return op.getSites().empty()
                ? StringRef()

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/TQ/FixedPoint.h"
 #include "lib/Interpret/Evaluation.h"
 #include "quern/quant_math.h"
 
@@ -111,6 +112,42 @@ static Type sumType(Operation *op, int64_t hi, float scale, int64_t zero) {
                             false, scale, zero);
 }
 
+/// The LayerNorm that ends a fixed op, in integers, to codes of `type`.
+static FailureOr<Tensor> fixedNormOf(Operation *op, Evaluation &run,
+                                     const Tensor &u, ArrayRef<float> gamma,
+                                     ArrayRef<float> beta, Type type,
+                                     StringRef site) {
+  auto norm = tq::fixedNorm(op, gamma, beta);
+  if (failed(norm))
+    return failure();
+  tq::CodeStorage storage = *tq::getCodeStorage(type);
+  int64_t width = u.width();
+  std::vector<int32_t> codes(u.size());
+  for (int64_t t = 0; t < u.rows(); ++t)
+    qi_layer_norm(u.get<int32_t>().data() + t * width, nullptr, width,
+                  norm->channels.data(), norm->shift, storage.min, storage.max,
+                  codes.data() + t * width);
+  return run.site(op, site, makeTensor(std::move(codes), u.rows(), width),
+                  type);
+}
+
+/// Codes of the residual sum of a fixed op.
+static FailureOr<std::vector<int32_t>>
+fixedSums(tq::QAddNormOp op, const Tensor &a, const Tensor &b,
+          ArrayRef<float> ma, ArrayRef<float> mb, ArrayRef<float> mo) {
+  int64_t width = a.width();
+  auto constants = tq::fixedSum(op, ma, mb, mo, width);
+  if (failed(constants))
+    return failure();
+  ArrayRef<int32_t> left = a.get<int32_t>(), right = b.get<int32_t>();
+  std::vector<int32_t> sum(a.size());
+  for (size_t i = 0; i < sum.size(); ++i)
+    sum[i] = int32_t(qi_clamp(qi_at(left[i], &constants->a[i % width]) +
+                                  qi_at(right[i], &constants->b[i % width]),
+                              op.getSumLo(), op.getSumHi()));
+  return sum;
+}
+
 FailureOr<Tensor> quern::evaluate(tq::QAddNormOp op, Evaluation &run) {
   const Tensor &a = run.get(op.getA()), &b = run.get(op.getB());
   auto ma = run.get(op.getMa()).toVector<float>();
@@ -124,7 +161,13 @@ FailureOr<Tensor> quern::evaluate(tq::QAddNormOp op, Evaluation &run) {
     return v[v.size() == 1 ? 0 : i % width];
   };
   std::vector<int32_t> sum(a.size());
-  for (int64_t i = 0, end = a.size(); i < end; ++i) {
+  if (op.getFixed()) {
+    auto codes = fixedSums(op, a, b, ma, mb, mo);
+    if (failed(codes))
+      return failure();
+    sum = std::move(*codes);
+  }
+  for (int64_t i = 0, end = op.getFixed() ? 0 : a.size(); i < end; ++i) {
     float first = left[i] * pick(ma, i);
     float second = right[i] * pick(mb, i);
     float both = first + second;
@@ -139,6 +182,10 @@ FailureOr<Tensor> quern::evaluate(tq::QAddNormOp op, Evaluation &run) {
     return failure();
   auto gamma = run.get(op.getGamma()).toVector<float>();
   auto beta = run.get(op.getBeta()).toVector<float>();
+  if (op.getFixed())
+    return fixedNormOf(op, run, *u, gamma, beta,
+                       op.getResult().getType().getElementType(),
+                       siteName(op.getSites(), 1));
   double eps = op.getEps().convertToDouble();
   auto norm = [&](ArrayRef<int32_t> row, MutableArrayRef<float> out) {
     if (op.getSumType())
@@ -190,12 +237,27 @@ FailureOr<Tensor> quern::evaluate(tq::QEmbedOp op, Evaluation &run) {
   GatheredRows p =
       gatherRows(positionTable, run.get(op.getPositionScales()), positions);
 
+  // One number for each token, as the scales are.
+  std::optional<tq::FixedEmbedding> fixed;
+  if (op.getFixed()) {
+    auto constants = tq::fixedEmbedding(op, w.scales, ty.scales, p.scales);
+    if (failed(constants))
+      return failure();
+    fixed = std::move(*constants);
+  }
   int64_t width = wordTable.width(), count = ids.size() * width;
   float multiplier = op.getE1Multiplier().convertToFloat();
   float scale1 = op.getE1Scale().convertToFloat();
   float zero1 = float(op.getE1Zero());
   std::vector<int32_t> first(count);
   for (int64_t i = 0; i < count; ++i) {
+    if (fixed) {
+      first[i] = int32_t(qi_clamp(
+          qi_at(w.codes[i], &fixed->word[i / width]) +
+              qi_at(ty.codes[i], &fixed->type[i / width]) + op.getE1Zero(),
+          op.getE1Lo(), op.getE1Hi()));
+      continue;
+    }
     float a = float(w.codes[i]) * w.scales[i / width];
     float b = float(ty.codes[i]) * ty.scales[i / width];
     float v = (a + b) * multiplier;
@@ -214,6 +276,14 @@ FailureOr<Tensor> quern::evaluate(tq::QEmbedOp op, Evaluation &run) {
   float zero2 = float(op.getE2Zero());
   std::vector<int32_t> second(count);
   for (int64_t i = 0; i < count; ++i) {
+    if (fixed) {
+      int32_t above = int32_t(e1->get<int32_t>()[i] - op.getE1Zero());
+      second[i] = int32_t(qi_clamp(
+          qi_at(above, &fixed->first) +
+              qi_at(p.codes[i], &fixed->position[i / width]) + op.getE2Zero(),
+          op.getE2Lo(), op.getE2Hi()));
+      continue;
+    }
     float a = (float(e1->get<int32_t>()[i]) - zero1) * scale1;
     float b = float(p.codes[i]) * p.scales[i / width];
     float v = (a + b) * multiplier;
@@ -228,6 +298,10 @@ FailureOr<Tensor> quern::evaluate(tq::QEmbedOp op, Evaluation &run) {
     return failure();
   auto gamma = run.get(op.getGamma()).toVector<float>();
   auto beta = run.get(op.getBeta()).toVector<float>();
+  if (op.getFixed())
+    return fixedNormOf(op, run, *e2, gamma, beta,
+                       op.getResult().getType().getElementType(),
+                       siteName(op.getSites(), 2));
   double eps = op.getEps().convertToDouble();
   auto norm = [&](ArrayRef<int32_t> row, MutableArrayRef<float> out) {
     normalizeRow(row, scale2, eps, out);

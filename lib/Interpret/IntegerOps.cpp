@@ -4,7 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/TQ/FixedPoint.h"
 #include "lib/Interpret/Evaluation.h"
+#include "quern/integer_activation.h"
 #include "quern/quant_math.h"
 
 using namespace mlir;
@@ -31,6 +33,8 @@ static float applyActivation(tq::Activation activation, float v) {
     return qm_relu(v);
   case tq::Activation::Tanh:
     return qm_tanh(v);
+  case tq::Activation::IGelu:
+    break;
   }
   llvm_unreachable("all activations are handled");
 }
@@ -104,6 +108,33 @@ static LogicalResult showSites(tq::QLinearOp op, Evaluation &run,
   return success();
 }
 
+/// Codes of a fixed product: sums and their corrections, by output.
+static FailureOr<std::vector<int32_t>> fixedCodes(tq::QLinearOp op,
+                                                  ArrayRef<int64_t> acc,
+                                                  ArrayRef<int32_t> correction,
+                                                  ArrayRef<float> multiplier,
+                                                  ArrayRef<float> offset) {
+  auto constants = tq::fixedProduct(op, multiplier, offset);
+  if (failed(constants))
+    return failure();
+  int32_t lo = op.getLo(), hi = op.getHi();
+  size_t outputs = correction.size();
+  std::vector<int32_t> codes(acc.size());
+  for (size_t i = 0; i < acc.size(); ++i) {
+    int32_t sum = int32_t(acc[i] + correction[i % outputs]);
+    const qi_affine &output = constants->outputs[i % outputs];
+    if (op.getActivation() == tq::Activation::None) {
+      codes[i] = qi_code(sum, &output, lo, hi);
+      continue;
+    }
+    int32_t t =
+        qi_code(sum, &output, -QI_ACTIVATION_LIMIT, QI_ACTIVATION_LIMIT);
+    codes[i] = qi_code(tq::applyFixed(op.getActivation(), t), &constants->post,
+                       lo, hi);
+  }
+  return codes;
+}
+
 FailureOr<Tensor> quern::evaluate(tq::QLinearOp op, Evaluation &run) {
   if (failed(checkInput(op)))
     return failure();
@@ -120,6 +151,12 @@ FailureOr<Tensor> quern::evaluate(tq::QLinearOp op, Evaluation &run) {
   bool isFloat = op.getResult().getType().getElementType().isF32();
 
   std::vector<int64_t> acc = multiply(x, w, bits);
+  if (op.getFixed()) {
+    auto codes = fixedCodes(op, acc, correction, multiplier, offset);
+    if (failed(codes) || failed(showSites(op, run, *codes, tokens, outputs)))
+      return failure();
+    return makeTensor(std::move(*codes), tokens, outputs);
+  }
   // Codes of 16 bits have corrections in a high and a low part.
   auto correctionOf = [&](int64_t n) {
     return bits <= 8 ? int64_t(correction[n])

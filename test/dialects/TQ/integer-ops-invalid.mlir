@@ -413,3 +413,51 @@ func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi3
   %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_step = 0.0 : f32, prob_type = !tq.log<u4, sqrt2, scale = 1.0, zero = 16>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects fixed with activation i_gelu, which has no form in f32}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o {activation = #tq.activation<i_gelu>} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects a result in codes with fixed, got f32}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o {fixed} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u16:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<16xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>) {
+  // expected-error @+1 {{expects x of at most 8 bits and of one scale with fixed, got '!quant.uniform<u16:f32, 1.000000e-01:128>'}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o {fixed} : (tensor<?x4x!quant.uniform<u16:f32, 0.1:128>>, tensor<8x4xi8>, tensor<16xi32>, tensor<8xf32>, tensor<8xf32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %b: tensor<?x4xf32>, %v: tensor<4xf32>) {
+  // expected-error @+1 {{expects a and b in codes with fixed, got '!quant.uniform<u8:f32, 1.000000e-01:128>' and 'f32'}}
+  %0 = tq.qadd_norm %a, %b, %v, %v, %v, %v, %v {sum_scale = 0.1 : f32, sum_zero = 128 : i64, eps = 1.0e-12 : f64, fixed} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.05:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, %v: tensor<2xf32>) {
+  // expected-error @+1 {{expects neither sum_type nor order with fixed}}
+  %0 = tq.qadd_norm %a, %a, %v, %v, %v, %v, %v {sum_scale = 0.1 : f32, sum_zero = 128 : i64, eps = 1.0e-12 : f64, order = array<i64: 1, 0>, fixed} : (tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2x!quant.uniform<u8:f32, 0.05:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %offsets: tensor<?xi32>, %e: tensor<16xf32>) {
+  // expected-error @+1 {{expects fixed with softmax shiftmax, which has no form in f32}}
+  %0 = tq.qattention %qkv, %offsets, %e, %e {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 1 : i64, zv = 1 : i64, score_multiplier = 0.25 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.01 : f32, context_offset = 128.0 : f32, softmax = #tq.softmax_form<shiftmax>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.05:128>>
+  return
+}

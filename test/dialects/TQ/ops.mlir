@@ -241,6 +241,19 @@ func.func @qadd_norm(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>,
   return
 }
 
+// CHECK-LABEL: func @fixed
+// CHECK: tq.qlinear {{.*}}activation = #tq.activation<i_gelu>, fixed
+func.func @fixed(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>,
+    %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>) {
+  %0 = tq.qlinear %x, %w, %c, %m, %m
+      {activation = #tq.activation<i_gelu>, post_multiplier = 8.0 : f32,
+       post_offset = 2.0 : f32, fixed}
+      : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>,
+         tensor<8xi32>, tensor<8xf32>, tensor<8xf32>)
+      -> tensor<?x8x!quant.uniform<u8:f32, 0.125:2>>
+  return
+}
+
 // CHECK-LABEL: func @qembed
 // CHECK: tq.qembed
 func.func @qembed(%ids: tensor<?xi32>,

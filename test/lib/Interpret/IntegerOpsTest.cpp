@@ -87,6 +87,60 @@ TEST_F(QLinearTest, ActivationComesBeforeTheRequantization) {
   }
 }
 
+/// Row E40: f32 constants have 24 bits, so the fixed-point multiplier is the
+/// same number, and the exact value is rounded once.
+TEST_F(QLinearTest, E40FixedRoundsTheExactValueOnce) {
+  build("!quant.uniform<u8:f32, 0.1:128>", "fixed, lo = 3 : i64",
+        "!quant.uniform<u8:f32, 0.1:128>");
+  // Ties: an output of whole halves.
+  m = Tensor::of(std::vector<float>{0.001f, 0.5f, 0.00171f, 3e-9f, 0, 1.25f},
+                 {6});
+  o = Tensor::of(std::vector<float>{50, 100.5f, 0.25f, 7, 200.75f, -30}, {6});
+  auto acc = accumulate(5);
+  auto y = run().toVector<int32_t>();
+  ASSERT_EQ(y.size(), acc.size()) << message;
+  for (size_t i = 0; i < y.size(); ++i) {
+    // 64 bits of a long double hold the product and the sum.
+    long double v = static_cast<long double>(acc[i]) * m.get<float>()[i % 6] +
+                    o.get<float>()[i % 6];
+    EXPECT_EQ(y[i], int32_t(std::clamp(std::nearbyint(v), 3.0L, 255.0L))) << i;
+  }
+}
+
+TEST_F(QLinearTest, E34FixedActivationsAreNearTheRealOnes) {
+  for (bool isPublished : {false, true}) {
+    build("!quant.uniform<u8:f32, 0.1:128>",
+          std::string("fixed, activation = #tq.activation<") +
+              (isPublished ? "i_gelu" : "gelu") +
+              ">, post_multiplier = 50.0 : f32, post_offset = 9.0 : f32",
+          "!quant.uniform<u8:f32, 0.02:9>");
+    m = floatVector(6, 1e-4);
+    o = floatVector(6, 1);
+    auto acc = accumulate(5);
+    auto y = run().toVector<int32_t>();
+    ASSERT_EQ(y.size(), acc.size()) << message;
+    for (size_t i = 0; i < y.size(); ++i) {
+      double v = double(acc[i]) * m.get<float>()[i % 6] + o.get<float>()[i % 6];
+      double exact = v * 0.5 * std::erfc(-v / std::sqrt(2.0)) * 50 + 9;
+      EXPECT_NEAR(y[i], std::clamp(exact, 0.0, 255.0),
+                  0.51 + 50 * (isPublished ? 0.019 : 0x1p-13));
+    }
+  }
+}
+
+TEST_F(QLinearTest, FixedRefusesConstantsOutOfReach) {
+  build("!quant.uniform<u8:f32, 0.1:128>", "fixed",
+        "!quant.uniform<u8:f32, 0.1:128>");
+  m = Tensor::of(std::vector<float>(6, 2e9f), {6});
+  run();
+  EXPECT_EQ(message.rfind("'tq.qlinear' op expects multiplier and offset that "
+                          "a fixed-point number holds, multipliers below 2^30 "
+                          "and offsets below 2^60, got 2.000000e+09 and ",
+                          0),
+            0u)
+      << message;
+}
+
 TEST_F(QLinearTest, FloatResultIsNotClamped) {
   build("!quant.uniform<u8:f32, 0.1:128>", "sites = [\"C\"]", "f32");
   SiteHooks hooks;
@@ -216,6 +270,48 @@ TEST_F(QAddNormTest, IsTheLayerNormOfTheQuantizedSum) {
                        be.get<float>()[j];
         EXPECT_NEAR(y[t * 48 + j], exact, 1e-4 * (1 + std::fabs(exact)));
       }
+    }
+  }
+}
+
+/// Rows E38 and E40: the sum rounds each of its terms, and codes of 8 bits are
+/// within one of the real LayerNorm; a gain of zero gives the shift.
+TEST_F(QAddNormTest, E38FixedIsNearTheRealLayerNorm) {
+  build("16", "sum_scale = 0.05 : f32, sum_hi = 65535 : i64, fixed",
+        "!quant.uniform<u8:f32, 0.03:120>");
+  Tensor a = codes(9, 48, 0, 65535), b = codes(9, 48, 0, 65535);
+  Tensor ma = Tensor::of(std::vector<float>{0.3f}, {1});
+  Tensor mb = floatVector(48, 0.4), mo = floatVector(48, 20000);
+  std::vector<float> g = floats(1, 48).toVector<float>();
+  for (float &v : g)
+    v = v * 30;
+  g[5] = 0;
+  Tensor gamma = Tensor::of(std::move(g), {48}), be = floatVector(48, 120);
+  std::vector<int32_t> u;
+  SiteHooks hooks;
+  hooks.observe = [&](const SiteValue &site) {
+    if (site.name == "L0.u")
+      u = site.value.toVector<int32_t>();
+  };
+  auto y = run({a, b, ma, mb, mo, gamma, be}, hooks).toVector<int32_t>();
+  ASSERT_EQ(y.size(), 9u * 48) << message;
+  for (int t = 0; t < 9; ++t) {
+    double mean = 0, var = 0;
+    for (int j = 0; j < 48; ++j) {
+      int i = t * 48 + j;
+      double first = double(a.get<int32_t>()[i]) * 0.3f + mo.get<float>()[j];
+      double second = double(b.get<int32_t>()[i]) * mb.get<float>()[j];
+      EXPECT_EQ(u[i], std::clamp(std::nearbyint(first) + std::nearbyint(second),
+                                 0.0, 65535.0));
+      mean += double(u[i]) / 48;
+    }
+    for (int j = 0; j < 48; ++j)
+      var += std::pow(u[t * 48 + j] - mean, 2) / 48;
+    for (int j = 0; j < 48; ++j) {
+      double exact =
+          (u[t * 48 + j] - mean) / std::sqrt(var) * gamma.get<float>()[j] +
+          be.get<float>()[j];
+      EXPECT_NEAR(y[t * 48 + j], std::clamp(exact, 0.0, 255.0), 1) << j;
     }
   }
 }

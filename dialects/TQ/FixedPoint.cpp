@@ -1,0 +1,185 @@
+//===- FixedPoint.cpp - Constants of fixed ops, made once -----------------===//
+//
+// Part of Quern. See FixedPoint.h. Products of constants are made in double.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/TQ/FixedPoint.h"
+
+#include "quern/integer_activation.h"
+
+using namespace mlir;
+using namespace quern;
+using namespace quern::tq;
+
+FailureOr<qi_affine> tq::makeAffine(Operation *op, StringRef name,
+                                    double multiplier, double offset) {
+  qi_affine affine;
+  if (qi_make_affine(multiplier, offset, &affine) == 0)
+    return affine;
+  return op->emitOpError("expects ")
+         << name
+         << " that a fixed-point number holds, multipliers below 2^30 and "
+            "offsets below 2^60, got "
+         << multiplier << " and " << offset;
+}
+
+FailureOr<std::vector<qi_affine>> tq::makeAffines(Operation *op, StringRef name,
+                                                  ArrayRef<float> multipliers,
+                                                  ArrayRef<float> offsets,
+                                                  double units) {
+  std::vector<qi_affine> all;
+  for (size_t i = 0; i < multipliers.size(); ++i) {
+    double offset = offsets.empty() ? 0 : double(offsets[i]) * units;
+    FailureOr<qi_affine> affine =
+        makeAffine(op, name, double(multipliers[i]) * units, offset);
+    if (failed(affine))
+      return failure();
+    all.push_back(*affine);
+  }
+  return all;
+}
+
+namespace {
+
+/// Units to 1 of an activation's input and result.
+struct ActivationUnits {
+  double in, out;
+};
+
+} // namespace
+
+static ActivationUnits unitsOf(Activation activation) {
+  switch (activation) {
+  case Activation::None:
+    return {1, 1};
+  case Activation::Gelu:
+  case Activation::GeluTanh:
+    return {QI_GELU_IN, QI_GELU_OUT};
+  case Activation::Relu:
+    return {QI_RELU_IN, QI_RELU_OUT};
+  case Activation::Tanh:
+    return {QI_TANH_IN, QI_TANH_OUT};
+  case Activation::IGelu:
+    return {QI_I_GELU_IN, qi_i_gelu_out()};
+  }
+  llvm_unreachable("all activations are handled");
+}
+
+int32_t tq::applyFixed(Activation activation, int32_t t) {
+  static const qi_gelu gelu = qi_i_gelu_constants();
+  switch (activation) {
+  case Activation::None:
+    break;
+  case Activation::Gelu:
+    return qi_gelu_segments(t, qm_gelu_table);
+  case Activation::GeluTanh:
+    return qi_gelu_segments(t, qm_gelu_tanh_table);
+  case Activation::Relu:
+    return t > 0 ? t : 0;
+  case Activation::Tanh:
+    return qi_tanh(t);
+  case Activation::IGelu:
+    return qi_i_gelu(t, &gelu);
+  }
+  llvm_unreachable("only activations have a function");
+}
+
+FailureOr<FixedProduct> tq::fixedProduct(QLinearOp op,
+                                         ArrayRef<float> multiplier,
+                                         ArrayRef<float> offset) {
+  ActivationUnits units = unitsOf(op.getActivation());
+  auto outputs =
+      makeAffines(op, "multiplier and offset", multiplier, offset, units.in);
+  auto post =
+      makeAffine(op, "post_multiplier and post_offset",
+                 double(op.getPostMultiplier().convertToFloat()) / units.out,
+                 op.getPostOffset().convertToFloat());
+  if (failed(outputs) || failed(post))
+    return failure();
+  return FixedProduct{std::move(*outputs), *post};
+}
+
+FailureOr<FixedNorm> tq::fixedNorm(Operation *op, ArrayRef<float> gamma,
+                                   ArrayRef<float> beta) {
+  FixedNorm norm;
+  norm.channels.resize(gamma.size());
+  norm.shift = gamma.size() > QI_MOST_COLUMNS
+                   ? -1
+                   : qi_make_channels(gamma.data(), beta.data(), gamma.size(),
+                                      1, 0, norm.channels.data());
+  if (norm.shift < 0)
+    return op->emitOpError("expects gamma and beta that fixed-point numbers of "
+                           "one shift hold, for at most ")
+           << QI_MOST_COLUMNS << " columns, got " << gamma.size() << " columns";
+  return norm;
+}
+
+/// A vector of one entry for all, or of one for each of `width`.
+static std::vector<float> spread(ArrayRef<float> values, int64_t width) {
+  return values.size() == 1 ? std::vector<float>(width, values[0])
+                            : values.vec();
+}
+
+FailureOr<FixedSum> tq::fixedSum(QAddNormOp op, ArrayRef<float> ma,
+                                 ArrayRef<float> mb, ArrayRef<float> mo,
+                                 int64_t width) {
+  auto a = makeAffines(op, "ma and mo", spread(ma, width), spread(mo, width));
+  auto b = makeAffines(op, "mb", spread(mb, width), {});
+  if (failed(a) || failed(b))
+    return failure();
+  return FixedSum{std::move(*a), std::move(*b)};
+}
+
+FailureOr<FixedEmbedding> tq::fixedEmbedding(QEmbedOp op, ArrayRef<float> word,
+                                             ArrayRef<float> type,
+                                             ArrayRef<float> position) {
+  double e1 = op.getE1Multiplier().convertToFloat();
+  double e2 = op.getE2Multiplier().convertToFloat();
+  auto words = makeAffines(op, "word_scales", word, {}, e1);
+  auto types = makeAffines(op, "type_scales", type, {}, e1);
+  auto positions = makeAffines(op, "position_scales", position, {}, e2);
+  auto first = makeAffine(op, "e1_scale",
+                          double(op.getE1Scale().convertToFloat()) * e2, 0);
+  if (failed(words) || failed(types) || failed(positions) || failed(first))
+    return failure();
+  return FixedEmbedding{std::move(*words), std::move(*types),
+                        std::move(*positions), *first};
+}
+
+FailureOr<FixedAttention> tq::fixedAttention(QAttentionOp op,
+                                             ArrayRef<float> expHi,
+                                             ArrayRef<float> expLo) {
+  auto score = makeAffine(op, "score_multiplier and score_offset",
+                          op.getScoreMultiplier().convertToFloat(),
+                          op.getScoreOffset().convertToFloat());
+  auto context = makeAffine(op, "context_multiplier and context_offset",
+                            op.getContextMultiplier().convertToFloat(),
+                            op.getContextOffset().convertToFloat());
+  if (failed(score) || failed(context))
+    return failure();
+  FixedAttention constants{*score, *context, {}};
+  double unit = op.getScoreUnit().convertToFloat();
+  int32_t top = op.getProbHi();
+  auto refused = [&](const char *what, double got) {
+    return op.emitOpError("expects ") << what << ", got " << got;
+  };
+  switch (op.getSoftmax()) {
+  case SoftmaxForm::Table:
+    if (qi_make_table_probs(expHi.data(), expLo.data(),
+                            op.getProbMultiplier().convertToFloat(), top,
+                            &constants.probs))
+      return refused("prob_multiplier and tables that fixed-point numbers hold",
+                     op.getProbMultiplier().convertToFloat());
+    break;
+  case SoftmaxForm::IExp:
+    if (qi_make_exp_probs(unit, top, &constants.probs))
+      return refused("a score_unit in [2^-13, 16] with softmax i_exp", unit);
+    break;
+  case SoftmaxForm::Shiftmax:
+    if (qi_make_shift_probs(unit, top, &constants.probs))
+      return refused("a score_unit in [2^-15, 1] with softmax shiftmax", unit);
+    break;
+  }
+  return constants;
+}
