@@ -123,6 +123,8 @@ float referenceActivation(GemmActivation activation, float v) {
     return qm_relu(v);
   case GemmActivation::Tanh:
     return qm_tanh(v);
+  case GemmActivation::IGelu:
+    break;
   }
   return v;
 }

@@ -38,6 +38,11 @@ struct AttentionShape {
   Storage probStorage() const {
     return isLog() && qm_log_zero(log) > 255 ? Storage::U16 : Storage::U8;
   }
+  /// Integer attention without floats; then the bytes of an exponential, and
+  /// whether probabilities are rounded to the nearest code or down.
+  bool fixed = false;
+  int64_t expBytes = 3;
+  bool roundProbs = true;
   /// f32 attention only: quantizers at the scores and the probabilities, whose
   /// codes become values again at once.
   bool quantizeScores = false, quantizeProbs = false;
@@ -62,7 +67,8 @@ struct QAttentionParams {
 /// probStorage) i16. Taps are
 /// [heads][R], R the sum of the squared sequence lengths: code (h, i, j) of
 /// sequence s lies at h * R + base(s) + i * T(s) + j, base(s) being the sum of
-/// T^2 before s. Reads up to 15 rows and 63 bytes beyond the last token.
+/// T^2 before s. Reads up to 15 rows and 63 bytes beyond the last token. With
+/// `fixed`, params is i8, as by packFixedAttention.
 mlir::func::FuncOp buildQAttention(mlir::ModuleOp module, llvm::StringRef name,
                                    const AttentionShape &shape);
 

@@ -20,10 +20,8 @@ std::array<float, QEmbedParams::size> QEmbedParams::data() const {
   return d;
 }
 
-/// The 16 codes from column `i` (a multiple of 16) on, of the row that starts
-/// at `row` in a table of `bits` bits.
-static Value loadTableCodes(KernelBuilder &k, Value table, Value row, Value i,
-                            int64_t bits) {
+Value loadTableCodes(KernelBuilder &k, Value table, Value row, Value i,
+                     int64_t bits) {
   if (bits == 8)
     return k.loadCodes(table, k.add(row, i), /*isSigned=*/true);
   int64_t group = 16 * (8 / bits);
@@ -35,8 +33,7 @@ static Value loadTableCodes(KernelBuilder &k, Value table, Value row, Value i,
   return k.shiftRightSigned(v, k.splat(k.vec(16, k.i32()), double(32 - bits)));
 }
 
-/// The number of a row: the index of the token's word, type or position.
-static Value rowNumber(KernelBuilder &k, unsigned which, Value token) {
+Value embeddingRow(KernelBuilder &k, unsigned which, Value token) {
   return k.toIndex(k.load(k.buffer(which), token));
 }
 
@@ -63,7 +60,7 @@ func::FuncOp buildQEmbed(ModuleOp module, StringRef name,
   forEachRow(k, RowsOf::Tokens, [&](Value token) {
     Value rows[3], scales[3];
     for (unsigned t = 0; t != 3; ++t) {
-      Value number = rowNumber(k, t, token);
+      Value number = embeddingRow(k, t, token);
       int64_t bits = shape.tableBits[t];
       rows[t] = k.mul(number, bits == 8 ? shape.tableStride
                                         : tableRowBytes(shape.d, bits));
@@ -156,7 +153,7 @@ func::FuncOp buildEmbed(ModuleOp module, StringRef name,
     SmallVector<RealRow, 3> rows;
     for (unsigned t = 0; t != 3; ++t)
       rows.emplace_back(k, k.buffer(3 + t), shape.realBits[t],
-                        rowNumber(k, t, token), shape.d, shape.tableStride,
+                        embeddingRow(k, t, token), shape.d, shape.tableStride,
                         hasCodes ? k.buffer(9 + t) : Value(), perRow[t]);
     auto value = [&](unsigned t, Value i) { return rows[t].at(i); };
     k.blocks(shape.d, [&](Value i, Value) {
@@ -189,7 +186,7 @@ func::FuncOp buildLookup(ModuleOp module, StringRef name,
     buffers.push_back(f32);
   KernelBuilder k(module, name, buffers);
   forEachRow(k, RowsOf::Tokens, [&](Value token) {
-    RealRow row(k, k.buffer(1), shape.bits, rowNumber(k, 0, token), shape.d,
+    RealRow row(k, k.buffer(1), shape.bits, embeddingRow(k, 0, token), shape.d,
                 shape.tableStride, hasCodes ? k.buffer(3) : Value(),
                 shape.rowScales);
     Value to = k.mul(token, shape.outStride);

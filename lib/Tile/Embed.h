@@ -27,7 +27,17 @@ struct EmbedShape {
   std::array<int64_t, 3> realBits = {32, 32, 32};
   Storage e1 = Storage::U8, e2 = Storage::U8, out = Storage::U8;
   CodeRange e1Range, e2Range, outRange;
+  /// Zero points of the sums, for the fixed kernel.
+  int64_t e1Zero = 0, e2Zero = 0;
 };
+
+/// The 16 codes from column `i` (a multiple of 16) on, of the row that starts
+/// at `row` in a table of `bits` bits.
+mlir::Value loadTableCodes(KernelBuilder &k, mlir::Value table, mlir::Value row,
+                           mlir::Value i, int64_t bits);
+/// The number of a row: the index of the token's word (buffer 0), type (1) or
+/// position (2).
+mlir::Value embeddingRow(KernelBuilder &k, unsigned which, mlir::Value token);
 
 /// The constants of tq.qembed; data() is the content of the `params` buffer.
 struct QEmbedParams {

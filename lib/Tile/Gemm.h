@@ -15,9 +15,10 @@
 namespace quern {
 
 /// Function applied before the result is stored or requantized.
-enum class GemmActivation { None, Gelu, GeluTanh, Relu, Tanh };
+/// IGelu is for fixed products only.
+enum class GemmActivation { None, Gelu, GeluTanh, Relu, Tanh, IGelu };
 
-/// "none", "gelu", "gelu_tanh", "relu" or "tanh".
+/// "none", "gelu", "gelu_tanh", "relu", "tanh" or "i_gelu".
 llvm::StringRef activationName(GemmActivation activation);
 
 /// Shape of a linear layer and form of its result. Strides count elements.
@@ -36,6 +37,8 @@ struct GemmShape {
   /// columns may be written. Otherwise rows are rounded up to 4 and columns
   /// to 16.
   bool exact = false;
+  /// Integers from the sums to the codes, with constants as by packFixed.
+  bool fixed = false;
   /// Bits in which the weights of the integer kernel are stored: 8, 4 or 2.
   int64_t weightBits = 8;
   /// Rows of one chunk; a multiple of 8.
@@ -78,7 +81,11 @@ std::string getFloatGemmName(const GemmShape &shape);
 /// v = f32(acc) * multiplier + offset; without activation the code is v rounded
 /// and clamped, with one it is act(v) * post[0] + post[1]. An f32 result is v
 /// or act(v). Columns up to the next multiple of 16 must have readable
-/// constants. Also appends the variant `NAME.library`, see GemmLibrary.h.
+/// constants. With `fixed`, in place of multiplier, offset and post:
+///   outputs    i8   blocks of packFixed for the columns
+///   post       i8   one block; only with an activation
+/// and a result in codes, as a fixed tq.qlinear has it.
+/// It also appends the variant `NAME.library`, see GemmLibrary.h.
 mlir::func::FuncOp buildGemm(mlir::ModuleOp module, llvm::StringRef name,
                              const GemmShape &shape);
 

@@ -6,6 +6,8 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/GemmEpilogue.h"
 
+#include "quern/integer_activation.h"
+
 using namespace mlir;
 
 namespace quern {
@@ -20,9 +22,10 @@ static bool hasPost(const GemmShape &shape) {
 
 void addResultElements(Builder &b, const GemmShape &shape,
                        SmallVectorImpl<Type> &elements) {
-  elements.append({b.getF32Type(), b.getF32Type()});
+  Type constants = shape.fixed ? Type(b.getI8Type()) : b.getF32Type();
+  elements.append(shape.fixed ? 1 : 2, constants);
   if (hasPost(shape))
-    elements.push_back(b.getF32Type());
+    elements.push_back(constants);
   elements.push_back(shape.out == Storage::U8    ? Type(b.getI8Type())
                      : shape.out == Storage::U16 ? Type(b.getI16Type())
                                                  : Type(b.getF32Type()));
@@ -32,7 +35,8 @@ GemmResult resultOperands(KernelBuilder &k, const GemmShape &shape,
                           unsigned first) {
   GemmResult operands;
   operands.multiplier = k.buffer(first++);
-  operands.offset = k.buffer(first++);
+  if (!shape.fixed)
+    operands.offset = k.buffer(first++);
   if (hasPost(shape))
     operands.post = k.buffer(first++);
   operands.y = k.buffer(first);
@@ -85,13 +89,12 @@ void GemmEpilogue::finish(const GemmTile &tile,
     return keep(tile, sum);
   for (int64_t j = 0; j < tile.width; ++j) {
     Value column = k.add(k.mul(tile.panel, 16), j * 16);
-    Value multiplier = multiplierAt(column);
-    Value offset = k.loadVector(operands.offset, column);
+    Constants constants = constantsAt(column);
     for (int64_t i = 0; i < tile.rows; i += kInStep) {
       Values group;
       for (int64_t r = 0; r < kInStep; ++r)
         group.push_back(sum(i + r, j));
-      convert(group, multiplier, offset);
+      convert(group, constants);
       for (int64_t r = 0; r < kInStep; ++r)
         storeBlock(k, shape, tile, i + r, j, group[r], operands.y);
     }
@@ -131,19 +134,45 @@ void GemmEpilogue::finishOne(const Pending &pending, Value i) {
   Value column = k.add(pending.column, across);
   Type element = sums == GemmSums::Integer ? k.i32() : k.f32();
   Values sum = {k.loadBytes(k.scratch(), k.mul(i, 64), 16, element)};
-  convert(sum, multiplierAt(column), k.loadVector(operands.offset, column));
+  convert(sum, constantsAt(column));
   Value at = k.add(pending.at, k.add(k.mul(row, shape.outStride), across));
   k.storeCodes(sum[0], operands.y, at);
 }
 
-Value GemmEpilogue::multiplierAt(Value column) {
-  return sums == GemmSums::Scaled ? Value()
-                                  : k.loadVector(operands.multiplier, column);
+GemmEpilogue::Constants GemmEpilogue::constantsAt(Value column) {
+  Constants constants;
+  if (shape.fixed) {
+    constants.fixed = loadFixed(k, operands.multiplier, column);
+    return constants;
+  }
+  if (sums != GemmSums::Scaled)
+    constants.multiplier = k.loadVector(operands.multiplier, column);
+  constants.offset = k.loadVector(operands.offset, column);
+  return constants;
+}
+
+/// As convert, in integers.
+void GemmEpilogue::convertFixed(Values &values, const FixedLanes &outputs) {
+  if (shape.activation == GemmActivation::None) {
+    for (Value &v : values)
+      v = fixedCode(k, v, outputs, shape.range);
+    return;
+  }
+  FixedLanes post = loadFixed(k, operands.post, k.index(0));
+  for (Value &v : values)
+    v = fixedCode(k, v, outputs, -QI_ACTIVATION_LIMIT, QI_ACTIVATION_LIMIT);
+  for (Value &v : values)
+    v = fixedActivate(k, shape.activation, v);
+  for (Value &v : values)
+    v = fixedCode(k, v, post, shape.range);
 }
 
 /// From sums to what is stored, several in step: each is a long chain of
 /// operations.
-void GemmEpilogue::convert(Values &values, Value multiplier, Value offset) {
+void GemmEpilogue::convert(Values &values, const Constants &constants) {
+  if (shape.fixed)
+    return convertFixed(values, constants.fixed);
+  Value multiplier = constants.multiplier, offset = constants.offset;
   bool real = shape.out == Storage::F32;
   bool plain = shape.activation == GemmActivation::None;
   if (sums == GemmSums::Integer && plain && !real) {

@@ -13,7 +13,7 @@
 #ifndef QUERN_LIB_TILE_GEMMEPILOGUE_H
 #define QUERN_LIB_TILE_GEMMEPILOGUE_H
 
-#include "lib/Tile/GemmParts.h"
+#include "lib/Tile/FixedPoint.h"
 
 namespace quern {
 
@@ -27,7 +27,8 @@ enum class GemmSums {
   Scaled
 };
 
-/// The operands of every integer GEMM from the multiplier on.
+/// The operands of every integer GEMM from the multiplier on; a fixed one has
+/// blocks of constants as its multiplier, and no offset.
 struct GemmResult {
   mlir::Value multiplier, offset, post, y;
 };
@@ -86,8 +87,15 @@ private:
   void keep(const GemmTile &tile,
             llvm::function_ref<mlir::Value(int64_t, int64_t)> sum);
   void storePending(const GemmTile &tile);
-  mlir::Value multiplierAt(mlir::Value column);
-  void convert(Values &values, mlir::Value multiplier, mlir::Value offset);
+
+  /// The constants of 16 columns.
+  struct Constants {
+    mlir::Value multiplier, offset;
+    FixedLanes fixed;
+  };
+  Constants constantsAt(mlir::Value column);
+  void convert(Values &values, const Constants &constants);
+  void convertFixed(Values &values, const FixedLanes &outputs);
 
   KernelBuilder &k;
   const GemmShape &shape;

@@ -38,8 +38,8 @@ GemmChunks getGemmChunks(const GemmShape &shape) {
 }
 
 StringRef activationName(GemmActivation activation) {
-  static const char *const names[] = {"none", "gelu", "gelu_tanh", "relu",
-                                      "tanh"};
+  static const char *const names[] = {"none", "gelu", "gelu_tanh",
+                                      "relu", "tanh", "i_gelu"};
   return names[int(activation)];
 }
 
@@ -50,6 +50,8 @@ static std::string describe(const GemmShape &shape, const char *kind) {
   if (shape.activation != GemmActivation::None)
     name += "_" + activationName(shape.activation).str();
   name += storages[int(shape.out)];
+  if (shape.fixed)
+    name += "_fixed";
   if (shape.weightBits != 8)
     name += "_w" + std::to_string(shape.weightBits);
   int64_t lo = int64_t(shape.range.lo), hi = int64_t(shape.range.hi);
@@ -223,8 +225,10 @@ Value activate(KernelBuilder &k, GemmActivation activation, Value v) {
     return k.maxReal(v, k.zeros(k.vec(16, k.f32())));
   case GemmActivation::Tanh:
     return k.tanh(v);
+  case GemmActivation::IGelu:
+    break;
   }
-  llvm_unreachable("all activations are handled");
+  llvm_unreachable("i-GELU has no form in f32");
 }
 
 void storeBlock(KernelBuilder &k, const GemmShape &shape, const GemmTile &tile,

@@ -190,6 +190,8 @@ public:
   /// Code `part` of each of 64 bytes that hold 8 / bits signed codes.
   Value unpack(Value packed, int64_t bits, int64_t part);
   Value lut16(Value indices, Value table);
+  /// 64 bytes of the 256 from `offset` of an i8 buffer on.
+  Value lut256(Value codes, Value table, Value offset);
   /// Clamps in f32, then rounds half to even: vector<16xi32>.
   Value round(Value v, CodeRange range);
   /// round(f32(acc) * multiplier + offset).

@@ -32,6 +32,10 @@ Value KernelBuilder::unpack(Value packed, int64_t bits, int64_t part) {
                               part);
 }
 
+Value KernelBuilder::lut256(Value codes, Value table, Value offset) {
+  return tk::Lut256Op::create(builder, location, codes.getType(), codes, table,
+                              offset);
+}
 Value KernelBuilder::lut16(Value indices, Value table) {
   return tk::Lut16Op::create(builder, location, table.getType(), indices,
                              table);

@@ -36,7 +36,7 @@ std::array<int8_t, CodeNormParams::size> CodeNormParams::data() const {
 
 CodeNorm::CodeNorm(KernelBuilder &k, int64_t d, Storage sum, Value norm,
                    Value gamma, Value beta, Value out, CodeRange range)
-    : k(k), d(d), sum(sum), gamma(gamma), beta(beta), out(out), range(range) {
+    : CodeRow(k, d, sum), gamma(gamma), beta(beta), out(out), range(range) {
   auto number = [&](int64_t i) {
     return k.lane(k.loadBytes(norm, k.index(8 * i), 1, k.f64()), 0);
   };
@@ -49,11 +49,11 @@ CodeNorm::CodeNorm(KernelBuilder &k, int64_t d, Storage sum, Value norm,
     k.storeVector(zero, k.scratch(), k.index(c));
 }
 
-int64_t CodeNorm::scratchBytes(int64_t d, Storage sum) {
+int64_t CodeRow::scratchBytes(int64_t d, Storage sum) {
   return rowStride(d) * storageBytes(sum);
 }
 
-void CodeNorm::putCodes(Value codes, Value column, Value mask) {
+void CodeRow::putCodes(Value codes, Value column, Value mask) {
   if (mask)
     codes = k.select(mask, codes, k.zeros(k.vec(16, k.i32())));
   if (sum == Storage::U8)
@@ -61,7 +61,7 @@ void CodeNorm::putCodes(Value codes, Value column, Value mask) {
   k.storeBytes(k.trunc(codes, k.i16()), k.scratch(), k.mul(column, 2));
 }
 
-Value CodeNorm::loadSum(Value column) {
+Value CodeRow::loadSum(Value column) {
   if (sum == Storage::U8)
     return k.loadCodes(k.scratch(), column);
   return k.zext(k.loadBytes(k.scratch(), k.mul(column, 2), 16, k.i16()),

@@ -35,9 +35,28 @@ struct CodeNormParams {
   std::array<int8_t, size> data() const;
 };
 
+/// A row of d codes at the start of the scratch memory.
+class CodeRow {
+public:
+  CodeRow(KernelBuilder &k, int64_t d, Storage sum) : k(k), d(d), sum(sum) {}
+
+  /// Stores the codes of the columns [column, column + 16).
+  void putCodes(mlir::Value codes, mlir::Value column, mlir::Value mask);
+
+  /// Scratch bytes of a row of d columns.
+  static int64_t scratchBytes(int64_t d, Storage sum);
+
+protected:
+  mlir::Value loadSum(mlir::Value column);
+
+  KernelBuilder &k;
+  int64_t d;
+  Storage sum;
+};
+
 /// LayerNorm over codes. The codes of the row are put in scratch memory first
 /// (putCodes), then finish() writes the normalized row.
-class CodeNorm {
+class CodeNorm : public CodeRow {
 public:
   /// `d` columns of sum codes of `sum` storage. `norm`, `gamma`, `beta` and
   /// `out` are buffers.
@@ -45,26 +64,17 @@ public:
            mlir::Value gamma, mlir::Value beta, mlir::Value out,
            CodeRange range);
 
-  /// Stores the codes of the columns [column, column + 16).
-  void putCodes(mlir::Value codes, mlir::Value column, mlir::Value mask);
   /// Normalizes the row and writes it at `outOffset`.
   void finish(mlir::Value outOffset);
   /// Normalizes the row and hands over 16 reals at each column.
   void forEachResult(
       llvm::function_ref<void(mlir::Value column, mlir::Value y)> body);
 
-  /// Scratch bytes of a row of d columns.
-  static int64_t scratchBytes(int64_t d, Storage sum);
-
 private:
-  mlir::Value loadSum(mlir::Value column);
   /// Sum of codes and of their squares, as i64.
   std::pair<mlir::Value, mlir::Value> sums();
   std::pair<mlir::Value, mlir::Value> byteSums();
 
-  KernelBuilder &k;
-  int64_t d;
-  Storage sum;
   mlir::Value gamma, beta, out, scale, factor, eps;
   CodeRange range;
 };

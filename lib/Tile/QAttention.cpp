@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/QAttentionEmitter.h"
 
+#include "lib/Tile/FixedAttention.h"
+
 #include <algorithm>
 
 using namespace mlir;
@@ -25,6 +27,16 @@ std::array<float, QAttentionParams::size> QAttentionParams::data() const {
 }
 
 void QAttentionEmitter::emit() {
+  if (shape.fixed) {
+    FixedAttentionParams fixed(k, params);
+    fixedScore = fixed.score();
+    fixedContext = fixed.context();
+    zq = fixed.zero(0);
+    zk = fixed.zero(1);
+    zv = fixed.zero(2);
+    return forEachHead(k, offsets, shape,
+                       [&](const HeadChunk &chunk) { head(chunk); });
+  }
   expHi = k.loadVector(params, k.index(0));
   expLo = k.loadVector(params, k.index(16));
   scoreMultiplier = k.broadcast(param(32));
@@ -50,7 +62,10 @@ void QAttentionEmitter::head(const HeadChunk &chunk) {
   k.loop(k.index(0), c.length, kAttentionRows, [&](Value row) {
     rowTerms(row);
     scores(row);
-    softmax(row);
+    if (shape.fixed)
+      fixedSoftmax(row);
+    else
+      softmax(row);
     for (int64_t p = 0; p < layout.valuePanels; p += 2)
       contextPanels(row, p, std::min<int64_t>(2, layout.valuePanels - p));
   });
@@ -171,7 +186,9 @@ void QAttentionEmitter::scorePair(Value row, Value pair) {
                });
   for (int64_t i = 0; i != 2 * kAttentionRows; ++i) {
     Value codes =
-        k.requant(acc[i], scoreMultiplier, scoreOffset, shape.scoreRange);
+        shape.fixed
+            ? fixedCode(k, acc[i], fixedScore, shape.scoreRange)
+            : k.requant(acc[i], scoreMultiplier, scoreOffset, shape.scoreRange);
     Value at = k.add(k.add(codeRow(i % kAttentionRows), pair),
                      i / kAttentionRows * 16);
     k.storeCodes(codes, scratch, at);
@@ -187,7 +204,8 @@ func::FuncOp buildQAttention(ModuleOp module, StringRef name,
                                                 : i8;
   Type prob = shape.probStorage() == Storage::U16 ? b.getI16Type() : i8;
   KernelBuilder k(module, name,
-                  {i8, b.getI32Type(), b.getF32Type(), stored, i8, prob});
+                  {i8, b.getI32Type(), shape.fixed ? i8 : Type(b.getF32Type()),
+                   stored, i8, prob});
   QAttentionEmitter(k, shape).emit();
   return k.finish();
 }

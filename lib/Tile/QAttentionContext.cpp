@@ -49,6 +49,10 @@ void QAttentionEmitter::contextPanels(Value row, int64_t first, int64_t count) {
           ? joinedPlanes(first, count)
           : weightedSums(codeRow(0), k.index(layout.terms + 64), first, count);
   for (Value &v : sums) {
+    if (shape.fixed) {
+      v = fixedCode(k, v, fixedContext, shape.contextRange);
+      continue;
+    }
     bool isReal = shape.context == Storage::F32;
     if (!isReal && !shape.isLog()) {
       v = k.requant(v, contextMultiplier, contextOffset, shape.contextRange);

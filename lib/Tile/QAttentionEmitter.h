@@ -17,6 +17,7 @@
 #define QUERN_LIB_TILE_QATTENTIONEMITTER_H
 
 #include "lib/Tile/AttentionParts.h"
+#include "lib/Tile/FixedPoint.h"
 
 #include <algorithm>
 
@@ -38,7 +39,8 @@ struct QAttentionLayout {
     values = keySums + tokens * 4;
     codes = values + tokens * valuePanels * 16;
     exps = codes + kAttentionRows * codeStride;
-    expStride = tokens * 4 + 64;
+    // Fixed rows are looked up in blocks of 64.
+    expStride = (s.fixed ? codeStride - 64 : tokens) * 4 + 64;
     planes = exps + kAttentionRows * expStride;
     if (s.isLog())
       planeCount = qm_log_planes(s.log) * s.log.per_octave;
@@ -74,6 +76,7 @@ private:
   void scores(Value row);
   void scorePair(Value row, Value pair);
   void softmax(Value row);
+  void fixedSoftmax(Value row);
   void tapRows(Value row, Value tap);
   Values rowMaxima();
   Values exponentials(llvm::ArrayRef<Value> tops);
@@ -118,6 +121,7 @@ private:
   // Of the layer.
   Value expHi, expLo, scoreMultiplier, scoreOffset, probMultiplier;
   Value contextMultiplier, contextOffset, zq, zk, zv, probStep;
+  FixedLanes fixedScore, fixedContext;
   // Of the head.
   HeadChunk c;
   Value queryColumn, valueStride, headColumn, excess;

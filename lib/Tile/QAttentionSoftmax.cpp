@@ -3,6 +3,7 @@
 // Row maxima, table exponentials and probability codes of eight rows.
 //
 //===----------------------------------------------------------------------===//
+#include "lib/Tile/FixedAttention.h"
 #include "lib/Tile/QAttentionEmitter.h"
 
 using namespace mlir;
@@ -30,6 +31,23 @@ void QAttentionEmitter::softmax(Value row) {
     return;
   }
   uniformCodes(total);
+  tapRows(row, probTap);
+}
+
+/// Row by row, those of the sequence only: what rows past its end hold is not
+/// used.
+void QAttentionEmitter::fixedSoftmax(Value row) {
+  tapRows(row, scoreTap);
+  FixedAttentionParams fixed(k, params);
+  Value factor = k.sub(k.i32(128), zv);
+  Value rows = k.min(k.sub(c.length, row), k.index(kAttentionRows));
+  k.loop(k.index(0), rows, 1, [&](Value r) {
+    Value sum =
+        fixed.softmax(shape, k.add(k.mul(r, layout.codeStride), layout.codes),
+                      k.add(k.mul(r, layout.expStride), layout.exps), c.length);
+    k.storeBytes(k.broadcast(k.mul(sum, factor), 1), scratch,
+                 k.add(k.mul(r, 4), layout.terms + 64));
+  });
   tapRows(row, probTap);
 }
 

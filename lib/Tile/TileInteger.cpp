@@ -3,7 +3,9 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/TQ/FixedPoint.h"
 #include "lib/Tile/Attention.h"
+#include "lib/Tile/FixedAttention.h"
 #include "lib/Tile/GemmToken.h"
 #include "lib/Tile/GemmWide.h"
 #include "lib/Tile/Tiler.h"
@@ -42,6 +44,7 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
   shape.range = {float(op.getLo()), float(op.getHi())};
   shape.rows = x->rows;
   shape.activation = gemmActivation(op.getActivation());
+  shape.fixed = op.getFixed();
 
   std::vector<std::string> sites = siteNames(op.getSites());
   LaunchInfo info;
@@ -75,18 +78,14 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
       isWide ? planesOf(*x, info.step) : x->buffer,
       program.data(info.step + ".w", std::move(packed), int(bits), n * k,
                    "s" + num(bits)),
-      program.data(info.step + ".correction", std::move(first)),
-      program.vector(info.step + ".multiplier", multiplier->values(), padded),
-      program.vector(info.step + ".offset", offset->values(), padded)};
+      program.data(info.step + ".correction", std::move(first))};
+  if (failed(pushProductConstants(op, info.step, multiplier->values(),
+                                  offset->values(), operands)))
+    return failure();
   if (auto type = dyn_cast<quant::UniformQuantizedType>(
           op.getX().getType().getElementType()))
     program.mayBeSums(operands[2], operands[1], {-int32_t(type.getZeroPoint())},
                       {int64_t(llvm::alignTo(k, 64) / 4)});
-  if (shape.activation != GemmActivation::None && *out != Storage::F32)
-    operands.push_back(
-        program.data(info.step + ".post",
-                     std::vector<float>{op.getPostMultiplier().convertToFloat(),
-                                        op.getPostOffset().convertToFloat()}));
   operands.push_back(to.buffer);
   std::string kernel = program.kernel(
       isWide     ? getWideGemmName(shape)
@@ -99,6 +98,35 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
       },
       isWide ? getWideGemmScratchBytes(shape) : getGemmScratchBytes(shape));
   program.launch(kernel, operands, gemmChunks(shape), info);
+  return success();
+}
+
+LogicalResult Tiler::pushProductConstants(tq::QLinearOp op, StringRef step,
+                                          ArrayRef<float> multiplier,
+                                          ArrayRef<float> offset,
+                                          std::vector<std::string> &operands) {
+  std::string name = step.str();
+  bool hasPost = op.getActivation() != tq::Activation::None &&
+                 !op.getResult().getType().getElementType().isF32();
+  if (op.getFixed()) {
+    auto constants = tq::fixedProduct(op, multiplier, offset);
+    if (failed(constants))
+      return failure();
+    operands.push_back(
+        program.data(name + ".outputs", packFixed(constants->outputs)));
+    if (hasPost)
+      operands.push_back(
+          program.data(name + ".post", packFixed(constants->post)));
+    return success();
+  }
+  int64_t padded = llvm::alignTo(multiplier.size(), 16);
+  operands.push_back(program.vector(name + ".multiplier", multiplier, padded));
+  operands.push_back(program.vector(name + ".offset", offset, padded));
+  if (hasPost)
+    operands.push_back(
+        program.data(name + ".post",
+                     std::vector<float>{op.getPostMultiplier().convertToFloat(),
+                                        op.getPostOffset().convertToFloat()}));
   return success();
 }
 
@@ -123,6 +151,48 @@ std::string Tiler::planesOf(const Place &x, StringRef step) {
 /// A part of a kernel's name for codes of fewer than 8 bits.
 static std::string codesName(StringRef site, CodeRange range) {
   return range.hi == 255 ? "" : (site + num(int64_t(range.hi))).str();
+}
+
+/// A part of a kernel's name for fixed arithmetic.
+static std::string fixedName(const AttentionShape &shape) {
+  return shape.fixed
+             ? "fixed" + num(shape.expBytes) + (shape.roundProbs ? "" : "down")
+             : "";
+}
+
+FailureOr<std::string> Tiler::attentionConstants(tq::QAttentionOp op,
+                                                 StringRef step,
+                                                 ArrayRef<float> hi,
+                                                 ArrayRef<float> lo,
+                                                 AttentionShape &shape) {
+  if (op.getFixed()) {
+    auto fixed = tq::fixedAttention(op, hi, lo);
+    if (failed(fixed))
+      return failure();
+    shape.fixed = true;
+    shape.expBytes = exponentialBytes(fixed->probs);
+    shape.roundProbs = fixed->probs.nearest;
+    return program.data(step.str() + ".params",
+                        packFixedAttention(fixed->score, fixed->context,
+                                           fixed->probs, op.getZq(), op.getZk(),
+                                           op.getZv()));
+  }
+  QAttentionParams params;
+  std::copy_n(hi.begin(), 16, params.expHi.begin());
+  std::copy_n(lo.begin(), 16, params.expLo.begin());
+  params.scoreMultiplier = op.getScoreMultiplier().convertToFloat();
+  params.scoreOffset = op.getScoreOffset().convertToFloat();
+  params.probMultiplier = op.getProbMultiplier().convertToFloat();
+  params.contextMultiplier = op.getContextMultiplier().convertToFloat();
+  params.contextOffset = op.getContextOffset().convertToFloat();
+  params.zq = op.getZq();
+  params.zk = op.getZk();
+  params.zv = op.getZv();
+  if (op.getProbStep())
+    params.probStep = op.getProbStep()->convertToFloat();
+  auto values = params.data();
+  return program.data(step.str() + ".params",
+                      std::vector<float>(values.begin(), values.end()));
 }
 
 LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
@@ -171,27 +241,16 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
     probs = (isTwo ? "log2x" : "logsqrt2x") + num(type.getBits());
   }
 
-  QAttentionParams params;
-  std::copy_n(hi->values().begin(), 16, params.expHi.begin());
-  std::copy_n(lo->values().begin(), 16, params.expLo.begin());
-  params.scoreMultiplier = op.getScoreMultiplier().convertToFloat();
-  params.scoreOffset = op.getScoreOffset().convertToFloat();
-  params.probMultiplier = op.getProbMultiplier().convertToFloat();
-  params.contextMultiplier = op.getContextMultiplier().convertToFloat();
-  params.contextOffset = op.getContextOffset().convertToFloat();
-  params.zq = op.getZq();
-  params.zk = op.getZk();
-  params.zv = op.getZv();
-  if (op.getProbStep())
-    params.probStep = op.getProbStep()->convertToFloat();
-  auto values = params.data();
-  std::string constants = program.data(
-      info.step + ".params", std::vector<float>(values.begin(), values.end()));
+  FailureOr<std::string> constants =
+      attentionConstants(op, info.step, hi->values(), lo->values(), shape);
+  if (failed(constants))
+    return failure();
 
   std::string kernel = program.kernel(
       joinName({"attention", num(shape.heads) + "x" + num(shape.headDim),
                 storageName(*storage).str(), rangeName(shape.contextRange),
-                num(qkv->stride), codesName("s", shape.scoreRange), probs}),
+                num(qkv->stride), codesName("s", shape.scoreRange), probs,
+                fixedName(shape)}),
       [&](StringRef name) {
         return buildQAttention(program.module(), name, shape);
       },
@@ -206,7 +265,7 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
   info.macsPerPair = 2 * d;
   program.launch(
       kernel,
-      {qkv->buffer, *offsets, constants, out.buffer, s.buffer, p.buffer},
+      {qkv->buffer, *offsets, *constants, out.buffer, s.buffer, p.buffer},
       {tk::Base::Sequences, 1, shape.heads}, info);
   return success();
 }

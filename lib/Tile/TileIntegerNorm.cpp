@@ -3,8 +3,11 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/TQ/FixedPoint.h"
 #include "lib/Tile/AddNorm.h"
 #include "lib/Tile/Embed.h"
+#include "lib/Tile/FixedNorm.h"
+#include "lib/Tile/FixedPoint.h"
 #include "lib/Tile/GroupNorm.h"
 #include "lib/Tile/Tiler.h"
 
@@ -33,6 +36,18 @@ static std::string normParams(ProgramBuilder &program, StringRef name,
   auto bytes = CodeNormParams(scale, d, eps).data();
   return program.data(name.str() + ".norm",
                       std::vector<int8_t>(bytes.begin(), bytes.end()));
+}
+
+/// The constants of a fixed LayerNorm, as a constant of the program.
+static FailureOr<std::string> fixedNormParams(ProgramBuilder &program,
+                                              Operation *op, StringRef step,
+                                              ArrayRef<float> gamma,
+                                              ArrayRef<float> beta) {
+  auto norm = tq::fixedNorm(op, gamma, beta);
+  if (failed(norm))
+    return failure();
+  return program.data(step.str() + ".channels",
+                      packChannels(norm->channels, norm->shift));
 }
 
 LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
@@ -79,6 +94,31 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
   auto vector = [&](StringRef part, ArrayRef<float> values) {
     return program.vector(info.step + part.str(), values, padded);
   };
+  std::string kernelName =
+      joinName({"add_norm", num(d), storageName(shape.a).str(),
+                storageName(shape.b).str(), storageName(shape.sum).str(),
+                rangeName(shape.sumRange), storageName(shape.out).str(),
+                rangeName(shape.outRange), num(a->stride), num(b->stride)});
+  if (op.getFixed()) {
+    auto sum = tq::fixedSum(op, ma->values(), mb->values(), mo->values(), d);
+    auto channels = fixedNormParams(program, op, info.step, gamma->values(),
+                                    beta->values());
+    if (failed(sum) || failed(channels))
+      return failure();
+    std::string kernel = program.kernel(
+        kernelName + "_fixed",
+        [&](StringRef name) {
+          return buildFixedAddNorm(program.module(), name, shape);
+        },
+        qaddNormScratch(shape));
+    program.launch(kernel,
+                   {a->buffer, b->buffer,
+                    program.data(info.step + ".a", packFixed(sum->a)),
+                    program.data(info.step + ".b", packFixed(sum->b)),
+                    *channels, out.buffer, tap.buffer},
+                   rowChunks(a->rows), info);
+    return success();
+  }
   double eps = op.getEps().convertToDouble();
   GroupNormShape grouped{shape};
   auto groups =
@@ -89,11 +129,6 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
   }
   grouped.ordered = op.getOrder().has_value();
   bool isPlain = !groups && !grouped.ordered;
-  std::string kernelName =
-      joinName({"add_norm", num(d), storageName(shape.a).str(),
-                storageName(shape.b).str(), storageName(shape.sum).str(),
-                rangeName(shape.sumRange), storageName(shape.out).str(),
-                rangeName(shape.outRange), num(a->stride), num(b->stride)});
   if (groups)
     kernelName += "_groups" + num(grouped.groups);
   if (grouped.each)
@@ -168,7 +203,7 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
   const int64_t given[] = {op.getWordBits(), op.getTypeBits(),
                            op.getPositionBits()};
   EmbedShape shape;
-  std::vector<std::string> scaleSymbols;
+  std::vector<float> scaleValues[3];
   bool perRow[3];
   for (int i = 0; i < 3; ++i) {
     auto table = constant<int8_t>(tables[i], names[i], op);
@@ -189,10 +224,8 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
     operands.push_back(program.data(name, std::move(packed), int(bits),
                                     rows * d, "s" + num(bits)));
     perRow[i] = scale->size() != 1;
-    scaleSymbols.push_back(
-        program.vector(name + ".scale", scale->values(), scale->size()));
+    scaleValues[i] = scale->values().vec();
   }
-  llvm::append_range(operands, scaleSymbols);
 
   shape.d = d;
   shape.tableStride = padded;
@@ -210,6 +243,16 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
   Place second = program.tap(siteOr(sites, 1, "E.e"), d, shape.e2);
   shape.outStride = out.stride;
   shape.tapStride = first.stride;
+  const Place *at[3] = {&first, &second, &out};
+  for (size_t i = 0; i < sites.size() && i < 3; ++i)
+    info.sites.push_back({sites[i], at[i]->buffer, 0, d});
+  if (op.getFixed())
+    return launchFixedEmbed(op, shape, scaleValues, gamma->values(),
+                            beta->values(), operands,
+                            {out.buffer, first.buffer, second.buffer}, info);
+  for (int i = 0; i < 3; ++i)
+    operands.push_back(program.vector(std::string("E.") + names[i] + ".scale",
+                                      scaleValues[i], scaleValues[i].size()));
 
   QEmbedParams params;
   params.e1Multiplier = op.getE1Multiplier().convertToFloat();
@@ -229,13 +272,52 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
                                 op.getEps().convertToDouble()));
   llvm::append_range(operands, std::initializer_list<std::string>{
                                    out.buffer, first.buffer, second.buffer});
-  const Place *at[3] = {&first, &second, &out};
-  for (size_t i = 0; i < sites.size() && i < 3; ++i)
-    info.sites.push_back({sites[i], at[i]->buffer, 0, d});
   std::string kernel = program.kernel(
       "embed_" + num(d),
       [&](StringRef name) {
         return buildQEmbed(program.module(), name, shape);
+      },
+      qembedScratch(shape));
+  program.launch(kernel, operands, rowChunks(RowsOf::Tokens), info);
+  return success();
+}
+
+/// Mantissa and shift of each, as the kernel reads them.
+static std::vector<int32_t> rowNumbers(ArrayRef<qi_affine> rows) {
+  std::vector<int32_t> numbers;
+  for (const qi_affine &row : rows) {
+    numbers.push_back(row.mantissa);
+    numbers.push_back(row.shift);
+  }
+  return numbers;
+}
+
+LogicalResult Tiler::launchFixedEmbed(tq::QEmbedOp op, EmbedShape shape,
+                                      ArrayRef<std::vector<float>> scales,
+                                      ArrayRef<float> gamma,
+                                      ArrayRef<float> beta,
+                                      std::vector<std::string> operands,
+                                      ArrayRef<std::string> results,
+                                      const LaunchInfo &info) {
+  auto constants = tq::fixedEmbedding(op, scales[0], scales[1], scales[2]);
+  auto channels = fixedNormParams(program, op, info.step, gamma, beta);
+  if (failed(constants) || failed(channels))
+    return failure();
+  shape.e1Zero = op.getE1Zero();
+  shape.e2Zero = op.getE2Zero();
+  for (auto [name, rows] : {std::pair<const char *, ArrayRef<qi_affine>>{
+                                "E.word.rows", constants->word},
+                            {"E.type.rows", constants->type},
+                            {"E.position.rows", constants->position}})
+    operands.push_back(program.data(name, rowNumbers(rows)));
+  operands.push_back(
+      program.data(info.step + ".first", packFixed(constants->first)));
+  operands.push_back(*channels);
+  llvm::append_range(operands, results);
+  std::string kernel = program.kernel(
+      "embed_" + num(shape.d) + "_fixed",
+      [&](StringRef name) {
+        return buildFixedEmbed(program.module(), name, shape);
       },
       qembedScratch(shape));
   program.launch(kernel, operands, rowChunks(RowsOf::Tokens), info);

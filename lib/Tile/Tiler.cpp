@@ -70,6 +70,8 @@ GemmActivation gemmActivation(tq::Activation activation) {
     return GemmActivation::Relu;
   case tq::Activation::Tanh:
     return GemmActivation::Tanh;
+  case tq::Activation::IGelu:
+    return GemmActivation::IGelu;
   }
   llvm_unreachable("all activations are handled");
 }

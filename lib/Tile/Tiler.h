@@ -20,6 +20,9 @@
 
 namespace quern {
 
+struct AttentionShape;
+struct EmbedShape;
+
 class Tiler {
 public:
   Tiler(mlir::func::FuncOp function, ProgramBuilder &program)
@@ -33,15 +36,35 @@ private:
 
   // TileInteger.cpp, TileGroups.cpp
   mlir::LogicalResult tileQLinear(tq::QLinearOp op);
+  /// Appends the constants of a product from the multiplier on.
+  mlir::LogicalResult pushProductConstants(tq::QLinearOp op,
+                                           llvm::StringRef step,
+                                           llvm::ArrayRef<float> multiplier,
+                                           llvm::ArrayRef<float> offset,
+                                           std::vector<std::string> &operands);
   /// Appends the launch that splits 16-bit codes into planes of bytes; gives
   /// their buffer.
   std::string planesOf(const Place &x, llvm::StringRef step);
   mlir::LogicalResult tileQAttention(tq::QAttentionOp op);
+  /// The constants of an attention kernel, whose shape takes what of them is
+  /// fixed when it is built.
+  mlir::FailureOr<std::string> attentionConstants(tq::QAttentionOp op,
+                                                  llvm::StringRef step,
+                                                  llvm::ArrayRef<float> hi,
+                                                  llvm::ArrayRef<float> lo,
+                                                  AttentionShape &shape);
   mlir::LogicalResult tileQGroupLinear(tq::QGroupLinearOp op);
 
   // TileIntegerNorm.cpp
   mlir::LogicalResult tileQAddNorm(tq::QAddNormOp op);
   mlir::LogicalResult tileQEmbed(tq::QEmbedOp op);
+  /// The launch of a fixed embedding; `operands` are the indices and tables.
+  mlir::LogicalResult
+  launchFixedEmbed(tq::QEmbedOp op, EmbedShape shape,
+                   llvm::ArrayRef<std::vector<float>> scales,
+                   llvm::ArrayRef<float> gamma, llvm::ArrayRef<float> beta,
+                   std::vector<std::string> operands,
+                   llvm::ArrayRef<std::string> results, const LaunchInfo &info);
 
   // TileIntegerRows.cpp
   mlir::LogicalResult tileQPool(tq::QPoolOp op);

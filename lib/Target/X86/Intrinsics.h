@@ -24,6 +24,8 @@ inline mlir::Value call(mlir::OpBuilder &builder, mlir::Location loc, Name name,
 inline constexpr Name kMultiplyPairs("llvm.x86.avx2.pmadd.wd");
 /// (f32 x 8 table, i32 x 8 index); the upper 29 bits of an index are ignored
 inline constexpr Name kPermuteEightFloats("llvm.x86.avx2.permps");
+/// (i8 x 32 table, i8 x 32 index): by halves of 16; 0 for an index below 0
+inline constexpr Name kShuffleBytes("llvm.x86.avx2.pshuf.b");
 
 /// (i32 x 16 acc, i8 x 64 unsigned, i8 x 64 signed)
 inline constexpr Name kDot4("llvm.x86.avx512.vpdpbusd.512");

@@ -124,11 +124,47 @@ struct LowerLut16 : OpRewritePattern<tk::Lut16Op> {
   }
 };
 
+struct LowerLut256 : OpRewritePattern<tk::Lut256Op> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(tk::Lut256Op op,
+                                PatternRewriter &b) const override {
+    // Sixteen tables of 16 bytes: a code less the first one of its table is 0
+    // to 15, and 0x70 more leaves the lower four bits of that; for all other
+    // tables it saturates or reaches the highest bit, which gives 0.
+    Location loc = op.getLoc();
+    auto bytes = VectorType::get({32}, b.getI8Type());
+    auto entries = VectorType::get({16}, b.getI8Type());
+    auto splat = [&](int v) -> Value {
+      return arith::ConstantOp::create(
+          b, loc, DenseElementsAttr::get(bytes, ArrayRef<int8_t>(int8_t(v))));
+    };
+    SmallVector<int64_t> twice;
+    for (int64_t i = 0; i < 32; ++i)
+      twice.push_back(i % 16);
+    Value halves[2] = {splat(0), splat(0)};
+    for (int table = 0; table < 16; ++table) {
+      Value skip = arith::ConstantIndexOp::create(b, loc, 16 * table);
+      Value at = arith::AddIOp::create(b, loc, op.getOffset(), skip);
+      Value row = vector::LoadOp::create(b, loc, entries, op.getTable(), at);
+      row = vector::ShuffleOp::create(b, loc, row, row, twice);
+      for (int64_t i = 0; i < 2; ++i) {
+        Value index = arith::SubIOp::create(
+            b, loc, part(b, loc, op.getCodes(), i, 32), splat(16 * table));
+        index = LLVM::UAddSat::create(b, loc, bytes, index, splat(0x70));
+        Value found = call(b, loc, x86::kShuffleBytes, bytes, {row, index});
+        halves[i] = arith::OrIOp::create(b, loc, halves[i], found);
+      }
+    }
+    b.replaceOp(op, join(b, loc, halves[0], halves[1]));
+    return success();
+  }
+};
+
 struct LowerAvx2 : quern::impl::LowerAvx2Base<LowerAvx2> {
   void runOnOperation() override {
     getOperation()->walk([](Block *block) { gatherChains(*block); });
     RewritePatternSet patterns(&getContext());
-    patterns.add<LowerDot4, LowerLut16>(&getContext());
+    patterns.add<LowerDot4, LowerLut16, LowerLut256>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

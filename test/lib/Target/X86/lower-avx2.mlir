@@ -27,6 +27,19 @@ func.func @lut(%table: vector<16xf32>, %index: vector<16xi32>)
   return %0 : vector<16xf32>
 }
 
+// Sixteen tables of 16 bytes for each half of the codes.
+// CHECK-LABEL: func.func @lut256
+// CHECK-COUNT-32: "llvm.x86.avx2.pshuf.b"
+// CHECK-NOT: tk.lut256
+// ALL-LABEL: func.func @lut256
+// ALL-NOT: tk.
+// ALL: return
+func.func @lut256(%c: vector<64xi8>, %m: memref<?xi8>, %o: index)
+    -> vector<64xi8> {
+  %0 = tk.lut256 %c, %m[%o] : memref<?xi8>
+  return %0 : vector<64xi8>
+}
+
 // What plain code does well is left to it.
 // CHECK-LABEL: func.func @round
 // CHECK: tk.round

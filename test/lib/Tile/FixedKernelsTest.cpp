@@ -1,0 +1,380 @@
+//===- FixedKernelsTest.cpp - Kernels without floats, rows E31 to E40 -----===//
+//
+// Products, residual sums with LayerNorm, and attention in fixed-point numbers,
+// bit for bit what integer_*.h say, on every tier.
+//
+//===----------------------------------------------------------------------===//
+#include "dialects/TQ/FixedPoint.h"
+#include "lib/Tile/FixedAttention.h"
+#include "lib/Tile/FixedNorm.h"
+#include "quern/integer_activation.h"
+#include "test/lib/Tile/KernelCall.h"
+#include "test/lib/Tile/RowReference.h"
+
+using namespace quern;
+using namespace quern::test;
+
+namespace {
+
+qi_affine affine(double multiplier, double offset) {
+  qi_affine a = {};
+  EXPECT_EQ(qi_make_affine(multiplier, offset, &a), 0);
+  return a;
+}
+
+//===----------------------------------------------------------------------===//
+// Products
+//===----------------------------------------------------------------------===//
+
+struct ProductCase {
+  int64_t k, n;
+  GemmActivation activation = GemmActivation::None;
+  Storage out = Storage::U8;
+};
+
+std::ostream &operator<<(std::ostream &os, const ProductCase &c) {
+  return os << c.k << " x " << c.n << ' ' << activationName(c.activation).str();
+}
+
+class FixedProductTest : public testing::TestWithParam<ProductCase> {
+protected:
+  template <typename Out> void check();
+};
+
+int32_t activate(GemmActivation activation, int32_t t) {
+  const tq::Activation same[] = {
+      tq::Activation::None, tq::Activation::Gelu, tq::Activation::GeluTanh,
+      tq::Activation::Relu, tq::Activation::Tanh, tq::Activation::IGelu};
+  return tq::applyFixed(same[int(activation)], t);
+}
+
+template <typename Out> void FixedProductTest::check() {
+  const ProductCase &c = GetParam();
+  GemmShape shape;
+  shape.k = c.k;
+  shape.n = c.n;
+  shape.xStride = rowStride(c.k);
+  shape.outStride = rowStride(c.n);
+  shape.activation = c.activation;
+  shape.out = c.out;
+  shape.fixed = true;
+  shape.range = {0, c.out == Storage::U8 ? 255.0f : 65535.0f};
+  const int64_t rows = 21, padded = (c.n + 15) / 16 * 16;
+  Random random(13);
+  auto x = random.codes<uint8_t>(bufferSize(rows, shape.xStride), 256);
+  auto codes = random.codes<uint8_t>(size_t(c.k * c.n), 256);
+  std::vector<int8_t> w(codes.begin(), codes.end());
+  std::vector<int8_t> packed(size_t(packedGemmBytes(c.n, c.k)) + 64);
+  packGemmWeights(w.data(), c.n, c.k, packed.data());
+  std::vector<int32_t> correction(size_t(padded), 0);
+  std::vector<qi_affine> outputs;
+  bool direct = c.activation == GemmActivation::None;
+  double spread = 1 / (128.0 * 74.0 * std::sqrt(double(c.k)));
+  double units = direct ? shape.range.hi / 3 : 10000;
+  for (int64_t j = 0; j < c.n; ++j) {
+    int32_t sum = 0;
+    for (int64_t i = 0; i < c.k; ++i)
+      sum += w[size_t(j * c.k + i)];
+    correction[size_t(j)] = -128 * sum;
+    // Ties now and then: sums of whole halves.
+    outputs.push_back(j % 5 ? affine(spread * units * (1 + 0.01 * double(j)),
+                                     direct ? shape.range.hi / 2 : 7.25)
+                            : affine(0.5, 3));
+  }
+  qi_affine post = affine(shape.range.hi / 1.3e5, 19.5);
+  std::vector<Out> expected(bufferSize(rows, shape.outStride));
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t j = 0; j < c.n; ++j) {
+      int32_t acc = correction[size_t(j)];
+      for (int64_t i = 0; i < c.k; ++i)
+        acc +=
+            int32_t(x[size_t(r * shape.xStride + i)]) * w[size_t(j * c.k + i)];
+      const qi_affine &output = outputs[size_t(j)];
+      int32_t hi = int32_t(shape.range.hi), code;
+      if (direct)
+        code = qi_code(acc, &output, 0, hi);
+      else
+        code = qi_code(
+            activate(c.activation, qi_code(acc, &output, -QI_ACTIVATION_LIMIT,
+                                           QI_ACTIVATION_LIMIT)),
+            &post, 0, hi);
+      expected[size_t(r * shape.outStride + j)] = Out(code);
+    }
+  auto outputBytes = packFixed(outputs), postBytes = packFixed(post);
+  GemmChunks chunks = getGemmChunks(shape);
+  int64_t count = (rows + chunks.divide - 1) / chunks.divide * chunks.multiply;
+  for (Tier tier : hostTiers()) {
+    SCOPED_TRACE(getTierName(tier).str());
+    KernelCall kernel(tier, getGemmScratchBytes(shape),
+                      [&](mlir::ModuleOp m) { buildGemm(m, "kernel", shape); });
+    std::vector<Out> got(expected.size());
+    std::vector<void *> buffers = {x.data(), packed.data(), correction.data(),
+                                   outputBytes.data()};
+    if (!direct)
+      buffers.push_back(postBytes.data());
+    buffers.push_back(got.data());
+    kernel.runSplit(buffers, rows, 1, count, false, 4);
+    expectRows(got, expected, rows, c.n, shape.outStride);
+  }
+}
+
+TEST_P(FixedProductTest, E40Codes) {
+  if (GetParam().out == Storage::U16)
+    check<uint16_t>();
+  else
+    check<uint8_t>();
+}
+
+using A = GemmActivation;
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, FixedProductTest,
+    testing::Values(ProductCase{64, 96}, ProductCase{100, 70},
+                    ProductCase{384, 48, A::None, Storage::U16},
+                    ProductCase{100, 70, A::Gelu},
+                    // With the epilogue in the next tile.
+                    ProductCase{384, 96, A::Gelu},
+                    ProductCase{384, 96, A::Gelu, Storage::U16},
+                    ProductCase{100, 35, A::GeluTanh},
+                    ProductCase{64, 48, A::Relu}, ProductCase{64, 48, A::Tanh},
+                    ProductCase{384, 48, A::IGelu},
+                    ProductCase{100, 35, A::IGelu}));
+
+//===----------------------------------------------------------------------===//
+// Residual sums and LayerNorm
+//===----------------------------------------------------------------------===//
+
+struct NormCase {
+  int64_t d;
+  Storage a = Storage::U8, sum = Storage::U8, out = Storage::U8;
+  bool flat = false;
+};
+
+std::ostream &operator<<(std::ostream &os, const NormCase &c) {
+  return os << c.d << ", storage " << int(c.a) << int(c.sum) << int(c.out)
+            << (c.flat ? ", flat" : "");
+}
+
+class FixedNormTest : public testing::TestWithParam<NormCase> {
+protected:
+  template <typename In, typename Sum, typename Out> void check();
+};
+
+template <typename In, typename Sum, typename Out> void FixedNormTest::check() {
+  const NormCase &c = GetParam();
+  const int64_t rows = 19, stride = rowStride(c.d);
+  AddNormShape shape;
+  shape.d = c.d;
+  shape.aStride = shape.bStride = shape.outStride = shape.tapStride = stride;
+  shape.a = c.a;
+  shape.sum = c.sum;
+  shape.out = c.out;
+  shape.sumRange = {0, c.sum == Storage::U16 ? 65535.0f : 255.0f};
+  shape.outRange = {0, c.out == Storage::U16 ? 65535.0f : 255.0f};
+  Random random(17);
+  size_t size = bufferSize(rows, stride);
+  auto a = random.codes<In>(size, c.flat ? 1 : sizeof(In) == 1 ? 256 : 65536);
+  auto b = random.codes<uint8_t>(size, c.flat ? 1 : 256);
+  // Rows at both ends, whose squares are the largest.
+  for (int64_t j = 0; j < c.d && !c.flat; ++j) {
+    a[size_t(j)] = In(j % 2 ? ~0u : 0u);
+    b[size_t(j)] = uint8_t(j % 2 ? 255 : 0);
+  }
+  double unit = shape.sumRange.hi / 255.0, in = sizeof(In) == 1 ? 1 : 256;
+  std::vector<qi_affine> sumA, sumB;
+  std::vector<float> gamma, beta;
+  for (int64_t j = 0; j < c.d; ++j) {
+    sumA.push_back(affine((0.3 + 0.001 * double(j)) * unit / in, 12.5 * unit));
+    sumB.push_back(affine(-0.1 + 0.7 * unit, 0));
+    // A gain of zero divides nothing.
+    gamma.push_back(j % 7 ? 30.0f - float(j % 60) : 0.0f);
+    beta.push_back(100 + 0.25f * float(j % 50));
+  }
+  std::vector<qi_channel> channels(size_t(c.d), qi_channel{});
+  int shift =
+      qi_make_channels(gamma.data(), beta.data(), c.d, 1, 0, channels.data());
+  ASSERT_GT(shift, 0);
+  std::vector<Sum> tap(size);
+  std::vector<Out> expected(size);
+  for (int64_t r = 0; r < rows; ++r) {
+    std::vector<int32_t> u(size_t(c.d), 0), y(u);
+    for (int64_t j = 0; j < c.d; ++j) {
+      size_t at = size_t(r * stride + j), column = size_t(j);
+      u[column] = int32_t(
+          qi_clamp(qi_at(a[at], &sumA[column]) + qi_at(b[at], &sumB[column]), 0,
+                   int64_t(shape.sumRange.hi)));
+      tap[at] = Sum(u[column]);
+    }
+    qi_layer_norm(u.data(), nullptr, c.d, channels.data(), shift, 0,
+                  int32_t(shape.outRange.hi), y.data());
+    for (int64_t j = 0; j < c.d; ++j)
+      expected[size_t(r * stride + j)] = Out(y[size_t(j)]);
+  }
+  auto aBytes = packFixed(sumA), bBytes = packFixed(sumB);
+  auto channelBytes = packChannels(channels, shift);
+  int64_t chunks = (rows + kRowsPerChunk - 1) / kRowsPerChunk;
+  for (Tier tier : hostTiers()) {
+    SCOPED_TRACE(getTierName(tier).str());
+    KernelCall kernel(tier, qaddNormScratch(shape), [&](mlir::ModuleOp m) {
+      buildFixedAddNorm(m, "kernel", shape);
+    });
+    std::vector<Out> got(size);
+    std::vector<Sum> gotTap(size);
+    kernel.run({a.data(), b.data(), aBytes.data(), bBytes.data(),
+                channelBytes.data(), got.data(), gotTap.data()},
+               rows, 1, chunks, true);
+    expectRows(gotTap, tap, rows, c.d, stride);
+    expectRows(got, expected, rows, c.d, stride);
+  }
+}
+
+TEST_P(FixedNormTest, E38Codes) {
+  const NormCase &c = GetParam();
+  if (c.a == Storage::U16 && c.out == Storage::U16)
+    check<uint16_t, uint16_t, uint16_t>();
+  else if (c.a == Storage::U16)
+    check<uint16_t, uint16_t, uint8_t>();
+  else if (c.sum == Storage::U16)
+    check<uint8_t, uint16_t, uint8_t>();
+  else
+    check<uint8_t, uint8_t, uint8_t>();
+}
+
+constexpr Storage kU8 = Storage::U8, kU16 = Storage::U16;
+
+INSTANTIATE_TEST_SUITE_P(Shapes, FixedNormTest,
+                         testing::Values(NormCase{768}, NormCase{100},
+                                         NormCase{5}, NormCase{1},
+                                         NormCase{64, kU8, kU8, kU8, true},
+                                         NormCase{100, kU8, kU16, kU8},
+                                         NormCase{768, kU16, kU16, kU8},
+                                         NormCase{384, kU16, kU16, kU8},
+                                         NormCase{100, kU16, kU16, kU16},
+                                         NormCase{35, kU16, kU16, kU8, true}));
+
+//===----------------------------------------------------------------------===//
+// Attention
+//===----------------------------------------------------------------------===//
+
+struct AttentionCase {
+  tq::SoftmaxForm form;
+  int64_t heads, headDim;
+  std::vector<int64_t> lengths;
+  int64_t probHi = 255;
+};
+
+std::ostream &operator<<(std::ostream &os, const AttentionCase &c) {
+  os << tq::stringifySoftmaxForm(c.form).str() << ", " << c.heads
+     << " heads of " << c.headDim << ", lengths";
+  for (int64_t l : c.lengths)
+    os << ' ' << l;
+  return os;
+}
+
+class FixedAttentionTest : public testing::TestWithParam<AttentionCase> {};
+
+TEST_P(FixedAttentionTest, E31E32Codes) {
+  const AttentionCase &c = GetParam();
+  const int64_t d = c.heads * c.headDim;
+  AttentionShape shape;
+  shape.heads = c.heads;
+  shape.headDim = c.headDim;
+  shape.qkvStride = rowStride(3 * d);
+  shape.kColumn = d;
+  shape.vColumn = 2 * d;
+  shape.contextStride = rowStride(d);
+  shape.fixed = true;
+  shape.probRange.hi = float(c.probHi);
+  std::vector<int32_t> offsets = {0};
+  shape.maxLength = 1;
+  int64_t pairs = 0;
+  for (int64_t l : c.lengths) {
+    offsets.push_back(int32_t(offsets.back() + l));
+    shape.maxLength = std::max(shape.maxLength, l);
+    pairs += l * l;
+  }
+  const int64_t tokens = offsets.back(), zq = 131, zk = 97, zv = 140;
+  QAttentionParams tables;
+  fillExpTables(0.031, 512, tables);
+  qi_probs probs;
+  ASSERT_EQ(c.form == tq::SoftmaxForm::Table
+                ? qi_make_table_probs(tables.expHi.data(), tables.expLo.data(),
+                                      double(c.probHi) / 0.9, int32_t(c.probHi),
+                                      &probs)
+            : c.form == tq::SoftmaxForm::IExp
+                ? qi_make_exp_probs(0.031, int32_t(c.probHi), &probs)
+                : qi_make_shift_probs(0.031, int32_t(c.probHi), &probs),
+            0);
+  shape.expBytes = exponentialBytes(probs);
+  shape.roundProbs = probs.nearest;
+  qi_affine score = affine(4e-4 / double(c.headDim) * 32, 117);
+  qi_affine context = affine(0.011, 120.5);
+  Random random(7);
+  auto qkv = random.codes<uint8_t>(bufferSize(tokens, shape.qkvStride), 256);
+  size_t size = bufferSize(tokens, shape.contextStride);
+  std::vector<uint8_t> expected(size), s(size_t(c.heads * pairs)), p(s.size());
+  for (size_t n = 0; n < c.lengths.size(); ++n)
+    for (int64_t h = 0; h < c.heads; ++h) {
+      int64_t length = c.lengths[n], first = offsets[n];
+      auto at = [&](int64_t token, int64_t column, int64_t zero) {
+        return int32_t(qkv[size_t((first + token) * shape.qkvStride +
+                                  h * c.headDim + column)]) -
+               int32_t(zero);
+      };
+      for (int64_t i = 0; i < length; ++i) {
+        std::vector<int32_t> row(size_t(length), 0), codes(row);
+        for (int64_t j = 0; j < length; ++j) {
+          int32_t acc = 0;
+          for (int64_t e = 0; e < c.headDim; ++e)
+            acc += at(i, e, zq) * at(j, d + e, zk);
+          row[size_t(j)] = qi_code(acc, &score, 0, 255);
+        }
+        qi_probs_of(row.data(), length, &probs, codes.data());
+        size_t base = tapBase(offsets, n, size_t(h)) + size_t(i * length);
+        std::copy(row.begin(), row.end(), s.begin() + long(base));
+        std::copy(codes.begin(), codes.end(), p.begin() + long(base));
+        for (int64_t e = 0; e < c.headDim; ++e) {
+          int32_t acc = 0;
+          for (int64_t j = 0; j < length; ++j)
+            acc += codes[size_t(j)] * at(j, 2 * d + e, zv);
+          expected[size_t((first + i) * shape.contextStride + h * c.headDim +
+                          e)] = uint8_t(qi_code(acc, &context, 0, 255));
+        }
+      }
+    }
+  auto params = packFixedAttention(score, context, probs, zq, zk, zv);
+  int64_t chunks = int64_t(c.lengths.size()) * c.heads;
+  for (Tier tier : hostTiers()) {
+    SCOPED_TRACE(getTierName(tier).str());
+    KernelCall kernel(tier, qattentionScratch(shape), [&](mlir::ModuleOp m) {
+      buildQAttention(m, "kernel", shape);
+    });
+    std::vector<uint8_t> got(size), split(size), gotS(s.size()), gotP(p.size());
+    kernel.run({qkv.data(), offsets.data(), params.data(), got.data(),
+                gotS.data(), gotP.data()},
+               tokens, int64_t(c.lengths.size()), chunks, true);
+    expectRows(gotS, s, 1, int64_t(s.size()), 0);
+    expectRows(gotP, p, 1, int64_t(p.size()), 0);
+    expectRows(got, expected, tokens, d, shape.contextStride);
+    kernel.runSplit({qkv.data(), offsets.data(), params.data(), split.data(),
+                     gotS.data(), gotP.data()},
+                    tokens, int64_t(c.lengths.size()), chunks, false, 3);
+    expectRows(split, expected, tokens, d, shape.contextStride);
+  }
+}
+
+using Form = tq::SoftmaxForm;
+
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, FixedAttentionTest,
+    testing::Values(AttentionCase{Form::Table, 2, 64, {1}},
+                    AttentionCase{Form::Table, 2, 32, {128, 1, 16}},
+                    AttentionCase{Form::Table, 4, 25, {3, 31, 33, 8}},
+                    AttentionCase{Form::Table, 1, 64, {200, 65}},
+                    AttentionCase{Form::Table, 3, 7, {5, 64}, 63},
+                    AttentionCase{Form::IExp, 4, 25, {3, 31, 33, 8}},
+                    AttentionCase{Form::IExp, 1, 64, {130}},
+                    AttentionCase{Form::Shiftmax, 4, 25, {3, 31, 33, 8}},
+                    AttentionCase{Form::Shiftmax, 1, 64, {130}}));
+
+} // namespace
