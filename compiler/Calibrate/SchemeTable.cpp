@@ -318,6 +318,9 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
     UniformParams params = (*range)->learned.empty()
                                ? paramsOf(whole, scheme)
                                : (*range)->learned.front();
+    if (double scale = recipe.arithmetic().probabilityScale();
+        scale != 0 && site.key == "p")
+      params = {float(scale), 0};
     entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
     entry.set("scale", builder.getF32FloatAttr(params.scale));
     entry.set("zero", builder.getI64IntegerAttr(params.zero));
@@ -356,6 +359,14 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
   NamedAttrList scheme;
   scheme.set("sites", siteList.getDictionary(module.getContext()));
   scheme.set("weights", weightList.getDictionary(module.getContext()));
+  if (const ArithmeticScheme &forms = recipe.arithmetic(); forms.fixed) {
+    NamedAttrList arithmetic;
+    arithmetic.set("gelu",
+                   builder.getStringAttr(StringRef(geluName(forms.gelu))));
+    arithmetic.set("softmax", builder.getStringAttr(
+                                  StringRef(softmaxName(forms.softmax))));
+    scheme.set("arithmetic", arithmetic.getDictionary(module.getContext()));
+  }
   if (Error error = checkWeights(module, ranges))
     return error;
   NamedAttrList scales, unsignedScales;

@@ -132,7 +132,35 @@ Error Recipe::checkLog(const Site &site) const {
   return Error::success();
 }
 
+/// Forms of integers need a recipe without f32, and some of them the codes of
+/// 8 bits that they were made for.
+Error Recipe::checkArithmetic(const std::vector<Site> &sites) const {
+  const ArithmeticScheme usual;
+  if (!arithmeticForms.fixed) {
+    if (arithmeticForms.gelu != usual.gelu)
+      return Error::make(origin, ": gelu: found \"",
+                         geluName(arithmeticForms.gelu),
+                         "\", expected \"arithmetic\": \"fixed\" beside it");
+    if (arithmeticForms.softmax != usual.softmax)
+      return Error::make(origin, ": softmax: found \"",
+                         softmaxName(arithmeticForms.softmax),
+                         "\", expected \"arithmetic\": \"fixed\" beside it");
+    return Error::success();
+  }
+  if (arithmeticForms.probabilityScale() == 0)
+    return Error::success();
+  for (const Site &site : sites)
+    if (site.key == "p" && activationFor(site).bits != 8)
+      return Error::make(origin, ": softmax: found \"",
+                         softmaxName(arithmeticForms.softmax), "\" with ",
+                         activationFor(site).bits, " bits at ", site.name,
+                         ", expected 8");
+  return Error::success();
+}
+
 Error Recipe::check(const std::vector<Site> &sites) const {
+  if (Error error = checkArithmetic(sites))
+    return error;
   for (const ActivationChange &change : changes) {
     bool used = std::any_of(sites.begin(), sites.end(), [&](const Site &site) {
       return selectorCovers(change.selector, site);

@@ -13,6 +13,7 @@
 //                  "lr": 0.03, "weight": 0.01, "annealing": [20, 2],
 //                  "decay": "cosine", "warmup": 0.2},
 //     "quant_setup": "FP_logits",
+//     "arithmetic": "fixed", "gelu": "i_gelu", "softmax": "table",
 //     "bias_correction": true }
 //
 // Activations have 2 to 16 bits, weights 2 to 8, or stay in f32. Every key is
@@ -25,6 +26,8 @@
 // leaves them in f32, "MSE_logits" searches their range by squared error.
 // `bias_correction` moves the biases of linear layers by the mean error that
 // quantization makes in their outputs on the calibration text.
+// `arithmetic` is what lies between integer products: "f32" steps, or "fixed"
+// for fixed-point numbers, whose forms of GELU and softmax can be chosen.
 // Unknown keys, sites and values are errors that list what is allowed.
 //
 //===----------------------------------------------------------------------===//
@@ -186,6 +189,7 @@ public:
 
   const CalibrationScheme &calibration() const { return calibrated; }
   const RoundingScheme &rounding() const { return adaRound; }
+  const ArithmeticScheme &arithmetic() const { return arithmeticForms; }
   /// Whether biases take the mean error of their layer's outputs.
   bool correctsBias() const { return correctsBiases; }
 
@@ -202,6 +206,7 @@ public:
 private:
   friend class RecipeParser;
 
+  Error checkArithmetic(const std::vector<Site> &sites) const;
   Error checkForm(const ActivationChange &form,
                   const std::vector<Site> &sites) const;
   Error checkLog(const Site &site) const;
@@ -212,6 +217,7 @@ private:
   WeightScheme weight;
   CalibrationScheme calibrated;
   RoundingScheme adaRound;
+  ArithmeticScheme arithmeticForms;
   bool correctsBiases = false;
   /// In order of appearance; resolution goes by specificity.
   std::vector<ActivationChange> changes;

@@ -62,6 +62,8 @@ Error RecipeParser::read(const Json &root) {
       error = readCalibration(value);
     else if (key == "adaround")
       error = readRounding(value);
+    else if (isArithmetic(key))
+      error = readArithmetic(key, value);
     else if (key == "bias_correction") {
       if (!value.is_boolean())
         return fail(key, value, "true or false");
@@ -70,11 +72,11 @@ Error RecipeParser::read(const Json &root) {
       if (!value.is_string())
         return fail(key, value, "a string");
     } else if (key != "base")
-      error =
-          unknown(key, "",
-                  joinWords({"base", "activation", "weight", "sites", "weights",
-                             "quant_setup", "calibration", "adaround",
-                             "bias_correction", "name", "description"}));
+      error = unknown(key, "",
+                      joinWords({"base", "activation", "weight", "sites",
+                                 "weights", "quant_setup", "calibration",
+                                 "adaround", "arithmetic", "gelu", "softmax",
+                                 "bias_correction", "name", "description"}));
     if (error)
       return error;
   }
@@ -227,6 +229,8 @@ Error Recipe::set(std::string_view assignment) {
     value = scheme;
   if (site == "quant_setup")
     return parser.readQuantSetup(value);
+  if (RecipeParser::isArithmetic(site))
+    return parser.readArithmetic(site, value);
   if (site == "bias_correction")
     return parser.read({{site, value}});
   size_t dot = site.rfind('.');

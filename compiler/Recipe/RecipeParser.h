@@ -48,6 +48,10 @@ public:
   /// What the published code does with the logits, by its names.
   Error readQuantSetup(const nlohmann::json &value);
 
+  /// One of the keys `arithmetic`, `gelu` and `softmax`.
+  Error readArithmetic(const std::string &key, const nlohmann::json &value);
+  static bool isArithmetic(std::string_view key);
+
   /// One `TARGET.KEY=VALUE` of the command line.
   Error readSetting(const std::string &target, const std::string &key,
                     const nlohmann::json &value);

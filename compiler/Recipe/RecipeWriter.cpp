@@ -96,6 +96,11 @@ std::string Recipe::toJson() const {
                         {"decay", adaRound.isLinear ? "linear" : "cosine"},
                         {"warmup", adaRound.warmUp}};
   root["bias_correction"] = correctsBiases;
+  if (arithmeticForms.fixed) {
+    root["arithmetic"] = "fixed";
+    root["gelu"] = geluName(arithmeticForms.gelu);
+    root["softmax"] = softmaxName(arithmeticForms.softmax);
+  }
   for (const ActivationChange &change : changes) {
     Json &json = root["sites"][change.selector];
     // A later granularity ends the groups of an earlier one.

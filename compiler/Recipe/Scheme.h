@@ -67,6 +67,30 @@ std::string_view groupFormName(GroupForm form);
 /// The form of a name, or nothing.
 std::optional<GroupForm> parseGroupForm(std::string_view name);
 
+/// How an integer graph computes what lies between its products.
+struct ArithmeticScheme {
+  enum class Gelu { Polynomial, IGelu };
+  enum class Softmax { Table, IExp, Shiftmax };
+
+  /// No f32 from the embedding to the logits.
+  bool fixed = false;
+  /// The forms of a fixed graph.
+  Gelu gelu = Gelu::Polynomial;
+  Softmax softmax = Softmax::Table;
+
+  /// The scale that the form gives probabilities; 0 where the range of site p
+  /// does.
+  double probabilityScale() const {
+    return softmax == Softmax::IExp       ? 1.0 / 256
+           : softmax == Softmax::Shiftmax ? 1.0 / 128
+                                          : 0;
+  }
+};
+
+/// The names a recipe file uses.
+std::string_view geluName(ArithmeticScheme::Gelu gelu);
+std::string_view softmaxName(ArithmeticScheme::Softmax softmax);
+
 /// One activation quantizer.
 struct ActivationScheme {
   /// 2 to 16; 0 leaves the site in f32. Up to 8 are stored in a byte.

@@ -8,7 +8,9 @@
 //   the machine code of the module, on every tier that this CPU has
 // L2 and the machine must agree bit for bit. L1 and L2 may differ by one code
 // where they start from equal codes; how far whole models drift apart is
-// reported, not judged.
+// reported, not judged, and so is a site behind a form that a recipe chose for
+// what it is and not for being near the function it stands for (i-GELU, i-exp,
+// Shiftmax).
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_COMPILER_VERIFY_VERIFIER_H
@@ -63,6 +65,8 @@ struct SiteReport {
   std::string name;
   /// Of the codes; 0 for real numbers.
   unsigned bits = 0;
+  /// Behind a form that L1 does not have.
+  bool isOtherForm = false;
   /// L1 against L2, each from its own codes on.
   Difference simulation;
   /// L1 against L2, whose every site was computed from L1's codes.

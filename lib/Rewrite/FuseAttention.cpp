@@ -316,7 +316,8 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
         siteNames(builder, {block.quantizeScores, block.quantizeProbs,
                             block.quantizeContext}),
         topCode(block.s.bits), probHi, /*prob_type=*/TypeAttr(),
-        /*prob_step=*/FloatAttr());
+        /*prob_step=*/FloatAttr(), /*fixed=*/false, tq::SoftmaxForm::Table,
+        f32(step));
     if (block.log) {
       double perOctave = block.log.getBase() == tq::LogBase::Two ? 1 : 2;
       result.setProbType(block.log);

@@ -199,6 +199,33 @@ def FoldPool : TQ_RewritePass<"tq-fold-pool", "FoldPool"> {
   ];
 }
 
+def UseFixedPoint : TQ_RewritePass<"tq-use-fixed-point", "UseFixedPoint"> {
+  let summary = "fixed-point numbers in place of f32 steps, if the scheme asks";
+  let description = [{
+    Where the module's tq.scheme has the dictionary `arithmetic`, every integer
+    op whose result is in codes becomes `fixed`: its f32 constants are read as
+    mantissas and shifts and no f32 step is left in it. The dictionary's `gelu`
+    (polynomial, i_gelu) and `softmax` (table, i_exp, shiftmax) choose forms.
+
+    Products with an f32 result, the logits, stay as they are. An op that makes
+    codes of f32 values, and one without a fixed form (groups, ranges of tokens,
+    products of 16-bit codes), is an error: a scheme that asks for no float gets
+    none.
+
+    Before:
+    ```mlir
+    %q = tq.qlinear %xq, %codes, %correction, %multiplier, %b {...}
+    ```
+    After:
+    ```mlir
+    %q = tq.qlinear %xq, %codes, %correction, %multiplier, %b {fixed, ...}
+    ```
+  }];
+  let statistics = [
+    Statistic<"changed", "changed", "Ops made fixed">,
+  ];
+}
+
 def MaterializeWeights
     : TQ_RewritePass<"tq-materialize-weights", "MaterializeWeights"> {
   let summary = "weights that stay in f32 ops to f32 constants";

@@ -35,6 +35,7 @@ void quern::buildRewritePipeline(OpPassManager &manager) {
   function.addPass(createCleanUp());
   function.addPass(createMaterializeWeights());
   function.addPass(createCleanUp());
+  function.addPass(createUseFixedPoint());
 }
 
 void quern::registerRewritePasses() {
@@ -45,6 +46,7 @@ void quern::registerRewritePasses() {
   registerFuseEmbedding();
   registerFoldPool();
   registerMaterializeWeights();
+  registerUseFixedPoint();
   registerCleanUp();
   PassPipelineRegistration<>(
       "tq-rewrite-pipeline",

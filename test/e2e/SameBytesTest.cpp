@@ -97,6 +97,8 @@ INSTANTIATE_TEST_SUITE_P(
         BytesCase{"RegressionW8A8", HeadKind::Regression, "w8a8"},
         BytesCase{"ClassificationMixed", HeadKind::Classification, "mp"},
         BytesCase{"ClassificationGroups", HeadKind::Classification, "peg6"},
+        BytesCase{"ClassificationIntegerOnly", HeadKind::Classification,
+                  "integer-only"},
         BytesCase{"TokensChannel", HeadKind::TokenClassification,
                   "w8a8-channel"},
         BytesCase{"AnswersFloat", HeadKind::QuestionAnswering, "fp32"},

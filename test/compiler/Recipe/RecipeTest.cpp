@@ -623,6 +623,17 @@ INSTANTIATE_TEST_SUITE_P(
                   "sites.z.form: found \"direct\", expected the key at x"),
         std::pair(R"({"activation": {"form": "auto"}})",
                   "activation.form: found \"auto\", expected the key at x"),
+        std::pair(R"({"arithmetic": "integer"})",
+                  "arithmetic: found \"integer\", expected one of \"f32\", "
+                  "\"fixed\""),
+        std::pair(R"({"arithmetic": true})",
+                  "arithmetic: found true, expected one of \"f32\""),
+        std::pair(R"({"gelu": "igelu"})",
+                  "gelu: found \"igelu\", expected one of \"polynomial\", "
+                  "\"i_gelu\""),
+        std::pair(R"({"softmax": 8})",
+                  "softmax: found 8, expected one of \"table\", \"i_exp\", "
+                  "\"shiftmax\""),
         std::pair(R"({"calibration": {"batch": 1}})",
                   "calibration: unknown key 'batch', expected one of "
                   "batch_size, batches"),
@@ -655,6 +666,41 @@ INSTANTIATE_TEST_SUITE_P(
                   "\"tensor\" or \"channel\""),
         std::pair(R"({"weights": {"wX": 8}})",
                   "weights: unknown key 'wX', expected one of Et, tables")));
+
+TEST(Recipe, ArithmeticIsKept) {
+  Expected<Recipe> recipe = Recipe::load("integer-only");
+  ASSERT_TRUE(recipe) << recipe.message();
+  EXPECT_TRUE(recipe->arithmetic().fixed);
+  EXPECT_EQ(recipe->arithmetic().gelu, ArithmeticScheme::Gelu::Polynomial);
+  ASSERT_FALSE(recipe->set("gelu=i_gelu"));
+  ASSERT_FALSE(recipe->set("softmax=shiftmax"));
+  EXPECT_EQ(recipe->arithmetic().probabilityScale(), 1.0 / 128);
+  Expected<Recipe> again = Recipe::parse(recipe->toJson(), "again");
+  ASSERT_TRUE(again) << again.message();
+  EXPECT_EQ(again->toJson(), recipe->toJson());
+  EXPECT_EQ(again->arithmetic().softmax, ArithmeticScheme::Softmax::Shiftmax);
+  EXPECT_TRUE(recipe->set("softmax=exp"));
+}
+
+TEST(Recipe, FormsNeedFixedArithmetic) {
+  const std::vector<Site> sites = {{"L0.p", "p", 0}};
+  for (auto [text, message] :
+       {std::pair(R"({"gelu": "i_gelu"})",
+                  "gelu: found \"i_gelu\", expected \"arithmetic\": \"fixed\""),
+        std::pair(R"({"softmax": "i_exp"})",
+                  "softmax: found \"i_exp\", expected \"arithmetic\""),
+        std::pair(
+            R"({"arithmetic": "fixed", "softmax": "i_exp",
+                      "sites": {"p": 6}})",
+            "softmax: found \"i_exp\" with 6 bits at L0.p, expected 8")}) {
+    Expected<Recipe> recipe = Recipe::parse(text, "r.json");
+    ASSERT_TRUE(recipe) << recipe.message();
+    Error error = recipe->check(sites);
+    ASSERT_TRUE(error);
+    EXPECT_NE(error.message().find(message), std::string::npos)
+        << error.message();
+  }
+}
 
 TEST(Recipe, DeepJsonIsNoCrash) {
   std::string deep(10000, '[');

@@ -1,0 +1,138 @@
+//===- NoFloatsTest.cpp - integer-only holds no float instruction ---------===//
+//
+// The assembly of every tier, from the embedding to the last codes, for the
+// recipe integer-only and its forms: no instruction that computes with,
+// compares or converts f32 or f64, in SSE, AVX, AVX-512 or x87. Moves,
+// shuffles, blends and bit operations on the same registers change no number
+// and may be there. The one kernel that is exempt is the last product, which
+// writes the logits as f32.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Compiler.h"
+#include "test/support/TempFolder.h"
+#include "test/support/TinyModel.h"
+
+#include "lib/Support/File.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringRef.h"
+
+#include "gtest/gtest.h"
+
+#include <map>
+#include <regex>
+
+using namespace quern;
+using namespace quern::test;
+
+namespace {
+
+/// Whether an instruction is refused, by its mnemonic.
+bool isFloatMnemonic(const std::string &mnemonic) {
+  static const std::regex refused(
+      "v?(add|addsub|sub|mul|div|sqrt|min|max|cmp[a-z0-9_]*|round|rcp(14)?|"
+      "rsqrt(14)?|hadd|hsub|dp|rndscale|scalef|getexp|getmant|reduce|range|"
+      "fixupimm|fpclass)(ps|pd|ss|sd|ph|sh)[xyz]?"
+      "|v?(cvt|ucomis|comis).*"
+      "|v?fn?m(add|sub).*"
+      "|f.*");
+  return std::regex_match(mnemonic, refused);
+}
+
+/// The refused instructions of each function of an assembly text.
+std::map<std::string, std::vector<std::string>>
+floatsOf(const std::string &text) {
+  std::map<std::string, std::vector<std::string>> floats;
+  std::string function;
+  for (llvm::StringRef line : llvm::split(llvm::StringRef(text), '\n')) {
+    if (line.starts_with("\t.type\t") && line.ends_with("@function")) {
+      function = line.drop_front(7).split(',').first.str();
+      floats[function];
+      continue;
+    }
+    if (!line.starts_with("\t") || line.starts_with("\t."))
+      continue;
+    std::string mnemonic =
+        line.ltrim().take_until([](char c) { return llvm::isSpace(c); }).str();
+    if (isFloatMnemonic(mnemonic))
+      floats[function].push_back(mnemonic);
+  }
+  return floats;
+}
+
+/// The assembly of a tiny model, by recipe and tier.
+std::string assemblyOf(const std::string &recipe, const char *tier,
+                       const std::vector<std::string> &overrides) {
+  TempFolder folder;
+  TinyModelOptions options;
+  options.head = HeadKind::Classification;
+  options.layers = 1;
+  EXPECT_FALSE(writeTinyModel(folder.file("model"), options));
+  CompileRequest request;
+  request.modelFolder = folder.file("model");
+  request.output = folder.file("m.s");
+  request.recipe = recipe;
+  request.overrides = overrides;
+  request.targets = {tier};
+  request.emit = EmitKind::Assembly;
+  request.threads = 1;
+  Expected<CompileResult> result = compile(request);
+  EXPECT_TRUE(result) << result.message();
+  Expected<std::string> text = readFile(request.output, 1 << 28);
+  EXPECT_TRUE(text) << text.message();
+  return text ? *text : std::string();
+}
+
+constexpr const char *tiers[] = {"x86-scalar", "x86-avx2", "x86-avx512vnni"};
+
+bool isLogits(const std::string &function) {
+  llvm::StringRef name(function);
+  return name.contains("linear_") && name.contains("_f32");
+}
+
+} // namespace
+
+TEST(NoFloats, NothingBetweenEmbeddingAndLogits) {
+  for (const std::vector<std::string> &overrides :
+       {std::vector<std::string>{},
+        {"gelu=i_gelu", "softmax=i_exp"},
+        {"softmax=shiftmax"}})
+    for (const char *tier : tiers) {
+      SCOPED_TRACE(tier);
+      auto floats = floatsOf(assemblyOf("integer-only", tier, overrides));
+      // Embedding, products, attention, LayerNorm, pooling, pooler, logits.
+      EXPECT_GE(floats.size(), 8u);
+      size_t logits = 0;
+      for (const auto &[function, found] : floats) {
+        logits += isLogits(function);
+        if (!isLogits(function))
+          EXPECT_TRUE(found.empty()) << function << " holds " << found.size()
+                                     << ": " << llvm::join(found, " ");
+      }
+      EXPECT_EQ(logits, 1u);
+    }
+}
+
+/// The same eyes see the floats of the recipe that integer-only begins with.
+TEST(NoFloats, TwinHasThem) {
+  for (const char *tier : tiers) {
+    SCOPED_TRACE(tier);
+    size_t with = 0;
+    for (const auto &[function, found] :
+         floatsOf(assemblyOf("default", tier, {})))
+      with += !found.empty() && !isLogits(function);
+    EXPECT_GE(with, 5u);
+  }
+}
+
+TEST(NoFloats, Mnemonics) {
+  for (const char *name :
+       {"addps", "vmulss", "vdivsd", "cvtdq2ps", "vcvttps2dq", "vfmadd231ps",
+        "ucomiss", "cmpltps", "vcmpltps", "sqrtsd", "maxps", "vrndscaleps",
+        "fildll", "fstps", "vaddpd", "roundps"})
+    EXPECT_TRUE(isFloatMnemonic(name)) << name;
+  for (const char *name :
+       {"movaps", "vpermps", "vblendvps", "shufps", "xorps", "vinsertf128",
+        "pmaxsd", "vpmuldq", "vpminsd", "movss", "andnps", "subq", "addl",
+        "vpaddd", "vpdpbusd", "divq", "minsb", "pmulld", "cmpq"})
+    EXPECT_FALSE(isFloatMnemonic(name)) << name;
+}

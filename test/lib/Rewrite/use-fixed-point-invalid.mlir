@@ -1,0 +1,54 @@
+// RUN: quern-opt %s --split-input-file --verify-diagnostics \
+// RUN:   --pass-pipeline='builtin.module(func.func(tq-use-fixed-point))'
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+module attributes {tq.scheme = {arithmetic = {}}} {
+func.func @codes_of_floats(%x: tensor<?x4xf32>) -> tensor<?x4x!x> {
+  // expected-error @below {{found arithmetic "fixed", and tq.quantize at L0.x that is no op of fixed-point arithmetic}}
+  %0 = tq.quantize %x {site = "L0.x"} : tensor<?x4xf32> -> tensor<?x4x!x>
+  return %0 : tensor<?x4x!x>
+}
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+!wide = !quant.uniform<u16:f32, 0.1:128>
+
+module attributes {tq.scheme = {arithmetic = {}}} {
+func.func @wide_input(%x: tensor<?x4x!wide>, %w: tensor<4x4xi8>,
+                      %c: tensor<8xi32>, %m: tensor<4xf32>) -> tensor<?x4x!x> {
+  // expected-error @below {{and tq.qlinear at L0.q that reads codes of more than 8 bits, expected codes of one scale throughout}}
+  %0 = tq.qlinear %x, %w, %c, %m, %m {sites = ["L0.q"]}
+      : (tensor<?x4x!wide>, tensor<4x4xi8>, tensor<8xi32>, tensor<4xf32>,
+         tensor<4xf32>) -> tensor<?x4x!x>
+  return %0 : tensor<?x4x!x>
+}
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+module attributes {tq.scheme = {arithmetic = {}}} {
+func.func @float_result(%x: tensor<?x4x!x>, %v: tensor<4xf32>)
+    -> tensor<?x4xf32> {
+  // expected-error @below {{and tq.qadd_norm at L0.u that adds or gives f32 values}}
+  %0 = tq.qadd_norm %x, %x, %v, %v, %v, %v, %v
+      {sum_lo = 0 : i64, sum_hi = 255 : i64, sum_scale = 0.1 : f32,
+       sum_zero = 128 : i64, eps = 1.0e-12 : f64, sites = ["L0.u", "L0.x"]}
+      : (tensor<?x4x!x>, tensor<?x4x!x>, tensor<4xf32>, tensor<4xf32>,
+         tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4xf32>
+  return %0 : tensor<?x4xf32>
+}
+}
+
+// -----
+
+// expected-error @below {{expects tq.scheme.arithmetic to hold gelu = "polynomial" or "i_gelu" and softmax = "table", "i_exp" or "shiftmax", got softmax = "soft"}}
+module attributes {tq.scheme = {arithmetic = {softmax = "soft"}}} {
+func.func @unknown_form(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
+  return %x : tensor<?x4xf32>
+}
+}

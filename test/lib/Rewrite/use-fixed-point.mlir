@@ -1,0 +1,81 @@
+// RUN: quern-opt %s --split-input-file \
+// RUN:   --pass-pipeline='builtin.module(func.func(tq-use-fixed-point))' \
+// RUN:   | FileCheck %s
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+// Codes become fixed, logits stay.
+
+// CHECK-LABEL: func.func @products
+// CHECK: tq.qlinear {{.*}}activation = #tq.activation<gelu>, fixed, post_multiplier
+// CHECK: tq.qlinear
+// CHECK-NOT: fixed
+// CHECK: return
+module attributes {tq.scheme = {arithmetic = {}}} {
+func.func @products(%x: tensor<?x4x!x>, %w: tensor<4x4xi8>, %c: tensor<4xi32>,
+                    %m: tensor<4xf32>) -> tensor<?x4xf32> {
+  %0 = tq.qlinear %x, %w, %c, %m, %m
+      {activation = #tq.activation<gelu>, post_multiplier = 8.0 : f32,
+       post_offset = 2.0 : f32, sites = ["L0.f"]}
+      : (tensor<?x4x!x>, tensor<4x4xi8>, tensor<4xi32>, tensor<4xf32>,
+         tensor<4xf32>) -> tensor<?x4x!x>
+  %1 = tq.qlinear %0, %w, %c, %m, %m
+      : (tensor<?x4x!x>, tensor<4x4xi8>, tensor<4xi32>, tensor<4xf32>,
+         tensor<4xf32>) -> tensor<?x4xf32>
+  return %1 : tensor<?x4xf32>
+}
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+// CHECK-LABEL: func.func @forms
+// CHECK: tq.qlinear {{.*}}activation = #tq.activation<i_gelu>, fixed
+// CHECK: tq.qattention {{.*}}fixed{{.*}}score_unit = 1.250000e-01{{.*}}softmax = #tq.softmax_form<i_exp>
+// CHECK: tq.qadd_norm {{.*}}fixed
+module attributes {tq.scheme = {arithmetic = {gelu = "i_gelu",
+                                              softmax = "i_exp"}}} {
+func.func @forms(%x: tensor<?x4x!x>, %w: tensor<12x4xi8>, %c: tensor<12xi32>,
+                 %m: tensor<12xf32>, %v: tensor<4xf32>, %o: tensor<?xi32>,
+                 %e: tensor<16xf32>) -> tensor<?x4x!x> {
+  %0 = tq.qlinear %x, %w, %c, %m, %m
+      {activation = #tq.activation<gelu_tanh>, post_multiplier = 8.0 : f32,
+       post_offset = 2.0 : f32}
+      : (tensor<?x4x!x>, tensor<12x4xi8>, tensor<12xi32>, tensor<12xf32>,
+         tensor<12xf32>) -> tensor<?x12x!x>
+  %1 = tq.qattention %0, %o, %e, %e
+      {heads = 2 : i64, head_dim = 2 : i64, zq = 120 : i64, zk = 128 : i64,
+       zv = 130 : i64, score_multiplier = 0.25 : f32, score_offset = 128.0 : f32,
+       prob_multiplier = 255.0 : f32, context_multiplier = 0.01 : f32,
+       context_offset = 128.0 : f32, score_unit = 0.125 : f32}
+      : (tensor<?x12x!x>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>)
+      -> tensor<?x4x!x>
+  %2 = tq.qadd_norm %1, %x, %v, %v, %v, %v, %v
+      {sum_lo = 0 : i64, sum_hi = 255 : i64, sum_scale = 0.1 : f32,
+       sum_zero = 128 : i64, eps = 1.0e-12 : f64}
+      : (tensor<?x4x!x>, tensor<?x4x!x>, tensor<4xf32>, tensor<4xf32>,
+         tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!x>
+  return %2 : tensor<?x4x!x>
+}
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+// A scheme that says nothing changes nothing.
+
+// CHECK-LABEL: func.func @unasked
+// CHECK: tq.qlinear
+// CHECK-NOT: fixed
+// CHECK: return
+module attributes {tq.scheme = {sites = {}, weights = {}}} {
+func.func @unasked(%x: tensor<?x4x!x>, %w: tensor<4x4xi8>, %c: tensor<4xi32>,
+                   %m: tensor<4xf32>) -> tensor<?x4x!x> {
+  %0 = tq.qlinear %x, %w, %c, %m, %m
+      : (tensor<?x4x!x>, tensor<4x4xi8>, tensor<4xi32>, tensor<4xf32>,
+         tensor<4xf32>) -> tensor<?x4x!x>
+  return %0 : tensor<?x4x!x>
+}
+}
