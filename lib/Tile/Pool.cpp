@@ -24,7 +24,17 @@ public:
 
 private:
   bool onCodes() const { return shape.in != Storage::F32; }
-  Value zeroPoint() { return k.toInt(k.load(k.buffer(2), k.index(1))); }
+  /// An integer below 2^23 that lies there as a float, from its bits: the first
+  /// row of codes is taken without an instruction on floats.
+  Value zeroPoint() {
+    Value real = k.load(k.buffer(2), k.index(1));
+    Value bits = arith::BitcastOp::create(k.op(), k.loc(), k.i32(), real);
+    Value whole = k.add(k.bitAnd(bits, k.i32(0x7fffff)), k.i32(0x800000));
+    // The exponent is 127 for 1.
+    Value down = k.sub(k.i32(23 + 127), k.shiftRight(bits, k.i32(23)));
+    return k.select(k.equal(bits, k.i32(0)), k.i32(0),
+                    k.shiftRight(whole, down));
+  }
   void firstRow(Value from, Value length, Value to);
   void meanOfCodes(Value from, Value length, Value to);
   void meanOfReals(Value from, Value length, Value to);
