@@ -42,6 +42,7 @@ ArrayRef<PassPromise> passPromises() {
       {"tq-fuse-attention", PassClass::OneCode},
       {"tq-fuse-embedding", PassClass::OneCode},
       {"tq-fuse-add-norm", PassClass::OneCode},
+      {"tq-use-fixed-point", PassClass::OneCode},
       {"tq-materialize-weights", PassClass::OneCode},
       {"tq-clean-up", PassClass::Exact},
       // L2 to L3.
