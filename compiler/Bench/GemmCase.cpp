@@ -30,8 +30,8 @@ GemmCase::GemmCase(const GemmShape &shape, int64_t rows, bool real)
       x((rows + 16) * shape.xStride * (real ? 4 : 1) + 64, kUntouched),
       w(real ? packedFloatGemmSize(shape.n, shape.k) * 4
              : packedGemmBytes(shape.n, shape.k, shape.weightBits)),
-      correction(padded(shape.n) * 4), multiplier(padded(shape.n) * 4),
-      offset(padded(shape.n) * 4), post(8),
+      correction(padded(shape.n) * 4), zeros(padded(shape.n) * 4),
+      multiplier(padded(shape.n) * 4), offset(padded(shape.n) * 4), post(8),
       y((rows + (shape.exact ? 0 : 16)) * shape.outStride *
                 storageBytes(real ? Storage::F32 : shape.out) +
             64,
@@ -77,6 +77,14 @@ GemmCase::GemmCase(const GemmShape &shape, int64_t rows, bool real)
       int32_t sum = 0;
       for (int64_t j = 0; j < shape.k; ++j)
         sum += weights[n * shape.k + j];
+      if (shape.hasZeros) {
+        // The first two are -3 and 17 of unsigned codes of 4 bits.
+        int32_t zero = n == 0   ? -11
+                       : n == 1 ? 9
+                                : int32_t(random() % 401) - 200;
+        zeros.as<int32_t>()[n] = zero;
+        sum -= zero * int32_t(shape.k);
+      }
       correction.as<int32_t>()[n] = -128 * sum;
       float spread = (direct ? middle : 3.0f) / typical;
       multiplier.as<float>()[n] = spread * (1.0f + 0.3f * unit(random));
@@ -98,8 +106,12 @@ void GemmCase::build(mlir::ModuleOp module) const {
 std::vector<void *> GemmCase::operands() {
   if (real)
     return {x.as<void>(), w.as<void>(), offset.as<void>(), y.as<void>()};
-  std::vector<void *> list = {x.as<void>(), w.as<void>(), correction.as<void>(),
-                              multiplier.as<void>(), offset.as<void>()};
+  std::vector<void *> list = {x.as<void>(), w.as<void>(),
+                              correction.as<void>()};
+  if (shape.hasZeros)
+    list.push_back(zeros.as<void>());
+  list.push_back(multiplier.as<void>());
+  list.push_back(offset.as<void>());
   if (shape.activation != GemmActivation::None && shape.out != Storage::F32)
     list.push_back(post.as<void>());
   list.push_back(y.as<void>());
@@ -161,7 +173,7 @@ void GemmCase::makeReference() {
         const int8_t *column = weights.data() + n * shape.k;
         int32_t sum = correction.as<int32_t>()[n];
         for (int64_t j = 0; j < shape.k; ++j)
-          sum += int32_t(row[j]) * column[j];
+          sum += int32_t(row[j]) * (column[j] - zeros.as<int32_t>()[n]);
         float multiplier = this->multiplier.as<float>()[n];
         float offset = this->offset.as<float>()[n];
         v = float(sum) * multiplier;

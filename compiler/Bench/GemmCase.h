@@ -64,7 +64,7 @@ private:
   int64_t rows;
   bool real;
   std::string kernel;
-  AlignedBytes x, w, correction, multiplier, offset, post, y;
+  AlignedBytes x, w, correction, zeros, multiplier, offset, post, y;
   std::vector<int8_t> weights;
   std::vector<float> floatWeights;
   std::vector<unsigned char> expected;

@@ -34,12 +34,6 @@ static std::string strAttr(DictionaryAttr dict, StringRef name) {
   return "";
 }
 
-static double floatAttr(DictionaryAttr dict, StringRef name) {
-  if (auto attr = dict ? dict.getAs<FloatAttr>(name) : nullptr)
-    return attr.getValueAsDouble();
-  return 0;
-}
-
 static bool boolAttr(DictionaryAttr dict, StringRef name) {
   auto attr = dict ? dict.getAs<BoolAttr>(name) : nullptr;
   return attr && attr.getValue();
@@ -302,7 +296,8 @@ FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
   std::string siteName = strAttr(described, "name");
   auto schemes = module->getAttrOfType<DictionaryAttr>("tq.scheme");
   auto sites = schemes ? schemes.getAs<DictionaryAttr>("sites") : nullptr;
-  auto scheme = sites ? sites.getAs<DictionaryAttr>(siteName) : nullptr;
+  DictionaryAttr scheme =
+      sites ? SchemeAttr::entryOf(sites, siteName) : DictionaryAttr();
   int32_t buffer = -1;
   if (auto ref = described.getAs<FlatSymbolRefAttr>("buffer")) {
     auto found = bufferIndex.find(ref.getValue());
@@ -341,8 +336,10 @@ FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
            " groups";
     schemeText = text(line);
   } else if (bits != 0 && !perToken) {
-    scale.push_back(floatAttr(scheme, "scale"));
-    zero.push_back(static_cast<float>(SchemeAttr::siteOf(scheme).zero));
+    SiteQuantizer one = SchemeAttr::siteOf(scheme);
+    scale.push_back(static_cast<float>(one.scale));
+    zero.push_back(
+        static_cast<float>(double(one.zero) - one.offset / one.scale));
   }
   auto scaleVector = builder.CreateVector(scale);
   auto zeroVector = builder.CreateVector(zero);

@@ -32,6 +32,7 @@ ArrayRef<PassPromise> passPromises() {
       {"tq-check-stage", PassClass::Exact},
       {"tq-correct-bias", PassClass::Intended},
       {"tq-order-channels", PassClass::Relative},
+      {"tq-split-residual", PassClass::Exact},
       {"tq-reparameterize", PassClass::Relative},
       {"tq-quantize", PassClass::Intended},
       // L1 to L2. Constants are rounded to f32 once, so what lies next to a tie

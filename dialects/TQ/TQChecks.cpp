@@ -114,7 +114,7 @@ LogicalResult quern::tq::checkSites(Operation *op, ArrayAttr sites,
            << expected << " sites or none, got " << sites.size();
   llvm::StringSet<> seen;
   for (auto site : sites.getAsRange<StringAttr>())
-    if (!seen.insert(site.getValue()).second)
+    if (!site.empty() && !seen.insert(site.getValue()).second)
       return op->emitOpError("expects different sites, got '")
              << site.getValue() << "' twice";
   return success();

@@ -62,7 +62,8 @@ mlir::LogicalResult checkBits(mlir::Operation *op, llvm::StringRef name,
 mlir::LogicalResult checkBounds(mlir::Operation *op, llvm::StringRef name,
                                 int64_t lo, int64_t hi);
 
-/// As many sites as the op has quantizers, or none; all different.
+/// As many sites as the op has quantizers, or none; all different but for empty
+/// names, of quantizers that are no sites.
 mlir::LogicalResult checkSites(mlir::Operation *op, mlir::ArrayAttr sites,
                                unsigned expected);
 

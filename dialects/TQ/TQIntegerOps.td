@@ -52,6 +52,14 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
     where act on integers is that of integer_activation.h, which has `in` units
     to 1 at its input and `out` at its result. `i_gelu` is there only.
 
+    With `w_zeros` the weights are asymmetric, w_hat = s_w (w - w_zero), and x
+    has at most 8 bits and one scale. The sum of a row's codes comes in at run
+    time; correction = -z_x * sum_k (w[n, k] - w_zeros[n]):
+    ```
+    acc[n] = correction[n] - w_zeros[n] * sum_k x[k] + sum_k x[k] * w[n, k]
+    ```
+    It is exact in i32: K * 255 * max |w - w_zeros[n]| < 2^31. Not with `fixed`.
+
     `sites` names the quantizers this op holds, in the order in which their
     columns lie (a fused Q, K, V product has three and a `!tq.group` result
     of three groups). `weight_bits` (2 to 8) says that every code of w fits
@@ -69,6 +77,7 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
   let arguments = (ins
     TQ_CodeMatrix:$x, TQ_WeightMatrix:$w, TQ_IntVector:$correction,
     TQ_FloatVector:$multiplier, TQ_FloatVector:$offset,
+    Optional<TQ_IntVector>:$w_zeros,
     DefaultValuedAttr<TQ_ActivationAttr,
                       "::quern::tq::Activation::None">:$activation,
     DefaultValuedAttr<F32Attr, "1.0f">:$post_multiplier,
@@ -79,8 +88,8 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
     DefaultValuedAttr<TQ_I64Attr, "8">:$weight_bits, UnitAttr:$fixed);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
-    $x `,` $w `,` $correction `,` $multiplier `,` $offset attr-dict `:`
-    functional-type(operands, results)
+    $x `,` $w `,` $correction `,` $multiplier `,` $offset (`,` $w_zeros^)?
+    attr-dict `:` functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

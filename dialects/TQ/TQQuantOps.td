@@ -98,9 +98,12 @@ def TQ_DequantizeWeightOp : TQ_Op<"dequantize_weight"> {
   let summary = "the values of a quantized weight (L1)";
   let description = [{
     `w[n, k] = scales[n] * codes[n, k]`, or with `scales[0]` if there is one
-    scale. Symmetric: no zero point. Codes of `bits` bits lie in i8, in
-    [-2^(bits-1), 2^(bits-1) - 1]. Also for embedding tables and, with 1-D
-    codes, LayerNorm gamma.
+    scale. Codes of `bits` bits lie in i8, in [-2^(bits-1), 2^(bits-1) - 1].
+    Also for embedding tables and, with 1-D codes, LayerNorm gamma.
+
+    With `zeros`, one for each row of a matrix, the weights are asymmetric:
+    `w[n, k] = scales[n] * (codes[n, k] - zeros[n])`. A zero point may be any
+    integer, also beyond the codes.
 
     ```mlir
     %0 = tq.dequantize_weight %codes, %scales {bits = 8 : i64}
@@ -108,10 +111,12 @@ def TQ_DequantizeWeightOp : TQ_Op<"dequantize_weight"> {
     ```
   }];
   let arguments = (ins TQ_WeightCodes:$codes, TQ_FloatVector:$scales,
+                   Optional<TQ_IntVector>:$zeros,
                    DefaultValuedAttr<TQ_I64Attr, "8">:$bits);
   let results = (outs TQ_Float:$result);
   let assemblyFormat = [{
-    $codes `,` $scales attr-dict `:` functional-type(operands, results)
+    $codes `,` $scales (`,` $zeros^)? attr-dict `:`
+    functional-type(operands, results)
   }];
   let hasVerifier = 1;
 }

@@ -148,6 +148,13 @@ LogicalResult DequantizeWeightOp::verify() {
   int64_t rank = cast<RankedTensorType>(getCodes().getType()).getRank();
   if (rank != 1 && rank != 2)
     return emitOpError("expects codes of rank 1 or 2, got ") << rank;
+  if (getZeros()) {
+    if (rank != 2)
+      return emitOpError("expects codes of rank 2 beside zeros, got ") << rank;
+    if (failed(checkDim(*this, "zeros", getZeros(), 0, dimOf(getCodes(), 0),
+                        "codes")))
+      return failure();
+  }
   return failure(failed(checkSameShape(*this, getCodes(), getResult())) ||
                  failed(checkOneOrAll(*this, "scales", getScales(),
                                       dimOf(getCodes(), 0), "codes")));

@@ -75,6 +75,16 @@ LogicalResult QLinearOp::verify() {
            << elementOf(getX());
   if (failed(checkFixed(*this, getFixed(), getResult())))
     return failure();
+  if (Value zeros = getWZeros()) {
+    if (getFixed())
+      return emitOpError("expects no w_zeros with fixed");
+    if (isWide || isa<DynamicType>(elementOf(getX())))
+      return emitOpError("expects x of one scale and of at most 8 bits beside "
+                         "w_zeros, got ")
+             << elementOf(getX());
+    if (failed(checkDim(*this, "w_zeros", zeros, 0, dimOf(getW(), 0), "w")))
+      return failure();
+  }
   return checkProduct(*this, isWide ? 2 : 1,
                       isWide ? "twice w, for x of more than 8 bits" : "w", 1,
                       "w");

@@ -9,6 +9,8 @@
 #include "quern/integer_activation.h"
 #include "quern/quant_math.h"
 
+#include <numeric>
+
 using namespace mlir;
 using namespace quern;
 
@@ -135,6 +137,18 @@ static FailureOr<std::vector<int32_t>> fixedCodes(tq::QLinearOp op,
   return codes;
 }
 
+/// acc[t, n] -= zeros[n] * sum_k x[t, k]
+static void takeZeros(const Tensor &x, ArrayRef<int32_t> zeros,
+                      MutableArrayRef<int64_t> acc) {
+  std::vector<int32_t> codes = x.toVector<int32_t>();
+  for (int64_t t = 0; t < x.rows(); ++t) {
+    auto row = ArrayRef(codes).slice(t * x.width(), x.width());
+    int64_t sum = std::accumulate(row.begin(), row.end(), int64_t(0));
+    for (size_t n = 0; n < zeros.size(); ++n)
+      acc[t * zeros.size() + n] -= zeros[n] * sum;
+  }
+}
+
 FailureOr<Tensor> quern::evaluate(tq::QLinearOp op, Evaluation &run) {
   if (failed(checkInput(op)))
     return failure();
@@ -151,6 +165,8 @@ FailureOr<Tensor> quern::evaluate(tq::QLinearOp op, Evaluation &run) {
   bool isFloat = op.getResult().getType().getElementType().isF32();
 
   std::vector<int64_t> acc = multiply(x, w, bits);
+  if (op.getWZeros())
+    takeZeros(x, run.get(op.getWZeros()).toVector<int32_t>(), acc);
   if (op.getFixed()) {
     auto codes = fixedCodes(op, acc, correction, multiplier, offset);
     if (failed(codes) || failed(showSites(op, run, *codes, tokens, outputs)))

@@ -141,5 +141,16 @@ FailureOr<Tensor> quern::evaluate(tq::DequantizeWeightOp op, Evaluation &run) {
     op.emitOpError("expects constants of i8 codes and f32 scales");
     return failure();
   }
-  return Tensor::scaled(codes, scales);
+  if (!op.getZeros())
+    return Tensor::scaled(codes, scales);
+  auto values = codes.get<int8_t>();
+  auto steps = scales.get<float>();
+  auto zeros = run.get(op.getZeros()).toVector<int32_t>();
+  std::vector<double> weights(values.size());
+  for (int64_t i = 0; i < codes.size(); ++i) {
+    int64_t row = i / codes.width();
+    weights[i] = double(steps[steps.size() == 1 ? 0 : row]) *
+                 (double(values[i]) - double(zeros[row]));
+  }
+  return Tensor::of(std::move(weights), codes.getShape());
 }

@@ -145,6 +145,36 @@ def OrderChannels : Pass<"tq-order-channels", "::mlir::ModuleOp"> {
   ];
 }
 
+def SplitResidual : Pass<"tq-split-residual", "::mlir::ModuleOp"> {
+  let summary = "give residual sums a LayerNorm output of their own";
+  let description = [{
+    L0 to L0. Where `tq.scheme` gives a LayerNorm output codes of its own for
+    residual sums (`residual`), these read a copy of the LayerNorm, observed as
+    the site NAME.residual. The function stays the same.
+
+    Before:
+    ```mlir
+    %0 = tq.layer_norm %u, %gamma, %beta
+    %1 = tq.observe %0 {site = "L0.x", ...}
+    %2 = tq.linear %1, %w, %b
+    %3 = tq.add %2, %1
+    ```
+    After:
+    ```mlir
+    %0 = tq.layer_norm %u, %gamma, %beta
+    %1 = tq.observe %0 {site = "L0.x", ...}
+    %2 = tq.layer_norm %u, %gamma, %beta
+    %3 = tq.observe %2 {site = "L0.x.residual", ...}
+    %4 = tq.linear %1, %w, %b
+    %5 = tq.add %4, %3
+    ```
+  }];
+  let dependentDialects = ["::quern::tq::TQDialect"];
+  let statistics = [
+    Statistic<"sitesSplit", "sites", "Sites with codes for residual sums">,
+  ];
+}
+
 def Reparameterize : Pass<"tq-reparameterize", "::mlir::ModuleOp"> {
   let summary = "move the scales of channels into LayerNorm and weights";
   let description = [{

@@ -26,6 +26,7 @@ void quern::buildQuantizePipeline(OpPassManager &manager) {
   manager.addPass(createCheckStage(import));
   manager.addPass(createCorrectBias());
   manager.addPass(createOrderChannels());
+  manager.addPass(createSplitResidual());
   manager.addPass(createReparameterize());
   manager.addPass(createQuantize());
   // L1 out: quantizers by site, weights as codes.
@@ -37,6 +38,7 @@ void quern::buildQuantizePipeline(OpPassManager &manager) {
 void quern::registerQuantizePasses() {
   registerCorrectBias();
   registerOrderChannels();
+  registerSplitResidual();
   registerReparameterize();
   registerQuantize();
   registerCheckStage();

@@ -50,6 +50,10 @@ Type codeType(tq::ObserveOp observe, const SiteQuantizer &quantizer) {
   if (quantizer.logBase)
     return tq::LogType::get(context, quantizer.bits, *quantizer.logBase,
                             {quantizer.scale, quantizer.zero});
+  if (quantizer.offset != 0)
+    return tq::OffsetType::get(
+        context, quantizer.bits, /*isSigned=*/false,
+        tq::RealParams{quantizer.scale, quantizer.offset});
   if (quantizer.groupOf.empty())
     return tq::getUniformType(context, quantizer.bits, /*isSigned=*/false,
                               quantizer.scale, quantizer.zero);
@@ -71,10 +75,7 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
     // Roles are read off the observed sites, so weights come first.
     SmallVector<arith::ConstantOp> constants;
     SmallVector<tq::ObserveOp> observes;
-    getOperation().walk([&](Operation *op) {
-      if (auto observe = dyn_cast<tq::ObserveOp>(op))
-        observes.push_back(observe);
-    });
+    getOperation().walk([&](tq::ObserveOp op) { observes.push_back(op); });
     for (tq::ObserveOp observe : observes)
       if (failed(checkChannels(observe, *scheme)))
         return signalPassFailure();
@@ -92,6 +93,13 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
     std::optional<SiteQuantizer> site = scheme.site(observe.getSite());
     if (site && site->isUndecided)
       return refuseUndecided(observe);
+    if (site && !site->residual.empty() &&
+        llvm::any_of(observe->getUsers(),
+                     [](Operation *user) { return isa<tq::AddOp>(user); }))
+      return observe.emitError("site '")
+             << observe.getSite()
+             << "' has codes of its own for residual sums, expected "
+                "tq-split-residual to have parted them";
     if (!site || site->channelScale.empty() ||
         observe->hasAttr(channelScaleName))
       return success();
@@ -122,6 +130,15 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
         int64_t(quantizer->groupOf.size()) != width)
       return observe.emitError("expects groups of ")
              << width << " channels, got " << quantizer->groupOf.size();
+    // Scores, probabilities, sums and what attention multiplies have integer
+    // zero points in their kernels.
+    static constexpr StringLiteral integerKeys[] = {"e", "s", "p", "q", "k",
+                                                    "v", "u", "y", "C"};
+    if (quantizer->offset != 0 &&
+        llvm::is_contained(integerKeys, observe.getKey()))
+      return observe.emitError("site '")
+             << site << "' has a real offset, expected one of emb, c, g, x, f, "
+             << "h, z, P, whose readers can take it";
     OpBuilder builder(observe);
     auto codes = RankedTensorType::get(
         cast<RankedTensorType>(observe.getType()).getShape(),
@@ -209,8 +226,12 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
       Value stored = tq::createConstant<int8_t>(
           builder, loc, type.clone(builder.getI8Type()), name + ".codes",
           std::move(codes.codes));
+      Value zeros;
+      if (!codes.zeros.empty())
+        zeros = tq::createVector<int32_t>(builder, loc, name + ".zeros",
+                                          std::move(codes.zeros));
       Value weight = tq::DequantizeWeightOp::create(
-          builder, loc, type, stored, scales,
+          builder, loc, type, stored, scales, zeros,
           builder.getI64IntegerAttr(quantizer.bits));
       for (OpOperand *use : uses)
         use->set(weight);

@@ -28,12 +28,15 @@ void attachCodes(tq::LinearOp linear, WeightCodes codes) {
     return value;
   };
   auto type = linear.getW().getType().clone(builder.getI8Type());
-  Attribute values[] = {
+  SmallVector<Attribute> values = {
       take(tq::createConstant<int8_t>(
           builder, loc, cast<RankedTensorType>(type), name + ".rounded",
           std::move(codes.codes))),
       take(tq::createVector<float>(builder, loc, name + ".rounded_scales",
                                    std::move(codes.scales)))};
+  if (!codes.zeros.empty())
+    values.push_back(take(tq::createVector<int32_t>(
+        builder, loc, name + ".rounded_zeros", std::move(codes.zeros))));
   linear->setAttr(attributeName, builder.getArrayAttr(values));
 }
 
@@ -50,13 +53,16 @@ static std::vector<T> read(OpBuilder &builder, Attribute attribute) {
 }
 
 std::optional<WeightCodes> readCodes(tq::LinearOp linear) {
-  auto pair = linear->getAttrOfType<ArrayAttr>(attributeName);
-  if (!pair || pair.size() != 2 || !isa<TypedAttr>(pair[0]) ||
-      !isa<TypedAttr>(pair[1]))
+  auto parts = linear->getAttrOfType<ArrayAttr>(attributeName);
+  if (!parts || (parts.size() != 2 && parts.size() != 3) ||
+      !llvm::all_of(parts, llvm::IsaPred<TypedAttr>))
     return std::nullopt;
   OpBuilder builder(linear);
-  return WeightCodes{read<int8_t>(builder, pair[0]),
-                     read<float>(builder, pair[1])};
+  WeightCodes codes{read<int8_t>(builder, parts[0]),
+                    read<float>(builder, parts[1])};
+  if (parts.size() == 3)
+    codes.zeros = read<int32_t>(builder, parts[2]);
+  return codes;
 }
 
 std::optional<WeightCodes> takeCodes(tq::LinearOp linear) {
@@ -80,6 +86,9 @@ void reorderCodes(tq::LinearOp linear, ArrayRef<int64_t> order, bool rows) {
   if (rows && codes->scales.size() == order.size())
     for (size_t row = 0; row < order.size(); ++row)
       moved.scales[row] = codes->scales[order[row]];
+  if (rows && codes->zeros.size() == order.size())
+    for (size_t row = 0; row < order.size(); ++row)
+      moved.zeros[row] = codes->zeros[order[row]];
   attachCodes(linear, std::move(moved));
 }
 
@@ -94,7 +103,8 @@ bool belongTogether(const WeightCodes &codes, const float *weights,
     int code = codes.codes[i];
     if (code < low || code > high)
       return false;
-    float step = weights[i] / codes.scales[i / cols] - float(code);
+    float step = weights[i] / codes.scales[i / cols] +
+                 float(codes.zeroOf(i / cols)) - float(code);
     if ((step > 1.01f && code != high) || (step < -1.01f && code != low))
       return false;
   }

@@ -102,9 +102,7 @@ LogicalResult checkLog(ModuleOp module, StringRef name, DictionaryAttr dict) {
   return success();
 }
 
-LogicalResult checkSite(ModuleOp module, NamedAttribute entry) {
-  StringRef name = entry.getName();
-  Attribute value = entry.getValue();
+LogicalResult checkSite(ModuleOp module, StringRef name, Attribute value) {
   if (isFloat(value))
     return success();
   auto dict = dyn_cast<DictionaryAttr>(value);
@@ -122,10 +120,30 @@ LogicalResult checkSite(ModuleOp module, NamedAttribute entry) {
   auto channelShift =
       dict ? dict.getAs<DenseFPElementsAttr>("channel_shift") : nullptr;
   bool channels = channelScale && channelShift;
-  if (!bits || !scale || !zero || dict.size() != (channels ? 5 : 3))
+  auto residual = dict ? dict.getAs<DictionaryAttr>("residual") : nullptr;
+  auto offset = dict ? dict.getAs<FloatAttr>("offset") : FloatAttr();
+  size_t known = (channels ? 5 : 3) + (residual ? 1 : 0) + (offset ? 1 : 0);
+  if (!bits || !scale || !zero || dict.size() != known)
     return refuse(module, "sites", name, value,
                   "\"fp32\" or {bits, scale, zero}, perhaps with "
-                  "channel_scale and channel_shift");
+                  "channel_scale and channel_shift, perhaps with residual, or "
+                  "with offset");
+  if (offset && (channels || residual || zero.getInt() != 0 ||
+                 !std::isfinite(offset.getValueAsDouble())))
+    return refuse(module, "sites", name, value,
+                  "a finite offset, a zero point of 0 beside it and one range "
+                  "for all channels");
+  if (residual) {
+    std::string inner = (name + ".residual").str();
+    auto its = residual.getAs<DenseFPElementsAttr>("channel_scale");
+    if (!its || !channels || its.getType() != channelScale.getType() ||
+        residual.get("residual"))
+      return refuse(module, "sites", inner, residual,
+                    "{bits, scale, zero, channel_scale, channel_shift} beside "
+                    "as many channels of the site");
+    if (failed(checkSite(module, inner, residual)))
+      return failure();
+  }
   if (channels && (!channelScale.getElementType().isF32() ||
                    channelScale.getType() != channelShift.getType()))
     return refuse(module, "sites", name, TypeAttr::get(channelScale.getType()),
@@ -167,11 +185,17 @@ LogicalResult checkWeight(ModuleOp module, NamedAttribute entry) {
   auto percentile = dict ? dict.getAs<FloatAttr>("percentile") : FloatAttr();
   auto candidates =
       dict ? dict.getAs<IntegerAttr>("candidates") : IntegerAttr();
-  size_t known = 3 + bool(rounding) + bool(percentile) + bool(candidates);
+  auto symmetric = dict ? dict.getAs<BoolAttr>("symmetric") : BoolAttr();
+  size_t known = 3 + bool(rounding) + bool(percentile) + bool(candidates) +
+                 bool(symmetric);
   if (!bits || !granularity || !estimator || dict.size() != known)
     return refuse(module, "weights", name, value,
                   "\"fp32\" or {bits, granularity, estimator}, perhaps with "
-                  "rounding, percentile or candidates");
+                  "rounding, percentile, candidates or symmetric");
+  bool isMatrix = name == "linear" || name == "pooler" || name == "classifier";
+  if (symmetric && !symmetric.getValue() && !isMatrix)
+    return refuse(module, "weights", name, symmetric,
+                  "true, of all but linear, pooler and classifier");
   if (rounding && rounding != "adaround")
     return refuse(module, "weights", name, rounding, "\"adaround\"");
   if (bits.getInt() < 2 || bits.getInt() > 8)
@@ -257,7 +281,7 @@ std::optional<SchemeAttr> SchemeAttr::read(ModuleOp module) {
     return std::nullopt;
   }
   for (NamedAttribute entry : result.sites)
-    if (failed(checkSite(module, entry)))
+    if (failed(checkSite(module, entry.getName(), entry.getValue())))
       return std::nullopt;
   for (NamedAttribute entry : result.weights)
     if (failed(checkWeight(module, entry)))
@@ -277,10 +301,16 @@ std::optional<SchemeAttr> SchemeAttr::read(ModuleOp module) {
 }
 
 std::optional<SiteQuantizer> SchemeAttr::site(StringRef site) const {
-  auto dict = sites.getAs<DictionaryAttr>(site);
+  DictionaryAttr dict = entryOf(sites, site);
   if (!dict)
     return std::nullopt;
   return siteOf(dict);
+}
+
+DictionaryAttr SchemeAttr::entryOf(DictionaryAttr sites, StringRef site) {
+  bool isResidual = site.consume_back(".residual");
+  auto entry = sites.getAs<DictionaryAttr>(site);
+  return entry && isResidual ? entry.getAs<DictionaryAttr>("residual") : entry;
 }
 
 SiteQuantizer SchemeAttr::siteOf(DictionaryAttr dict) {
@@ -315,11 +345,15 @@ SiteQuantizer SchemeAttr::siteOf(DictionaryAttr dict) {
     return quantizer;
   }
   quantizer.zero = dict.getAs<IntegerAttr>("zero").getInt();
+  if (auto offset = dict.getAs<FloatAttr>("offset"))
+    quantizer.offset = offset.getValueAsDouble();
   if (auto scale = dict.getAs<DenseFPElementsAttr>("channel_scale")) {
     auto shift = dict.getAs<DenseFPElementsAttr>("channel_shift");
     llvm::append_range(quantizer.channelScale, scale.getValues<float>());
     llvm::append_range(quantizer.channelShift, shift.getValues<float>());
   }
+  if (auto residual = dict.getAs<DictionaryAttr>("residual"))
+    quantizer.residual.push_back(siteOf(residual));
   return quantizer;
 }
 
@@ -348,6 +382,8 @@ std::optional<WeightQuantizer> SchemeAttr::weight(StringRef role) const {
   if (auto candidates = dict.getAs<IntegerAttr>("candidates"))
     clip.candidates = candidates.getInt();
   quantizer.adaptive = dict.contains("rounding");
+  if (auto symmetric = dict.getAs<BoolAttr>("symmetric"))
+    quantizer.symmetric = symmetric.getValue();
   return quantizer;
 }
 

@@ -23,6 +23,9 @@ struct SiteQuantizer {
   int64_t bits;
   double scale;
   int64_t zero;
+  /// A real number that codes are taken from: x = scale * (code - zero) +
+  /// offset. Beside one the zero point is 0.
+  double offset = 0;
   /// For a LayerNorm output that is reparameterized: the observed value is
   /// code value * channelScale[j] + channelShift[j]. Empty otherwise.
   std::vector<float> channelScale, channelShift;
@@ -42,6 +45,9 @@ struct SiteQuantizer {
   /// The base of logarithmic codes, whose zero is 2^bits; none for uniform
   /// ones.
   std::optional<tq::LogBase> logBase;
+  /// What residual sums read instead, from a LayerNorm of their own; one or
+  /// none.
+  std::vector<SiteQuantizer> residual = {};
 };
 
 /// The attribute of a constant that lost its name when it was put in another
@@ -60,11 +66,19 @@ public:
   /// has entries that are not understood.
   static std::optional<SchemeAttr> read(mlir::ModuleOp module);
 
-  /// True when the scheme knows the site.
-  bool contains(llvm::StringRef site) const { return sites.contains(site); }
+  /// True when the scheme knows the site, or NAME of a site NAME.residual.
+  bool contains(llvm::StringRef site) const {
+    site.consume_back(".residual");
+    return sites.contains(site);
+  }
 
   /// The quantizer of a site; none where it stays in f32.
   std::optional<SiteQuantizer> site(llvm::StringRef site) const;
+
+  /// The entry of a site in the dictionary `sites`: of NAME.residual, the one
+  /// inside that of NAME. Null where there is none or it says "fp32".
+  static mlir::DictionaryAttr entryOf(mlir::DictionaryAttr sites,
+                                      llvm::StringRef site);
 
   /// The quantizer that an entry of `sites` holds, which `read` has checked.
   static SiteQuantizer siteOf(mlir::DictionaryAttr entry);

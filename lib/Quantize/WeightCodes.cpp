@@ -24,24 +24,44 @@ float nearestCode(float value, float scale, float lo, float hi) {
   return (t + magic) - magic;
 }
 
-void writeCodes(const float *values, size_t size, float scale, unsigned bits,
-                int8_t *codes) {
-  float hi = static_cast<float>((1 << (bits - 1)) - 1);
+void writeCodes(const float *values, size_t size, float scale, int32_t zero,
+                unsigned bits, int8_t *codes) {
+  auto z = static_cast<float>(zero);
+  float hi = static_cast<float>((1 << (bits - 1)) - 1) - z;
+  float lo = static_cast<float>(-(1 << (bits - 1))) - z;
   for (size_t i = 0; i < size; ++i)
-    codes[i] = static_cast<int8_t>(nearestCode(values[i], scale, -hi - 1, hi));
+    codes[i] = static_cast<int8_t>(nearestCode(values[i], scale, lo, hi) + z);
+}
+
+/// Scale and zero point of a row of asymmetric weights.
+std::pair<float, int32_t> asymmetricGrid(const float *values, size_t size,
+                                         const WeightQuantizer &quantizer) {
+  Range range = weightRange(values, size, quantizer.bits, quantizer.clip);
+  double steps = std::ldexp(1.0, static_cast<int>(quantizer.bits)) - 1;
+  // A row far from zero has wider steps: zero points stay within a few grids,
+  // and sums of products with them in i32.
+  double width = std::max({range.hi - range.lo, std::fabs(range.lo) / 4,
+                           std::fabs(range.hi) / 4, 1e-8});
+  auto scale = static_cast<float>(width / steps);
+  auto zero = static_cast<int32_t>(std::nearbyint(-range.lo / scale)) -
+              (1 << (quantizer.bits - 1));
+  return {scale, zero};
 }
 
 } // namespace
 
 WeightCodes quern::encodeWeight(const float *values, size_t rows, size_t cols,
-                                std::vector<float> scales, unsigned bits) {
+                                std::vector<float> scales, unsigned bits,
+                                std::vector<int32_t> zeros) {
   WeightCodes result;
   result.codes.resize(rows * cols);
   size_t size = rows * cols / scales.size();
   for (size_t part = 0; part < scales.size(); ++part)
-    writeCodes(values + part * size, size, scales[part], bits,
+    writeCodes(values + part * size, size, scales[part],
+               zeros.empty() ? 0 : zeros[part], bits,
                result.codes.data() + part * size);
   result.scales = std::move(scales);
+  result.zeros = std::move(zeros);
   return result;
 }
 
@@ -59,6 +79,21 @@ WeightCodes quern::quantizeWeight(const float *values, size_t rows, size_t cols,
   size_t parts = quantizer.perRow ? rows : 1;
   size_t size = quantizer.perRow ? cols : rows * cols;
   std::vector<float> scales;
+  if (!quantizer.symmetric) {
+    std::vector<int32_t> zeros;
+    for (size_t part = 0; part < parts; ++part) {
+      auto [scale, zero] =
+          asymmetricGrid(values + part * size, size, quantizer);
+      scales.push_back(scale);
+      zeros.push_back(zero);
+    }
+    WeightCodes result = encodeWeight(values, rows, cols, std::move(scales),
+                                      quantizer.bits, std::move(zeros));
+    // Readers know zero points by row.
+    if (parts == 1)
+      result.zeros.assign(rows, result.zeros.front());
+    return result;
+  }
   for (size_t part = 0; part < parts; ++part) {
     double clip =
         weightClip(values + part * size, size, quantizer.bits, quantizer.clip);

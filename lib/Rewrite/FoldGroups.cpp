@@ -73,8 +73,9 @@ std::string match(tq::LinearOp op, GroupLinear &found) {
       found.quantize ? found.quantize.getOperation() : last.getDefiningOp();
   if (out && found.activation != tq::Activation::None)
     return "its activation is behind it and groups behind that";
-  if (found.quantize)
-    found.out = describeChannels(found.quantize.getResult(), shape[0]);
+  if (found.quantize &&
+      !(found.out = describeChannels(found.quantize.getResult(), shape[0])))
+    return "its inputs have groups and its results a real offset";
   std::optional<ChannelParams> inputs = describeChannels(found.x, shape[1]);
   if (!inputs || inputs->bits > 8)
     return "its input has no codes of at most 8 bits";
@@ -119,6 +120,8 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
     std::optional<Weight> weight = matchWeight(linear.getW());
     if (!weight)
       return "its weight is not quantized";
+    if (!weight->zeros.empty())
+      return "its weight has zero points";
     auto bias = tq::getConstantData<float>(linear.getB());
     if (!bias)
       return "its bias is not a constant";

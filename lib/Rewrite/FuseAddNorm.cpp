@@ -109,7 +109,8 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
         /*sum_hi=*/topCode(sum->bits),
         APFloat(groups ? 1.0f : static_cast<float>(sum->params[0].scale)),
         groups ? 0 : sum->params[0].zero, norm.getEps(),
-        siteNames(builder, {quantizeSum, quantize}),
+        siteNames(builder, {readsFirst(norm) ? quantizeSum : tq::QuantizeOp(),
+                            quantize}),
         groups ? TypeAttr::get(groups) : TypeAttr(),
         reorder ? reorder.getOrderAttr() : DenseI64ArrayAttr());
     remarkFolded(

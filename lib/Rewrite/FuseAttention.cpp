@@ -113,7 +113,7 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
   if (!block.quantizeContext && !perToken)
     return "the context has no quantizer";
   block.c = block.quantizeContext
-                ? *describeCodes(block.quantizeContext.getResult())
+                ? *describeOffsetCodes(block.quantizeContext.getResult())
                 : Codes{Value(), 1, 0, 0};
 
   std::string why = matchProbs(block);
@@ -150,6 +150,8 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
       return "q, k or v is no integer product";
     if (block.products[i].getX() != block.products[0].getX() ||
         block.products[i].getActivation() != tq::Activation::None ||
+        bool(block.products[i].getWZeros()) !=
+            bool(block.products[0].getWZeros()) ||
         !onlyUser(reals[i]) || !onlyUser(codes->value))
       return "q, k and v are not plain products of one input for this block";
   }
@@ -256,12 +258,17 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
         builder, loc, base + ".multiplier", std::move(multipliers));
     Value offset = tq::createVector<float>(builder, loc, base + ".offset",
                                            std::move(offsets));
+    Value zeros;
+    if (q.getWZeros() && k.getWZeros() && v.getWZeros())
+      zeros = tq::createVector<int32_t>(
+          builder, loc, base + ".zeros",
+          concatenate<int32_t>({q.getWZeros(), k.getWZeros(), v.getWZeros()}));
     int64_t bits = 2;
     for (tq::QLinearOp product : block.products)
       bits = std::max<int64_t>(bits, product.getWeightBits());
     return tq::QLinearOp::create(
         builder, loc, RankedTensorType::get({rows, outputs}, group), q.getX(),
-        weight, correction, multiplier, offset, tq::Activation::None,
+        weight, correction, multiplier, offset, zeros, tq::Activation::None,
         APFloat(1.0f), APFloat(0.0f), /*lo=*/0, topCode(block.qkv[0].bits),
         builder.getArrayAttr(sites), bits);
   }
@@ -312,7 +319,7 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
         f32(block.qkv[0].scale * block.qkv[1].scale / block.s.scale),
         f32(static_cast<double>(block.s.zero)), f32(probMultiplier),
         f32(probUnit * block.qkv[2].scale / block.c.scale),
-        f32(static_cast<double>(block.c.zero)),
+        f32(block.c.realZero()),
         siteNames(builder, {block.quantizeScores, block.quantizeProbs,
                             block.quantizeContext}),
         topCode(block.s.bits), probHi, /*prob_type=*/TypeAttr(),

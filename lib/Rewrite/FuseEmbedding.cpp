@@ -105,6 +105,7 @@ struct FuseEmbeddingPass : quern::impl::FuseEmbeddingBase<FuseEmbeddingPass> {
     Value beta = tq::createVector<float>(builder, loc, "embedding.beta",
                                          std::move(affine->beta));
     auto f32 = [](double value) { return APFloat(static_cast<float>(value)); };
+    bool isFirst = readsFirst(norm);
     const Codes &e1 = inner->codes, &e2 = outer->codes;
     auto result = tq::QEmbedOp::create(
         builder, loc, end->getResult(0).getType(), word.getIndex(),
@@ -114,7 +115,9 @@ struct FuseEmbeddingPass : quern::impl::FuseEmbeddingBase<FuseEmbeddingPass> {
         e1.zero, f32(e1.scale), /*e1_lo=*/0, topCode(e1.bits),
         f32(1 / e2.scale), e2.zero, f32(e2.scale), /*e2_lo=*/0,
         topCode(e2.bits), norm.getEps(),
-        siteNames(builder, {inner->quantize, outer->quantize, quantize}),
+        siteNames(builder,
+                  {isFirst ? inner->quantize : tq::QuantizeOp(),
+                   isFirst ? outer->quantize : tq::QuantizeOp(), quantize}),
         tables[0]->bits, tables[1]->bits, tables[2]->bits);
     remarkFolded(norm, "FuseEmbedding",
                  "integer embedding, sums in " + Twine(e1.bits) + " and " +

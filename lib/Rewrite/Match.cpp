@@ -19,6 +19,17 @@ std::optional<Codes> quern::describeCodes(Value codes) {
   return Codes{codes, params->scale, params->zero, storage->bits};
 }
 
+std::optional<Codes> quern::describeOffsetCodes(Value codes) {
+  auto type = dyn_cast<tq::OffsetType>(
+      cast<RankedTensorType>(codes.getType()).getElementType());
+  if (!type)
+    return describeCodes(codes);
+  if (type.getIsSigned())
+    return std::nullopt;
+  return Codes{codes, type.getParams().scale, 0, type.getStorageBits(),
+               type.getParams().offset};
+}
+
 std::optional<Codes> quern::matchCodes(Value real) {
   auto dequantize = real.getDefiningOp<tq::DequantizeOp>();
   return dequantize ? describeCodes(dequantize.getX()) : std::nullopt;
@@ -32,23 +43,27 @@ std::optional<Codes> quern::matchFactor(Value real) {
   if (auto type = tq::getTokenType(
           cast<RankedTensorType>(codes.getType()).getElementType()))
     return Codes{codes, 1, 1, type.getStorageBits()};
-  return describeCodes(codes);
+  return describeOffsetCodes(codes);
 }
 
 std::optional<ChannelCodes> quern::matchChannelCodes(Value real, size_t width) {
   auto op = real.getDefiningOp<tq::ScaleShiftOp>();
-  std::optional<Codes> codes = matchCodes(op ? op.getX() : real);
+  auto dequantize = (op ? op.getX() : real).getDefiningOp<tq::DequantizeOp>();
+  std::optional<Codes> codes =
+      dequantize ? describeOffsetCodes(dequantize.getX()) : std::nullopt;
   if (!codes)
     return std::nullopt;
   ChannelCodes result{*codes, std::vector<double>(width, 1),
-                      std::vector<double>(width, 0)};
+                      std::vector<double>(width, codes->offset)};
   if (op) {
     auto scale = tq::getConstantData<float>(op.getScale());
     auto shift = tq::getConstantData<float>(op.getShift());
     if (!scale || !shift || scale->size() != width || shift->size() != width)
       return std::nullopt;
     result.channelScale.assign(scale->array().begin(), scale->array().end());
-    result.channelShift.assign(shift->array().begin(), shift->array().end());
+    for (size_t j = 0; j < width; ++j)
+      result.channelShift[j] =
+          (*shift)[j] + codes->offset * result.channelScale[j];
   }
   return result;
 }
@@ -60,7 +75,7 @@ Operation *quern::onlyUser(Value value) {
 tq::QuantizeOp quern::matchOnlyQuantizer(Value real) {
   auto quantize = dyn_cast_or_null<tq::QuantizeOp>(onlyUser(real));
   if (!quantize || quantize.getRounding() != tq::Rounding::HalfEven ||
-      !describeCodes(quantize.getResult()))
+      !describeOffsetCodes(quantize.getResult()))
     return nullptr;
   return quantize;
 }
@@ -73,8 +88,15 @@ std::optional<Weight> quern::matchWeight(Value real) {
   auto scales = tq::getConstantData<float>(op.getScales());
   if (!codes || !scales)
     return std::nullopt;
-  return Weight{op.getCodes(), op.getScales(), std::move(*codes),
-                std::move(*scales), int64_t(op.getBits())};
+  std::vector<int32_t> zeros;
+  if (op.getZeros()) {
+    auto data = tq::getConstantData<int32_t>(op.getZeros());
+    if (!data)
+      return std::nullopt;
+    zeros.assign(data->array().begin(), data->array().end());
+  }
+  return Weight{op.getCodes(),      op.getScales(),        std::move(*codes),
+                std::move(*scales), int64_t(op.getBits()), std::move(zeros)};
 }
 
 std::optional<std::vector<double>> quern::matchVector(Value real) {
@@ -99,9 +121,9 @@ std::optional<Affine> quern::foldAffine(tq::LayerNormOp norm,
     return std::nullopt;
   double scale = 1, zero = 0;
   if (behind) {
-    std::optional<Codes> out = describeCodes(behind.getResult());
+    std::optional<Codes> out = describeOffsetCodes(behind.getResult());
     scale = out->scale;
-    zero = static_cast<double>(out->zero);
+    zero = out->realZero();
   }
   Affine affine;
   for (double g : *gamma)
@@ -122,6 +144,13 @@ ArrayAttr quern::siteNames(Builder &builder,
   }
   return builder.getArrayAttr(any ? ArrayRef<Attribute>(names)
                                   : ArrayRef<Attribute>());
+}
+
+bool quern::readsFirst(tq::LayerNormOp norm) {
+  return llvm::none_of(norm.getX().getUsers(), [&](Operation *other) {
+    return other != norm && isa<tq::LayerNormOp>(other) &&
+           other->isBeforeInBlock(norm);
+  });
 }
 
 void quern::remarkFolded(Operation *op, StringRef pass, const Twine &what) {

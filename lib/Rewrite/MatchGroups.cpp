@@ -68,12 +68,14 @@ std::optional<Affine> quern::foldChannelAffine(tq::LayerNormOp norm,
   size_t width = gamma->size();
   Affine affine{std::vector<float>(width), std::vector<float>(width)};
   std::optional<ChannelParams> out;
-  if (behind && !(out = describeChannels(behind.getResult(), width)))
+  std::optional<Codes> one;
+  if (behind && !(one = describeOffsetCodes(behind.getResult())) &&
+      !(out = describeChannels(behind.getResult(), width)))
     return std::nullopt;
   for (size_t i = 0; i < width; ++i) {
     size_t j = order.empty() ? i : order[i];
-    double scale = out ? out->params[i].scale : 1;
-    double zero = out ? double(out->params[i].zero) : 0;
+    double scale = one ? one->scale : out ? out->params[i].scale : 1;
+    double zero = one ? one->realZero() : out ? double(out->params[i].zero) : 0;
     affine.gamma[j] = static_cast<float>((*gamma)[j] / scale);
     affine.beta[j] = static_cast<float>((*beta)[j] / scale + zero);
   }

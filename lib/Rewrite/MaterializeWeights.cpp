@@ -26,10 +26,13 @@ struct MaterializeWeightsPass
   void runOnOperation() override {
     SmallVector<tq::DequantizeWeightOp> weights;
     getOperation().walk([&](tq::DequantizeWeightOp op) {
-      if (llvm::any_of(op->getUsers(), readsNumbers))
+      auto isWritten = [&](Operation *user) {
+        return readsNumbers(user) || (op.getZeros() && isAlive(user));
+      };
+      if (llvm::any_of(op->getUsers(), isWritten))
         weights.push_back(op);
       for (Operation *user : op->getUsers())
-        if (isAlive(user) && !readsNumbers(user))
+        if (isAlive(user) && !isWritten(user))
           remarkRefused(user, "MaterializeWeights",
                         user->getName().getStringRef() +
                             " with weights made f32 as it reads them");
@@ -45,28 +48,33 @@ struct MaterializeWeightsPass
       size_t cols = weight->scaleData.size() == 1
                         ? size
                         : size / weight->scaleData.size();
+      size_t rowSize = std::max<size_t>(type.getShape().back(), 1);
       std::vector<float> values(size);
       for (size_t i = 0; i < size; ++i)
         values[i] = weight->scaleData[i / std::max<size_t>(cols, 1)] *
-                    static_cast<float>(weight->codeData[i]);
+                    static_cast<float>(weight->codeData[i] -
+                                       weight->zeroOf(i / rowSize));
       OpBuilder builder(op);
       Value constant = tq::createConstant<float>(
           builder, op.getLoc(), type,
           (tq::getConstantName(weight->codes) + ".f32").str(),
           std::move(values));
+      auto isWritten = [&](Operation *user) {
+        return readsNumbers(user) || (op.getZeros() && isAlive(user));
+      };
       for (Operation *user : op->getUsers())
-        if (readsNumbers(user))
+        if (isWritten(user))
           remarkRefused(user, "MaterializeWeights",
                         user->getName().getStringRef() +
                             " with weights written out in f32");
-      op.getResult().replaceUsesWithIf(constant, [](OpOperand &use) {
-        return readsNumbers(use.getOwner());
-      });
+      op.getResult().replaceUsesWithIf(
+          constant, [&](OpOperand &use) { return isWritten(use.getOwner()); });
       ++materialized;
     }
   }
 
-  /// Products and look-ups read codes and make numbers of them themselves.
+  /// Products and look-ups read codes and make numbers of them themselves,
+  /// unless these have zero points.
   static bool readsNumbers(Operation *op) {
     return isAlive(op) && !isa<tq::LinearOp, tq::EmbeddingOp>(op);
   }

@@ -72,3 +72,73 @@ double quern::weightClip(const float *values, size_t size, unsigned bits,
         mseGridRange(histogram, bits, GridKind::Symmetric, search.candidates));
   return widest(mseGoldenRange(histogram, bits, GridKind::Symmetric));
 }
+
+namespace {
+
+/// Sum of squared errors of the grid over `range`, which is not moved to hold
+/// zero: the lowest code stands for its lower end, rounded to a step.
+double asymmetricLoss(const float *values, size_t size, double steps,
+                      Range range) {
+  constexpr float magic = 0x1.8p23f;
+  auto scale = static_cast<float>((range.hi - range.lo) / steps);
+  auto zero = static_cast<float>(std::nearbyint(-range.lo / scale));
+  float inverse = 1 / scale, lo = -zero, hi = static_cast<float>(steps) - zero;
+  // A fixed number of partial sums, whatever the width of vectors.
+  constexpr size_t lanes = 8;
+  double sums[lanes] = {};
+  for (size_t i = 0; i < size; ++i) {
+    float t = values[i] * inverse;
+    t = t > hi ? hi : t;
+    t = t < lo ? lo : t;
+    float error = ((t + magic) - magic) * scale - values[i];
+    sums[i % lanes] += double(error) * error;
+  }
+  double total = 0;
+  for (double sum : sums)
+    total += sum;
+  return total;
+}
+
+Range leastSquaresRange(const float *values, size_t size, unsigned bits,
+                        Range extremes) {
+  double steps = std::ldexp(1.0, static_cast<int>(bits)) - 1;
+  double middle = (extremes.lo + extremes.hi) / 2;
+  Range best = extremes;
+  double least = asymmetricLoss(values, size, steps, extremes);
+  auto consider = [&](Range range) {
+    double loss = asymmetricLoss(values, size, steps, range);
+    if (loss < least) {
+      least = loss;
+      best = range;
+    }
+  };
+  constexpr int parts = 16;
+  auto shrunk = [&](double end, int part) {
+    return middle + (end - middle) * (1 - 0.7 * part / parts);
+  };
+  for (int part = 1; part <= parts; ++part)
+    consider({shrunk(extremes.lo, part), shrunk(extremes.hi, part)});
+  for (int part = 0; part <= parts; ++part)
+    consider({shrunk(extremes.lo, part), best.hi});
+  for (int part = 0; part <= parts; ++part)
+    consider({best.lo, shrunk(extremes.hi, part)});
+  return best;
+}
+
+} // namespace
+
+Range quern::weightRange(const float *values, size_t size, unsigned bits,
+                         const ClipSearch &search) {
+  if (size == 0)
+    return {};
+  if (search.rule == ClipRule::Percentile) {
+    Histogram histogram;
+    histogram.add(values, size);
+    return percentileRange(histogram, search.percentile);
+  }
+  auto [lo, hi] = std::minmax_element(values, values + size);
+  Range extremes{*lo, *hi};
+  if (search.rule == ClipRule::MinMax || extremes.lo == extremes.hi)
+    return extremes;
+  return leastSquaresRange(values, size, bits, extremes);
+}

@@ -1,11 +1,14 @@
 //===- WeightClip.h - Where the grid of a weight ends --------------*- C++ -*-//
 //
-// The estimators of the range of a weight (quantization.md 6), which is
-// symmetric: one number, the clip value. Plain arithmetic.
+// The estimators of the range of a weight (quantization.md 6): of symmetric
+// weights one number, the clip value, of asymmetric ones both ends. Plain
+// arithmetic.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_SUPPORT_WEIGHTCLIP_H
 #define QUERN_LIB_SUPPORT_WEIGHTCLIP_H
+
+#include "lib/Support/RangeSearch.h"
 
 #include <cstddef>
 #include <optional>
@@ -51,6 +54,12 @@ struct ClipSearch {
 /// The clip value of a weight or a row of it in codes of `bits` bits; 0 where
 /// all values are.
 double weightClip(const float *values, size_t size, unsigned bits,
+                  const ClipSearch &search);
+
+/// Both ends of the grid of an asymmetric weight or a row of it. MinMax: the
+/// extremes; Percentile: both percentiles; the others: the ends of least
+/// squared error, of 16 shrunk ranges and then of 16 places of each end alone.
+Range weightRange(const float *values, size_t size, unsigned bits,
                   const ClipSearch &search);
 
 } // namespace quern

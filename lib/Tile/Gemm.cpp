@@ -8,6 +8,7 @@
 
 #include "lib/Tile/GemmEpilogue.h"
 #include "lib/Tile/GemmLibrary.h"
+#include "lib/Tile/GemmRowSums.h"
 
 #include <algorithm>
 #include <cassert>
@@ -34,31 +35,44 @@ func::FuncOp buildGemm(ModuleOp module, StringRef name,
          "columns are written in blocks of 16");
   Builder b(module.getContext());
   SmallVector<Type> elements = {b.getI8Type(), b.getI8Type(), b.getI32Type()};
+  if (shape.hasZeros)
+    elements.push_back(b.getI32Type());
   addResultElements(b, shape, elements);
   KernelBuilder k(module, name, elements);
   GemmInputs inputs{k.buffer(0), shape.xStride, k.buffer(1), shape.weightBits};
   Value correction = k.buffer(2);
-  GemmEpilogue epilogue(k, shape, resultOperands(k, shape, 3),
-                        GemmSums::Integer, kRows,
-                        lateScratchBytes(shape, kRows) != 0);
+  GemmEpilogue epilogue(
+      k, shape, resultOperands(k, shape, shape.hasZeros ? 4 : 3),
+      GemmSums::Integer, kRows, lateScratchBytes(shape, kRows) != 0);
   GemmStream stream = wholeStream(shape);
   epilogue.start();
   forEachTile(k, shape, stream, [&](const GemmTile &tile) {
-    Values sums;
+    Value start = k.mul(tile.row, shape.xStride);
+    Values rowSums, sums;
+    if (shape.hasZeros)
+      rowSums = sumRows(k, inputs, start, tile.rows, shape.k);
     for (int64_t i = 0; i < tile.rows; ++i)
       for (int64_t j = 0; j < tile.width; ++j)
         sums.push_back(
             i ? sums[j]
               : k.loadVector(correction, k.add(k.mul(tile.panel, 16), j * 16)));
-    sums = multiplyTile(k, stream, tile, inputs, k.mul(tile.row, shape.xStride),
-                        sums, epilogue);
+    for (int64_t j = 0; j < tile.width && shape.hasZeros; ++j) {
+      Value zeros =
+          k.loadVector(k.buffer(3), k.add(k.mul(tile.panel, 16), j * 16));
+      for (int64_t i = 0; i < tile.rows; ++i) {
+        Value &sum = sums[i * tile.width + j];
+        sum = k.sub(sum, k.mul(zeros, rowSums[i]));
+      }
+    }
+    sums = multiplyTile(k, stream, tile, inputs, start, sums, epilogue);
     epilogue.finish(tile, [&](int64_t row, int64_t panel) {
       return sums[row * tile.width + panel];
     });
   });
   epilogue.end();
   func::FuncOp kernel = k.finish();
-  buildLibraryGemm(module, name, shape);
+  if (!shape.hasZeros)
+    buildLibraryGemm(module, name, shape);
   return kernel;
 }
 

@@ -41,6 +41,8 @@ struct GemmShape {
   bool fixed = false;
   /// Bits in which the weights of the integer kernel are stored: 8, 4 or 2.
   int64_t weightBits = 8;
+  /// The weights have a zero point for each column. Of the u8 kernel only.
+  bool hasZeros = false;
   /// Rows of one chunk; a multiple of 8.
   int64_t rowsPerChunk = 128;
 };
@@ -73,11 +75,13 @@ std::string getFloatGemmName(const GemmShape &shape);
 ///   x          i8   [rows][xStride], u8 codes
 ///   w          i8   packed as by packGemmWeights, in weightBits
 ///   correction i32  [n up to 16]: first value of each accumulator
+///   zeros      i32  [n up to 16]: of the weights; only with hasZeros
 ///   multiplier f32  [n up to 16]
 ///   offset     f32  [n up to 16]
 ///   post       f32  [2] = {multiplier, offset}; only with an activation and
 ///                   codes as the result
 ///   y          i8, i16 or f32 [rows][outStride]
+/// With hasZeros, zeros[n] times the sum of a row's codes is taken off acc.
 /// v = f32(acc) * multiplier + offset; without activation the code is v rounded
 /// and clamped, with one it is act(v) * post[0] + post[1]. An f32 result is v
 /// or act(v). Columns up to the next multiple of 16 must have readable

@@ -54,6 +54,8 @@ static std::string describe(const GemmShape &shape, const char *kind) {
     name += "_fixed";
   if (shape.weightBits != 8)
     name += "_w" + std::to_string(shape.weightBits);
+  if (shape.hasZeros)
+    name += "_zeros";
   int64_t lo = int64_t(shape.range.lo), hi = int64_t(shape.range.hi);
   if (shape.out != Storage::F32 &&
       (lo != 0 || hi != (shape.out == Storage::U8 ? 255 : 65535)))

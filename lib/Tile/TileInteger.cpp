@@ -34,6 +34,8 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
     return op.emitOpError("has ")
            << x->d << " inputs, expected at most " << kLargestTokenK;
   bool isWide = *in == Storage::U16;
+  if (op.getWZeros() && (isWide || perToken))
+    return op.emitOpError("has no kernel for w_zeros beside such inputs");
   int64_t n = widthOf(op.getResult()), k = x->d;
 
   GemmShape shape;
@@ -79,11 +81,22 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
       program.data(info.step + ".w", std::move(packed), int(bits), n * k,
                    "s" + num(bits)),
       program.data(info.step + ".correction", std::move(first))};
+  if (op.getWZeros()) {
+    auto zeros = constant<int32_t>(op.getWZeros(), "w_zeros", op);
+    if (failed(zeros))
+      return failure();
+    std::vector<int32_t> all(zeros->values().begin(), zeros->values().end());
+    all.resize(padded, 0);
+    operands.push_back(program.data(info.step + ".zeros", std::move(all)));
+    shape.hasZeros = true;
+  }
   if (failed(pushProductConstants(op, info.step, multiplier->values(),
                                   offset->values(), operands)))
     return failure();
-  if (auto type = dyn_cast<quant::UniformQuantizedType>(
-          op.getX().getType().getElementType()))
+  // Zero points of weights have a part in the correction.
+  if (auto type = shape.hasZeros ? quant::UniformQuantizedType()
+                                 : dyn_cast<quant::UniformQuantizedType>(
+                                       op.getX().getType().getElementType()))
     program.mayBeSums(operands[2], operands[1], {-int32_t(type.getZeroPoint())},
                       {int64_t(llvm::alignTo(k, 64) / 4)});
   operands.push_back(to.buffer);

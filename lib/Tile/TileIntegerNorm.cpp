@@ -70,7 +70,7 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
   LaunchInfo info;
   info.op = "add_norm";
   info.step = nameOf(op, siteOr(sites, 1, ""));
-  info.layer = sites.empty() ? -1 : layerOfSite(sites[0]);
+  info.layer = layerOfSite(siteOr(sites, 1, siteOr(sites, 0, "")));
   Place out = define(op.getResult(), info.step, d, *outStorage, a->rows);
 
   AddNormShape shape;

@@ -461,3 +461,27 @@ func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %offsets: tenso
   %0 = tq.qattention %qkv, %offsets, %e, %e {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 1 : i64, zv = 1 : i64, score_multiplier = 0.25 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.01 : f32, context_offset = 128.0 : f32, softmax = #tq.softmax_form<shiftmax>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.05:128>>
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>, %z: tensor<7xi32>) {
+  // expected-error @+1 {{expects w_zeros to have size 8 in dimension 0, as w, got 7}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o, %z : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>, tensor<7xi32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u16:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<16xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>, %z: tensor<8xi32>) {
+  // expected-error @+1 {{expects x of one scale and of at most 8 bits beside w_zeros}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o, %z : (tensor<?x4x!quant.uniform<u16:f32, 0.1:128>>, tensor<8x4xi8>, tensor<16xi32>, tensor<8xf32>, tensor<8xf32>, tensor<8xi32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>, %c: tensor<8xi32>, %m: tensor<8xf32>, %o: tensor<8xf32>, %z: tensor<8xi32>) {
+  // expected-error @+1 {{expects no w_zeros with fixed}}
+  %0 = tq.qlinear %x, %w, %c, %m, %o, %z {fixed} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>, tensor<8xi32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}

@@ -149,3 +149,19 @@ func.func @f(%c: tensor<8x4xi8>, %s: tensor<1xf32>) {
   %0 = tq.dequantize_weight %c, %s : (tensor<8x4xi8>, tensor<1xf32>) -> tensor<8x5xf32>
   return
 }
+
+// -----
+
+func.func @f(%c: tensor<8x4xi8>, %s: tensor<8xf32>, %z: tensor<7xi32>) {
+  // expected-error @+1 {{expects zeros to have size 8 in dimension 0, as codes, got 7}}
+  %0 = tq.dequantize_weight %c, %s, %z : (tensor<8x4xi8>, tensor<8xf32>, tensor<7xi32>) -> tensor<8x4xf32>
+  return
+}
+
+// -----
+
+func.func @f(%c: tensor<8xi8>, %s: tensor<1xf32>, %z: tensor<8xi32>) {
+  // expected-error @+1 {{expects codes of rank 2 beside zeros, got 1}}
+  %0 = tq.dequantize_weight %c, %s, %z : (tensor<8xi8>, tensor<1xf32>, tensor<8xi32>) -> tensor<8xf32>
+  return
+}

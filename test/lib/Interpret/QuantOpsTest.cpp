@@ -33,6 +33,23 @@ TEST_F(QuantOpsTest, WeightsAreCodesTimesScalesExactly) {
       << message;
 }
 
+TEST_F(QuantOpsTest, ZeroPointsAreTakenOffTheCodesOfARow) {
+  parse("(%x: tensor<?x2xf32>) -> tensor<?x2xf32>",
+        "%c = arith.constant dense<[[1, -8], [7, 2]]> : tensor<2x2xi8>\n"
+        "%s = arith.constant dense<[0.1, 0.3]> : tensor<2xf32>\n"
+        "%z = arith.constant dense<[-11, 9]> : tensor<2xi32>\n"
+        "%b = arith.constant dense<0.0> : tensor<2xf32>\n"
+        "%w = tq.dequantize_weight %c, %s, %z : (tensor<2x2xi8>, "
+        "tensor<2xf32>, tensor<2xi32>) -> tensor<2x2xf32>\n"
+        "%0 = tq.linear %x, %w, %b : (tensor<?x2xf32>, tensor<2x2xf32>, "
+        "tensor<2xf32>) -> tensor<?x2xf32>\nreturn %0 : tensor<?x2xf32>\n");
+  auto y = run({Tensor::of(std::vector<float>{1, 0, 0, 1}, {2, 2})})
+               .toVector<double>();
+  EXPECT_EQ(y, (std::vector<double>{12 * double(0.1f), -2 * double(0.3f),
+                                    3 * double(0.1f), -7 * double(0.3f)}))
+      << message;
+}
+
 TEST_F(QuantOpsTest, OneScaleServesAVectorOfCodes) {
   parse("() -> tensor<2xf32>",
         "%c = arith.constant dense<[5, -6]> : tensor<2xi8>\n"

@@ -35,7 +35,7 @@ module attributes {tq.scheme = {weights = {}, sites = {
 
 // -----
 
-// expected-error @below {{tq.scheme: sites.L0.x: expected "fp32" or {bits, scale, zero}, perhaps with channel_scale and channel_shift, got "fp16"}}
+// expected-error @below {{tq.scheme: sites.L0.x: expected "fp32" or {bits, scale, zero}, perhaps with channel_scale and channel_shift, perhaps with residual, or with offset, got "fp16"}}
 module attributes {tq.scheme = {weights = {}, sites = {L0.x = "fp16"}}} {}
 
 // -----

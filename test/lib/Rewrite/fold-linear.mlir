@@ -181,3 +181,52 @@ func.func @to_tokens(%xq: tensor<?x2x!x>) -> tensor<?x2x!y> {
   %2 = tq.quantize %1 {site = "L0.f"} : tensor<?x2xf32> -> tensor<?x2x!y>
   return %2 : tensor<?x2x!y>
 }
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.5:10>
+!y = !quant.uniform<u8:f32, 0.25:3>
+
+// Zero points of weights stay apart, for the sums of rows at run time; the
+// correction is -10 times the row sums of w - zero: 3 + 2 * 11 and -1 - 2 * 9.
+
+// CHECK-LABEL: func.func @asymmetric
+// CHECK-DAG: %[[C:.*]] = arith.constant dense<[-250, 190]> : tensor<2xi32>
+// CHECK-DAG: %[[M:.*]] = arith.constant dense<[2.000000e+00, 4.000000e+00]> : tensor<2xf32>
+// CHECK-DAG: %[[Z:.*]] = arith.constant dense<[-11, 9]> : tensor<2xi32>
+// CHECK: tq.qlinear %{{.*}}, %{{.*}}, %[[C]], %[[M]], %{{.*}}, %[[Z]] {sites = ["L0.g"], weight_bits = 4 : i64}
+func.func @asymmetric(%xq: tensor<?x2x!x>) -> tensor<?x2x!y> {
+  %codes = arith.constant dense<[[1, 2], [3, -4]]> : tensor<2x2xi8>
+  %scales = arith.constant dense<[1.0, 2.0]> : tensor<2xf32>
+  %zeros = arith.constant dense<[-11, 9]> : tensor<2xi32>
+  %b = arith.constant dense<[1.0, -1.0]> : tensor<2xf32>
+  %w = tq.dequantize_weight %codes, %scales, %zeros {bits = 4 : i64}
+      : (tensor<2x2xi8>, tensor<2xf32>, tensor<2xi32>) -> tensor<2x2xf32>
+  %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+  %0 = tq.linear %x, %w, %b
+      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %1 = tq.quantize %0 {site = "L0.g"} : tensor<?x2xf32> -> tensor<?x2x!y>
+  return %1 : tensor<?x2x!y>
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.5:10>
+
+// Zero points that i32 sums might not hold.
+
+// CHECK-LABEL: func.func @too_far
+// CHECK-NOT: tq.qlinear
+// CHECK: tq.linear
+func.func @too_far(%xq: tensor<?x2x!x>) -> tensor<?x2xf32> {
+  %codes = arith.constant dense<[[1, 2], [3, -4]]> : tensor<2x2xi8>
+  %scales = arith.constant dense<[1.0, 2.0]> : tensor<2xf32>
+  %zeros = arith.constant dense<[-11, 3000000]> : tensor<2xi32>
+  %b = arith.constant dense<[1.0, -1.0]> : tensor<2xf32>
+  %w = tq.dequantize_weight %codes, %scales, %zeros
+      : (tensor<2x2xi8>, tensor<2xf32>, tensor<2xi32>) -> tensor<2x2xf32>
+  %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+  %0 = tq.linear %x, %w, %b
+      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  return %0 : tensor<?x2xf32>
+}

@@ -84,6 +84,24 @@ TEST(Gemm, Activations) {
   }
 }
 
+TEST(Gemm, WeightsWithZeroPoints) {
+  for (int64_t bits : {8, 4, 2}) {
+    GemmShape shape = makeShape(100, 80);
+    shape.hasZeros = true;
+    shape.weightBits = bits;
+    check(shape, {1, 9, 130});
+    shape = makeShape(64, 48);
+    shape.hasZeros = true;
+    shape.weightBits = bits;
+    check(shape, {5});
+    shape = makeShape(3072, 48);
+    shape.hasZeros = true;
+    shape.weightBits = bits;
+    shape.activation = GemmActivation::Gelu;
+    check(shape, {1, 8, 9});
+  }
+}
+
 TEST(Gemm, EpilogueInTheNextTile) {
   GemmShape shape = makeShape(384, 96);
   shape.activation = GemmActivation::Gelu;
