@@ -6,6 +6,7 @@
 #include "compiler/BiasCorrection.h"
 
 #include "compiler/FloatRun.h"
+#include "compiler/InputCodes.h"
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
 #include "lib/Quantize/ChosenCodes.h"
@@ -15,7 +16,6 @@
 #include "lib/Quantize/Sites.h"
 
 #include "mlir/IR/Builders.h"
-#include "quern/quant_math.h"
 #include "llvm/ADT/MapVector.h"
 
 #include <cmath>
@@ -27,8 +27,7 @@ namespace quern {
 namespace {
 
 /// What a linear layer reads: means of the values of a site and of the values
-/// that their codes stand for, by channel. Both are of (x - shift) / scale
-/// where the site's channels have scales of their own. A token counts by the
+/// that their codes stand for, by channel (InputCodes.h). A token counts by the
 /// inverse of its sum of squares: the LayerNorm behind divides by about as
 /// much, and the few tokens with outliers must not move all others.
 class InputMeans {
@@ -38,73 +37,33 @@ public:
       : quantizer(std::move(quantizer)) {}
 
   void add(const float *row, size_t columns) {
-    if (real.empty())
-      start(columns);
+    if (reals.empty()) {
+      codes = InputCodes(quantizer, columns);
+      reals.assign(columns, 0);
+      codeds.assign(columns, 0);
+    }
     double energy = 1e-30;
     for (size_t j = 0; j < columns; ++j)
       energy += double(row[j]) * row[j];
     double weight = 1 / energy;
     weights += weight;
-    if (quantizer && quantizer->perToken)
-      useRangeOf(row, columns);
+    codes.enter(row);
     for (size_t j = 0; j < columns; ++j) {
-      double x = (row[j] - shift[j]) * inverseChannel[j];
-      real[j] += weight * x;
-      if (!quantizer)
-        continue;
-      // Nearest, ties to even, without a call; codes are far below 2^51.
-      constexpr double magic = 0x1.8p52;
-      double code = ((x * inverseStep[j] + magic) - magic) + zero[j];
-      code = code < 0 ? 0 : code;
-      code = code > top ? top : code;
-      coded[j] += weight * (code - zero[j]) * step[j];
+      double x = codes.real(row[j], j);
+      reals[j] += weight * x;
+      codeds[j] += weight * codes.coded(x, j);
     }
   }
 
-  size_t columns() const { return real.size(); }
-  double realMean(size_t j) const { return real[j] / weights; }
-  double codedMean(size_t j) const {
-    return quantizer ? coded[j] / weights : realMean(j);
-  }
+  size_t columns() const { return reals.size(); }
+  double realMean(size_t j) const { return reals[j] / weights; }
+  double codedMean(size_t j) const { return codeds[j] / weights; }
 
 private:
-  /// Takes the scale and zero point that a token has at run time.
-  void useRangeOf(const float *row, size_t columns) {
-    float lo, hi;
-    int bits = static_cast<int>(quantizer->bits);
-    qm_row_range(row, static_cast<int64_t>(columns), &lo, &hi);
-    float scale = qm_range_scale(lo, hi, bits, quantizer->centred);
-    step.assign(columns, scale);
-    inverseStep.assign(columns, 1 / double(scale));
-    zero.assign(columns, qm_range_zero(lo, scale, bits, quantizer->centred));
-  }
-
-  void start(size_t columns) {
-    real.assign(columns, 0);
-    coded = shift = zero = real;
-    inverseChannel.assign(columns, 1);
-    step = inverseStep = inverseChannel;
-    if (!quantizer)
-      return;
-    top = std::ldexp(1.0, static_cast<int>(quantizer->bits)) - 1;
-    for (size_t j = 0; j < columns; ++j) {
-      bool grouped = j < quantizer->groupOf.size();
-      size_t g = grouped ? quantizer->groupOf[j] : 0;
-      step[j] = grouped ? quantizer->groupScales[g] : quantizer->scale;
-      zero[j] = double(grouped ? quantizer->groupZeros[g] : quantizer->zero);
-      inverseStep[j] = 1 / step[j];
-      if (j < quantizer->channelScale.size()) {
-        shift[j] = quantizer->channelShift[j];
-        inverseChannel[j] = 1 / double(quantizer->channelScale[j]);
-      }
-    }
-  }
-
   std::optional<SiteQuantizer> quantizer;
+  InputCodes codes;
   double weights = 0;
-  double top = 0;
-  std::vector<double> real, coded, shift, inverseChannel, step, inverseStep,
-      zero;
+  std::vector<double> reals, codeds;
 };
 
 class Correction {
@@ -212,7 +171,7 @@ Correction::changeOf(tq::LinearOp linear, StringRef input, StringRef output) {
       size_t i = n * cols + k;
       double coded = weights[i];
       if (codes)
-        coded = double(codes->codes[i]) *
+        coded = double(codes->codes[i] - codes->zeroOf(n)) *
                 codes->scales[codes->scales.size() > 1 ? n : 0];
       sum += weights[i] * mean.realMean(k) - coded * mean.codedMean(k);
     }

@@ -12,6 +12,7 @@
 #include "compiler/Calibrate/DefaultText.h"
 #include "compiler/Calibrate/LearnedTable.h"
 #include "compiler/Calibrate/SchemeTable.h"
+#include "compiler/Clipping.h"
 #include "compiler/Emit/Assemble.h"
 #include "compiler/Emit/KernelJit.h"
 #include "compiler/FloatRun.h"
@@ -57,6 +58,7 @@ private:
   Error chooseTiers();
   Error import();
   Error calibrate();
+  Error learnRanges(const std::vector<CalibrationText> &texts);
   Error chooseGroupForms();
   Error round();
   Error correctBias();
@@ -245,6 +247,8 @@ Error Compilation::calibrate() {
                                           : failed(found.message());
     ranges = std::move(*found);
     ranges.texts = request.calibrationName;
+    if (Error error = learnRanges(texts))
+      return error;
   }
   if (Error error = attachScheme(*model.module, *recipe, ranges))
     return error;
@@ -253,6 +257,23 @@ Error Compilation::calibrate() {
     ++(recipe->activationFor(site).isFloat() ? result.floatSites
                                              : result.quantizedSites);
   return Error::success();
+}
+
+Error Compilation::learnRanges(const std::vector<CalibrationText> &texts) {
+  if (!needsClipping(*model.module, *recipe))
+    return Error::success();
+  begin("clip", 0.25);
+  Error error = learnClips(
+      *model.module, *recipe, ranges, tokenizer, texts, request.threads,
+      [&](double part) {
+        if (request.progress)
+          request.progress("clip", 0.25 + 0.05 * part);
+      },
+      request.note);
+  if (!error)
+    return error;
+  return context.firstError().empty() ? std::move(error)
+                                      : failed(error.message());
 }
 
 Error Compilation::chooseGroupForms() {

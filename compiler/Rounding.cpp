@@ -7,8 +7,10 @@
 
 #include "compiler/FloatRun.h"
 #include "compiler/Import/Import.h"
+#include "compiler/InputCodes.h"
 #include "compiler/Levels.h"
 #include "compiler/RoundingCache.h"
+#include "compiler/SiteSamples.h"
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
 #include "lib/Quantize/AdaRound.h"
@@ -19,10 +21,8 @@
 #include "lib/Quantize/Sites.h"
 
 #include "mlir/IR/OwningOpRef.h"
-#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/FormatVariadic.h"
 
-#include <random>
 #include <thread>
 
 using namespace mlir;
@@ -30,30 +30,6 @@ using namespace mlir;
 namespace quern {
 
 namespace {
-
-/// A uniform choice of the rows that a site had.
-struct Samples {
-  std::vector<float> values;
-  size_t most = 0, columns = 0, seen = 0;
-  std::mt19937 random{7};
-
-  size_t rows() const { return columns ? values.size() / columns : 0; }
-
-  void add(const float *row) {
-    size_t at = seen++;
-    if (at < most) {
-      values.insert(values.end(), row, row + columns);
-      return;
-    }
-    at = random() % seen;
-    if (at < most)
-      std::copy_n(row, columns, values.data() + at * columns);
-  }
-};
-
-/// The choice of each site. It goes by a row's number alone, so that two runs
-/// of the same texts choose the same tokens.
-using SiteSamples = llvm::MapVector<StringRef, Samples>;
 
 /// A layer to round, the site of its input and the name of its output's.
 struct Layer {
@@ -87,7 +63,6 @@ public:
 private:
   Error run(ModuleOp real, SiteSamples &samples,
             const std::function<void(double)> &progress) const;
-  Error keepRows(const HostProgram &program, SiteSamples &samples) const;
   Error sampleRounded(StringRef encoder);
   void writeRounded(ModuleOp copy) const;
   std::vector<float> effectiveWeights(const Layer &layer) const;
@@ -141,19 +116,6 @@ Error Rounding::findLayers() {
   return Error::success();
 }
 
-Error Rounding::keepRows(const HostProgram &program,
-                         SiteSamples &samples) const {
-  for (auto &[site, kept] : samples) {
-    Expected<quern_view> view = floatSite(program, site.str());
-    if (!view)
-      return view.takeError();
-    kept.columns = view->columns;
-    for (uint64_t row = 0; row < view->rows; ++row)
-      kept.add(rowOf(*view, row));
-  }
-  return Error::success();
-}
-
 Error Rounding::run(ModuleOp real, SiteSamples &samples,
                     const std::function<void(double)> &progress) const {
   // Run again for every encoder layer, few texts must do.
@@ -180,7 +142,7 @@ static void writeValues(OpOperand &weight, const WeightCodes &codes,
   std::vector<float> values(codes.codes.size());
   for (size_t i = 0; i < values.size(); ++i) {
     values[i] = codes.scales[codes.scales.size() == 1 ? 0 : i / cols] *
-                float(codes.codes[i]);
+                float(codes.codes[i] - codes.zeroOf(i / cols));
     if (!channelScale.empty())
       values[i] /= channelScale[i % cols];
   }
@@ -255,18 +217,26 @@ std::vector<float> Rounding::effectiveInputs(const Layer &layer,
   return inputs;
 }
 
-/// Divides every row by the root mean square that `by` has there: the LayerNorm
-/// behind does about the same to the layer's output, and the few tokens with
-/// outliers would otherwise decide alone.
-static void normalizeRows(std::vector<float> &inputs,
-                          const std::vector<float> &by, size_t cols) {
-  for (size_t row = 0; row + cols <= inputs.size(); row += cols) {
-    double energy = 1e-30;
+static void scaleRows(std::vector<float> &rows,
+                      const std::vector<float> &factors, size_t cols) {
+  for (size_t i = 0; i < rows.size(); ++i)
+    rows[i] *= factors[i / cols];
+}
+
+/// Replaces what a layer reads by what its codes stand for. `rows` hold values
+/// with channel scales moved out, as effectiveInputs gives them.
+static void roundInputs(std::vector<float> &rows,
+                        const std::optional<SiteQuantizer> &site, size_t cols) {
+  if (!site)
+    return;
+  SiteQuantizer plain = *site;
+  plain.channelScale.clear();
+  plain.channelShift.clear();
+  InputCodes codes(plain, cols);
+  for (size_t at = 0; at + cols <= rows.size(); at += cols) {
+    codes.enter(rows.data() + at);
     for (size_t j = 0; j < cols; ++j)
-      energy += double(by[row + j]) * by[row + j];
-    auto factor = static_cast<float>(std::sqrt(double(cols) / energy));
-    for (size_t j = 0; j < cols; ++j)
-      inputs[row + j] *= factor;
+      rows[at + j] = static_cast<float>(codes.coded(rows[at + j], j));
   }
 }
 
@@ -287,20 +257,23 @@ Error Rounding::roundLayer(
       threads ? threads : std::max(1u, std::thread::hardware_concurrency());
   std::vector<float> weights = effectiveWeights(layer);
   std::vector<float> inputs = effectiveInputs(layer, samples), reals;
-  if (settings.asym) {
-    reals = std::move(inputs);
+  bool differ = settings.asym || settings.codedInputs;
+  if (differ)
+    reals = inputs;
+  if (settings.asym)
     inputs = effectiveInputs(layer, rounded);
-  }
   auto shape = layer.op.getW().getType().getShape();
   size_t rows = shape[0], cols = shape[1];
   if (inputs.empty())
     return Error::make(layer.name, ": no inputs to round with");
-  if (settings.asym)
-    normalizeRows(inputs, reals, cols);
-  std::vector<float> &measure = settings.asym ? reals : inputs;
-  normalizeRows(measure, measure, cols);
-  uint64_t key = RoundingCache::key(layer.name, weights, inputs, reals,
-                                    layer.codes.scales, bits, options);
+  if (settings.codedInputs)
+    roundInputs(inputs, scheme.site(layer.input), cols);
+  std::vector<float> factors = inverseMagnitudes(differ ? reals : inputs, cols);
+  scaleRows(inputs, factors, cols);
+  scaleRows(reals, factors, cols);
+  uint64_t key =
+      RoundingCache::key(layer.name, weights, inputs, reals, layer.codes.scales,
+                         layer.codes.zeros, bits, options);
   if (const std::vector<int8_t> *known = cache.find(key, rows * cols)) {
     layer.codes.codes = *known;
     return Error::success();
@@ -308,7 +281,8 @@ Error Rounding::roundLayer(
   AdaRoundErrors errors;
   layer.codes.codes =
       adaRound({weights.data(), rows, cols, inputs.data(), inputs.size() / cols,
-                settings.asym ? reals.data() : nullptr},
+                differ ? reals.data() : nullptr,
+                layer.codes.zeros.empty() ? nullptr : layer.codes.zeros.data()},
                layer.codes.scales, bits, options, &errors, progress);
   if (note)
     note(llvm::formatv("{0}: squared error {1:e3} by nearest rounding, "

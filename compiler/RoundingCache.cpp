@@ -63,7 +63,8 @@ uint64_t RoundingCache::key(const std::string &name,
                             const std::vector<float> &weights,
                             const std::vector<float> &inputs,
                             const std::vector<float> &realInputs,
-                            const std::vector<float> &scales, unsigned bits,
+                            const std::vector<float> &scales,
+                            const std::vector<int32_t> &zeros, unsigned bits,
                             const AdaRoundOptions &options) {
   auto ofFloats = [](const std::vector<float> &values) {
     return hash(values.data(), values.size() * sizeof(float));
@@ -82,6 +83,7 @@ uint64_t RoundingCache::key(const std::string &name,
                       ofFloats(inputs),
                       ofFloats(realInputs),
                       ofFloats(scales),
+                      hash(zeros.data(), zeros.size() * sizeof(int32_t)),
                       hash(settings, sizeof settings)};
   return hash(parts, sizeof parts);
 }

@@ -24,12 +24,11 @@ public:
   static Expected<RoundingCache> open(const std::string &path);
 
   /// A number that differs wherever any of these does.
-  static uint64_t key(const std::string &name,
-                      const std::vector<float> &weights,
-                      const std::vector<float> &inputs,
-                      const std::vector<float> &realInputs,
-                      const std::vector<float> &scales, unsigned bits,
-                      const AdaRoundOptions &options);
+  static uint64_t
+  key(const std::string &name, const std::vector<float> &weights,
+      const std::vector<float> &inputs, const std::vector<float> &realInputs,
+      const std::vector<float> &scales, const std::vector<int32_t> &zeros,
+      unsigned bits, const AdaRoundOptions &options);
 
   /// The codes of a layer of `size` weights, or null.
   const std::vector<int8_t> *find(uint64_t key, size_t size) const;

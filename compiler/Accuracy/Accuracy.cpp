@@ -73,7 +73,7 @@ private:
     if (site.perToken)
       return (code - rowZero) * double(rowScale);
     if (channel >= site.groupOf.size())
-      return (code - site.zero) * site.scale;
+      return (code - site.zero) * site.scale + site.offset;
     int64_t group = site.groupOf[channel];
     return (code - site.groupZeros[group]) * site.groupScales[group];
   }

@@ -89,6 +89,8 @@ Error Calibrator::addChannels(const SiteObserver &observer,
     if (!channels)
       return channels.takeError();
     range.channels = std::move(*channels);
+    if (range.scheme.residualBits)
+      range.residual = observer.channels();
     return Error::success();
   }
   auto groupOf = groupsOf(observer, site);

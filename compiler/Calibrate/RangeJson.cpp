@@ -101,6 +101,8 @@ private:
         return fail(key, describePair(part), "a range wider than nothing");
     } else if (key == "channels") {
       return readRanges(key, part, site.channels);
+    } else if (key == "residual") {
+      return readRanges(key, part, site.residual);
     } else if (key == "groups") {
       return readRanges(key, part, site.groups);
     } else if (key == "group_of") {
@@ -114,7 +116,8 @@ private:
           where, ": unknown key '", printable(key),
           "', expected one of bits, symmetric, estimator, percentile, "
           "candidates, momentum, range, observed, values, channel_estimator, "
-          "channels, group_of, groups, permute, quantizer");
+          "channels, residual, group_of, groups, permute, "
+          "quantizer");
     }
     return Error::success();
   }
@@ -228,6 +231,8 @@ Json toJson(const SiteRange &site) {
     json["channel_estimator"] = estimatorName(scheme.channelEstimator);
   if (!site.channels.empty())
     json["channels"] = toJson(site.channels);
+  if (!site.residual.empty())
+    json["residual"] = toJson(site.residual);
   if (!site.groups.empty()) {
     json["group_of"] = site.groupOf;
     json["groups"] = toJson(site.groups);

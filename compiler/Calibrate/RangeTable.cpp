@@ -36,7 +36,8 @@ std::string describeGroups(const SiteRange &range) {
 bool usesBits(Estimator estimator) {
   return estimator == Estimator::MseGrid || estimator == Estimator::MseGolden ||
          estimator == Estimator::CrossEntropy ||
-         estimator == Estimator::LogPercentile;
+         estimator == Estimator::LogPercentile ||
+         estimator == Estimator::DualClip;
 }
 
 /// Whether ranges made for `a` are those of `b`: extremes hold for any bits.
@@ -98,5 +99,9 @@ RangeTable::find(const std::string &site,
             : describe(found.scheme, found.scheme.channelEstimator),
         ", the recipe expects channels by ",
         describe(scheme, scheme.channelEstimator));
+  if (scheme.residualBits && found.residual.size() != found.channels.size())
+    return Error::make(where, ": found ", found.residual.size(),
+                       " channels for residual sums, the recipe expects ",
+                       found.channels.size());
   return &found;
 }

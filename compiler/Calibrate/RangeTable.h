@@ -30,6 +30,9 @@ struct SiteRange {
   uint64_t values = 0;
   /// The range of each channel, for schemes per channel; empty otherwise.
   std::vector<Range> channels;
+  /// The extremes of each channel, for schemes whose residual sums have codes
+  /// of their own; empty otherwise.
+  std::vector<Range> residual;
   /// The group of each channel and the range of each group, for schemes of
   /// groups; empty otherwise.
   std::vector<int64_t> groupOf;

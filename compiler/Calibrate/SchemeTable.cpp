@@ -58,10 +58,10 @@ bool isQuantized(tq::ObserveOp observe, const Recipe &recipe) {
               .isFloat();
 }
 
-/// Whether the channel scales of a site can move into its readers and leave
-/// everything in integers: linears of quantized weights, and residual sums
-/// behind a quantizer whose other operand has one too.
-bool takesChannels(tq::ObserveOp observe, const Recipe &recipe) {
+} // namespace
+
+bool quern::takesChannels(Operation *op, const Recipe &recipe) {
+  auto observe = cast<tq::ObserveOp>(op);
   auto norm = observe.getX().getDefiningOp<tq::LayerNormOp>();
   if (!norm || !norm->hasOneUse())
     return false;
@@ -81,6 +81,8 @@ bool takesChannels(tq::ObserveOp observe, const Recipe &recipe) {
   return !observe->use_empty();
 }
 
+namespace {
+
 /// How much wider than its extremes a channel's range is: few tokens make the
 /// extreme of one channel, so other text goes beyond it. Embeddings are best
 /// between 1.1 and 1.35 and lose at 1. Ranges that clip on purpose have none.
@@ -91,27 +93,49 @@ double channelMargin(Estimator estimator) {
   return isMinMax ? 1.1 : 1;
 }
 
-/// Half width and middle of each channel's range.
-void addChannels(NamedAttrList &entry,
-                 const std::vector<quern::Range> &channels, Estimator estimator,
-                 Builder &builder) {
+} // namespace
+
+UniformParams quern::channelParams(bool symmetric, unsigned bits) {
+  return symmetric ? centredParams({-1, 1}, bits)
+                   : asymmetricParams({-1, 1}, bits);
+}
+
+ChannelRanges quern::channelRanges(const std::vector<quern::Range> &channels,
+                                   Estimator estimator) {
   double margin = channelMargin(estimator);
   double widest = 1e-8;
   for (const quern::Range &range : channels)
     widest = std::max(widest, (range.hi - range.lo) / 2);
-  std::vector<float> scale, shift;
+  ChannelRanges result;
   for (const quern::Range &range : channels) {
     // A channel that never moved must not make its neighbours' weights vanish.
-    scale.push_back(static_cast<float>(
+    result.scale.push_back(static_cast<float>(
         std::max((range.hi - range.lo) / 2 * margin, widest * 1e-4)));
-    shift.push_back(static_cast<float>((range.hi + range.lo) / 2));
+    result.shift.push_back(static_cast<float>((range.hi + range.lo) / 2));
   }
+  return result;
+}
+
+namespace {
+
+void setParams(NamedAttrList &entry, unsigned bits, UniformParams params,
+               Builder &builder) {
+  entry.set("bits", builder.getI64IntegerAttr(bits));
+  entry.set("scale", builder.getF32FloatAttr(params.scale));
+  entry.set("zero", builder.getI64IntegerAttr(params.zero));
+}
+
+/// Half width and middle of each channel's range.
+void addChannels(NamedAttrList &entry,
+                 const std::vector<quern::Range> &channels, Estimator estimator,
+                 Builder &builder) {
+  ChannelRanges ranges = channelRanges(channels, estimator);
   auto type = RankedTensorType::get({static_cast<int64_t>(channels.size())},
                                     builder.getF32Type());
   entry.set("channel_scale",
-            DenseElementsAttr::get(type, ArrayRef<float>(scale)));
+            DenseElementsAttr::get(type, ArrayRef<float>(ranges.scale)));
   entry.set("channel_shift",
-            DenseElementsAttr::get(type, ArrayRef<float>(shift)));
+            DenseElementsAttr::get(type, ArrayRef<float>(ranges.shift)));
 }
 
 /// Scale and zero point for the range of a site or a group.
@@ -268,6 +292,13 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
       continue;
     }
     NamedAttrList entry;
+    bool isDirect = scheme.groups > 1 && scheme.form == GroupForm::Direct;
+    if ((scheme.perToken || (isDirect && site.key == "x")) &&
+        !recipe.weightFor(WeightRole::Linear).isFloat() &&
+        !recipe.weightFor(WeightRole::Linear).symmetric)
+      return Error::make("weight.symmetric: found false beside ",
+                         scheme.perToken ? "ranges of tokens" : "groups",
+                         " at ", site.name, ", expected true");
     if (scheme.perToken) {
       if (scheme.bits > 8)
         return Error::make("sites.", site.name, ": found ranges of tokens in ",
@@ -314,6 +345,14 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
                            ", expected ", width);
       addChannels(entry, (*range)->channels, scheme.channelEstimator, builder);
       whole = {-1, 1};
+      if (scheme.residualBits) {
+        NamedAttrList residual;
+        addChannels(residual, (*range)->residual, Estimator::AllMinMax,
+                    builder);
+        setParams(residual, scheme.residualBits,
+                  channelParams(false, scheme.residualBits), builder);
+        entry.set("residual", residual.getDictionary(module.getContext()));
+      }
     }
     UniformParams params = (*range)->learned.empty()
                                ? paramsOf(whole, scheme)
@@ -321,9 +360,7 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
     if (double scale = recipe.arithmetic().probabilityScale();
         scale != 0 && site.key == "p")
       params = {float(scale), 0};
-    entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
-    entry.set("scale", builder.getF32FloatAttr(params.scale));
-    entry.set("zero", builder.getI64IntegerAttr(params.zero));
+    setParams(entry, scheme.bits, params, builder);
     siteList.set(site.name, entry.getDictionary(module.getContext()));
   }
 
@@ -341,6 +378,11 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
       weightList.set(name, fp32);
       continue;
     }
+    if (!scheme.symmetric && !ranges.weights.empty())
+      return Error::make(ranges.prefix(),
+                         ": weight.symmetric: found false "
+                         "beside learned scales, which have no "
+                         "zero points, expected true");
     NamedAttrList entry;
     entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
     entry.set("granularity",
@@ -351,6 +393,8 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
       entry.set("percentile", builder.getF64FloatAttr(scheme.percentile));
     if (scheme.estimator == ClipRule::MseGrid)
       entry.set("candidates", builder.getI64IntegerAttr(scheme.candidates));
+    if (!scheme.symmetric)
+      entry.set("symmetric", builder.getBoolAttr(false));
     if (scheme.adaptive)
       entry.set("rounding", builder.getStringAttr("adaround"));
     weightList.set(name, entry.getDictionary(module.getContext()));

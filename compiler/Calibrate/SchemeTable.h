@@ -22,6 +22,22 @@ std::vector<Site> collectSites(mlir::ModuleOp module);
 std::vector<ObservedSite> observedSites(const std::vector<Site> &sites,
                                         const Recipe &recipe);
 
+/// Whether the channel scales of a site can move into its readers and leave
+/// everything in integers: linears of quantized weights, and residual sums
+/// behind a quantizer whose other operand has one too.
+bool takesChannels(mlir::Operation *observe, const Recipe &recipe);
+
+/// Half width and middle of the range of each channel, which has codes of the
+/// range [-1, 1] after it moved into the LayerNorm.
+struct ChannelRanges {
+  std::vector<float> scale, shift;
+};
+ChannelRanges channelRanges(const std::vector<Range> &channels,
+                            Estimator estimator);
+
+/// The codes of such channels.
+UniformParams channelParams(bool symmetric, unsigned bits);
+
 /// Sets `tq.scheme` of an L0 module. Errors: a selector of the recipe that
 /// fits no site, a site without a fitting range.
 Error attachScheme(mlir::ModuleOp module, const Recipe &recipe,

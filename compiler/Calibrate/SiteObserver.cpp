@@ -119,6 +119,7 @@ Range SiteObserver::estimate(const ActivationScheme &scheme,
     range = runningAverage(batches, scheme.momentum);
     break;
   case Estimator::AllMinMax:
+  case Estimator::DualClip: // Learned later, from these (compiler/Clipping.h).
     range = extremes;
     break;
   case Estimator::Percentile:
@@ -147,6 +148,10 @@ Range SiteObserver::estimate(const ActivationScheme &scheme,
 }
 
 Expected<Range> SiteObserver::range(const ActivationScheme &scheme) const {
+  // Of channels only; a site that keeps one range has the usual one.
+  if (scheme.estimator == Estimator::DualClip)
+    return estimate(scheme, Estimator::MseGrid, {all.min(), all.max()}, all,
+                    batches);
   if (scheme.estimator == Estimator::CrossEntropy && rows.empty())
     return Error::make("calibration: site ", observed.name,
                        ": was not observed for cross_entropy");

@@ -15,7 +15,7 @@ using namespace quern;
 
 namespace {
 
-constexpr std::array<std::pair<std::string_view, Estimator>, 9> estimators = {{
+constexpr std::array<std::pair<std::string_view, Estimator>, 10> estimators = {{
     {"current_minmax", Estimator::CurrentMinMax},
     {"running_minmax", Estimator::RunningMinMax},
     {"allminmax", Estimator::AllMinMax},
@@ -24,6 +24,7 @@ constexpr std::array<std::pair<std::string_view, Estimator>, 9> estimators = {{
     {"mse_golden", Estimator::MseGolden},
     {"cross_entropy", Estimator::CrossEntropy},
     {"log_percentile", Estimator::LogPercentile},
+    {"dual_clip", Estimator::DualClip},
     {"mse", Estimator::MseGrid},
 }};
 
@@ -217,6 +218,8 @@ ActivationScheme Recipe::activationFor(const Site &site) const {
   // What a more general change says of groups is void where there are none.
   if (scheme.groups < 2)
     scheme.form = GroupForm::Direct;
+  if (!scheme.perChannel || scheme.isFloat())
+    scheme.residualBits = 0;
   return scheme;
 }
 
@@ -224,6 +227,8 @@ WeightScheme Recipe::weightFor(WeightRole role) const {
   WeightScheme scheme = weight;
   auto apply = [&](const WeightChange &change) { applyChange(change, scheme); };
   scheme.adaptive &= role == WeightRole::Linear && !scheme.isFloat();
+  scheme.symmetric |= role == WeightRole::Table ||
+                      role == WeightRole::WordTable || role == WeightRole::Norm;
   switch (role) {
   case WeightRole::Table:
     apply(tables);

@@ -9,7 +9,8 @@
 //     "sites": {"h": 16, "L5": "fp32", "L3.x": {"estimator": "percentile"}},
 //     "weights": {"Et": 8, "wC": "fp32"},
 //     "calibration": {"batch_size": 1, "batches": 1},
-//     "adaround": {"asym": true, "iterations": 800, "samples": 2048,
+//     "adaround": {"asym": true, "inputs": "codes", "iterations": 800,
+//     "samples": 2048,
 //                  "lr": 0.03, "weight": 0.01, "annealing": [20, 2],
 //                  "decay": "cosine", "warmup": 0.2},
 //     "quant_setup": "FP_logits",
@@ -71,6 +72,7 @@ struct ActivationChange {
     pair(&To::groups, &From::groups);
     pair(&To::permute, &From::permute);
     pair(&To::form, &From::form);
+    pair(&To::residualBits, &From::residualBits);
   }
 
   std::string selector;
@@ -85,6 +87,7 @@ struct ActivationChange {
   std::optional<unsigned> groups;
   std::optional<Permute> permute;
   std::optional<GroupForm> form;
+  std::optional<unsigned> residualBits;
 };
 
 struct WeightChange {
@@ -98,6 +101,7 @@ struct WeightChange {
     pair(&To::percentile, &From::percentile);
     pair(&To::candidates, &From::candidates);
     pair(&To::adaptive, &From::adaptive);
+    pair(&To::symmetric, &From::symmetric);
   }
 
   std::optional<unsigned> bits;
@@ -107,6 +111,8 @@ struct WeightChange {
   std::optional<unsigned> candidates;
   /// Only in the default of all weights; it is for linear layers.
   std::optional<bool> adaptive;
+  /// Not of tables and gains, which have no zero points.
+  std::optional<bool> symmetric;
 };
 
 /// Sets the values of a scheme that a change names.
@@ -142,6 +148,8 @@ struct RoundingScheme {
   /// The layer's input comes from the already rounded layers before it; the
   /// outputs aimed at are the float model's.
   bool asym = false;
+  /// What a layer reads is rounded to the codes of its site.
+  bool codedInputs = false;
   unsigned iterations = 800;
   /// Tokens that the steps draw from.
   unsigned samples = 2048;

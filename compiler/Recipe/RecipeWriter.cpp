@@ -28,6 +28,8 @@ Json writeWeight(const WeightChange &change) {
     json["candidates"] = *change.candidates;
   if (change.adaptive)
     json["rounding"] = *change.adaptive ? "adaround" : "nearest";
+  if (change.symmetric)
+    json["symmetric"] = *change.symmetric;
   return json;
 }
 
@@ -61,6 +63,9 @@ Json writeActivation(const ActivationChange &change) {
     json["permute"] = writePermute(*change.permute);
   if (change.form)
     json["form"] = groupFormName(*change.form);
+  if (change.residualBits)
+    json["residual"] = change.residualBits.value() ? Json(*change.residualBits)
+                                                   : Json("codes");
   return json;
 }
 
@@ -88,6 +93,7 @@ std::string Recipe::toJson() const {
   root["weight"] = writeWeight(weights);
   if (weight.adaptive)
     root["adaround"] = {{"asym", adaRound.asym},
+                        {"inputs", adaRound.codedInputs ? "codes" : "real"},
                         {"iterations", adaRound.iterations},
                         {"samples", adaRound.samples},
                         {"lr", adaRound.rate},

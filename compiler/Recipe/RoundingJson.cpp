@@ -22,6 +22,10 @@ Error RecipeParser::readRounding(const Json &value) {
       if (!part.is_boolean())
         return fail(path, part, "true or false");
       scheme.asym = part.get<bool>();
+    } else if (key == "inputs") {
+      if (part != Json("codes") && part != Json("real"))
+        return fail(path, part, "\"codes\" or \"real\"");
+      scheme.codedInputs = part == Json("codes");
     } else if (key == "iterations" || key == "samples") {
       bool isSteps = key == "iterations";
       std::optional<unsigned> count;
@@ -53,8 +57,8 @@ Error RecipeParser::readRounding(const Json &value) {
       scheme.isLinear = part == Json("linear");
     } else {
       return unknown(key, "adaround",
-                     joinWords({"asym", "iterations", "samples", "lr", "weight",
-                                "annealing", "decay", "warmup"}));
+                     joinWords({"asym", "inputs", "iterations", "samples", "lr",
+                                "weight", "annealing", "decay", "warmup"}));
     }
   }
   return Error::success();

@@ -25,6 +25,7 @@ enum class Estimator {
   MseGolden,     ///< least squared error by golden-section search
   CrossEntropy,  ///< least cross entropy of the rows' softmax; for logits
   LogPercentile, ///< least squared error of three percentiles; for log codes
+  DualClip,      ///< channels: both ends by the error of the products behind
 };
 
 /// The name a recipe file uses: `current_minmax`, `mse_grid`, ...
@@ -120,6 +121,9 @@ struct ActivationScheme {
   /// Each token has the range of its own values, found at run time: no
   /// estimator plays a part. In up to 8 bits.
   bool perToken = false;
+  /// Of a LayerNorm output by channel: residual sums read codes of their own,
+  /// of so many bits; 0 where they read those of the products.
+  unsigned residualBits = 0;
   static constexpr unsigned everyChannel = ~0u;
   /// The estimator of channels and groups.
   Estimator channelEstimator = Estimator::AllMinMax;
@@ -138,7 +142,7 @@ struct ActivationScheme {
            quantizer == other.quantizer && perChannel == other.perChannel &&
            groups == other.groups && permute == other.permute &&
            form == other.form && perToken == other.perToken &&
-           estimator == other.estimator &&
+           residualBits == other.residualBits && estimator == other.estimator &&
            channelEstimator == other.channelEstimator &&
            sameOptions(other, estimator) &&
            (!needsChannels() || sameOptions(other, channelEstimator));
@@ -154,7 +158,7 @@ struct ActivationScheme {
   }
 };
 
-/// One weight quantizer: symmetric.
+/// One weight quantizer.
 struct WeightScheme {
   /// 2 to 8; 0 leaves the weight in f32.
   unsigned bits = 8;
@@ -167,12 +171,15 @@ struct WeightScheme {
   unsigned candidates = ClipSearch().candidates;
   /// Learned rounding (AdaRound) of the linear layers.
   bool adaptive = false;
+  /// False: each scale has a zero point (linear layers only).
+  bool symmetric = true;
 
   bool isFloat() const { return bits == 0; }
   ClipSearch clip() const { return {estimator, percentile, candidates}; }
   bool operator==(const WeightScheme &other) const {
     return bits == other.bits && perChannel == other.perChannel &&
-           clip() == other.clip() && adaptive == other.adaptive;
+           clip() == other.clip() && adaptive == other.adaptive &&
+           symmetric == other.symmetric;
   }
 };
 

@@ -58,12 +58,17 @@ Error RecipeParser::readChange(const std::string &where, const Json &value,
         return fail(path, part,
                     "one of current_minmax, running_minmax, allminmax, "
                     "percentile, mse_grid, mse_golden, mse, cross_entropy, "
-                    "log_percentile");
+                    "log_percentile, dual_clip");
       if (*change.estimator == Estimator::LogPercentile &&
           !takesLog(change.selector))
         return fail(path, part,
                     "another estimator: log_percentile is for logarithmic "
                     "codes, at site p");
+      if (*change.estimator == Estimator::DualClip &&
+          !namesNormOutput(change.selector))
+        return fail(path, part,
+                    "another estimator: dual_clip is for the channels of emb, "
+                    "x and z");
       if (*change.estimator == Estimator::CrossEntropy &&
           change.selector != "C")
         return fail(path, part,
@@ -119,11 +124,20 @@ Error RecipeParser::readChange(const std::string &where, const Json &value,
                                      : std::nullopt;
       if (!change.form)
         return fail(path, part, "\"direct\", \"folded\" or \"auto\"");
+    } else if (key == "residual") {
+      if (!namesNormOutput(change.selector))
+        return fail(path, part,
+                    "the key at the LayerNorm outputs emb, x and z only");
+      if (part == Json("codes"))
+        change.residualBits = 0;
+      else if (Error error = readCount(path, part, 2, 16, change.residualBits))
+        return error;
     } else {
-      return unknown(key, where,
-                     joinWords({"bits", "symmetric", "estimator", "percentile",
-                                "candidates", "momentum", "quantizer",
-                                "granularity", "groups", "permute", "form"}));
+      return unknown(
+          key, where,
+          joinWords({"bits", "symmetric", "estimator", "percentile",
+                     "candidates", "momentum", "quantizer", "granularity",
+                     "groups", "permute", "form", "residual"}));
     }
   }
   return Error::success();

@@ -38,8 +38,11 @@ Error RecipeParser::readWeight(const std::string &where, const Json &value,
         return fail(path, part, "\"nearest\" or \"adaround\"");
       change.adaptive = part == Json("adaround");
     } else if (key == "symmetric") {
-      if (part != Json(true))
-        return fail(path, part, "true");
+      bool isMatrix = &change != &recipe.tables &&
+                      &change != &recipe.wordTable && &change != &recipe.norms;
+      if (!part.is_boolean() || (!isMatrix && part != Json(true)))
+        return fail(path, part, isMatrix ? "true or false" : "true");
+      change.symmetric = part.get<bool>();
     } else {
       return unknown(key, where,
                      joinWords({"bits", "granularity", "estimator",

@@ -7,6 +7,8 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Quantize/AdaRound.h"
 
+#include "lib/Support/TargetClones.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -16,13 +18,6 @@
 #include <thread>
 
 using namespace quern;
-
-#if defined(__x86_64__) && defined(__linux__)
-#define QUERN_CLONES                                                           \
-  __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define QUERN_CLONES
-#endif
 
 namespace {
 
@@ -256,6 +251,10 @@ private:
     return scales[scales.size() == 1 ? 0 : row];
   }
 
+  float zeroOf(size_t row) const {
+    return layer.zeros ? float(layer.zeros[row]) : 0.0f;
+  }
+
   /// Codes of a block rounded down, within the grid.
   std::vector<int8_t> down(size_t from) const {
     std::vector<int8_t> result(lanes * layer.cols);
@@ -263,7 +262,8 @@ private:
       for (size_t k = 0; k < layer.cols; ++k)
         result[l * layer.cols + k] = int8_t(std::clamp<float>(
             std::floor(layer.weights[(from + l) * layer.cols + k] /
-                       scaleOf(from + l)),
+                       scaleOf(from + l)) +
+                zeroOf(from + l),
             float(low), float(high)));
     return result;
   }
@@ -278,10 +278,12 @@ private:
       for (size_t l = 0; l < lanes && from + l < layer.rows; ++l) {
         float scale = scaleOf(from + l);
         float weight = layer.weights[(from + l) * layer.cols + k];
-        float t = weight / scale, code = std::floor(t);
+        float zero = zeroOf(from + l);
+        float t = weight / scale + zero,
+              code = std::floor(weight / scale) + zero;
         bool isFree = code >= float(low) && code < float(high);
         code = std::clamp(code, float(low), float(high));
-        block.base[k][l] = code * scale - weight;
+        block.base[k][l] = (code - zero) * scale - weight;
         block.width[k][l] = isFree ? scale : 0.0f;
         float part = isFree ? t - code : 0.0f;
         block.alpha[k][l] = -std::log(stretch / (part + below) - 1);

@@ -43,6 +43,8 @@ struct AdaRoundLayer {
   /// What the same samples are in the float model, whose outputs are aimed at;
   /// null where these are the inputs.
   const float *realInputs = nullptr;
+  /// The zero point of each row's codes; null for zeros.
+  const int32_t *zeros = nullptr;
 };
 
 /// Mean over samples of the squared error of all outputs, with the nearest

@@ -127,6 +127,10 @@ struct UseFixedPointPass : quern::impl::UseFixedPointBase<UseFixedPointPass> {
       return refuse(op, "reads ranges of tokens");
     if (tq::getCodeStorage(input)->bits > 8)
       return refuse(op, "reads codes of more than 8 bits");
+    if (isa<tq::OffsetType>(input))
+      return refuse(op, "reads codes with a real offset");
+    if (op.getWZeros())
+      return refuse(op, "has asymmetric weights");
     bool isGelu = op.getActivation() == tq::Activation::Gelu ||
                   op.getActivation() == tq::Activation::GeluTanh;
     if (isGelu && forms.isIGelu)

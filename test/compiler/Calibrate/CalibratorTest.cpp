@@ -174,6 +174,30 @@ TEST(RangeTable, RoundTrip) {
   EXPECT_FALSE(read->find("L9.x", schemeOf(Estimator::MseGrid)));
 }
 
+TEST(RangeTable, ExtremesForResidualSums) {
+  RangeTable table;
+  SiteRange &x = table.sites["L0.x"];
+  x = siteOf(Estimator::DualClip, 4, {-1, 1});
+  x.scheme.perChannel = true;
+  x.scheme.channelEstimator = Estimator::DualClip;
+  x.channels = {{-1, 2}, {0.1, 0.2}};
+  ActivationScheme narrow = x.scheme, wide = narrow;
+  wide.residualBits = 8;
+  EXPECT_TRUE(table.find("L0.x", narrow));
+  EXPECT_EQ(table.find("L0.x", wide).message(),
+            "calibration: sites.L0.x: found 0 channels for residual sums, the "
+            "recipe expects 2");
+  x.residual = {{-3, 2}, {0.1, 0.4}};
+  Expected<RangeTable> read = parseRanges(writeRanges(table), "r.json");
+  ASSERT_TRUE(read) << read.message();
+  EXPECT_TRUE(read->find("L0.x", wide));
+  EXPECT_EQ(read->sites["L0.x"].residual[0].lo, -3);
+  EXPECT_EQ(writeRanges(*read), writeRanges(table));
+  // Learned for some bits, they are not those of others.
+  narrow.bits = 6;
+  EXPECT_FALSE(read->find("L0.x", narrow));
+}
+
 TEST(RangeTable, OptionsMustBeThoseOfTheRecipe) {
   RangeTable table;
   table.sites["a"] = siteOf(Estimator::MseGrid, 8, {-1, 1});

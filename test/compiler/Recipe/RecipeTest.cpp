@@ -75,6 +75,83 @@ TEST(Recipe, DefaultHasNoWideGemmInput) {
   EXPECT_EQ(bitsAt(recipe, "C"), 0u);
 }
 
+TEST(Recipe, RepQuantHasFewBitsOnlyInProducts) {
+  for (auto [name, bits] : {std::pair<const char *, unsigned>{"repq-w8a8", 8},
+                            {"repq-w6a6", 6},
+                            {"repq-w4a8", 8},
+                            {"repq-w4a4", 4}}) {
+    Recipe recipe = *Recipe::load(name);
+    for (const Site &site : bertSites(12)) {
+      ActivationScheme scheme = recipe.activationFor(site);
+      bool isNorm = site.key == "emb" || site.key == "x" || site.key == "z";
+      EXPECT_EQ(scheme.perChannel, isNorm) << site.name;
+      if (isNorm || site.key == "c" || site.key == "f" || site.key == "q" ||
+          site.key == "k" || site.key == "v")
+        EXPECT_EQ(scheme.bits, bits) << name << " " << site.name;
+      if (isNorm) {
+        EXPECT_EQ(scheme.channelEstimator,
+                  bits < 8 ? Estimator::DualClip : Estimator::AllMinMax);
+        EXPECT_EQ(scheme.residualBits, bits < 6 ? 8u : 0u);
+      }
+      // Residual branches and sums are not multiplied with anything.
+      if (site.key == "g" || site.key == "u" || site.key == "h" ||
+          site.key == "y")
+        EXPECT_EQ(scheme.bits, 16u) << name << " " << site.name;
+    }
+    WeightScheme weight = recipe.weightFor(WeightRole::Linear);
+    EXPECT_EQ(weight.bits, name[6] - '0') << name;
+    EXPECT_TRUE(weight.perChannel);
+    EXPECT_EQ(weight.adaptive, weight.bits < 8);
+  }
+}
+
+TEST(Recipe, WeightsWithZeroPoints) {
+  Recipe recipe = parsed(R"({"weight": {"symmetric": false},
+                             "weights": {"wC": {"symmetric": true}}})");
+  EXPECT_FALSE(recipe.weightFor(WeightRole::Linear).symmetric);
+  EXPECT_FALSE(recipe.weightFor(WeightRole::Pooler).symmetric);
+  EXPECT_TRUE(recipe.weightFor(WeightRole::Classifier).symmetric);
+  for (WeightRole role :
+       {WeightRole::Table, WeightRole::WordTable, WeightRole::Norm})
+    EXPECT_TRUE(recipe.weightFor(role).symmetric);
+  EXPECT_EQ(parsed(recipe.toJson().c_str()).toJson(), recipe.toJson());
+  Expected<Recipe> table =
+      Recipe::parse(R"({"weights": {"Et": {"symmetric": false}}})", "r.json");
+  ASSERT_FALSE(table);
+  EXPECT_EQ(table.message(),
+            "r.json: weights.Et.symmetric: found false, expected true");
+}
+
+TEST(Recipe, ResidualSumsMayHaveCodesOfTheirOwn) {
+  Recipe recipe = parsed(R"({"sites": {
+      "x": {"granularity": "channel", "residual": 8, "estimator": "dual_clip"},
+      "x1": {"residual": "codes"}, "x2": {"granularity": "tensor"}}})");
+  auto bitsOf = [&](const char *name) {
+    return recipe.activationFor({name, "x", name[1] - '0'}).residualBits;
+  };
+  EXPECT_EQ(bitsOf("L0.x"), 8u);
+  EXPECT_EQ(bitsOf("L1.x"), 0u);
+  // One range for all channels: there is no second LayerNorm.
+  EXPECT_EQ(bitsOf("L2.x"), 0u);
+  EXPECT_EQ(parsed(recipe.toJson().c_str()).toJson(), recipe.toJson());
+  Expected<Recipe> other =
+      Recipe::parse(R"({"sites": {"h": {"residual": 8}}})", "r.json");
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.message(),
+            "r.json: sites.h.residual: found 8, expected the key at the "
+            "LayerNorm outputs emb, x and z only");
+  other = Recipe::parse(R"({"sites": {"c": {"estimator": "dual_clip"}}})",
+                        "r.json");
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.message(),
+            "r.json: sites.c.estimator: found \"dual_clip\", expected another "
+            "estimator: dual_clip is for the channels of emb, x and z");
+  other = Recipe::parse(R"({"adaround": {"inputs": "both"}})", "r.json");
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.message(), "r.json: adaround.inputs: found \"both\", "
+                             "expected \"codes\" or \"real\"");
+}
+
 TEST(Recipe, ChannelsAtLayerNormOutputs) {
   Recipe recipe = parsed(R"({"base": "w8a8", "sites": {
       "x": {"granularity": "channel"}, "x3": {"granularity": "tensor"},
