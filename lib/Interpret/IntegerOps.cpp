@@ -18,7 +18,9 @@ using namespace quern;
 /// codes, codes of tokens, and groups only where they differ by output column.
 static LogicalResult checkInput(tq::QLinearOp op) {
   Type type = op.getX().getType().getElementType();
-  if (tq::getPerTensorParams(type) || tq::getTokenType(type))
+  // A real offset is in the constants of the product.
+  if (tq::getPerTensorParams(type) || tq::getTokenType(type) ||
+      isa<tq::OffsetType>(type))
     return success();
   return op.emitOpError("has no lowering for inputs of type ") << type;
 }
