@@ -272,8 +272,14 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
                                 op.getEps().convertToDouble()));
   llvm::append_range(operands, std::initializer_list<std::string>{
                                    out.buffer, first.buffer, second.buffer});
+  // Two look-ups of one model differ in their results where residual sums have
+  // codes of their own.
+  std::string name = "embed_" + num(d);
+  if (*outStorage != Storage::U8 || shape.outRange.hi != 255)
+    name +=
+        "_" + storageName(*outStorage).str() + "_" + rangeName(shape.outRange);
   std::string kernel = program.kernel(
-      "embed_" + num(d),
+      name,
       [&](StringRef name) {
         return buildQEmbed(program.module(), name, shape);
       },
