@@ -38,7 +38,7 @@ TEST(ExactSum, EqualsWideIntegers) {
     EXPECT_EQ(sum.sign(), (expected > 0) - (expected < 0));
     // Both halves of the wide integer are exact in double.
     __int128 low = expected & ((__int128(1) << 50) - 1);
-    ExactSum again(double(low));
+    ExactSum again{double(low)};
     __int128 rest = expected - low;
     for (int part = 0; part < 3; ++part) {
       __int128 digit = (rest >> 50) & ((__int128(1) << 40) - 1);
