@@ -114,7 +114,11 @@ static SiteHooks hooksFor(GraphRun &run, const ForcedSites &forced,
   };
   hooks.force = [&forced, taken](const SiteValue &site) {
     std::optional<Tensor> value;
-    auto found = forced.find(site.name.str());
+    StringRef name = site.name;
+    auto found = forced.find(name.str());
+    // Before tq-split-residual a sum reads the codes of the site itself.
+    if (found == forced.end() && name.consume_back(".residual"))
+      found = forced.find(name.str());
     if (found != forced.end())
       value = fitting(found->second, site.value);
     if (!value)
