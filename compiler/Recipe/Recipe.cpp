@@ -159,8 +159,32 @@ Error Recipe::checkArithmetic(const std::vector<Site> &sites) const {
   return Error::success();
 }
 
+/// Kernels with zero points of weights take 8-bit codes of one scale only.
+Error Recipe::checkZeroPoints(const std::vector<Site> &sites) const {
+  if (weightFor(WeightRole::Linear).symmetric)
+    return Error::success();
+  static const std::set<std::string> inputs = {"emb", "c", "x", "f", "z"};
+  for (const Site &site : sites) {
+    ActivationScheme scheme = activationFor(site);
+    const char *found = scheme.groups > 1 && scheme.form != GroupForm::Folded
+                            ? "groups"
+                        : scheme.perToken        ? "ranges of tokens"
+                        : scheme.bits <= 8       ? nullptr
+                        : inputs.count(site.key) ? "more than 8 bits"
+                                                 : nullptr;
+    if (found)
+      return Error::make(origin,
+                         ": weight.symmetric: found false, expected "
+                         "true beside ",
+                         found, " at ", site.name);
+  }
+  return Error::success();
+}
+
 Error Recipe::check(const std::vector<Site> &sites) const {
   if (Error error = checkArithmetic(sites))
+    return error;
+  if (Error error = checkZeroPoints(sites))
     return error;
   for (const ActivationChange &change : changes) {
     bool used = std::any_of(sites.begin(), sites.end(), [&](const Site &site) {

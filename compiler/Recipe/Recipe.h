@@ -215,6 +215,7 @@ private:
   friend class RecipeParser;
 
   Error checkArithmetic(const std::vector<Site> &sites) const;
+  Error checkZeroPoints(const std::vector<Site> &sites) const;
   Error checkForm(const ActivationChange &form,
                   const std::vector<Site> &sites) const;
   Error checkLog(const Site &site) const;

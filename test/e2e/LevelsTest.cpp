@@ -314,7 +314,8 @@ std::vector<LevelsCase> cases() {
       {"E05AsymmetricLearnedCodes",
        odd(H::TokenClassification),
        "w4a8",
-       {"x.granularity=tensor", "weight.symmetric=false"}},
+       {"x.granularity=tensor", "h.granularity=tensor", "y.granularity=tensor",
+        "weight.symmetric=false"}},
       // RepQuant: ranges of channels clipped and folded; row E20.
       {"E20RepQuantOfEightBits", odd(H::Classification), "repq-w8a8"},
       {"E20RepQuantOfSixBits", odd(H::Classification), "repq-w6a6"},

@@ -627,6 +627,30 @@ TEST(Recipe, SitesTheModelLacks) {
   EXPECT_FALSE(parsed(R"({"sites": {"x5": 16}})").check(bertSites(6)));
 }
 
+TEST(Recipe, ZeroPointsOfWeightsNeedOneScale) {
+  auto check = [](const char *sites) {
+    std::string text =
+        std::string(R"({"base": "w8a8-channel", "weight": {"symmetric": false},
+                        "sites": {)") +
+        sites + "}}";
+    Error error = parsed(text.c_str()).check(bertSites(2));
+    return error ? error.message() : "";
+  };
+  EXPECT_EQ(check(""), "");
+  EXPECT_EQ(check(R"("y": 16)"), "");
+  EXPECT_EQ(
+      check(R"("h": {"groups": 6})"),
+      "r.json: weight.symmetric: found false, expected true beside groups "
+      "at L0.h");
+  EXPECT_EQ(
+      check(R"("x1": {"granularity": "token"})"),
+      "r.json: weight.symmetric: found false, expected true beside ranges "
+      "of tokens at L1.x");
+  EXPECT_EQ(check(R"("f": 16)"),
+            "r.json: weight.symmetric: found false, expected true beside more "
+            "than 8 bits at L0.f");
+}
+
 class BadRecipe
     : public testing::TestWithParam<std::pair<const char *, const char *>> {};
 

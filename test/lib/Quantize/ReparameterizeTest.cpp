@@ -103,6 +103,7 @@ protected:
     if (!module)
       return nullptr;
     PassManager passes(&context);
+    passes.addPass(createReparameterize());
     passes.addPass(createQuantize());
     return succeeded(passes.run(*module)) ? std::move(module) : nullptr;
   }
