@@ -639,7 +639,7 @@ TEST(Recipe, ZeroPointsOfWeightsNeedOneScale) {
   EXPECT_EQ(check(""), "");
   EXPECT_EQ(check(R"("y": 16)"), "");
   EXPECT_EQ(
-      check(R"("h": {"groups": 6})"),
+      check(R"("h": {"granularity": "groups", "groups": 6})"),
       "r.json: weight.symmetric: found false, expected true beside groups "
       "at L0.h");
   EXPECT_EQ(
