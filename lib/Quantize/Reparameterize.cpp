@@ -8,7 +8,6 @@
 
 #include "lib/Quantize/GroupMap.h"
 #include "lib/Quantize/Passes.h"
-#include "lib/Quantize/SchemeAttr.h"
 #include "lib/Quantize/Sites.h"
 
 #include "dialects/TQ/Constants.h"
@@ -61,16 +60,11 @@ struct ReparameterizePass
   using ReparameterizeBase::ReparameterizeBase;
 
   void runOnOperation() override {
-    std::optional<SchemeAttr> scheme = SchemeAttr::read(getOperation());
-    if (!scheme)
-      return signalPassFailure();
-    SmallVector<tq::ObserveOp> observes;
-    getOperation().walk([&](tq::ObserveOp op) { observes.push_back(op); });
-    for (tq::ObserveOp observe : observes) {
-      std::optional<SiteQuantizer> site = scheme->site(observe.getSite());
-      if (site && failed(moveChannels(observe, *site)))
-        return signalPassFailure();
-    }
+    auto visit = [&](tq::ObserveOp observe, const SiteQuantizer &site) {
+      return moveChannels(observe, site);
+    };
+    if (failed(forEachQuantizedSite(getOperation(), visit)))
+      signalPassFailure();
   }
 
   /// Moves the scales of channels, or of groups that are to be folded, into
@@ -113,9 +107,7 @@ void quern::scaleColumns(MutableArrayRef<float> weights,
 LogicalResult quern::reparameterize(tq::ObserveOp observe,
                                     ArrayRef<float> scale,
                                     ArrayRef<float> shift) {
-  auto reorder = observe.getX().getDefiningOp<tq::ReorderOp>();
-  auto norm = (reorder ? reorder.getX() : observe.getX())
-                  .getDefiningOp<tq::LayerNormOp>();
+  auto [norm, reorder] = normBefore(observe);
   if (!norm || !norm->hasOneUse())
     return observe.emitError("channel scales need a LayerNorm before site '")
            << observe.getSite() << "'";

@@ -8,6 +8,7 @@
 
 #include "dialects/TQ/TQOps.h"
 #include "lib/Quantize/GroupMap.h"
+#include "lib/Quantize/SchemeAttr.h"
 
 namespace quern {
 
@@ -32,6 +33,22 @@ std::vector<T> inOrder(tq::ObserveOp observe, const std::vector<T> &values) {
     result.push_back(values[channel]);
   return result;
 }
+
+/// The LayerNorm whose output a site observes, and what puts its channels in
+/// order in between; null where there is none.
+struct ObservedNorm {
+  tq::LayerNormOp norm;
+  tq::ReorderOp reorder;
+};
+ObservedNorm normBefore(tq::ObserveOp observe);
+
+/// Reads the scheme of a module and visits each observed site that it gives a
+/// quantizer. The sites are collected first: a visit may add some.
+mlir::LogicalResult forEachQuantizedSite(
+    mlir::ModuleOp module,
+    llvm::function_ref<mlir::LogicalResult(tq::ObserveOp,
+                                           const SiteQuantizer &)>
+        visit);
 
 /// The error of a site whose groups have the form "auto".
 mlir::LogicalResult refuseUndecided(tq::ObserveOp observe);

@@ -5,7 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Quantize/Passes.h"
-#include "lib/Quantize/SchemeAttr.h"
+#include "lib/Quantize/Sites.h"
 
 #include "dialects/TQ/TQOps.h"
 
@@ -24,24 +24,17 @@ struct SplitResidual : quern::impl::SplitResidualBase<SplitResidual> {
   using SplitResidualBase::SplitResidualBase;
 
   void runOnOperation() override {
-    std::optional<SchemeAttr> scheme = SchemeAttr::read(getOperation());
-    if (!scheme)
-      return signalPassFailure();
-    SmallVector<tq::ObserveOp> observes;
-    getOperation().walk([&](tq::ObserveOp op) { observes.push_back(op); });
-    for (tq::ObserveOp observe : observes) {
-      std::optional<SiteQuantizer> site = scheme->site(observe.getSite());
-      if (site && !site->residual.empty() && failed(split(observe)))
-        return signalPassFailure();
-    }
+    auto visit = [&](tq::ObserveOp observe, const SiteQuantizer &site) {
+      return site.residual.empty() ? success() : split(observe);
+    };
+    if (failed(forEachQuantizedSite(getOperation(), visit)))
+      signalPassFailure();
   }
 
   /// Copies the LayerNorm before `observe`, and what puts its channels in
   /// order, for the residual sums that read it.
   LogicalResult split(tq::ObserveOp observe) {
-    auto reorder = observe.getX().getDefiningOp<tq::ReorderOp>();
-    auto norm = (reorder ? reorder.getX() : observe.getX())
-                    .getDefiningOp<tq::LayerNormOp>();
+    auto [norm, reorder] = normBefore(observe);
     if (!norm)
       return observe.emitError(
                  "codes for residual sums need a LayerNorm before "

@@ -135,8 +135,7 @@ struct LowerLut256 : OpRewritePattern<tk::Lut256Op> {
     auto bytes = VectorType::get({32}, b.getI8Type());
     auto entries = VectorType::get({16}, b.getI8Type());
     auto splat = [&](int v) -> Value {
-      return arith::ConstantOp::create(
-          b, loc, DenseElementsAttr::get(bytes, ArrayRef<int8_t>(int8_t(v))));
+      return tk::splat<int8_t>(b, loc, bytes, int8_t(v));
     };
     SmallVector<int64_t> twice;
     for (int64_t i = 0; i < 32; ++i)
