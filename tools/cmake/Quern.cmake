@@ -90,11 +90,9 @@ function(quern_test name)
     add_dependencies(${name} QuernTableGen)
   endif()
   target_link_libraries(${name} PRIVATE ${A_LIBS} GTest::gmock GTest::gtest_main)
-  # libMLIR has no sanitizer: what our instances of its allocators poison, its
-  # own never release.
-  set(sanitizer)
   if(QUERN_SANITIZE MATCHES "address")
-    set(sanitizer ";ASAN_OPTIONS=allow_user_poisoning=0")
+    target_sources(${name} PRIVATE
+      ${PROJECT_SOURCE_DIR}/test/support/AddressSanitizer.cpp)
   endif()
   # The label is the folder under test/: runtime, lib, e2e, ...
   file(RELATIVE_PATH label ${PROJECT_SOURCE_DIR}/test
@@ -102,7 +100,8 @@ function(quern_test name)
   string(REGEX REPLACE "/.*" "" label "${label}")
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
     PROPERTIES TIMEOUT 900 LABELS "${label}"
-    ENVIRONMENT "QUERN_SOURCE_DIR=${PROJECT_SOURCE_DIR};QUERN_BINARY_DIR=${PROJECT_BINARY_DIR}${sanitizer}")
+    # One variable only: gtest_discover_tests loses what follows a semicolon.
+    ENVIRONMENT "QUERN_SOURCE_DIR=${PROJECT_SOURCE_DIR}")
 endfunction()
 
 # Adds every direct subfolder that has a CMakeLists.txt, in name order.
