@@ -13,6 +13,8 @@
 #include "lib/Lower/LowerPasses.h"
 #include "lib/Quantize/Passes.h"
 #include "lib/Rewrite/Passes.h"
+#include "lib/Target/NVPTX/NvptxPasses.h"
+#include "lib/Target/NVPTX/Ptx.h"
 #include "lib/Target/X86/X86Passes.h"
 #include "lib/Tile/TilePasses.h"
 
@@ -38,4 +40,6 @@ void quern::registerAllQuernPasses() {
   registerLowerPipelines();
   registerX86Passes();
   registerTierPipelines();
+  registerNvptxPasses();
+  nvptx::registerPtxPipeline();
 }

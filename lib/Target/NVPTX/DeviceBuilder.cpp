@@ -1,0 +1,180 @@
+//===- DeviceBuilder.cpp - Writing one GPU kernel -------------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// The kernel itself, integers, reals and control flow; DeviceMemory.cpp has
+// the rest.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Target/NVPTX/DeviceBuilder.h"
+
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace quern::nvptx {
+
+using Values = DeviceBuilder::Values;
+
+/// Address spaces of LLVM's NVPTX target.
+static constexpr unsigned kGlobal = 1;
+
+DeviceBuilder::DeviceBuilder(ModuleOp module, StringRef name,
+                             ArrayRef<Param> params, int64_t threads,
+                             int64_t blocks)
+    : module(module), b(UnknownLoc::get(module.getContext()),
+                        OpBuilder::atBlockEnd(module.getBody())) {
+  SmallVector<Type> types;
+  for (Param param : params)
+    types.push_back(param == Param::I32   ? Type(b.getI32Type())
+                    : param == Param::F32 ? Type(b.getF32Type())
+                                          : Type(LLVM::LLVMPointerType::get(
+                                                b.getContext(), kGlobal)));
+  auto type = LLVM::LLVMFunctionType::get(
+      LLVM::LLVMVoidType::get(b.getContext()), types);
+  kernel = LLVM::LLVMFuncOp::create(b, name, type);
+  kernel->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
+  kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
+                  b.getDenseI32ArrayAttr({int32_t(threads), 1, 1}));
+  if (blocks > 1)
+    kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                    b.getI32IntegerAttr(int32_t(blocks)));
+  for (auto [i, param] : llvm::enumerate(params)) {
+    if (param != Param::Input && param != Param::Output)
+      continue;
+    kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),
+                      b.getUnitAttr());
+    kernel.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
+                      b.getI64IntegerAttr(16));
+    if (param == Param::Input)
+      kernel.setArgAttr(i, LLVM::LLVMDialect::getReadonlyAttrName(),
+                        b.getUnitAttr());
+  }
+  b.setInsertionPointToStart(kernel.addEntryBlock(b));
+}
+
+LLVM::LLVMFuncOp DeviceBuilder::finish() {
+  LLVM::ReturnOp::create(b, ValueRange());
+  return kernel;
+}
+
+Value DeviceBuilder::param() { return kernel.getArgument(nextParam++); }
+
+//===----------------------------------------------------------------------===//
+// Integers
+//===----------------------------------------------------------------------===//
+
+Value DeviceBuilder::c(int64_t value) {
+  return arith::ConstantOp::create(b, b.getI32IntegerAttr(int32_t(value)));
+}
+Value DeviceBuilder::f(float value) {
+  return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
+}
+Value DeviceBuilder::add(Value x, Value y) { return two<arith::AddIOp>(x, y); }
+Value DeviceBuilder::sub(Value x, Value y) { return two<arith::SubIOp>(x, y); }
+Value DeviceBuilder::mul(Value x, Value y) { return two<arith::MulIOp>(x, y); }
+Value DeviceBuilder::div(Value x, int64_t y) {
+  return two<arith::DivUIOp>(x, c(y));
+}
+Value DeviceBuilder::rem(Value x, int64_t y) {
+  return two<arith::RemUIOp>(x, c(y));
+}
+Value DeviceBuilder::bitAnd(Value x, Value y) {
+  return two<arith::AndIOp>(x, y);
+}
+Value DeviceBuilder::bitOr(Value x, Value y) { return two<arith::OrIOp>(x, y); }
+Value DeviceBuilder::bitXor(Value x, Value y) {
+  return two<arith::XOrIOp>(x, y);
+}
+Value DeviceBuilder::shl(Value x, int64_t bits) {
+  return two<arith::ShLIOp>(x, c(bits));
+}
+Value DeviceBuilder::shr(Value x, int64_t bits) {
+  return two<arith::ShRUIOp>(x, c(bits));
+}
+Value DeviceBuilder::max(Value x, Value y) { return two<arith::MaxSIOp>(x, y); }
+Value DeviceBuilder::min(Value x, Value y) { return two<arith::MinSIOp>(x, y); }
+Value DeviceBuilder::less(Value x, Value y) {
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, x, y);
+}
+Value DeviceBuilder::equal(Value x, Value y) {
+  return arith::CmpIOp::create(b, arith::CmpIPredicate::eq, x, y);
+}
+Value DeviceBuilder::select(Value which, Value x, Value y) {
+  return arith::SelectOp::create(b, which, x, y);
+}
+Value DeviceBuilder::wide(Value x) {
+  return arith::ExtSIOp::create(b, i64(), x);
+}
+Value DeviceBuilder::mulWide(Value x, Value y) {
+  return two<arith::MulIOp>(wide(x), wide(y));
+}
+Value DeviceBuilder::narrow(Value x, Type type) {
+  return arith::TruncIOp::create(b, type, x);
+}
+Value DeviceBuilder::zeroExtend(Value x) {
+  return arith::ExtUIOp::create(b, i32(), x);
+}
+Value DeviceBuilder::bits(Value x, Type type) {
+  return arith::BitcastOp::create(b, type, x);
+}
+
+//===----------------------------------------------------------------------===//
+// Reals
+//===----------------------------------------------------------------------===//
+
+Value DeviceBuilder::addF(Value x, Value y) { return two<arith::AddFOp>(x, y); }
+Value DeviceBuilder::subF(Value x, Value y) { return two<arith::SubFOp>(x, y); }
+Value DeviceBuilder::mulF(Value x, Value y) { return two<arith::MulFOp>(x, y); }
+Value DeviceBuilder::divF(Value x, Value y) { return two<arith::DivFOp>(x, y); }
+Value DeviceBuilder::maxF(Value x, Value y) {
+  return two<arith::MaxNumFOp>(x, y);
+}
+Value DeviceBuilder::minF(Value x, Value y) {
+  return two<arith::MinNumFOp>(x, y);
+}
+Value DeviceBuilder::lessF(Value x, Value y) {
+  return arith::CmpFOp::create(b, arith::CmpFPredicate::OLT, x, y);
+}
+Value DeviceBuilder::absF(Value x) {
+  return bits(bitAnd(bits(x, i32()), 0x7fffffff), f32());
+}
+Value DeviceBuilder::toFloat(Value x) {
+  return arith::SIToFPOp::create(b, f32(), x);
+}
+Value DeviceBuilder::round(Value x) {
+  return LLVM::CallIntrinsicOp::create(
+             b, i32(), b.getStringAttr("llvm.nvvm.f2i.rn"), ValueRange(x))
+      .getResult(0);
+}
+
+//===----------------------------------------------------------------------===//
+// Control flow
+//===----------------------------------------------------------------------===//
+
+Values DeviceBuilder::loop(Value begin, Value end, int64_t step,
+                           ArrayRef<Value> init,
+                           function_ref<Values(Value, ArrayRef<Value>)> body) {
+  auto loop = scf::ForOp::create(b, begin, end, c(step), ValueRange(init));
+  OpBuilder::InsertionGuard guard(b);
+  // An empty one is there already where nothing is carried.
+  if (init.empty())
+    b.setInsertionPoint(loop.getBody()->getTerminator());
+  else
+    b.setInsertionPointToEnd(loop.getBody());
+  Values carried(loop.getRegionIterArgs());
+  Values next = body(loop.getInductionVar(), carried);
+  if (!init.empty())
+    scf::YieldOp::create(b, ValueRange(next));
+  return Values(loop.getResults());
+}
+
+void DeviceBuilder::ifThen(Value condition, Body body) {
+  auto branch = scf::IfOp::create(b, condition, /*withElseRegion=*/false);
+  OpBuilder::InsertionGuard guard(b);
+  b.setInsertionPoint(branch.thenBlock()->getTerminator());
+  body();
+}
+
+} // namespace quern::nvptx

@@ -1,0 +1,140 @@
+//===- DeviceBuilder.h - Writing one GPU kernel -----------------*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Creates an `llvm.func` kernel and, call by call, its body: integers of 32
+// bits, f32 operations that are never contracted, memory of the device and of
+// the block, and what a warp does together. Control flow is scf; what a GPU
+// alone can do is nvvm.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_TARGET_NVPTX_DEVICEBUILDER_H
+#define QUERN_LIB_TARGET_NVPTX_DEVICEBUILDER_H
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/ImplicitLocOpBuilder.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
+
+namespace quern::nvptx {
+
+class DeviceBuilder {
+public:
+  using Value = mlir::Value;
+  using Type = mlir::Type;
+  using Values = llvm::SmallVector<Value>;
+  using Body = llvm::function_ref<void()>;
+
+  /// Parameters of a kernel: a pointer to memory of the device, which is read
+  /// only or not, an i32, or an f32.
+  enum class Param { Input, Output, I32, F32 };
+
+  /// Appends the kernel to `module`; blocks have `threads` threads. Two blocks
+  /// of a multiprocessor must fit if `blocks` is 2, and so on.
+  DeviceBuilder(mlir::ModuleOp module, llvm::StringRef name,
+                llvm::ArrayRef<Param> params, int64_t threads,
+                int64_t blocks = 1);
+  /// Ends the body.
+  mlir::LLVM::LLVMFuncOp finish();
+
+  /// The next parameter, in the order given.
+  Value param();
+
+  Type i8() { return b.getI8Type(); }
+  Type i16() { return b.getI16Type(); }
+  Type i32() { return b.getI32Type(); }
+  Type i64() { return b.getI64Type(); }
+  Type f32() { return b.getF32Type(); }
+
+  // Integers.
+  Value c(int64_t value);
+  Value f(float value);
+  Value add(Value x, Value y);
+  Value sub(Value x, Value y);
+  Value mul(Value x, Value y);
+  Value div(Value x, int64_t y);
+  Value rem(Value x, int64_t y);
+  Value bitAnd(Value x, Value y);
+  Value bitOr(Value x, Value y);
+  Value bitXor(Value x, Value y);
+  Value shl(Value x, int64_t bits);
+  Value shr(Value x, int64_t bits);
+  Value add(Value x, int64_t y) { return y ? add(x, c(y)) : x; }
+  Value mul(Value x, int64_t y) { return mul(x, c(y)); }
+  Value bitAnd(Value x, int64_t y) { return bitAnd(x, c(y)); }
+  Value max(Value x, Value y);
+  Value min(Value x, Value y);
+  Value less(Value x, Value y);
+  Value equal(Value x, Value y);
+  Value select(Value which, Value x, Value y);
+  /// The product of two i32 as an i64.
+  Value mulWide(Value x, Value y);
+  Value wide(Value x);
+  Value narrow(Value x, Type type);
+  Value zeroExtend(Value x);
+  Value bits(Value x, Type type);
+
+  // Reals, each operation rounded on its own.
+  Value addF(Value x, Value y);
+  Value subF(Value x, Value y);
+  Value mulF(Value x, Value y);
+  Value divF(Value x, Value y);
+  Value maxF(Value x, Value y);
+  Value minF(Value x, Value y);
+  Value lessF(Value x, Value y);
+  Value absF(Value x);
+  Value toFloat(Value x);
+  /// The nearest i32, ties to even.
+  Value round(Value x);
+
+  // Memory.
+  /// Address `bytes` (i32 or i64) beyond `pointer`.
+  Value at(Value pointer, Value bytes);
+  Value load(Value pointer, Type type, int64_t alignment);
+  /// `count` neighbours of 4 bytes in one access.
+  Values loadMany(Value pointer, Type type, int64_t count);
+  void store(Value value, Value pointer, int64_t alignment);
+  void storeMany(llvm::ArrayRef<Value> values, Value pointer);
+  /// The memory of the block whose size is said at the launch.
+  Value dynamicShared();
+  /// An array of the module that is part of its code.
+  Value table(llvm::StringRef name, llvm::ArrayRef<float> values);
+
+  // The block and its warps.
+  Value thread();
+  Value block(int dimension);
+  void barrier();
+  /// Starts a copy of 16 bytes, of which those from `bytes` on are zeros.
+  void copyAsync(Value shared, Value global, Value bytes);
+  void commitCopies();
+  /// Waits until at most `groups` of the last groups are under way.
+  void waitForCopies(int64_t groups);
+  /// Four matrices of 8 x 16 bytes; lane l gives the address of row l % 8 of
+  /// matrix l / 8.
+  Values loadMatrices(Value shared);
+  /// sums += u8 (or s8) a[16 x 32] times s8 b[32 x 8].
+  Values multiply(llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b,
+                  llvm::ArrayRef<Value> sums, bool isSigned = false);
+  /// `x` of the lane whose number differs by `mask`.
+  Value shuffleXor(Value x, int64_t mask);
+
+  // Control flow.
+  Values loop(Value begin, Value end, int64_t step, llvm::ArrayRef<Value> init,
+              llvm::function_ref<Values(Value, llvm::ArrayRef<Value>)> body);
+  void ifThen(Value condition, Body body);
+
+private:
+  template <typename Op> Value two(Value x, Value y) {
+    return Op::create(b, x, y);
+  }
+
+  mlir::ModuleOp module;
+  mlir::ImplicitLocOpBuilder b;
+  mlir::LLVM::LLVMFuncOp kernel;
+  unsigned nextParam = 0;
+};
+
+} // namespace quern::nvptx
+
+#endif // QUERN_LIB_TARGET_NVPTX_DEVICEBUILDER_H

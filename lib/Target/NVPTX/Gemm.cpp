@@ -1,0 +1,270 @@
+//===- Gemm.cpp - Integer matrix products on tensor cores -----------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Shared memory holds stages of blockM rows of x and blockN rows of W, 64 bytes
+// each and without gaps. The 16-byte pieces of a row are permuted so that the
+// eight rows which ldmatrix reads together lie in different banks:
+//
+//   x  rows r, r + 1, ..., r + 7: piece c of row r lies at c ^ (r / 2 % 4)
+//   W  rows r, r + 1, r + 8, r + 9, ..., r + 25: at c ^ (r / 8 % 4)
+//
+// mma leaves two neighbouring columns of a tile of 8 in a thread. Which rows of
+// W make up a tile is for us to say: tile i of 32 columns takes columns
+// 8 t + 2 i and 8 t + 2 i + 1 for t in 0..3, so that thread t of each quad has
+// columns 8 t to 8 t + 7 of the four tiles, and a quad stores 32 neighbours.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Target/NVPTX/Gemm.h"
+
+#include "lib/Target/NVPTX/GemmEpilogue.h"
+
+using namespace mlir;
+
+namespace quern::nvptx {
+
+using Values = DeviceBuilder::Values;
+using Param = DeviceBuilder::Param;
+
+/// Bytes of shared memory that every sm_80 and later grants a block.
+static constexpr int64_t kMostShared = 99 * 1024;
+
+static int64_t warpsOf(const GemmSchedule &s) {
+  return s.blockM / s.warpM * (s.blockN / s.warpN);
+}
+
+static int64_t stageBytes(const GemmSchedule &s) {
+  return (s.blockM + s.blockN) * kGemmStep;
+}
+
+Error checkSchedule(const GemmSchedule &s) {
+  auto multiple = [](int64_t a, int64_t b) { return a > 0 && a % b == 0; };
+  if (!multiple(s.warpM, 16) || !multiple(s.warpN, 32))
+    return Error::make("schedule: a warp makes ", s.warpM, "x", s.warpN,
+                       ", expected a multiple of 16x32");
+  if (!multiple(s.blockM, s.warpM) || !multiple(s.blockN, s.warpN))
+    return Error::make("schedule: a block makes ", s.blockM, "x", s.blockN,
+                       ", expected a multiple of the warp's ", s.warpM, "x",
+                       s.warpN);
+  if (s.warpM * s.warpN > 64 * 64)
+    return Error::make("schedule: a warp makes ", s.warpM, "x", s.warpN,
+                       ", but only 4096 sums fit its registers");
+  int64_t rowsPerCopy = warpsOf(s) * 8;
+  if (warpsOf(s) > 32 || s.blockM % rowsPerCopy || s.blockN % rowsPerCopy)
+    return Error::make("schedule: ", warpsOf(s), " warps copy ", rowsPerCopy,
+                       " rows at once, expected a divisor of ", s.blockM,
+                       " and of ", s.blockN);
+  if (s.stages < 2)
+    return Error::make("schedule: ", s.stages, " stages, expected 2 or more");
+  int64_t bytes = s.stages * stageBytes(s) + kEpilogueSharedBytes;
+  if (bytes > kMostShared)
+    return Error::make("schedule: ", bytes, " bytes of shared memory, expected",
+                       " at most ", kMostShared);
+  return Error::success();
+}
+
+std::string getGemmName(const GemmSchedule &s, const GemmForm &form) {
+  std::string name = "gemm_u8_" + shapeToString(std::array{s.blockM, s.blockN});
+  name += "_" + shapeToString(std::array{s.warpM, s.warpN}) + "_s" +
+          std::to_string(s.stages);
+  if (form.hasZeros)
+    name += "_zeros";
+  if (form.activation != Activation::None)
+    name += "_" + activationName(form.activation).str();
+  return name + "_" + resultName(form.result).str();
+}
+
+GemmLaunch getGemmLaunch(const GemmSchedule &s, int64_t m, int64_t n) {
+  return {(n + s.blockN - 1) / s.blockN, (m + s.blockM - 1) / s.blockM,
+          warpsOf(s) * 32, s.stages * stageBytes(s) + kEpilogueSharedBytes};
+}
+
+namespace {
+/// The builder of one kernel.
+class GemmEmitter {
+public:
+  GemmEmitter(DeviceBuilder &k, const GemmSchedule &s, const GemmForm &form)
+      : k(k), s(s), form(form), tilesM(s.warpM / 16), spans(s.warpN / 32) {}
+
+  void emit();
+
+private:
+  /// One operand on its way into shared memory: what each thread copies.
+  struct Copies {
+    /// First piece in memory of the device, then from one to the next.
+    Values from;
+    /// Bytes to copy: 16, or 0 for rows that are not there.
+    Values bytes;
+    /// Places within a stage.
+    Values to;
+  };
+  Copies planCopies(Value base, Value rows, Value stride, Value firstRow,
+                    int64_t count, int64_t stageOffset, bool isWeights);
+  Value swizzled(Value row, Value piece, bool isWeights);
+  void startStage(Value step, Value stage);
+  Values multiplyStage(Value stage, ArrayRef<Value> sums);
+  /// Sums of a warp: those of the tile, then four for each 16 rows of the sums
+  /// of their codes.
+  int64_t sumCount() const {
+    return tilesM * spans * 16 + (form.hasZeros ? tilesM * 4 : 0);
+  }
+
+  DeviceBuilder &k;
+  const GemmSchedule &s;
+  const GemmForm &form;
+  int64_t tilesM, spans;
+  Value shared, thread, lane, steps, warpRow, warpColumn;
+  Copies left, right;
+};
+} // namespace
+
+/// Place of a 16-byte piece within a tile of rows.
+Value GemmEmitter::swizzled(Value row, Value piece, bool isWeights) {
+  Value key = k.bitAnd(k.shr(row, isWeights ? 3 : 1), 3);
+  return k.add(k.shl(row, 6), k.shl(k.bitXor(piece, key), 4));
+}
+
+GemmEmitter::Copies GemmEmitter::planCopies(Value base, Value rows,
+                                            Value stride, Value firstRow,
+                                            int64_t count, int64_t stageOffset,
+                                            bool isWeights) {
+  int64_t rowsPerCopy = warpsOf(s) * 8;
+  Value piece = k.rem(thread, 4), row = k.div(thread, 4);
+  Copies copies;
+  for (int64_t i = 0; i != count / rowsPerCopy; ++i) {
+    Value here = k.add(row, i * rowsPerCopy);
+    Value there = k.add(firstRow, here);
+    copies.from.push_back(
+        k.at(k.at(base, k.mulWide(there, stride)), k.shl(piece, 4)));
+    copies.bytes.push_back(k.select(k.less(there, rows), k.c(16), k.c(0)));
+    copies.to.push_back(k.add(swizzled(here, piece, isWeights), stageOffset));
+  }
+  return copies;
+}
+
+/// Starts the copies of step `step` into stage `stage`.
+void GemmEmitter::startStage(Value step, Value stage) {
+  Value start = k.mul(stage, stageBytes(s));
+  Value offset = k.wide(k.mul(step, kGemmStep));
+  for (const Copies *copies : {&left, &right})
+    for (size_t i = 0; i != copies->from.size(); ++i)
+      k.copyAsync(k.at(shared, k.add(start, copies->to[i])),
+                  k.at(copies->from[i], offset), copies->bytes[i]);
+}
+
+/// Adds the products of one stage, 32 k at a time.
+Values GemmEmitter::multiplyStage(Value stage, ArrayRef<Value> sums) {
+  Values now(sums.begin(), sums.end());
+  Value start = k.mul(stage, stageBytes(s));
+  // Lanes 0 to 15 of x's loads name 16 rows, lanes 16 to 31 their second half.
+  Value rowX = k.add(warpRow, k.rem(lane, 16));
+  // Those of W: 8 rows of one tile, first and second half, and of the next one.
+  Value r = k.rem(lane, 8);
+  Value columnW = k.add(k.add(warpColumn, k.mul(k.div(r, 2), 8)),
+                        k.add(k.rem(r, 2), k.mul(k.div(lane, 16), 2)));
+  Value halfW = k.rem(k.div(lane, 8), 2);
+  Value ones = k.c(0x01010101);
+  for (int64_t half = 0; half != kGemmStep / 32; ++half) {
+    SmallVector<Values> a;
+    for (int64_t i = 0; i != tilesM; ++i) {
+      Value piece = k.add(k.div(lane, 16), half * 2);
+      Value at = swizzled(k.add(rowX, i * 16), piece, /*isWeights=*/false);
+      a.push_back(k.loadMatrices(k.at(shared, k.add(start, at))));
+    }
+    if (form.hasZeros)
+      for (int64_t i = 0; i != tilesM; ++i) {
+        auto at = now.begin() + tilesM * spans * 16 + i * 4;
+        llvm::copy(k.multiply(a[i], {ones, ones}, Values(at, at + 4)), at);
+      }
+    for (int64_t j = 0; j != spans * 2; ++j) {
+      Value piece = k.add(halfW, half * 2);
+      Value column = k.add(columnW, j / 2 * 32 + j % 2 * 4);
+      Value at = k.add(swizzled(column, piece, /*isWeights=*/true),
+                       s.blockM * kGemmStep);
+      Values w = k.loadMatrices(k.at(shared, k.add(start, at)));
+      for (int64_t tile = 0; tile != 2; ++tile)
+        for (int64_t i = 0; i != tilesM; ++i) {
+          auto sum = now.begin() + ((i * spans * 2 + j) * 2 + tile) * 4;
+          llvm::copy(k.multiply(a[i], {w[tile * 2], w[tile * 2 + 1]},
+                                Values(sum, sum + 4)),
+                     sum);
+        }
+    }
+  }
+  return now;
+}
+
+void GemmEmitter::emit() {
+  Value x = k.param(), w = k.param();
+  GemmEpilogue epilogue(k, form);
+  Value m = k.param(), n = k.param(), depth = k.param();
+  Value xStride = k.param();
+  epilogue.takeParams(m, n);
+
+  shared = k.dynamicShared();
+  thread = k.thread();
+  lane = k.rem(thread, 32);
+  Value warp = k.div(thread, 32);
+  int64_t across = s.blockN / s.warpN;
+  warpRow = k.mul(k.div(warp, across), s.warpM);
+  warpColumn = k.mul(k.rem(warp, across), s.warpN);
+  Value firstRow = k.mul(k.block(1), s.blockM);
+  Value firstColumn = k.mul(k.block(0), s.blockN);
+  steps = k.div(depth, kGemmStep);
+  left = planCopies(x, m, xStride, firstRow, s.blockM, 0, false);
+  right = planCopies(w, n, depth, firstColumn, s.blockN, s.blockM * kGemmStep,
+                     true);
+  epilogue.prepare(k.at(shared, k.c(s.stages * stageBytes(s))), thread,
+                   warpsOf(s) * 32);
+
+  // A group is committed in every step, empty or not, so that the number of
+  // groups that may be under way is the same in all.
+  for (int64_t i = 0; i != s.stages - 1; ++i) {
+    k.ifThen(k.less(k.c(i), steps), [&] { startStage(k.c(i), k.c(i)); });
+    k.commitCopies();
+  }
+  Values sums(sumCount(), k.c(0));
+  sums =
+      k.loop(k.c(0), steps, 1, sums, [&](Value step, ArrayRef<Value> carried) {
+        k.waitForCopies(s.stages - 2);
+        // Others' copies are seen, and the stage to be filled has been read.
+        k.barrier();
+        Value next = k.add(step, s.stages - 1);
+        k.ifThen(k.less(next, steps),
+                 [&] { startStage(next, k.rem(next, s.stages)); });
+        k.commitCopies();
+        return multiplyStage(k.rem(step, s.stages), carried);
+      });
+
+  Value row = k.add(k.add(firstRow, warpRow), k.div(lane, 4));
+  Value column =
+      k.add(k.add(firstColumn, warpColumn), k.mul(k.rem(lane, 4), 8));
+  for (int64_t j = 0; j != spans; ++j) {
+    epilogue.columns(k.add(column, j * 32), [&] {
+      for (int64_t i = 0; i != tilesM; ++i)
+        for (int64_t half = 0; half != 2; ++half) {
+          Values eight;
+          for (int64_t tile = 0; tile != 4; ++tile)
+            for (int64_t e = 0; e != 2; ++e)
+              eight.push_back(
+                  sums[((i * spans + j) * 4 + tile) * 4 + half * 2 + e]);
+          Value codes;
+          if (form.hasZeros)
+            codes = sums[tilesM * spans * 16 + i * 4 + half * 2];
+          epilogue.finish(k.add(row, i * 16 + half * 8), eight, codes);
+        }
+    });
+  }
+}
+
+LLVM::LLVMFuncOp buildGemm(ModuleOp module, const GemmSchedule &schedule,
+                           const GemmForm &form) {
+  SmallVector<Param> params = {Param::Input, Param::Input};
+  GemmEpilogue::addParams(form, params);
+  DeviceBuilder k(module, getGemmName(schedule, form), params,
+                  warpsOf(schedule) * 32);
+  GemmEmitter(k, schedule, form).emit();
+  return k.finish();
+}
+
+} // namespace quern::nvptx

@@ -1,0 +1,88 @@
+//===- Gemm.h - Integer matrix products on tensor cores ---------*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// y = requantize(x * W^T) for u8 x s8 codes with mma.sync, for every GPU from
+// sm_80 on. The number of rows, widths, strides and constants are known at run
+// time: one kernel serves all layers of one form.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_TARGET_NVPTX_GEMM_H
+#define QUERN_LIB_TARGET_NVPTX_GEMM_H
+
+#include "lib/Support/Status.h"
+
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/IR/BuiltinOps.h"
+
+#include <string>
+
+namespace quern::nvptx {
+
+/// Function applied before the result is stored or requantized.
+enum class Activation { None, Gelu, GeluTanh, Relu, Tanh };
+/// "none", "gelu", "gelu_tanh", "relu" or "tanh".
+llvm::StringRef activationName(Activation activation);
+Expected<Activation> parseActivation(llvm::StringRef name);
+
+/// What the result is stored as.
+enum class Result { U8, U16, F32 };
+/// "u8", "u16" or "f32".
+llvm::StringRef resultName(Result result);
+Expected<Result> parseResult(llvm::StringRef name);
+
+/// How a product is cut: each block makes blockM x blockN of the result, each
+/// of its warps warpM x warpN, and `stages` steps of 64 k are on their way.
+struct GemmSchedule {
+  int64_t blockM = 64, blockN = 64, warpM = 32, warpN = 32, stages = 4;
+};
+
+/// What the kernel computes.
+struct GemmForm {
+  Activation activation = Activation::None;
+  Result result = Result::U8;
+  /// The weights have a zero point for each column.
+  bool hasZeros = false;
+};
+
+/// What is to be said at a launch.
+struct GemmLaunch {
+  int64_t gridX = 0, gridY = 0, threads = 0, sharedBytes = 0;
+};
+
+/// Steps of k; rows of x and of W have whole steps.
+inline constexpr int64_t kGemmStep = 64;
+/// Rows of W and all constants of columns come in whole multiples of this.
+inline constexpr int64_t kGemmColumns = 16;
+
+/// An error where the schedule has no kernel.
+Error checkSchedule(const GemmSchedule &schedule);
+
+/// Such as `gemm_u8_64x64_32x32_s4_gelu_u8`.
+std::string getGemmName(const GemmSchedule &schedule, const GemmForm &form);
+
+GemmLaunch getGemmLaunch(const GemmSchedule &schedule, int64_t m, int64_t n);
+
+/// Appends the kernel to `module`. Parameters, in order; pointers on 16 bytes:
+///   x          u8  [m][xStride]; with hasZeros, zeros where the product has no
+///                  such column
+///   w          s8  [n][k], zeros where the product has no such row or column
+///   correction i32 [n]: added to every sum
+///   zeros      i32 [n]: of the weights, taken off times the sum of the codes
+///                  of the row; only with hasZeros
+///   multiplier f32 [n]
+///   offset     f32 [n]
+///   post       f32 [2]: multiplier and offset behind the activation; only with
+///                  an activation and codes as the result
+///   y          u8, u16 or f32 [m][yStride]
+///   m, n, k, xStride, yStride  i32; n a multiple of 16, k of 64, xStride of
+///                  16, yStride of 8
+///   lo, hi     f32: the least and the greatest code; not with f32 results
+/// The arithmetic is that of quant_math.h, operation by operation.
+mlir::LLVM::LLVMFuncOp buildGemm(mlir::ModuleOp module,
+                                 const GemmSchedule &schedule,
+                                 const GemmForm &form);
+
+} // namespace quern::nvptx
+
+#endif // QUERN_LIB_TARGET_NVPTX_GEMM_H

@@ -1,0 +1,54 @@
+//===- GemmEpilogue.h - From sums to what is stored -------------*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// What a thread does with eight neighbouring sums of a row: add the correction,
+// scale, activate, requantize, store.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_TARGET_NVPTX_GEMMEPILOGUE_H
+#define QUERN_LIB_TARGET_NVPTX_GEMMEPILOGUE_H
+
+#include "lib/Target/NVPTX/DeviceBuilder.h"
+#include "lib/Target/NVPTX/Gemm.h"
+
+namespace quern::nvptx {
+
+/// Bytes that the tables of an activation take.
+inline constexpr int64_t kEpilogueSharedBytes = 512;
+
+class GemmEpilogue {
+public:
+  using Value = mlir::Value;
+
+  /// Appends the parameters behind x and w.
+  static void addParams(const GemmForm &form,
+                        llvm::SmallVectorImpl<DeviceBuilder::Param> &params);
+
+  /// Takes the pointers among the parameters.
+  GemmEpilogue(DeviceBuilder &k, const GemmForm &form);
+  /// Takes those behind xStride.
+  void takeParams(Value m, Value n);
+
+  /// Fills the tables; a barrier must follow.
+  void prepare(Value shared, Value thread, int64_t threads);
+
+  /// Runs `body` where the eight columns from `column` on are there.
+  void columns(Value column, DeviceBuilder::Body body);
+  /// Finishes these columns of `row`, whose codes have the sum `codes`, if it
+  /// is there.
+  void finish(Value row, llvm::ArrayRef<Value> sums, Value codes);
+
+private:
+  void storeResult(Value row, llvm::ArrayRef<Value> values);
+
+  DeviceBuilder &k;
+  GemmForm form;
+  Value correction, zeros, multiplier, offset, post, y, m, n, yStride, lo, hi;
+  Value tables, column, postScale, postOffset;
+  DeviceBuilder::Values corrections, zeroPoints, multipliers, offsets;
+};
+
+} // namespace quern::nvptx
+
+#endif // QUERN_LIB_TARGET_NVPTX_GEMMEPILOGUE_H

@@ -1,0 +1,49 @@
+//===- NvptxGemm.cpp - Append a matrix product ----------------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Target/NVPTX/NvptxPasses.h"
+
+#include "lib/Target/NVPTX/Gemm.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace quern {
+
+#define GEN_PASS_DEF_NVPTXGEMM
+#include "lib/Target/NVPTX/NvptxPasses.h.inc"
+
+namespace {
+struct NvptxGemm : impl::NvptxGemmBase<NvptxGemm> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    if (Error error = append()) {
+      getOperation().emitError(error.message());
+      signalPassFailure();
+    }
+  }
+
+  Error append() {
+    nvptx::GemmSchedule schedule = {blockM, blockN, warpM, warpN, stages};
+    if (Error error = nvptx::checkSchedule(schedule))
+      return error;
+    auto function = nvptx::parseActivation(activation);
+    if (!function)
+      return function.takeError();
+    auto stored = nvptx::parseResult(result);
+    if (!stored)
+      return stored.takeError();
+    nvptx::buildGemm(getOperation(), schedule, {*function, *stored, zeros});
+    return Error::success();
+  }
+};
+} // namespace
+
+} // namespace quern
