@@ -18,8 +18,9 @@ using Names = std::array<std::pair<std::string_view, Value>, size>;
 
 static constexpr Names<bool, 2> arithmetics = {
     {{"f32", false}, {"fixed", true}}};
-static constexpr Names<Gelu, 2> gelus = {
-    {{"polynomial", Gelu::Polynomial}, {"i_gelu", Gelu::IGelu}}};
+static constexpr Names<Gelu, 3> gelus = {{{"polynomial", Gelu::Polynomial},
+                                          {"i_gelu", Gelu::IGelu},
+                                          {"shift_gelu", Gelu::ShiftGelu}}};
 static constexpr Names<Softmax, 3> softmaxes = {
     {{"table", Softmax::Table},
      {"i_exp", Softmax::IExp},

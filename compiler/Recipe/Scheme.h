@@ -70,7 +70,7 @@ std::optional<GroupForm> parseGroupForm(std::string_view name);
 
 /// How an integer graph computes what lies between its products.
 struct ArithmeticScheme {
-  enum class Gelu { Polynomial, IGelu };
+  enum class Gelu { Polynomial, IGelu, ShiftGelu };
   enum class Softmax { Table, IExp, Shiftmax };
 
   /// No f32 from the embedding to the logits.

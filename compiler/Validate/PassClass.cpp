@@ -43,7 +43,8 @@ ArrayRef<PassPromise> passPromises() {
       {"tq-fuse-attention", PassClass::OneCode},
       {"tq-fuse-embedding", PassClass::OneCode},
       {"tq-fuse-add-norm", PassClass::OneCode},
-      // Scales of 31 bits, and other functions: I-GELU, i-exp, Shiftmax.
+      // Scales of 31 bits, and other functions: I-GELU, ShiftGELU, i-exp,
+      // Shiftmax.
       {"tq-use-fixed-point", PassClass::Intended},
       {"tq-materialize-weights", PassClass::OneCode},
       {"tq-clean-up", PassClass::Exact},

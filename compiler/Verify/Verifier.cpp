@@ -119,6 +119,10 @@ static std::set<std::string> sitesOfOtherForms(mlir::ModuleOp integer) {
       for (auto site : op.getSites().getAsRange<mlir::StringAttr>())
         names.insert(site.str());
   });
+  integer.walk([&](tq::QShiftGeluOp op) {
+    for (auto site : op.getSites().getAsRange<mlir::StringAttr>())
+      names.insert(site.str());
+  });
   integer.walk([&](tq::QAttentionOp op) {
     if (op.getSoftmax() != tq::SoftmaxForm::Table && !op.getSites().empty())
       names.insert(llvm::cast<mlir::StringAttr>(op.getSites()[1]).str());

@@ -94,6 +94,40 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
   let hasVerifier = 1;
 }
 
+def TQ_QShiftGeluOp : TQ_Op<"qshift_gelu"> {
+  let summary = "GELU by shifts over rows of codes, to codes";
+  let description = [{
+    ```
+    q = x - zero,  t = max_j q
+    g = q * sigmoid(1.702 q S), by shifts relative to t     i32, qi_shift_gelu
+    y = clamp(at(g, post_multiplier, post_offset))          lo..hi
+    ```
+    with qi_shift_gelu of integer_gelu.h (ShiftGELU, quantization.md 9.8), whose
+    largest input sets the scale of the exponentials: a row of 4d values is one
+    row here too. `unit` is qi_shift_gelu_unit(S) = floor(-1 / (1.702 S)), S the
+    scale of x; g has the unit S / 128, so that post_multiplier = S / (128 s_y)
+    and post_offset = z_y. x and y have at most 8 unsigned bits. `sites` is that
+    of y.
+
+    ```mlir
+    %0 = tq.qshift_gelu %x
+        {zero = 128 : i64, unit = -6 : i64, post_multiplier = 0.01 : f32,
+         post_offset = 2.0 : f32, sites = ["L0.f"]}
+        : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+        -> tensor<?x8x!quant.uniform<u8:f32, 0.125:2>>
+    ```
+  }];
+  let arguments = (ins
+    TQ_CodeMatrix:$x, TQ_I64Attr:$zero, TQ_I64Attr:$unit,
+    F32Attr:$post_multiplier, F32Attr:$post_offset,
+    DefaultValuedAttr<TQ_I64Attr, "0">:$lo,
+    DefaultValuedAttr<TQ_I64Attr, "255">:$hi,
+    DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
+  let results = (outs TQ_CodeMatrix:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x) `->` type($result)";
+  let hasVerifier = 1;
+}
+
 def TQ_QAttentionOp : TQ_Op<"qattention"> {
   let summary = "attention in integers, all heads, within each sequence";
   let description = [{

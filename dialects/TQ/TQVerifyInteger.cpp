@@ -156,6 +156,34 @@ LogicalResult QEmbedOp::verify() {
       failed(checkResult(*this, getResult())));
 }
 
+LogicalResult QShiftGeluOp::verify() {
+  for (auto [name, value] : {std::pair<StringRef, Value>{"x", getX()},
+                             {"the result", getResult()}}) {
+    std::optional<CodeStorage> storage = getCodeStorage(elementOf(value));
+    if (!storage || storage->isSigned || storage->bits > 8 ||
+        !getPerTensorParams(elementOf(value)))
+      return emitOpError("expects ")
+             << name << " in unsigned codes of at most 8 bits of one scale, "
+             << "got " << elementOf(value);
+  }
+  if (getZero() < 0 || getZero() > 255)
+    return emitOpError("expects zero in [0, 255], got ") << getZero();
+  // qi_shift_unit: scales of 2^-15 to 1.
+  if (getUnit() < -(int64_t(1) << 15) || getUnit() > -1)
+    return emitOpError("expects unit in [-32768, -1], got ") << getUnit();
+  CodeStorage storage = *getCodeStorage(elementOf(getResult()));
+  if (getLo() < storage.min || getHi() > storage.max)
+    return emitOpError("expects code bounds within [")
+           << storage.min << ", " << storage.max << "], got " << getLo()
+           << " and " << getHi();
+  return failure(
+      failed(checkSameShape(*this, getX(), getResult())) ||
+      failed(checkPositive(*this, "post_multiplier", getPostMultiplier())) ||
+      failed(checkFinite(*this, "post_offset", getPostOffset())) ||
+      failed(checkBounds(*this, "code", getLo(), getHi())) ||
+      failed(checkSites(*this, getSites(), 1)));
+}
+
 LogicalResult QPoolOp::verify() {
   if (failed(checkOffsets(*this, getOffsets())) ||
       failed(checkChannels(*this, getX())) ||

@@ -101,6 +101,7 @@ mlir::FailureOr<Tensor> evaluate(tq::QPoolOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QAttentionOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QAddNormOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QEmbedOp op, Evaluation &run);
+mlir::FailureOr<Tensor> evaluate(tq::QShiftGeluOp op, Evaluation &run);
 
 } // namespace quern
 

@@ -1,6 +1,7 @@
 //===- IntegerOps.cpp - L2: products and pooling over codes ---------------===//
 //
-// Part of Quern. tq.qlinear and tq.qpool by the formulas of TQIntegerOps.td.
+// Part of Quern. tq.qlinear, tq.qshift_gelu and tq.qpool by the formulas of
+// TQIntegerOps.td.
 //
 //===----------------------------------------------------------------------===//
 
@@ -217,6 +218,32 @@ FailureOr<Tensor> quern::evaluate(tq::QLinearOp op, Evaluation &run) {
   if (failed(showSites(op, run, codes, tokens, outputs)))
     return failure();
   return makeTensor(std::move(codes), tokens, outputs);
+}
+
+FailureOr<Tensor> quern::evaluate(tq::QShiftGeluOp op, Evaluation &run) {
+  const Tensor &x = run.get(op.getX());
+  auto post = tq::makeAffine(op, "post_multiplier and post_offset",
+                             op.getPostMultiplier().convertToFloat(),
+                             op.getPostOffset().convertToFloat());
+  if (failed(post))
+    return failure();
+  int64_t rows = x.rows(), width = x.width();
+  std::vector<int32_t> codes = x.toVector<int32_t>();
+  for (int32_t &code : codes)
+    code -= int32_t(op.getZero());
+  for (int64_t t = 0; t < rows && width; ++t) {
+    int32_t *row = codes.data() + t * width;
+    std::vector<int32_t> inputs(row, row + width);
+    qi_shift_gelu(inputs.data(), width, int32_t(op.getUnit()), row);
+    for (int64_t j = 0; j < width; ++j)
+      row[j] =
+          qi_code(row[j], &*post, int32_t(op.getLo()), int32_t(op.getHi()));
+  }
+  StringRef site = op.getSites().empty()
+                       ? StringRef()
+                       : cast<StringAttr>(op.getSites()[0]).getValue();
+  return run.site(op, site, makeTensor(std::move(codes), rows, width),
+                  op.getResult().getType().getElementType());
 }
 
 FailureOr<Tensor> quern::evaluate(tq::QPoolOp op, Evaluation &run) {

@@ -91,7 +91,8 @@ LogicalResult quern::checkIndices(Operation *op, StringRef name,
 
 static bool isIntegerOp(Operation *op) {
   return isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QAttentionOp,
-             tq::QAddNormOp, tq::QEmbedOp, tq::QPoolOp, tq::RequantizeOp>(op);
+             tq::QAddNormOp, tq::QEmbedOp, tq::QPoolOp, tq::QShiftGeluOp,
+             tq::RequantizeOp>(op);
 }
 
 static FailureOr<Tensor> evaluateOp(Operation *op, Evaluation &run) {
@@ -108,7 +109,7 @@ static FailureOr<Tensor> evaluateOp(Operation *op, Evaluation &run) {
             GeluOp, ReluOp, TanhOp, PoolOp, NormalizeOp, ObserveOp, ScoresOp,
             SoftmaxOp, ContextOp, ConstantOp, QuantizeOp, DequantizeOp,
             RequantizeOp, DequantizeWeightOp, QLinearOp, QGroupLinearOp,
-            QPoolOp, QAttentionOp, QAddNormOp, QEmbedOp>(
+            QPoolOp, QAttentionOp, QAddNormOp, QEmbedOp, QShiftGeluOp>(
           [&](auto typed) { return evaluate(typed, run); })
       .Default([&](Operation *) -> FailureOr<Tensor> {
         op->emitOpError("cannot be interpreted");

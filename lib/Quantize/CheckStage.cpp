@@ -34,8 +34,8 @@ bool isFloatOp(Operation *op) {
 
 bool isIntegerOp(Operation *op) {
   return isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QAttentionOp,
-             tq::QAddNormOp, tq::QEmbedOp, tq::QPoolOp, tq::RequantizeOp,
-             tq::ConstantOp>(op);
+             tq::QAddNormOp, tq::QEmbedOp, tq::QPoolOp, tq::QShiftGeluOp,
+             tq::RequantizeOp, tq::ConstantOp>(op);
 }
 
 bool isFrame(Operation *op) {

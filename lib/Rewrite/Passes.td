@@ -205,7 +205,9 @@ def UseFixedPoint : TQ_RewritePass<"tq-use-fixed-point", "UseFixedPoint"> {
     Where the module's tq.scheme has the dictionary `arithmetic`, every integer
     op whose result is in codes becomes `fixed`: its f32 constants are read as
     mantissas and shifts and no f32 step is left in it. The dictionary's `gelu`
-    (polynomial, i_gelu) and `softmax` (table, i_exp, shiftmax) choose forms.
+    (polynomial, i_gelu, shift_gelu) and `softmax` (table, i_exp, shiftmax)
+    choose forms. ShiftGELU is a tq.qshift_gelu behind the product, whose codes
+    have 8 bits, from -3 to as far as the results reach.
 
     Products with an f32 result, the logits, stay as they are. An op that makes
     codes of f32 values, and one without a fixed form (groups, ranges of tokens,

@@ -3,12 +3,16 @@
 // The pass tq-use-fixed-point; quantization.md 3.6 and 9.7 to 9.9.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
 #include "lib/Rewrite/Passes.h"
+#include "quern/integer_gelu.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+
+#include <cmath>
 
 namespace quern {
 #define GEN_PASS_DEF_USEFIXEDPOINT
@@ -20,9 +24,17 @@ using namespace quern;
 
 namespace {
 
+/// Forms of GELU.
+enum class Gelu { Polynomial, IGelu, ShiftGelu };
+
+/// Of ShiftGELU, whose input has codes of 8 bits. Inputs below -geluReach give
+/// 0, as sigmoids there are below a step of 1/128; results are at most
+/// geluDrop below a positive input.
+constexpr double geluReach = 3, geluDrop = 0.17;
+
 /// What the scheme asks for.
 struct Forms {
-  bool isIGelu = false;
+  Gelu gelu = Gelu::Polynomial;
   tq::SoftmaxForm softmax = tq::SoftmaxForm::Table;
 };
 
@@ -70,8 +82,10 @@ struct UseFixedPointPass : quern::impl::UseFixedPointBase<UseFixedPointPass> {
       std::optional<tq::SoftmaxForm> softmax;
       bool known = false;
       if (value && key == "gelu") {
-        forms.isIGelu = value == "i_gelu";
-        known = forms.isIGelu || value == "polynomial";
+        forms.gelu = value == "i_gelu"       ? Gelu::IGelu
+                     : value == "shift_gelu" ? Gelu::ShiftGelu
+                                             : Gelu::Polynomial;
+        known = forms.gelu != Gelu::Polynomial || value == "polynomial";
       } else if (value && key == "softmax") {
         softmax = tq::symbolizeSoftmaxForm(value.getValue());
         forms.softmax = softmax.value_or(tq::SoftmaxForm::Table);
@@ -79,8 +93,9 @@ struct UseFixedPointPass : quern::impl::UseFixedPointBase<UseFixedPointPass> {
       }
       if (!known)
         return module.emitError("expects tq.scheme.arithmetic to hold gelu = "
-                                "\"polynomial\" or \"i_gelu\" and softmax = "
-                                "\"table\", \"i_exp\" or \"shiftmax\", got ")
+                                "\"polynomial\", \"i_gelu\" or \"shift_gelu\" "
+                                "and softmax = \"table\", \"i_exp\" or "
+                                "\"shiftmax\", got ")
                << key << " = " << entry.getValue();
     }
     return success();
@@ -133,10 +148,63 @@ struct UseFixedPointPass : quern::impl::UseFixedPointBase<UseFixedPointPass> {
       return refuse(op, "has asymmetric weights");
     bool isGelu = op.getActivation() == tq::Activation::Gelu ||
                   op.getActivation() == tq::Activation::GeluTanh;
-    if (isGelu && forms.isIGelu)
+    if (isGelu && forms.gelu == Gelu::ShiftGelu && failed(splitGelu(op)))
+      return failure();
+    if (isGelu && forms.gelu == Gelu::IGelu)
       op.setActivation(tq::Activation::IGelu);
     op.setFixed(true);
     ++changed;
+    return success();
+  }
+
+  /// Makes two ops of a product with GELU: ShiftGELU needs whole rows. The
+  /// range of its results says which inputs there are.
+  static LogicalResult splitGelu(tq::QLinearOp op) {
+    auto type = cast<RankedTensorType>(op.getResult().getType());
+    auto storage = tq::getCodeStorage(type.getElementType());
+    if (storage->bits > 8 || !tq::getPerTensorParams(type.getElementType()))
+      return refuse(op, "gives codes of more than 8 bits, or with a real "
+                        "offset, from ShiftGELU");
+    auto multiplier = tq::getConstantData<float>(op.getMultiplier());
+    auto offset = tq::getConstantData<float>(op.getOffset());
+    if (!multiplier || !offset)
+      return refuse(op, "has no constants that take the scale of the input of "
+                        "ShiftGELU");
+    double perStep = op.getPostMultiplier().convertToFloat();
+    double zero = op.getPostOffset().convertToFloat();
+    double top = (double(op.getHi()) - zero) / perStep + geluDrop;
+    double scale = (top + geluReach) / 255;
+    int64_t inputZero = std::llround(geluReach / scale);
+    int32_t unit = qi_shift_gelu_unit(scale);
+    if (unit == 0)
+      return op->emitError("found ShiftGELU at ")
+             << siteOf(op) << " of inputs up to " << top
+             << ", expected at most 146: an 8-bit step is at most 1 / 1.702";
+
+    OpBuilder builder(op);
+    std::vector<float> multipliers, offsets;
+    for (size_t n = 0; n < multiplier->size(); ++n) {
+      multipliers.push_back(float((*multiplier)[n] / scale));
+      offsets.push_back(float((*offset)[n] / scale + double(inputZero)));
+    }
+    op.getMultiplierMutable().assign(tq::createVector<float>(
+        builder, op.getLoc(), "shift_gelu.multiplier", std::move(multipliers)));
+    op.getOffsetMutable().assign(tq::createVector<float>(
+        builder, op.getLoc(), "shift_gelu.offset", std::move(offsets)));
+    builder.setInsertionPointAfter(op);
+    auto gelu = tq::QShiftGeluOp::create(
+        builder, op.getLoc(), type, op.getResult(), inputZero, unit,
+        APFloat(float(scale * perStep / 128)), op.getPostOffset(), op.getLo(),
+        op.getHi(), op.getSites());
+    op.getResult().replaceAllUsesExcept(gelu.getResult(), gelu);
+    op.getResult().setType(type.clone(tq::getUniformType(
+        op.getContext(), 8, /*isSigned=*/false, float(scale), inputZero)));
+    op.setActivation(tq::Activation::None);
+    op.setPostMultiplier(APFloat(1.0f));
+    op.setPostOffset(APFloat(0.0f));
+    op.setLo(0);
+    op.setHi(255);
+    op.setSitesAttr(builder.getArrayAttr({}));
     return success();
   }
 

@@ -3,8 +3,10 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 //===----------------------------------------------------------------------===//
+#include "dialects/TQ/FixedPoint.h"
 #include "lib/Tile/Elementwise.h"
 #include "lib/Tile/Pool.h"
+#include "lib/Tile/ShiftGelu.h"
 #include "lib/Tile/Tiler.h"
 
 using namespace mlir;
@@ -148,6 +150,41 @@ LogicalResult Tiler::tileRequantize(tq::RequantizeOp op) {
                        return buildRequantize(program.module(), name, shape);
                      });
   program.launch(kernel, {x->buffer, params, out.buffer}, rowChunks(x->rows),
+                 info);
+  return success();
+}
+
+LogicalResult Tiler::tileQShiftGelu(tq::QShiftGeluOp op) {
+  FailureOr<Place> x = placeOf(op.getX(), op);
+  auto post = tq::makeAffine(op, "post_multiplier and post_offset",
+                             op.getPostMultiplier().convertToFloat(),
+                             op.getPostOffset().convertToFloat());
+  if (failed(x) || failed(post))
+    return failure();
+  if (x->column != 0)
+    return op.emitOpError("expects its operand in a buffer of its own");
+  std::vector<std::string> sites = siteNames(op.getSites());
+  std::string site = siteOr(sites, 0, "");
+  LaunchInfo info;
+  info.op = "gelu";
+  info.step = nameOf(op, site);
+  info.layer = layerOfSite(site);
+  Place out = define(op.getResult(), info.step, x->d, Storage::U8, x->rows);
+  if (!site.empty())
+    info.sites.push_back({site, out.buffer, 0, x->d});
+  RowShape shape{x->d,        x->stride,   0,      out.stride,
+                 Storage::U8, Storage::U8, x->rows};
+  ShiftGeluParams params{op.getZero(), op.getUnit(), *post, int32_t(op.getLo()),
+                         int32_t(op.getHi())};
+  std::string tables =
+      program.data(info.step + ".tables", packShiftGelu(params));
+  std::string kernel =
+      program.kernel(joinName({"shift_gelu", num(x->d), num(x->stride),
+                               x->rows == RowsOf::Tokens ? "t" : "s"}),
+                     [&](StringRef name) {
+                       return buildShiftGelu(program.module(), name, shape);
+                     });
+  program.launch(kernel, {x->buffer, tables, out.buffer}, rowChunks(x->rows),
                  info);
   return success();
 }

@@ -71,6 +71,7 @@ private:
   mlir::LogicalResult tileQuantize(tq::QuantizeOp op);
   mlir::LogicalResult tileDequantize(tq::DequantizeOp op);
   mlir::LogicalResult tileRequantize(tq::RequantizeOp op);
+  mlir::LogicalResult tileQShiftGelu(tq::QShiftGeluOp op);
 
   // TileTokens.cpp
   mlir::LogicalResult tileTokenQuantize(tq::QuantizeOp op);

@@ -367,7 +367,8 @@ std::vector<LevelsCase> cases() {
        odd(H::Embedding),
        "w8a8",
        {"x.granularity=token", "z.granularity=token", "u=fp32", "y=fp32"}},
-      // Fixed-point numbers throughout, rows E31, E32, E34 and E38 to E40.
+      // Fixed-point numbers throughout, rows E31, E32, E34, E35 and E38 to
+      // E40.
       {"E40IntegerOnly", odd(H::Classification), "integer-only"},
       {"E38IntegerOnlyWide", with(small(H::Classification), wide),
        "integer-only"},
@@ -386,6 +387,14 @@ std::vector<LevelsCase> cases() {
        {"arithmetic=fixed", "L=6", "e=7", "p=5", "weight.bits=4", "Et=2",
         "C=fp32"}},
       {"E34IGelu", odd(H::Classification), "integer-only", {"gelu=i_gelu"}},
+      {"E35ShiftGelu",
+       odd(H::Classification),
+       "integer-only",
+       {"gelu=shift_gelu"}},
+      {"E35ShiftGeluOfFewBits",
+       with(odd(H::Regression), tanhGelu),
+       "integer-only",
+       {"gelu=shift_gelu", "f=5"}},
       {"E31IExp", odd(H::Classification), "integer-only", {"softmax=i_exp"}},
       {"E32Shiftmax",
        with(small(H::Classification), wide),

@@ -95,7 +95,7 @@ TEST(NoFloats, NothingBetweenEmbeddingAndLogits) {
   for (const std::vector<std::string> &overrides :
        {std::vector<std::string>{},
         {"gelu=i_gelu", "softmax=i_exp"},
-        {"softmax=shiftmax"}})
+        {"gelu=shift_gelu", "softmax=shiftmax"}})
     for (const char *tier : tiers) {
       SCOPED_TRACE(tier);
       auto floats = floatsOf(assemblyOf("integer-only", tier, overrides));

@@ -92,7 +92,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "arithmetic: found true, expected one of \"f32\""),
         std::pair(R"({"gelu": "igelu"})",
                   "gelu: found \"igelu\", expected one of \"polynomial\", "
-                  "\"i_gelu\""),
+                  "\"i_gelu\", \"shift_gelu\""),
         std::pair(R"({"softmax": 8})",
                   "softmax: found 8, expected one of \"table\", \"i_exp\", "
                   "\"shiftmax\""),
@@ -136,11 +136,14 @@ TEST(Recipe, ArithmeticIsKept) {
   EXPECT_EQ(recipe->arithmetic().gelu, ArithmeticScheme::Gelu::Polynomial);
   ASSERT_FALSE(recipe->set("gelu=i_gelu"));
   ASSERT_FALSE(recipe->set("softmax=shiftmax"));
+  EXPECT_EQ(recipe->arithmetic().gelu, ArithmeticScheme::Gelu::IGelu);
+  ASSERT_FALSE(recipe->set("gelu=shift_gelu"));
   EXPECT_EQ(recipe->arithmetic().probabilityScale(), 1.0 / 128);
   Expected<Recipe> again = Recipe::parse(recipe->toJson(), "again");
   ASSERT_TRUE(again) << again.message();
   EXPECT_EQ(again->toJson(), recipe->toJson());
   EXPECT_EQ(again->arithmetic().softmax, ArithmeticScheme::Softmax::Shiftmax);
+  EXPECT_EQ(again->arithmetic().gelu, ArithmeticScheme::Gelu::ShiftGelu);
   EXPECT_TRUE(recipe->set("softmax=exp"));
 }
 

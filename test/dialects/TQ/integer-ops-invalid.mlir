@@ -485,3 +485,75 @@ func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %w: tensor<8x4xi8>
   %0 = tq.qlinear %x, %w, %c, %m, %o, %z {fixed} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<8x4xi8>, tensor<8xi32>, tensor<8xf32>, tensor<8xf32>, tensor<8xi32>) -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u16:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects x in unsigned codes of at most 8 bits of one scale, got '!quant.uniform<u16:f32, 1.000000e-01:128>'}}
+  %0 = tq.qshift_gelu %x {zero = 128 : i64, unit = -6 : i64, post_multiplier = 0.01 : f32, post_offset = 2.0 : f32} : tensor<?x8x!quant.uniform<u16:f32, 0.1:128>> -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<i8:f32, 0.1>>) {
+  // expected-error @+1 {{expects x in unsigned codes of at most 8 bits of one scale, got '!quant.uniform<i8:f32, 1.000000e-01>'}}
+  %0 = tq.qshift_gelu %x {zero = 128 : i64, unit = -6 : i64, post_multiplier = 0.01 : f32, post_offset = 2.0 : f32} : tensor<?x8x!quant.uniform<i8:f32, 0.1>> -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects the result in unsigned codes of at most 8 bits of one scale, got '!tq.dynamic<u8, token>'}}
+  %0 = tq.qshift_gelu %x {zero = 128 : i64, unit = -6 : i64, post_multiplier = 0.01 : f32, post_offset = 2.0 : f32} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>> -> tensor<?x8x!tq.dynamic<u8, token>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects zero in [0, 255], got 256}}
+  %0 = tq.qshift_gelu %x {zero = 256 : i64, unit = -6 : i64, post_multiplier = 0.01 : f32, post_offset = 2.0 : f32} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>> -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects unit in [-32768, -1], got 0}}
+  %0 = tq.qshift_gelu %x {zero = 128 : i64, unit = 0 : i64, post_multiplier = 0.01 : f32, post_offset = 2.0 : f32} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>> -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects unit in [-32768, -1], got -32769}}
+  %0 = tq.qshift_gelu %x {zero = 128 : i64, unit = -32769 : i64, post_multiplier = 0.01 : f32, post_offset = 2.0 : f32} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>> -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects code bounds within [0, 255], got 0 and 256}}
+  %0 = tq.qshift_gelu %x {zero = 128 : i64, unit = -6 : i64, post_multiplier = 0.01 : f32, post_offset = 2.0 : f32, hi = 256 : i64} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>> -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects a positive post_multiplier, got 0.000000e+00}}
+  %0 = tq.qshift_gelu %x {zero = 128 : i64, unit = -6 : i64, post_multiplier = 0.0 : f32, post_offset = 2.0 : f32} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>> -> tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{the result to have size 8 in dimension 1}}
+  %0 = tq.qshift_gelu %x {zero = 128 : i64, unit = -6 : i64, post_multiplier = 0.01 : f32, post_offset = 2.0 : f32} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>> -> tensor<?x7x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}

@@ -254,6 +254,17 @@ func.func @fixed(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>,
   return
 }
 
+// CHECK-LABEL: func @qshift_gelu
+// CHECK: tq.qshift_gelu {{.*}}post_multiplier = 0.00999999977 : f32, {{.*}}unit = -6 : i64, zero = 128 : i64
+func.func @qshift_gelu(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  %0 = tq.qshift_gelu %x
+      {zero = 128 : i64, unit = -6 : i64, post_multiplier = 0.01 : f32,
+       post_offset = 2.0 : f32, sites = ["L0.f"]}
+      : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+      -> tensor<?x8x!quant.uniform<u8:f32, 0.125:2>>
+  return
+}
+
 // CHECK-LABEL: func @qembed
 // CHECK: tq.qembed
 func.func @qembed(%ids: tensor<?xi32>,

@@ -128,6 +128,37 @@ TEST_F(QLinearTest, E34FixedActivationsAreNearTheRealOnes) {
   }
 }
 
+/// Row E35: by the formula, of a row that holds both ends.
+TEST_F(InterpretTest, E35ShiftGeluIsNearTheRealOne) {
+  parse("(%x: tensor<?x70x!quant.uniform<u8:f32, 0.05:100>>) -> "
+        "tensor<?x70x!quant.uniform<u8:f32, 0.04:10>>",
+        "%0 = tq.qshift_gelu %x {zero = 100 : i64, unit = -12 : i64, "
+        "post_multiplier = 0.009765625 : f32, post_offset = 10.0 : f32, "
+        "hi = 190 : i64, sites = [\"L0.f\"]} : "
+        "tensor<?x70x!quant.uniform<u8:f32, 0.05:100>> -> "
+        "tensor<?x70x!quant.uniform<u8:f32, 0.04:10>>\n"
+        "return %0 : tensor<?x70x!quant.uniform<u8:f32, 0.04:10>>\n");
+  Tensor x = codes(9, 70, 0, 180);
+  std::vector<int32_t> seen;
+  SiteHooks hooks;
+  hooks.observe = [&](const SiteValue &site) {
+    if (site.name == "L0.f")
+      seen = site.value.toVector<int32_t>();
+  };
+  auto y = run({x}, hooks).toVector<int32_t>();
+  ASSERT_EQ(y.size(), 9u * 70) << message;
+  EXPECT_EQ(seen, y);
+  for (size_t i = 0; i < y.size(); ++i) {
+    double v = 0.05 * (x.get<int32_t>()[i] - 100);
+    double exact = v * 0.5 * std::erfc(-v / std::sqrt(2.0)) / 0.04 + 10;
+    // A sigmoid is off by up to 9 % of the exponential, at most 0.044 with the
+    // floor, times |v|; where it is small or large, by less.
+    EXPECT_NEAR(y[i], std::clamp(exact, 0.0, 190.0),
+                0.5 + (0.03 + 0.044 * std::fabs(v)) / 0.04)
+        << v;
+  }
+}
+
 TEST_F(QLinearTest, FixedRefusesConstantsOutOfReach) {
   build("!quant.uniform<u8:f32, 0.1:128>", "fixed",
         "!quant.uniform<u8:f32, 0.1:128>");

@@ -46,9 +46,64 @@ func.func @float_result(%x: tensor<?x4x!x>, %v: tensor<4xf32>)
 
 // -----
 
-// expected-error @below {{expects tq.scheme.arithmetic to hold gelu = "polynomial" or "i_gelu" and softmax = "table", "i_exp" or "shiftmax", got softmax = "soft"}}
+// expected-error @below {{expects tq.scheme.arithmetic to hold gelu = "polynomial", "i_gelu" or "shift_gelu" and softmax = "table", "i_exp" or "shiftmax", got softmax = "soft"}}
 module attributes {tq.scheme = {arithmetic = {softmax = "soft"}}} {
 func.func @unknown_form(%x: tensor<?x4xf32>) -> tensor<?x4xf32> {
   return %x : tensor<?x4xf32>
+}
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+module attributes {tq.scheme = {arithmetic = {gelu = "shift_gelu"}}} {
+func.func @shift_gelu_without_constants(%x: tensor<?x4x!x>, %w: tensor<4x4xi8>,
+                                        %c: tensor<4xi32>, %m: tensor<4xf32>)
+    -> tensor<?x4x!x> {
+  // expected-error @below {{and tq.qlinear at L0.f that has no constants that take the scale of the input of ShiftGELU}}
+  %0 = tq.qlinear %x, %w, %c, %m, %m
+      {activation = #tq.activation<gelu>, post_multiplier = 8.0 : f32,
+       post_offset = 2.0 : f32, sites = ["L0.f"]}
+      : (tensor<?x4x!x>, tensor<4x4xi8>, tensor<4xi32>, tensor<4xf32>,
+         tensor<4xf32>) -> tensor<?x4x!x>
+  return %0 : tensor<?x4x!x>
+}
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+!wide = !quant.uniform<u16:f32, 0.1:128>
+
+module attributes {tq.scheme = {arithmetic = {gelu = "shift_gelu"}}} {
+func.func @shift_gelu_to_wide_codes(%x: tensor<?x4x!x>, %w: tensor<4x4xi8>,
+                                    %c: tensor<4xi32>, %m: tensor<4xf32>)
+    -> tensor<?x4x!wide> {
+  // expected-error @below {{and tq.qlinear at L0.f that gives codes of more than 8 bits, or with a real offset, from ShiftGELU}}
+  %0 = tq.qlinear %x, %w, %c, %m, %m
+      {activation = #tq.activation<gelu>, post_multiplier = 8.0 : f32,
+       post_offset = 2.0 : f32, hi = 65535 : i64, sites = ["L0.f"]}
+      : (tensor<?x4x!x>, tensor<4x4xi8>, tensor<4xi32>, tensor<4xf32>,
+         tensor<4xf32>) -> tensor<?x4x!wide>
+  return %0 : tensor<?x4x!wide>
+}
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+module attributes {tq.scheme = {arithmetic = {gelu = "shift_gelu"}}} {
+func.func @shift_gelu_of_coarse_steps(%x: tensor<?x4x!x>, %w: tensor<2x4xi8>,
+                                      %c: tensor<2xi32>) -> tensor<?x2x!x> {
+  %m = arith.constant dense<[0.5, 0.25]> : tensor<2xf32>
+  // expected-error @below {{found ShiftGELU at L0.f of inputs up to 2.531700e+02, expected at most 146: an 8-bit step is at most 1 / 1.702}}
+  %0 = tq.qlinear %x, %w, %c, %m, %m
+      {activation = #tq.activation<gelu>, post_multiplier = 1.0 : f32,
+       post_offset = 2.0 : f32, sites = ["L0.f"]}
+      : (tensor<?x4x!x>, tensor<2x4xi8>, tensor<2xi32>, tensor<2xf32>,
+         tensor<2xf32>) -> tensor<?x2x!x>
+  return %0 : tensor<?x2x!x>
 }
 }

@@ -79,3 +79,32 @@ func.func @unasked(%x: tensor<?x4x!x>, %w: tensor<4x4xi8>, %c: tensor<4xi32>,
   return %0 : tensor<?x4x!x>
 }
 }
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+!y = !quant.uniform<u8:f32, 0.125:2>
+
+// Codes of the GELU's input from -3 to (200 - 2) / 8 + 0.17, then whole rows: a
+// step of 27.92 / 255 = 0.10949, whose zero is code 27.
+
+// CHECK-LABEL: func.func @rows_of_gelu
+// CHECK: %[[M:.+]] = arith.constant dense<[4.56661892, 2.28330946]>
+// CHECK: %[[O:.+]] = arith.constant dense<[31.566618, 29.2833099]>
+// CHECK: %[[T:.+]] = tq.qlinear %{{.+}}, %{{.+}}, %{{.+}}, %[[M]], %[[O]] {fixed}
+// CHECK-SAME: -> tensor<?x2x!quant.uniform<u8:f32, 0.109490{{.*}}:27>>
+// CHECK: tq.qshift_gelu %[[T]] {
+// CHECK-SAME: hi = 200 : i64, post_multiplier = 0.00684313709 : f32, post_offset = 2.000000e+00 : f32, sites = ["L0.f"], unit = -6 : i64, zero = 27 : i64}
+// CHECK-NOT: activation
+module attributes {tq.scheme = {arithmetic = {gelu = "shift_gelu"}}} {
+func.func @rows_of_gelu(%x: tensor<?x4x!x>, %w: tensor<2x4xi8>,
+                        %c: tensor<2xi32>) -> tensor<?x2x!y> {
+  %m = arith.constant dense<[0.5, 0.25]> : tensor<2xf32>
+  %0 = tq.qlinear %x, %w, %c, %m, %m
+      {activation = #tq.activation<gelu>, post_multiplier = 8.0 : f32,
+       post_offset = 2.0 : f32, hi = 200 : i64, sites = ["L0.f"]}
+      : (tensor<?x4x!x>, tensor<2x4xi8>, tensor<2xi32>, tensor<2xf32>,
+         tensor<2xf32>) -> tensor<?x2x!y>
+  return %0 : tensor<?x2x!y>
+}
+}
