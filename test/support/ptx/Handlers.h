@@ -1,0 +1,71 @@
+//===- Handlers.h - What instructions are bound to --------------*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// A binder looks at the parts of a name (`cvt`, `rni`, `s32`, `f32`), fills in
+// the decoded fields and returns the handler, or null if it has none.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_TEST_SUPPORT_PTX_HANDLERS_H
+#define QUERN_TEST_SUPPORT_PTX_HANDLERS_H
+
+#include "test/support/ptx/Machine.h"
+
+#include <cstring>
+#include <type_traits>
+
+namespace quern::ptx {
+
+using Parts = std::vector<std::string_view>;
+using Binder = Handler (*)(Instruction &, const Parts &);
+using Binders = std::map<std::string_view, Binder>;
+
+/// Arithmetic, comparisons and conversions of single lanes.
+const Binders &scalarBinders();
+/// Loads, stores, moves and copies.
+const Binders &dataBinders();
+/// Branches, barriers, and what a warp does together.
+const Binders &warpBinders();
+
+/// The low bits of a register as a T.
+template <typename T> T fromBits(uint64_t bits) {
+  if constexpr (std::is_floating_point_v<T>) {
+    T value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+  } else {
+    return T(bits);
+  }
+}
+
+/// A T as a register holds it.
+template <typename T> uint64_t toBits(T value) {
+  if constexpr (std::is_floating_point_v<T>) {
+    uint64_t bits = 0;
+    std::memcpy(&bits, &value, sizeof value);
+    return bits;
+  } else if constexpr (std::is_same_v<T, bool>) {
+    return value;
+  } else {
+    return uint64_t(std::make_unsigned_t<T>(value));
+  }
+}
+
+template <typename F> void forEachActive(const Warp &warp, F body) {
+  if (warp.active == ~0u) {
+    for (int lane = 0; lane != 32; ++lane)
+      body(lane);
+    return;
+  }
+  for (uint32_t left = warp.active; left; left &= left - 1)
+    body(__builtin_ctz(left));
+}
+
+/// True if the last part is a type; stored in `instruction.type`.
+inline bool takeType(Instruction &instruction, const Parts &parts) {
+  return parts.size() >= 2 && parseType(parts.back(), instruction.type);
+}
+
+} // namespace quern::ptx
+
+#endif // QUERN_TEST_SUPPORT_PTX_HANDLERS_H
