@@ -37,9 +37,8 @@ DeviceBuilder::DeviceBuilder(ModuleOp module, StringRef name,
   kernel->setAttr(NVVM::NVVMDialect::getKernelFuncAttrName(), b.getUnitAttr());
   kernel->setAttr(NVVM::NVVMDialect::getReqntidAttrName(),
                   b.getDenseI32ArrayAttr({int32_t(threads), 1, 1}));
-  if (blocks > 1)
-    kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
-                    b.getI32IntegerAttr(int32_t(blocks)));
+  kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
+                  b.getI32IntegerAttr(int32_t(blocks)));
   for (auto [i, param] : llvm::enumerate(params)) {
     if (param != Param::Input && param != Param::Output)
       continue;
@@ -71,11 +70,17 @@ Value DeviceBuilder::c(int64_t value) {
 Value DeviceBuilder::f(float value) {
   return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
 }
+Value DeviceBuilder::f64(double value) {
+  return arith::ConstantOp::create(b, b.getF64FloatAttr(value));
+}
 Value DeviceBuilder::add(Value x, Value y) { return two<arith::AddIOp>(x, y); }
 Value DeviceBuilder::sub(Value x, Value y) { return two<arith::SubIOp>(x, y); }
 Value DeviceBuilder::mul(Value x, Value y) { return two<arith::MulIOp>(x, y); }
 Value DeviceBuilder::div(Value x, int64_t y) {
   return two<arith::DivUIOp>(x, c(y));
+}
+Value DeviceBuilder::divide(Value x, Value y) {
+  return two<arith::DivUIOp>(x, y);
 }
 Value DeviceBuilder::rem(Value x, int64_t y) {
   return two<arith::RemUIOp>(x, c(y));
@@ -107,6 +112,9 @@ Value DeviceBuilder::select(Value which, Value x, Value y) {
 Value DeviceBuilder::wide(Value x) {
   return arith::ExtSIOp::create(b, i64(), x);
 }
+Value DeviceBuilder::signExtend(Value x) {
+  return arith::ExtSIOp::create(b, i32(), x);
+}
 Value DeviceBuilder::mulWide(Value x, Value y) {
   return two<arith::MulIOp>(wide(x), wide(y));
 }
@@ -118,6 +126,20 @@ Value DeviceBuilder::zeroExtend(Value x) {
 }
 Value DeviceBuilder::bits(Value x, Type type) {
   return arith::BitcastOp::create(b, type, x);
+}
+
+static Value callIntrinsic(ImplicitLocOpBuilder &b, StringRef name, Type type,
+                           ValueRange operands) {
+  return LLVM::CallIntrinsicOp::create(b, type, b.getStringAttr(name), operands)
+      .getResult(0);
+}
+
+Value DeviceBuilder::permute(Value x, Value y, int64_t selector) {
+  return callIntrinsic(b, "llvm.nvvm.prmt", i32(), {x, y, c(selector)});
+}
+Value DeviceBuilder::sumBytes(Value x, Value sum) {
+  return callIntrinsic(b, "llvm.nvvm.idp4a.u.u", i32(),
+                       {x, c(0x01010101), sum});
 }
 
 //===----------------------------------------------------------------------===//
@@ -141,12 +163,21 @@ Value DeviceBuilder::absF(Value x) {
   return bits(bitAnd(bits(x, i32()), 0x7fffffff), f32());
 }
 Value DeviceBuilder::toFloat(Value x) {
+  if (x.getType() == f64())
+    return arith::TruncFOp::create(b, f32(), x);
   return arith::SIToFPOp::create(b, f32(), x);
 }
+Value DeviceBuilder::unsignedToFloat(Value x) {
+  return arith::UIToFPOp::create(b, f32(), x);
+}
+Value DeviceBuilder::toDouble(Value x) {
+  return arith::SIToFPOp::create(b, f64(), x);
+}
+Value DeviceBuilder::sqrt(Value x) {
+  return callIntrinsic(b, "llvm.nvvm.sqrt.rn.d", f64(), x);
+}
 Value DeviceBuilder::round(Value x) {
-  return LLVM::CallIntrinsicOp::create(
-             b, i32(), b.getStringAttr("llvm.nvvm.f2i.rn"), ValueRange(x))
-      .getResult(0);
+  return callIntrinsic(b, "llvm.nvvm.f2i.rn", i32(), x);
 }
 
 //===----------------------------------------------------------------------===//

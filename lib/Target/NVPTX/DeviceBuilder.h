@@ -30,8 +30,9 @@ public:
   /// only or not, an i32, or an f32.
   enum class Param { Input, Output, I32, F32 };
 
-  /// Appends the kernel to `module`; blocks have `threads` threads. Two blocks
-  /// of a multiprocessor must fit if `blocks` is 2, and so on.
+  /// Appends the kernel to `module`; blocks have `threads` threads, and
+  /// `blocks` of them must fit into a multiprocessor. That is said even where
+  /// it is one: assemblers aim at more of their own accord, and spill.
   DeviceBuilder(mlir::ModuleOp module, llvm::StringRef name,
                 llvm::ArrayRef<Param> params, int64_t threads,
                 int64_t blocks = 1);
@@ -46,14 +47,17 @@ public:
   Type i32() { return b.getI32Type(); }
   Type i64() { return b.getI64Type(); }
   Type f32() { return b.getF32Type(); }
+  Type f64() { return b.getF64Type(); }
 
   // Integers.
   Value c(int64_t value);
   Value f(float value);
+  Value f64(double value);
   Value add(Value x, Value y);
   Value sub(Value x, Value y);
   Value mul(Value x, Value y);
   Value div(Value x, int64_t y);
+  Value divide(Value x, Value y);
   Value rem(Value x, int64_t y);
   Value bitAnd(Value x, Value y);
   Value bitOr(Value x, Value y);
@@ -71,11 +75,17 @@ public:
   /// The product of two i32 as an i64.
   Value mulWide(Value x, Value y);
   Value wide(Value x);
+  Value signExtend(Value x);
   Value narrow(Value x, Type type);
   Value zeroExtend(Value x);
   Value bits(Value x, Type type);
+  /// The bytes of x, then y, that the four digits of `selector` name, the
+  /// lowest first.
+  Value permute(Value x, Value y, int64_t selector);
+  /// sum + the four bytes of x.
+  Value sumBytes(Value x, Value sum);
 
-  // Reals, each operation rounded on its own.
+  // Reals of one type, each operation rounded on its own.
   Value addF(Value x, Value y);
   Value subF(Value x, Value y);
   Value mulF(Value x, Value y);
@@ -84,7 +94,13 @@ public:
   Value minF(Value x, Value y);
   Value lessF(Value x, Value y);
   Value absF(Value x);
+  /// The f32 nearest to an i32 or an f64.
   Value toFloat(Value x);
+  Value unsignedToFloat(Value x);
+  /// The f64 nearest to an i64.
+  Value toDouble(Value x);
+  /// Of an f64.
+  Value sqrt(Value x);
   /// The nearest i32, ties to even.
   Value round(Value x);
 
@@ -113,11 +129,15 @@ public:
   /// Four matrices of 8 x 16 bytes; lane l gives the address of row l % 8 of
   /// matrix l / 8.
   Values loadMatrices(Value shared);
-  /// sums += u8 (or s8) a[16 x 32] times s8 b[32 x 8].
+  /// The codes of a product of matrices.
+  enum Product { U8xS8, U8xU8 };
+  /// sums += a[16 x 32] times b[32 x 8].
   Values multiply(llvm::ArrayRef<Value> a, llvm::ArrayRef<Value> b,
-                  llvm::ArrayRef<Value> sums, bool isSigned = false);
-  /// `x` of the lane whose number differs by `mask`.
+                  llvm::ArrayRef<Value> sums, Product product = U8xS8);
+  /// `x`, an i32 or an i64, of the lane whose number differs by `mask`.
   Value shuffleXor(Value x, int64_t mask);
+  /// The sum of all lanes of a warp.
+  Value warpSum(Value x);
 
   // Control flow.
   Values loop(Value begin, Value end, int64_t step, llvm::ArrayRef<Value> init,

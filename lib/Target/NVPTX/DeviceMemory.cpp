@@ -128,20 +128,33 @@ Values DeviceBuilder::loadMatrices(Value shared) {
 }
 
 Values DeviceBuilder::multiply(ArrayRef<Value> a, ArrayRef<Value> right,
-                               ArrayRef<Value> sums, bool isSigned) {
+                               ArrayRef<Value> sums, Product product) {
   using NVVM::MMALayout, NVVM::MMATypes;
   Value result = NVVM::MmaOp::create(
       b, structOf(b, 4), ValueRange(a), ValueRange(right), ValueRange(sums),
       ArrayRef<int64_t>{16, 8, 32}, std::nullopt, NVVM::MMAIntOverflow::wrapped,
-      std::array<MMATypes, 2>{isSigned ? MMATypes::s8 : MMATypes::u8,
-                              MMATypes::s8},
+      std::array<MMATypes, 2>{MMATypes::u8,
+                              product == U8xU8 ? MMATypes::u8 : MMATypes::s8},
       std::array<MMALayout, 2>{MMALayout::row, MMALayout::col});
   return unpack(b, result, 4);
 }
 
 Value DeviceBuilder::shuffleXor(Value x, int64_t mask) {
+  if (x.getType() == i64()) {
+    Value by = arith::ConstantOp::create(b, b.getI64IntegerAttr(32));
+    Value high = shuffleXor(narrow(two<arith::ShRUIOp>(x, by), i32()), mask);
+    Value low = shuffleXor(narrow(x, i32()), mask);
+    return bitOr(two<arith::ShLIOp>(arith::ExtUIOp::create(b, i64(), high), by),
+                 arith::ExtUIOp::create(b, i64(), low));
+  }
   return NVVM::ShflOp::create(b, x.getType(), c(-1), x, c(mask), c(31),
                               NVVM::ShflKind::bfly, UnitAttr());
+}
+
+Value DeviceBuilder::warpSum(Value x) {
+  for (int64_t mask = 16; mask; mask /= 2)
+    x = add(x, shuffleXor(x, mask));
+  return x;
 }
 
 } // namespace quern::nvptx

@@ -71,7 +71,7 @@ std::string getGemmName(const GemmSchedule &s, const GemmForm &form) {
     name += "_zeros";
   if (form.activation != Activation::None)
     name += "_" + activationName(form.activation).str();
-  return name + "_" + resultName(form.result).str();
+  return name + "_" + storageName(form.result).str();
 }
 
 GemmLaunch getGemmLaunch(const GemmSchedule &s, int64_t m, int64_t n) {

@@ -10,7 +10,7 @@
 #ifndef QUERN_LIB_TARGET_NVPTX_GEMM_H
 #define QUERN_LIB_TARGET_NVPTX_GEMM_H
 
-#include "lib/Support/Status.h"
+#include "lib/Target/NVPTX/Codes.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -25,12 +25,6 @@ enum class Activation { None, Gelu, GeluTanh, Relu, Tanh };
 llvm::StringRef activationName(Activation activation);
 Expected<Activation> parseActivation(llvm::StringRef name);
 
-/// What the result is stored as.
-enum class Result { U8, U16, F32 };
-/// "u8", "u16" or "f32".
-llvm::StringRef resultName(Result result);
-Expected<Result> parseResult(llvm::StringRef name);
-
 /// How a product is cut: each block makes blockM x blockN of the result, each
 /// of its warps warpM x warpN, and `stages` steps of 64 k are on their way.
 struct GemmSchedule {
@@ -40,7 +34,8 @@ struct GemmSchedule {
 /// What the kernel computes.
 struct GemmForm {
   Activation activation = Activation::None;
-  Result result = Result::U8;
+  /// What the result is stored as.
+  Storage result = Storage::U8;
   /// The weights have a zero point for each column.
   bool hasZeros = false;
 };

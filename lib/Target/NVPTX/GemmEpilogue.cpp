@@ -15,24 +15,7 @@ using Values = DeviceBuilder::Values;
 using Param = DeviceBuilder::Param;
 
 static bool hasPost(const GemmForm &form) {
-  return form.activation != Activation::None && form.result != Result::F32;
-}
-
-static int64_t bytesOf(Result result) {
-  return result == Result::U8 ? 1 : result == Result::U16 ? 2 : 4;
-}
-
-llvm::StringRef resultName(Result result) {
-  static const char *const names[] = {"u8", "u16", "f32"};
-  return names[int(result)];
-}
-
-Expected<Result> parseResult(StringRef name) {
-  for (Result result : {Result::U8, Result::U16, Result::F32})
-    if (resultName(result) == name)
-      return result;
-  return Error::make("result: found '", printable(name.str()),
-                     "', expected u8, u16 or f32");
+  return form.activation != Activation::None && form.result != Storage::F32;
 }
 
 void GemmEpilogue::addParams(const GemmForm &form,
@@ -40,7 +23,7 @@ void GemmEpilogue::addParams(const GemmForm &form,
   params.append(1 + form.hasZeros + 2 + nvptx::hasPost(form), Param::Input);
   params.push_back(Param::Output);
   params.append(5, Param::I32);
-  if (form.result != Result::F32)
+  if (form.result != Storage::F32)
     params.append(2, Param::F32);
 }
 
@@ -60,7 +43,7 @@ void GemmEpilogue::takeParams(Value m, Value n) {
   this->m = m;
   this->n = n;
   yStride = k.param();
-  if (form.result == Result::F32)
+  if (form.result == Storage::F32)
     return;
   lo = k.param();
   hi = k.param();
@@ -106,29 +89,16 @@ void GemmEpilogue::finish(Value row, ArrayRef<Value> sums, Value codes) {
       v = activate(k, form.activation, v, tables);
       if (nvptx::hasPost(form))
         v = k.addF(k.mulF(v, postScale), postOffset);
-      if (form.result != Result::F32)
+      if (form.result != Storage::F32)
         v = k.round(k.minF(k.maxF(v, lo), hi));
       values.push_back(v);
     }
-    storeResult(row, values);
+    int64_t bytes = storageBytes(form.result);
+    storeCodes(k, values,
+               k.at(y, k.add(k.mulWide(row, k.mul(yStride, bytes)),
+                             k.wide(k.mul(column, bytes)))),
+               form.result);
   });
-}
-
-/// Eight neighbours: one access of 8 or 16 bytes, or two.
-void GemmEpilogue::storeResult(Value row, ArrayRef<Value> values) {
-  int64_t bytes = bytesOf(form.result);
-  Value at = k.at(y, k.add(k.mulWide(row, k.mul(yStride, bytes)),
-                           k.wide(k.mul(column, bytes))));
-  Values words;
-  for (size_t i = 0; i < values.size(); i += size_t(4 / bytes)) {
-    Value word = values[i];
-    for (int64_t j = 1; j != 4 / bytes; ++j)
-      word = k.bitOr(word, k.shl(values[i + size_t(j)], j * bytes * 8));
-    words.push_back(word);
-  }
-  for (size_t i = 0; i < words.size(); i += 4)
-    k.storeMany(ArrayRef(words).slice(i, std::min<size_t>(4, words.size())),
-                k.at(at, k.c(int64_t(i) * 4)));
 }
 
 } // namespace quern::nvptx

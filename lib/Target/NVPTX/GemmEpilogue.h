@@ -40,8 +40,6 @@ public:
   void finish(Value row, llvm::ArrayRef<Value> sums, Value codes);
 
 private:
-  void storeResult(Value row, llvm::ArrayRef<Value> values);
-
   DeviceBuilder &k;
   GemmForm form;
   Value correction, zeros, multiplier, offset, post, y, m, n, yStride, lo, hi;

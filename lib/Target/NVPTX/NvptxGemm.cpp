@@ -37,7 +37,7 @@ struct NvptxGemm : impl::NvptxGemmBase<NvptxGemm> {
     auto function = nvptx::parseActivation(activation);
     if (!function)
       return function.takeError();
-    auto stored = nvptx::parseResult(result);
+    auto stored = nvptx::parseStorage(result);
     if (!stored)
       return stored.takeError();
     nvptx::buildGemm(getOperation(), schedule, {*function, *stored, zeros});

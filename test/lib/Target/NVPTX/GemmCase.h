@@ -1,0 +1,177 @@
+//===- GemmCase.h - Operands and reference of a GPU product -----*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Random codes with extreme rows and columns, outputs by quant_math.h one at a
+// time, and a run of the kernel in the emulator.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_TEST_LIB_TARGET_NVPTX_GEMMCASE_H
+#define QUERN_TEST_LIB_TARGET_NVPTX_GEMMCASE_H
+
+#include "lib/Target/NVPTX/Gemm.h"
+#include "test/lib/Target/NVPTX/DeviceRun.h"
+
+#include "quern/quant_math.h"
+
+#include <cmath>
+#include <random>
+
+namespace quern::nvptx::test {
+
+/// Extents of a product; k and n as the model has them.
+struct GemmSize {
+  int64_t m = 1, n = 16, k = 64;
+};
+
+inline float referenceActivation(Activation activation, float v) {
+  switch (activation) {
+  case Activation::None:
+    return v;
+  case Activation::Gelu:
+    return qm_gelu(v);
+  case Activation::GeluTanh:
+    return qm_gelu_tanh(v);
+  case Activation::Relu:
+    return qm_relu(v);
+  case Activation::Tanh:
+    return qm_tanh(v);
+  }
+  return v;
+}
+
+class GemmCase {
+public:
+  GemmCase(const GemmSize &size, const GemmForm &form, uint32_t seed = 1)
+      : size(size), form(form), random(seed),
+        k((size.k + kGemmStep - 1) / kGemmStep * kGemmStep),
+        n((size.n + kGemmColumns - 1) / kGemmColumns * kGemmColumns),
+        yStride(n + 8), hi(form.result == Storage::U16 ? 65535.0f : 255.0f) {
+    fillCodes();
+    fillConstants();
+  }
+
+  /// Runs the kernel over buffers without a spare byte; empty if the result is
+  /// right and nothing beyond it was written.
+  std::string run(const ptx::Program &program, const GemmSchedule &schedule) {
+    ptx::Machine machine;
+    auto give = [&](const char *name, auto &data) {
+      return machine.memory.add(name, data.data(),
+                                data.size() * sizeof(data[0]), false);
+    };
+    int64_t bytes = elementBytes();
+    std::vector<uint8_t> y(size_t(size.m * yStride * bytes), 0xa5);
+    std::vector<uint64_t> arguments = {give("x", x), give("w", w),
+                                       give("correction", correction)};
+    if (form.hasZeros)
+      arguments.push_back(give("zeros", zeros));
+    arguments.push_back(give("multiplier", multiplier));
+    arguments.push_back(give("offset", offset));
+    if (form.activation != Activation::None && form.result != Storage::F32)
+      arguments.push_back(give("post", post));
+    arguments.push_back(machine.memory.add("y", y.data(), y.size(), true));
+    for (int64_t value : {size.m, n, k, k, yStride})
+      arguments.push_back(uint64_t(value));
+    if (form.result != Storage::F32) {
+      arguments.push_back(argument(0.0f));
+      arguments.push_back(argument(hi));
+    }
+    GemmLaunch launch = getGemmLaunch(schedule, size.m, n);
+    if (Error error = machine.run(
+            program, getGemmName(schedule, form),
+            {launch.gridX, launch.gridY, launch.sharedBytes}, arguments))
+      return error.message();
+    return compare(y);
+  }
+
+  /// Operands that a test may replace before it runs.
+  std::vector<uint8_t> x;
+  std::vector<int8_t> w;
+  std::vector<int32_t> correction, zeros;
+  std::vector<float> multiplier, offset, post;
+
+private:
+  int64_t elementBytes() const {
+    return form.result == Storage::U8 ? 1 : form.result == Storage::U16 ? 2 : 4;
+  }
+
+  void fillCodes() {
+    x.resize(size_t(size.m * k));
+    w.resize(size_t(n * k));
+    for (size_t i = 0; i < x.size(); ++i)
+      x[i] = form.hasZeros && int64_t(i) % k >= size.k ? 0 : uint8_t(random());
+    for (int64_t i = 0; i < size.n; ++i)
+      for (int64_t j = 0; j < size.k; ++j)
+        w[size_t(i * k + j)] = int8_t(random());
+    // The largest sums that bytes can make, and the least.
+    for (int64_t j = 0; j < size.k; ++j) {
+      x[size_t(j)] = 255;
+      w[size_t(j)] = -128;
+      w[size_t((size.n - 1) * k + j)] = 127;
+    }
+  }
+
+  void fillConstants() {
+    std::uniform_real_distribution<float> unit(-1.0f, 1.0f);
+    float typical = 128.0f * 74.0f * std::sqrt(float(size.k));
+    bool direct =
+        form.activation == Activation::None && form.result != Storage::F32;
+    float middle = hi / 2;
+    for (int64_t i = 0; i < n; ++i) {
+      int32_t sum = 0;
+      for (int64_t j = 0; j < k; ++j)
+        sum += w[size_t(i * k + j)];
+      zeros.push_back(form.hasZeros ? int32_t(random() % 401) - 200 : 0);
+      correction.push_back(-128 * (sum - zeros.back() * int32_t(size.k)));
+      multiplier.push_back((direct ? middle : 3.0f) / typical *
+                           (1.0f + 0.3f * unit(random)));
+      offset.push_back((direct ? middle : 0.0f) + unit(random));
+    }
+    post = {hi / 7.3f, 21.0f};
+  }
+
+  /// The bits of one output.
+  uint32_t expected(int64_t row, int64_t column) const {
+    uint32_t sum = uint32_t(correction[size_t(column)]);
+    for (int64_t j = 0; j < size.k; ++j)
+      sum += uint32_t(int32_t(x[size_t(row * k + j)]) *
+                      (w[size_t(column * k + j)] - zeros[size_t(column)]));
+    float mul = multiplier[size_t(column)], off = offset[size_t(column)];
+    if (form.activation == Activation::None && form.result != Storage::F32)
+      return uint32_t(qm_requant(int32_t(sum), mul, off, 0.0f, hi));
+    float v = float(int32_t(sum)) * mul;
+    v = v + off;
+    v = referenceActivation(form.activation, v);
+    if (form.result == Storage::F32)
+      return uint32_t(argument(v));
+    v = v * post[0];
+    v = v + post[1];
+    return uint32_t(qm_round_code(v, 0.0f, hi));
+  }
+
+  std::string compare(const std::vector<uint8_t> &y) const {
+    size_t bytes = size_t(elementBytes());
+    for (int64_t row = 0; row < size.m; ++row)
+      for (int64_t column = 0; column < yStride; ++column) {
+        uint32_t got = 0, want = 0xa5a5a5a5u >> (32 - 8 * bytes);
+        std::memcpy(&got, &y[size_t(row * yStride + column) * bytes], bytes);
+        if (column < n)
+          want = expected(row, column);
+        if (got != want)
+          return "row " + std::to_string(row) + ", column " +
+                 std::to_string(column) + ": expected " + std::to_string(want) +
+                 ", got " + std::to_string(got);
+      }
+    return "";
+  }
+
+  GemmSize size;
+  GemmForm form;
+  std::mt19937 random;
+  int64_t k, n, yStride;
+  float hi;
+};
+
+} // namespace quern::nvptx::test
+
+#endif // QUERN_TEST_LIB_TARGET_NVPTX_GEMMCASE_H
