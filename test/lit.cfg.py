@@ -6,11 +6,13 @@ Substitutions
     %models    prepared model folders  ($QUERN_MODELS, default build/models)
     %python    the Python of requirements.txt where it is set up
     %cc        the C compiler of the build
+    %ptxas     NVIDIA's assembler, where it is installed
 
 Features for REQUIRES
     shared, models-NAME, mlir, avx512vnni, clang-format, numpy,
-    hf-tokenizers, sanitizer
+    hf-tokenizers, sanitizer, ptxas
 """
+import glob
 import os
 import shutil
 import subprocess
@@ -33,6 +35,12 @@ python = os.path.join(root, ".venv", "bin", "python")
 python = os.environ.get("QUERN_PYTHON") or (
     python if os.path.exists(python) else shutil.which("python3"))
 
+# A wheel, or a toolkit. Without it nothing says whether PTX can be assembled.
+ptxas = os.environ.get("QUERN_PTXAS") or next(
+    iter(glob.glob(os.path.join(os.path.dirname(python), "..", "lib", "python3*",
+                                "site-packages", "nvidia", "*", "bin",
+                                "ptxas"))), None) or shutil.which("ptxas")
+
 # Longer names first: lit replaces in this order.
 config.substitutions += [
     ("%python", python),
@@ -40,6 +48,7 @@ config.substitutions += [
     ("%models", models),
     ("%build", build),
     ("%root", root),
+    ("%ptxas", ptxas or "ptxas"),
     ("%cc", config.quern_c_compiler),
 ]
 
@@ -70,6 +79,11 @@ else:
     config.excludes += ["dialects", "lib", "compiler", "tools", "e2e"]
 if config.quern_sanitize:
     features.add("sanitizer")
+if ptxas:
+    features.add("ptxas")
+elif config.quern_runtime_only not in ("ON", "TRUE", "1"):
+    lit_config.note("no ptxas: tests that assemble PTX are SKIPPED "
+                    "(tools/dev/requirements-gpu.txt has it)")
 if shutil.which("clang-format-22"):
     features.add("clang-format")
 with open("/proc/cpuinfo") as info:

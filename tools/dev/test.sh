@@ -31,6 +31,15 @@ if [ ! -d "$shared/glue" ]; then
 fi
 
 tools/dev/setup.sh --preset "$preset"
+gpu=tools/dev/requirements-gpu.txt
+if ! cmp -s "$gpu" .venv/requirements-gpu.installed; then
+  say "installing an assembler of PTX into .venv"
+  if .venv/bin/python -m pip install --disable-pip-version-check -r "$gpu"; then
+    cp "$gpu" .venv/requirements-gpu.installed
+  else
+    say "WARNING: no assembler of PTX; tests that need it are SKIPPED"
+  fi
+fi
 say "the runtime builds without LLVM"
 tools/dev/setup.sh --preset runtime
 say "what reads files from outside, once more under the sanitizers"
