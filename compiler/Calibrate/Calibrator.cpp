@@ -8,6 +8,7 @@
 #include "lib/Quantize/GroupMap.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 using namespace quern;
@@ -78,6 +79,27 @@ Calibrator::groupsOf(const SiteObserver &observer,
   return fittedGroups(widths, groups, inTurns ? fittingUnit(width, groups) : 1);
 }
 
+/// Groups of channels that have one power; those that none has are left out.
+Error Calibrator::addPowers(const SiteObserver &observer, SiteRange &range) {
+  std::vector<int64_t> all(observer.channels().size(), 0);
+  auto whole = observer.groupRanges(range.scheme, all, 1);
+  if (!whole)
+    return whole.takeError();
+  auto powers = observer.powersOfTwo(range.scheme, whole->front());
+  if (!powers)
+    return powers.takeError();
+  std::map<int64_t, int64_t> groupOf;
+  for (int64_t power : *powers)
+    groupOf[power] = 0;
+  for (auto &[power, group] : groupOf) {
+    group = int64_t(range.groups.size());
+    range.groups.push_back(SiteObserver::partOf(whole->front(), power));
+  }
+  for (int64_t power : *powers)
+    range.groupOf.push_back(groupOf[power]);
+  return Error::success();
+}
+
 Error Calibrator::addChannels(const SiteObserver &observer,
                               const ObservedSite &site,
                               SiteRange &range) const {
@@ -93,6 +115,8 @@ Error Calibrator::addChannels(const SiteObserver &observer,
       range.residual = observer.channels();
     return Error::success();
   }
+  if (range.scheme.powersOfTwo)
+    return addPowers(observer, range);
   auto groupOf = groupsOf(observer, site);
   if (!groupOf)
     return groupOf.takeError();

@@ -62,6 +62,7 @@ private:
   const SiteObserver *find(const std::string &site) const;
   Expected<std::vector<int64_t>> groupsOf(const SiteObserver &observer,
                                           const ObservedSite &site) const;
+  static Error addPowers(const SiteObserver &observer, SiteRange &range);
   Error addChannels(const SiteObserver &observer, const ObservedSite &site,
                     SiteRange &range) const;
 

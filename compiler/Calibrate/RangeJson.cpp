@@ -91,6 +91,10 @@ private:
       if (!permute)
         return fail(key, describeJson(part), permuteWords);
       scheme.permute = *permute;
+    } else if (key == "power_of_two") {
+      if (!part.is_boolean())
+        return fail(key, describeJson(part), "true or false");
+      scheme.powersOfTwo = part.get<bool>();
     } else if (key == "range" || key == "observed") {
       Range &target = key == "range" ? site.range : site.observed;
       if (!readRange(part, target))
@@ -116,7 +120,7 @@ private:
           where, ": unknown key '", printable(key),
           "', expected one of bits, symmetric, estimator, percentile, "
           "candidates, momentum, range, observed, values, channel_estimator, "
-          "channels, residual, group_of, groups, permute, "
+          "channels, residual, group_of, groups, permute, power_of_two, "
           "quantizer");
     }
     return Error::success();
@@ -236,7 +240,9 @@ Json toJson(const SiteRange &site) {
   if (!site.groups.empty()) {
     json["group_of"] = site.groupOf;
     json["groups"] = toJson(site.groups);
-    if (scheme.permute != Permute::None)
+    if (scheme.powersOfTwo)
+      json["power_of_two"] = true;
+    else if (scheme.permute != Permute::None)
       json["permute"] = writePermute(scheme.permute);
   }
   return json;

@@ -28,6 +28,9 @@ std::string describe(const ActivationScheme &scheme, Estimator estimator) {
 }
 
 std::string describeGroups(const SiteRange &range) {
+  if (range.scheme.powersOfTwo)
+    return "groups of power_of_two, " +
+           describe(range.scheme, range.scheme.channelEstimator);
   return std::to_string(range.groups.size()) + " groups with permute " +
          writePermute(range.scheme.permute).dump() + ", " +
          describe(range.scheme, range.scheme.channelEstimator);
@@ -69,9 +72,14 @@ RangeTable::find(const std::string &site,
     size_t wanted = scheme.groups == ActivationScheme::everyChannel
                         ? found.groupOf.size()
                         : scheme.groups;
-    if (found.groups.empty() || found.groups.size() != wanted ||
-        (found.scheme.permute != scheme.permute &&
-         wanted != found.groupOf.size()) ||
+    // Powers of two have the groups that their channels need.
+    bool isOther = found.groups.size() != wanted ||
+                   (found.scheme.permute != scheme.permute &&
+                    wanted != found.groupOf.size());
+    if (found.groups.empty() ||
+        found.scheme.powersOfTwo != scheme.powersOfTwo ||
+        (isOther && !scheme.powersOfTwo) ||
+        (scheme.powersOfTwo && found.scheme.bits != scheme.bits) ||
         !fits(found.scheme, scheme, found.scheme.channelEstimator,
               scheme.channelEstimator)) {
       SiteRange asked;

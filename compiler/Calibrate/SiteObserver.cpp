@@ -40,8 +40,8 @@ SiteObserver::SiteObserver(const ObservedSite &site) : observed(site) {}
 bool SiteObserver::keepsHistograms() const {
   Estimator which = observed.scheme.channelEstimator;
   return observed.scheme.needsChannels() &&
-         (which == Estimator::Percentile || which == Estimator::MseGrid ||
-          which == Estimator::MseGolden);
+         (observed.scheme.powersOfTwo || which == Estimator::Percentile ||
+          which == Estimator::MseGrid || which == Estimator::MseGolden);
 }
 
 bool SiteObserver::keepsBatches() const {
@@ -157,6 +157,37 @@ Expected<Range> SiteObserver::range(const ActivationScheme &scheme) const {
                        ": was not observed for cross_entropy");
   return estimate(scheme, scheme.estimator, {all.min(), all.max()}, all,
                   batches);
+}
+
+Expected<std::vector<int64_t>>
+SiteObserver::powersOfTwo(const ActivationScheme &scheme, Range whole) const {
+  if (byChannel.empty())
+    return Error::make("calibration: site ", observed.name,
+                       ": was not observed by channel for power_of_two");
+  std::vector<int64_t> powers;
+  for (const Histogram &channel : byChannel) {
+    std::vector<Bucket> buckets = channel.buckets();
+    int64_t best = 0;
+    double least = INFINITY;
+    for (int64_t power = 0; power < ActivationScheme::powerGroups; ++power) {
+      Range part = partOf(whole, power);
+      double loss = quantizationLoss(
+          buckets, scheme.symmetric ? centredParams(part, scheme.bits)
+                                    : asymmetricParams(part, scheme.bits));
+      if (loss < least) {
+        least = loss;
+        best = power;
+      }
+    }
+    powers.push_back(best);
+  }
+  return powers;
+}
+
+Range SiteObserver::partOf(Range whole, int64_t power) {
+  double factor =
+      std::ldexp(1, int(power) - int(ActivationScheme::powerGroups - 1));
+  return {whole.lo * factor, whole.hi * factor};
 }
 
 Expected<std::vector<Range>>

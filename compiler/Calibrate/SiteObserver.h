@@ -51,6 +51,13 @@ public:
                                            const std::vector<int64_t> &groupOf,
                                            size_t groups) const;
 
+  /// The power of each channel, 0 to 3, of which the part of `whole` has the
+  /// least squared error; of equals the finest.
+  Expected<std::vector<int64_t>> powersOfTwo(const ActivationScheme &scheme,
+                                             Range whole) const;
+  /// `whole` times 2^(power - 3): of power 0, an eighth.
+  static Range partOf(Range whole, int64_t power);
+
 private:
   /// Reads the histogram, batches or rows only where the estimator does.
   Range estimate(const ActivationScheme &scheme, Estimator estimator,

@@ -166,7 +166,8 @@ Error Recipe::checkZeroPoints(const std::vector<Site> &sites) const {
   static const std::set<std::string> inputs = {"emb", "c", "x", "f", "z"};
   for (const Site &site : sites) {
     ActivationScheme scheme = activationFor(site);
-    const char *found = scheme.groups > 1 && scheme.form != GroupForm::Folded
+    const char *found = scheme.groups > 1 && !scheme.powersOfTwo &&
+                                scheme.form != GroupForm::Folded
                             ? "groups"
                         : scheme.perToken        ? "ranges of tokens"
                         : scheme.bits <= 8       ? nullptr

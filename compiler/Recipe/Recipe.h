@@ -71,6 +71,7 @@ struct ActivationChange {
     pair(&To::perToken, &From::perToken);
     pair(&To::groups, &From::groups);
     pair(&To::permute, &From::permute);
+    pair(&To::powersOfTwo, &From::powersOfTwo);
     pair(&To::form, &From::form);
     pair(&To::residualBits, &From::residualBits);
   }
@@ -86,6 +87,7 @@ struct ActivationChange {
   std::optional<bool> perToken;
   std::optional<unsigned> groups;
   std::optional<Permute> permute;
+  std::optional<bool> powersOfTwo;
   std::optional<GroupForm> form;
   std::optional<unsigned> residualBits;
 };

@@ -53,7 +53,9 @@ Json writeActivation(const ActivationChange &change) {
     json["granularity"] = *change.perChannel ? "channel" : "tensor";
   if (change.perToken.value_or(false))
     json["granularity"] = "token";
-  if (change.groups.value_or(0) == ActivationScheme::everyChannel) {
+  if (change.powersOfTwo.value_or(false)) {
+    json["granularity"] = "power_of_two";
+  } else if (change.groups.value_or(0) == ActivationScheme::everyChannel) {
     json["granularity"] = "per-embedding";
   } else if (change.groups.value_or(0)) {
     json["granularity"] = "groups";
@@ -113,6 +115,9 @@ std::string Recipe::toJson() const {
     if (change.perChannel && !json.is_null())
       json.erase("groups");
     json.update(writeActivation(change));
+    // Errors choose those groups.
+    if (json.value("granularity", Json()) == Json("power_of_two"))
+      json.erase("permute");
   }
   const std::pair<const char *, const WeightChange *> named[] = {
       {"Et", &wordTable},

@@ -118,6 +118,11 @@ struct ActivationScheme {
   unsigned groups = 0;
   Permute permute = Permute::None;
   GroupForm form = GroupForm::Direct;
+  /// The groups are those of power-of-two factors (FQ-ViT): each channel has an
+  /// eighth, a quarter, a half or the whole of one scale, whichever has the
+  /// least squared error, and all have its zero point.
+  bool powersOfTwo = false;
+  static constexpr unsigned powerGroups = 4;
   /// Each token has the range of its own values, found at run time: no
   /// estimator plays a part. In up to 8 bits.
   bool perToken = false;
@@ -141,8 +146,9 @@ struct ActivationScheme {
     return bits == other.bits && symmetric == other.symmetric &&
            quantizer == other.quantizer && perChannel == other.perChannel &&
            groups == other.groups && permute == other.permute &&
-           form == other.form && perToken == other.perToken &&
-           residualBits == other.residualBits && estimator == other.estimator &&
+           powersOfTwo == other.powersOfTwo && form == other.form &&
+           perToken == other.perToken && residualBits == other.residualBits &&
+           estimator == other.estimator &&
            channelEstimator == other.channelEstimator &&
            sameOptions(other, estimator) &&
            (!needsChannels() || sameOptions(other, channelEstimator));

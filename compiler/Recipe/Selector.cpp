@@ -97,6 +97,11 @@ bool quern::takesGroups(std::string_view selector) {
   return key == 'x' || key == 'h' || key == 'y';
 }
 
+bool quern::namesResidualSum(std::string_view selector) {
+  char key = letterOf(selector);
+  return key == 'u' || key == 'y';
+}
+
 bool quern::takesLog(std::string_view selector) {
   return letterOf(selector) == 'p';
 }

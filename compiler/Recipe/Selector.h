@@ -38,6 +38,9 @@ bool takesTokens(std::string_view selector);
 /// Whether a selector names sites whose channels can have groups.
 bool takesGroups(std::string_view selector);
 
+/// Whether a selector names residual sums, which a LayerNorm alone reads.
+bool namesResidualSum(std::string_view selector);
+
 /// Whether a selector names attention probabilities, which can have
 /// logarithmic codes.
 bool takesLog(std::string_view selector);

@@ -21,19 +21,28 @@ Error RecipeParser::readGranularity(const std::string &path, const Json &whole,
         "would make each answer depend on what else is in the batch");
   bool grouped = part == Json("groups") || part == Json("per-embedding");
   bool perToken = part == Json("token");
+  bool powers = part == Json("power_of_two");
   if (part != Json("tensor") &&
       (part != Json("channel") || !namesNormOutput(change.selector)) &&
       (!perToken || !takesTokens(change.selector)) &&
+      (!powers || !namesResidualSum(change.selector)) &&
       (!grouped || !takesGroups(change.selector)))
     return fail(path, part,
                 "\"tensor\", or \"channel\" at the LayerNorm outputs "
                 "emb, x and z, or \"groups\" or \"per-embedding\" at x, "
-                "h and y, or \"token\" at the inputs of linear layers emb, x, "
-                "z, c and f");
+                "h and y, or \"power_of_two\" at the residual sums u and y, or "
+                "\"token\" at the inputs of linear layers emb, x, z, c and f");
+  if (powers && whole.contains("permute"))
+    return fail(path, part,
+                "no \"permute\" beside it: errors choose the group of a "
+                "channel");
   change.perChannel = part == Json("channel");
   change.perToken = perToken;
+  change.powersOfTwo = powers;
   if (part != Json("groups"))
-    change.groups = grouped ? ActivationScheme::everyChannel : 0;
+    change.groups = grouped  ? ActivationScheme::everyChannel
+                    : powers ? ActivationScheme::powerGroups
+                             : 0;
   else if (!whole.contains("groups"))
     return Error::make(origin, ": ", path,
                        ": \"groups\" expects the number of groups "

@@ -105,12 +105,6 @@ SiteReport &Verification::siteReport(const std::string &name, unsigned bits) {
   return report.sites[found->second];
 }
 
-/// True if an integer LayerNorm is that of I-BERT over a sum of few codes: it
-/// rounds the mean to a whole one.
-template <typename Op> static bool isCoarseNorm(Op op, int64_t highest) {
-  return op.getFixed() && highest <= 255;
-}
-
 /// The sites whose values come from a form that the simulation has not.
 static std::set<std::string> sitesOfOtherForms(mlir::ModuleOp integer) {
   std::set<std::string> names;
@@ -127,13 +121,6 @@ static std::set<std::string> sitesOfOtherForms(mlir::ModuleOp integer) {
     if (op.getSoftmax() != tq::SoftmaxForm::Table && !op.getSites().empty())
       names.insert(llvm::cast<mlir::StringAttr>(op.getSites()[1]).str());
   });
-  auto addNorm = [&](auto op, int64_t highest) {
-    if (isCoarseNorm(op, highest) && !op.getSites().empty())
-      names.insert(
-          llvm::cast<mlir::StringAttr>(op.getSites().getValue().back()).str());
-  };
-  integer.walk([&](tq::QAddNormOp op) { addNorm(op, op.getSumHi()); });
-  integer.walk([&](tq::QEmbedOp op) { addNorm(op, op.getE2Hi()); });
   return names;
 }
 

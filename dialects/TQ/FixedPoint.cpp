@@ -8,6 +8,8 @@
 
 #include "quern/integer_activation.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace quern;
 using namespace quern::tq;
@@ -100,9 +102,46 @@ FailureOr<FixedProduct> tq::fixedProduct(QLinearOp op,
   return FixedProduct{std::move(*outputs), *post};
 }
 
+std::optional<std::vector<uint8_t>>
+tq::powerOfTwoFactors(ArrayRef<UniformParams> groups) {
+  if (groups.empty() || groups.size() > 4)
+    return std::nullopt;
+  UniformParams least = groups.front();
+  for (const UniformParams &params : groups)
+    if (params.scale < least.scale)
+      least = params;
+  std::vector<uint8_t> factors;
+  for (const UniformParams &params : groups) {
+    uint8_t factor = 0;
+    while (factor < 4 && std::ldexp(least.scale, factor) != params.scale)
+      ++factor;
+    if (factor == 4 || params.zero != least.zero)
+      return std::nullopt;
+    factors.push_back(factor);
+  }
+  return factors;
+}
+
+std::optional<std::vector<uint8_t>> tq::powerOfTwoFactors(Type type) {
+  auto groups = dyn_cast_if_present<GroupType>(type);
+  return groups ? powerOfTwoFactors(groups.getParams()) : std::nullopt;
+}
+
 FailureOr<FixedNorm> tq::fixedNorm(Operation *op, ArrayRef<float> gamma,
-                                   ArrayRef<float> beta) {
+                                   ArrayRef<float> beta, int64_t sumHi,
+                                   Type sumType) {
   FixedNorm norm;
+  norm.zero = 0;
+  norm.factors.resize(gamma.size());
+  if (auto groups = cast_if_present<GroupType>(sumType)) {
+    std::vector<uint8_t> factors = *powerOfTwoFactors(groups);
+    norm.zero = int32_t(groups.getParams().front().zero);
+    for (auto [factor, group] : llvm::zip_equal(norm.factors, groups.getMap()))
+      factor = factors[size_t(group)];
+  }
+  int most = *llvm::max_element(norm.factors);
+  for (uint8_t &factor : norm.factors)
+    factor += uint8_t(qi_sum_shift(qi_bits(uint64_t(sumHi)), most));
   norm.channels.resize(gamma.size());
   norm.shift = gamma.size() > QI_MOST_COLUMNS
                    ? -1

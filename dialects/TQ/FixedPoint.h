@@ -42,14 +42,27 @@ mlir::FailureOr<FixedProduct> fixedProduct(QLinearOp op,
 /// The activation of a fixed tq.qlinear on its integer input; not for `none`.
 int32_t applyFixed(Activation activation, int32_t t);
 
-/// Gain and bias of a LayerNorm that ends a fixed op.
+/// A LayerNorm that ends a fixed op: gain and bias, and how the codes u of the
+/// sum become its numbers, (u - zero) * 2^factor.
 struct FixedNorm {
   std::vector<qi_channel> channels;
   int shift;
+  std::vector<uint8_t> factors;
+  int32_t zero;
 };
+/// `sumHi` is the largest code of the sum, `sumType` null or a type of
+/// power-of-two factors.
 mlir::FailureOr<FixedNorm> fixedNorm(mlir::Operation *op,
                                      llvm::ArrayRef<float> gamma,
-                                     llvm::ArrayRef<float> beta);
+                                     llvm::ArrayRef<float> beta, int64_t sumHi,
+                                     mlir::Type sumType = {});
+
+/// The exponents of power-of-two factors, by group: of up to four groups, of
+/// one zero point, whose scales are 1, 2, 4 or 8 times the least one. None for
+/// other groups, or a type without any.
+std::optional<std::vector<uint8_t>>
+powerOfTwoFactors(llvm::ArrayRef<UniformParams> groups);
+std::optional<std::vector<uint8_t>> powerOfTwoFactors(mlir::Type type);
 
 /// Of a fixed tq.qadd_norm, for each of `width` columns.
 struct FixedSum {

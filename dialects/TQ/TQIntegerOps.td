@@ -249,13 +249,16 @@ def TQ_QAddNormOp : TQ_Op<"qadd_norm"> {
     ```
     With `order`, column i of the result holds channel order[i] of all this.
 
-    With `fixed`, for operands and result in codes, without sum_type and order,
+    With `fixed`, for operands and result in codes, without order,
     ```
     u    = clamp(at(a, ma[j], mo[j]) + at(b, mb[j], 0))   sum_lo..sum_hi
     y    = qi_layer_norm of integer_norm.h over u, with the constants that
            qi_make_channels makes of gamma and beta
     ```
-    which has no eps: a row of equal codes gives beta.
+    which has no eps: a row of equal codes gives beta. A sum_type may have up to
+    four groups, of one zero point z and of scales that are the least one times
+    2^f, f of 0 to 3 (power-of-two factors); the LayerNorm is then over
+    (u - z) * 2^f.
 
     ```mlir
     %0 = tq.qadd_norm %a, %b, %ma, %mb, %mo, %gamma, %beta

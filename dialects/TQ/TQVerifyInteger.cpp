@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/TQ/FixedPoint.h"
 #include "dialects/TQ/TQChecks.h"
 #include "dialects/TQ/TQOps.h"
 
@@ -97,8 +98,12 @@ LogicalResult QAddNormOp::verify() {
   if (getFixed() && (elementOf(getA()).isF32() || elementOf(getB()).isF32()))
     return emitOpError("expects a and b in codes with fixed, got ")
            << elementOf(getA()) << " and " << elementOf(getB());
-  if (getFixed() && (getSumType() || getOrder()))
-    return emitOpError("expects neither sum_type nor order with fixed");
+  if (getFixed() && getOrder())
+    return emitOpError("expects no order with fixed");
+  if (getFixed() && getSumType() && !powerOfTwoFactors(*getSumType()))
+    return emitOpError("expects with fixed a sum_type of one zero point and of "
+                       "scales that are 1, 2, 4 or 8 times the least one, got ")
+           << *getSumType();
   return failure(
       failed(checkFixed(*this, getFixed(), getResult())) ||
       failed(checkSummand(*this, "a", getA())) ||

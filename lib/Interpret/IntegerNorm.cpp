@@ -115,16 +115,18 @@ static Type sumType(Operation *op, int64_t hi, float scale, int64_t zero) {
 /// The LayerNorm that ends a fixed op, in integers, to codes of `type`.
 static FailureOr<Tensor> fixedNormOf(Operation *op, Evaluation &run,
                                      const Tensor &u, ArrayRef<float> gamma,
-                                     ArrayRef<float> beta, Type type,
-                                     StringRef site) {
-  auto norm = tq::fixedNorm(op, gamma, beta);
+                                     ArrayRef<float> beta, int64_t sumHi,
+                                     Type sumType, Type type, StringRef site) {
+  auto norm = tq::fixedNorm(op, gamma, beta, sumHi, sumType);
   if (failed(norm))
     return failure();
   tq::CodeStorage storage = *tq::getCodeStorage(type);
   int64_t width = u.width();
-  std::vector<int32_t> codes(u.size());
+  std::vector<int32_t> numbers = u.toVector<int32_t>(), codes(u.size());
+  for (int32_t &number : numbers)
+    number -= norm->zero;
   for (int64_t t = 0; t < u.rows(); ++t)
-    qi_layer_norm(u.get<int32_t>().data() + t * width, nullptr, width,
+    qi_layer_norm(numbers.data() + t * width, norm->factors.data(), width,
                   norm->channels.data(), norm->shift, storage.min, storage.max,
                   codes.data() + t * width);
   return run.site(op, site, makeTensor(std::move(codes), u.rows(), width),
@@ -183,7 +185,8 @@ FailureOr<Tensor> quern::evaluate(tq::QAddNormOp op, Evaluation &run) {
   auto gamma = run.get(op.getGamma()).toVector<float>();
   auto beta = run.get(op.getBeta()).toVector<float>();
   if (op.getFixed())
-    return fixedNormOf(op, run, *u, gamma, beta,
+    return fixedNormOf(op, run, *u, gamma, beta, op.getSumHi(),
+                       op.getSumType().value_or(Type()),
                        op.getResult().getType().getElementType(),
                        siteName(op.getSites(), 1));
   double eps = op.getEps().convertToDouble();
@@ -299,7 +302,7 @@ FailureOr<Tensor> quern::evaluate(tq::QEmbedOp op, Evaluation &run) {
   auto gamma = run.get(op.getGamma()).toVector<float>();
   auto beta = run.get(op.getBeta()).toVector<float>();
   if (op.getFixed())
-    return fixedNormOf(op, run, *e2, gamma, beta,
+    return fixedNormOf(op, run, *e2, gamma, beta, op.getE2Hi(), Type(),
                        op.getResult().getType().getElementType(),
                        siteName(op.getSites(), 2));
   double eps = op.getEps().convertToDouble();

@@ -11,6 +11,7 @@
 #include "lib/Quantize/SchemeAttr.h"
 
 #include "dialects/TQ/Constants.h"
+#include "dialects/TQ/FixedPoint.h"
 #include "dialects/TQ/TQOps.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -182,6 +183,15 @@ bool collectTables(Value value, SmallVectorImpl<tq::EmbeddingOp> &tables,
   return bool(table);
 }
 
+/// Whether a sum has power-of-two factors, which a LayerNorm takes wherever
+/// their channels lie.
+bool hasPowersOfTwo(const SiteQuantizer &sum) {
+  std::vector<tq::UniformParams> groups;
+  for (auto [scale, zero] : llvm::zip_equal(sum.groupScales, sum.groupZeros))
+    groups.push_back({scale, zero});
+  return tq::powerOfTwoFactors(groups).has_value();
+}
+
 struct OrderChannelsPass : quern::impl::OrderChannelsBase<OrderChannelsPass> {
   using OrderChannelsBase::OrderChannelsBase;
 
@@ -201,7 +211,8 @@ struct OrderChannelsPass : quern::impl::OrderChannelsBase<OrderChannelsPass> {
         return identityOrder(width);
     for (tq::ObserveOp observe : {layer.x, layer.h, layer.y}) {
       std::optional<SiteQuantizer> site = scheme.site(observe.getSite());
-      if (site && site->groupOf.size() == width)
+      if (site && site->groupOf.size() == width &&
+          (observe != layer.y || !hasPowersOfTwo(*site)))
         return groupOrder(site->groupOf);
     }
     return identityOrder(width);

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/TQ/Constants.h"
+#include "dialects/TQ/FixedPoint.h"
 #include "dialects/TQ/TQOps.h"
 #include "lib/Rewrite/Passes.h"
 #include "quern/integer_gelu.h"
@@ -112,8 +113,10 @@ struct UseFixedPointPass : quern::impl::UseFixedPointBase<UseFixedPointPass> {
     if (auto sum = dyn_cast<tq::QAddNormOp>(op)) {
       if (isReal(sum.getA()) || isReal(sum.getB()) || isReal(sum.getResult()))
         return refuse(op, "adds or gives f32 values");
-      if (sum.getSumType() || sum.getOrder())
-        return refuse(op, "has a sum in groups");
+      if (sum.getOrder() ||
+          (sum.getSumType() && !tq::powerOfTwoFactors(*sum.getSumType())))
+        return refuse(op, "has a sum in groups other than those of "
+                          "power_of_two");
       sum.setFixed(true);
     } else if (auto embedding = dyn_cast<tq::QEmbedOp>(op)) {
       if (isReal(embedding.getResult()))

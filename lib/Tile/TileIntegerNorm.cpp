@@ -39,15 +39,16 @@ static std::string normParams(ProgramBuilder &program, StringRef name,
 }
 
 /// The constants of a fixed LayerNorm, as a constant of the program.
-static FailureOr<std::string> fixedNormParams(ProgramBuilder &program,
-                                              Operation *op, StringRef step,
-                                              ArrayRef<float> gamma,
-                                              ArrayRef<float> beta) {
-  auto norm = tq::fixedNorm(op, gamma, beta);
+static FailureOr<std::string>
+fixedNormParams(ProgramBuilder &program, Operation *op, StringRef step,
+                ArrayRef<float> gamma, ArrayRef<float> beta, int64_t sumHi,
+                Type sumType = {}) {
+  auto norm = tq::fixedNorm(op, gamma, beta, sumHi, sumType);
   if (failed(norm))
     return failure();
-  return program.data(step.str() + ".channels",
-                      packChannels(norm->channels, norm->shift));
+  return program.data(
+      step.str() + ".channels",
+      packChannels(norm->channels, norm->shift, norm->factors, norm->zero));
 }
 
 LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
@@ -101,16 +102,18 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
                 rangeName(shape.outRange), num(a->stride), num(b->stride)});
   if (op.getFixed()) {
     auto sum = tq::fixedSum(op, ma->values(), mb->values(), mo->values(), d);
+    Type sumType = op.getSumType().value_or(Type());
     auto channels = fixedNormParams(program, op, info.step, gamma->values(),
-                                    beta->values());
+                                    beta->values(), op.getSumHi(), sumType);
     if (failed(sum) || failed(channels))
       return failure();
     std::string kernel = program.kernel(
-        kernelName + "_fixed",
+        kernelName + (sumType ? "_fixed_factors" : "_fixed"),
         [&](StringRef name) {
-          return buildFixedAddNorm(program.module(), name, shape);
+          return buildFixedAddNorm(program.module(), name, shape,
+                                   /*byChannel=*/bool(sumType));
         },
-        qaddNormScratch(shape));
+        fixedNormScratch(d));
     program.launch(kernel,
                    {a->buffer, b->buffer,
                     program.data(info.step + ".a", packFixed(sum->a)),
@@ -306,7 +309,8 @@ LogicalResult Tiler::launchFixedEmbed(tq::QEmbedOp op, EmbedShape shape,
                                       ArrayRef<std::string> results,
                                       const LaunchInfo &info) {
   auto constants = tq::fixedEmbedding(op, scales[0], scales[1], scales[2]);
-  auto channels = fixedNormParams(program, op, info.step, gamma, beta);
+  auto channels =
+      fixedNormParams(program, op, info.step, gamma, beta, op.getE2Hi());
   if (failed(constants) || failed(channels))
     return failure();
   shape.e1Zero = op.getE1Zero();
@@ -325,7 +329,7 @@ LogicalResult Tiler::launchFixedEmbed(tq::QEmbedOp op, EmbedShape shape,
       [&](StringRef name) {
         return buildFixedEmbed(program.module(), name, shape);
       },
-      qembedScratch(shape));
+      fixedNormScratch(shape.d));
   program.launch(kernel, operands, rowChunks(RowsOf::Tokens), info);
   return success();
 }

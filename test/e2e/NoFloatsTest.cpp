@@ -95,7 +95,8 @@ TEST(NoFloats, NothingBetweenEmbeddingAndLogits) {
   for (const std::vector<std::string> &overrides :
        {std::vector<std::string>{},
         {"gelu=i_gelu", "softmax=i_exp"},
-        {"gelu=shift_gelu", "softmax=shiftmax"}})
+        {"gelu=shift_gelu", "softmax=shiftmax"},
+        {"u.bits=8", "u.granularity=power_of_two"}})
     for (const char *tier : tiers) {
       SCOPED_TRACE(tier);
       auto floats = floatsOf(assemblyOf("integer-only", tier, overrides));

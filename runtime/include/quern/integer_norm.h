@@ -22,6 +22,17 @@ extern "C" {
 /// sqrt(d): 1 stands for 2^30 / sqrt(d).
 #define QI_NORM_BITS 30
 
+/// Sums of fewer bits are shifted up to this many, so that a mean rounded to an
+/// integer keeps fractions of a code.
+#define QI_SUM_BITS 14
+
+/// The shift of codes of `bits` bits, the largest factor of a channel being
+/// 2^factor: it is added to the factors of all channels.
+static inline int qi_sum_shift(int bits, int factor) {
+  int shift = QI_SUM_BITS - bits - factor;
+  return shift > 0 ? shift : 0;
+}
+
 /// A channel's gain and bias, from normalized values to codes.
 typedef struct {
   int32_t gain; ///< times 2^-shift

@@ -338,6 +338,9 @@ INSTANTIATE_TEST_SUITE_P(
             "quantizer": "log"}}})",
                   "sites.L0.p.quantizer: found \"log\", expected uniform, log2 "
                   "or log_sqrt2"),
+        std::pair(R"({"version": 1, "sites": {"L0.u": {"bits": 8,
+            "power_of_two": 1}}})",
+                  "sites.L0.u.power_of_two: found 1, expected true or false"),
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 17}}})",
                   "sites.L0.x.bits: found 17, expected 2 to 16"),
         std::pair(R"({"version": 1, "sites": {"L0.x": {"bits": 8}}})",

@@ -371,6 +371,80 @@ TEST(Calibrator, GroupsOfAProductFillItsTurns) {
   }
 }
 
+/// Row E39: each channel has the factor of least squared error, of the four
+/// parts of one range, and outliers of 50 times the rest have the whole.
+TEST(Calibrator, E39PowersOfTwoAreTheBest) {
+  constexpr size_t rows = 200, width = 24;
+  std::mt19937 random(11);
+  std::normal_distribution<float> normal;
+  std::vector<float> data(rows * width);
+  for (size_t i = 0; i < data.size(); ++i) {
+    size_t j = i % width;
+    float spread = j == 7 ? 50 : float(1 << j % 5);
+    data[i] = normal(random) * spread + (j == 3 ? 30.0f : 0.0f);
+  }
+  ActivationScheme scheme;
+  scheme.groups = ActivationScheme::powerGroups;
+  scheme.powersOfTwo = true;
+  for (bool symmetric : {false, true}) {
+    scheme.symmetric = symmetric;
+    Calibrator calibrator({{"L0.u", scheme}});
+    calibrator.observe("L0.u", data.data(), rows / 2, width);
+    calibrator.observe("L0.u", data.data() + data.size() / 2, rows / 2, width);
+    Expected<RangeTable> table = calibrator.finish();
+    ASSERT_TRUE(table) << table.message();
+    SiteRange &site = table->sites["L0.u"];
+    ASSERT_EQ(site.groupOf.size(), width);
+    auto [lo, hi] = std::minmax_element(data.begin(), data.end());
+    Range whole = {*lo, *hi};
+    auto paramsOf = [&](Range range) {
+      return symmetric ? centredParams(range, 8) : asymmetricParams(range, 8);
+    };
+    UniformParams full = paramsOf(whole);
+    std::set<int64_t> used;
+    for (size_t j = 0; j < width; ++j) {
+      UniformParams given = paramsOf(site.groups[size_t(site.groupOf[j])]);
+      EXPECT_EQ(given.zero, full.zero) << j;
+      double least = INFINITY;
+      int best = -1;
+      for (int power = 0; power < 4; ++power) {
+        double s = full.scale * std::ldexp(1, power - 3), error = 0;
+        for (size_t r = 0; r < rows; ++r) {
+          double x = data[r * width + j];
+          double code = std::nearbyint(x / s) + full.zero;
+          code = std::min(std::max(code, 0.0), 255.0);
+          error += std::pow((code - full.zero) * s - x, 2);
+        }
+        if (error < least) {
+          least = error;
+          best = power;
+        }
+      }
+      used.insert(best);
+      EXPECT_EQ(given.scale, full.scale * float(std::ldexp(1, best - 3))) << j;
+    }
+    EXPECT_GE(used.size(), 3u);
+    EXPECT_EQ(site.groups.size(), used.size());
+    // There and back, and for no other scheme.
+    Expected<RangeTable> read = parseRanges(writeRanges(*table), "r.json");
+    ASSERT_TRUE(read) << read.message();
+    EXPECT_TRUE(read->find("L0.u", scheme));
+    EXPECT_EQ(writeRanges(*read), writeRanges(*table));
+    ActivationScheme other = scheme;
+    other.powersOfTwo = false;
+    EXPECT_FALSE(read->find("L0.u", other));
+    other = scheme;
+    other.bits = 7;
+    EXPECT_FALSE(read->find("L0.u", other));
+  }
+  ActivationScheme plain;
+  Calibrator unseen({{"L0.u", plain}});
+  unseen.observe("L0.u", data.data(), rows, width);
+  EXPECT_EQ(unseen.finish({{"L0.u", scheme}}).message(),
+            "calibration: site L0.u: was not observed by channel for "
+            "power_of_two");
+}
+
 TEST(Calibrator, GroupsThatDoNotFit) {
   ActivationScheme scheme;
   scheme.groups = 13;

@@ -110,6 +110,13 @@ INSTANTIATE_TEST_SUITE_P(
                   "f"),
         std::pair(R"({"sites": {"E.e": {"granularity": "token"}}})",
                   "sites.E.e.granularity: found \"token\""),
+        std::pair(R"({"sites": {"x": {"granularity": "power_of_two"}}})",
+                  "sites.x.granularity: found \"power_of_two\", expected "
+                  "\"tensor\""),
+        std::pair(R"({"sites": {"y": {"granularity": "power_of_two",
+                                      "permute": true}}})",
+                  "sites.y.granularity: found \"power_of_two\", expected no "
+                  "\"permute\" beside it"),
         std::pair(R"({"activation": {"granularity": "token"}})",
                   "activation.granularity: found \"token\""),
         std::pair(R"({"sites": {"x": {"granularity": "dynamic"}}})",

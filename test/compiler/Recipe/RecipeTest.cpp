@@ -318,6 +318,29 @@ TEST(Recipe, FormOfGroups) {
             std::string::npos);
 }
 
+TEST(Recipe, E39PowerOfTwoFactors) {
+  Recipe recipe = parsed(R"({"base": "peg6", "sites": {
+      "u": {"granularity": "power_of_two"}, "y": {"granularity": "power_of_two"},
+      "y1": {"granularity": "groups", "groups": 6},
+      "L2.y": {"granularity": "tensor"}}})");
+  Expected<Recipe> again = Recipe::parse(recipe.toJson(), "again.json");
+  ASSERT_TRUE(again) << again.message();
+  for (const Recipe &each : {recipe, *again}) {
+    auto at = [&](const char *name, const char *key, int layer) {
+      return each.activationFor({name, key, layer});
+    };
+    EXPECT_TRUE(at("L0.u", "u", 0).powersOfTwo);
+    EXPECT_TRUE(at("L0.u", "u", 0).needsChannels());
+    EXPECT_TRUE(at("L0.y", "y", 0).powersOfTwo);
+    EXPECT_EQ(at("L0.y", "y", 0).groups, ActivationScheme::powerGroups);
+    EXPECT_FALSE(at("L1.y", "y", 1).powersOfTwo);
+    EXPECT_EQ(at("L1.y", "y", 1).groups, 6u);
+    EXPECT_FALSE(at("L2.y", "y", 2).powersOfTwo);
+    EXPECT_EQ(at("L2.y", "y", 2).groups, 0u);
+    EXPECT_FALSE(at("L0.x", "x", 0).powersOfTwo);
+  }
+}
+
 TEST(Recipe, E29RangesOfTokens) {
   Recipe recipe = parsed(R"({"base": "default", "sites": {
       "x": {"granularity": "token"}, "emb": {"granularity": "token"},

@@ -449,7 +449,7 @@ func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %b: tensor<?x4xf32
 // -----
 
 func.func @f(%a: tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, %v: tensor<2xf32>) {
-  // expected-error @+1 {{expects neither sum_type nor order with fixed}}
+  // expected-error @+1 {{expects no order with fixed}}
   %0 = tq.qadd_norm %a, %a, %v, %v, %v, %v, %v {sum_scale = 0.1 : f32, sum_zero = 128 : i64, eps = 1.0e-12 : f64, order = array<i64: 1, 0>, fixed} : (tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2x!quant.uniform<u8:f32, 0.05:128>>
   return
 }
@@ -555,5 +555,29 @@ func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
 func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
   // expected-error @+1 {{the result to have size 8 in dimension 1}}
   %0 = tq.qshift_gelu %x {zero = 128 : i64, unit = -6 : i64, post_multiplier = 0.01 : f32, post_offset = 2.0 : f32} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>> -> tensor<?x7x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, %v: tensor<2xf32>) {
+  // expected-error @+1 {{expects with fixed a sum_type of one zero point and of scales that are 1, 2, 4 or 8 times the least one, got '!tq.group}}
+  %0 = tq.qadd_norm %a, %a, %v, %v, %v, %v, %v {sum_scale = 1.0 : f32, sum_zero = 0 : i64, eps = 1.0e-12 : f64, sum_type = !tq.group<u8, axis = 1, map = [0, 1], params = [0.5:3, 1.5:3]>, fixed} : (tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2x!quant.uniform<u8:f32, 0.05:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, %v: tensor<2xf32>) {
+  // expected-error @+1 {{expects with fixed a sum_type of one zero point and of scales that are 1, 2, 4 or 8 times the least one, got '!tq.group}}
+  %0 = tq.qadd_norm %a, %a, %v, %v, %v, %v, %v {sum_scale = 1.0 : f32, sum_zero = 0 : i64, eps = 1.0e-12 : f64, sum_type = !tq.group<u8, axis = 1, map = [0, 1], params = [0.5:3, 1.0:4]>, fixed} : (tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2x!quant.uniform<u8:f32, 0.05:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, %v: tensor<2xf32>) {
+  // expected-error @+1 {{expects with fixed a sum_type of one zero point and of scales that are 1, 2, 4 or 8 times the least one, got '!tq.group}}
+  %0 = tq.qadd_norm %a, %a, %v, %v, %v, %v, %v {sum_scale = 1.0 : f32, sum_zero = 0 : i64, eps = 1.0e-12 : f64, sum_type = !tq.group<u8, axis = 1, map = [0, 1], params = [0.5:3, 8.0:3]>, fixed} : (tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2x!quant.uniform<u8:f32, 0.05:128>>
   return
 }

@@ -347,6 +347,61 @@ TEST_F(QAddNormTest, E38FixedIsNearTheRealLayerNorm) {
   }
 }
 
+/// Row E39: power-of-two factors by channel, against the real LayerNorm; codes
+/// of 8 bits whose mean is no whole code are within one.
+TEST_F(QAddNormTest, E39FactorsAreShifts) {
+  for (bool factors : {false, true}) {
+    std::string map;
+    for (int j = 0; j < 48; ++j)
+      map += std::string(j ? ", " : "") + char('0' + j * 5 % 7 % 4);
+    build("8",
+          "sum_scale = 0.05 : f32, fixed" +
+              (factors ? ", sum_type = !tq.group<u8, axis = 1, map = [" + map +
+                             "], params = [0.125:90, 0.25:90, 1.0:90, "
+                             "0.5:90]>"
+                       : std::string()),
+          "!quant.uniform<u8:f32, 0.03:120>");
+    // Of group 2 the scale is 8 times the least, of group 3 4 times.
+    const int factorOf[] = {1, 2, 8, 4};
+    Tensor a = codes(9, 48, 0, 255), b = codes(9, 48, 0, 255);
+    Tensor ma = Tensor::of(std::vector<float>{0.02f}, {1});
+    Tensor mb = floatVector(48, 0.004);
+    std::vector<float> middle = floats(1, 48).toVector<float>(), g;
+    // Steps of one code around 90, and outliers 50 times as far.
+    for (int j = 0; j < 48; ++j)
+      middle[j] = 90 + (j % 16 == 3 ? 50 : 1) * middle[j];
+    for (float v : floats(1, 48).toVector<float>())
+      g.push_back(v * 20);
+    Tensor mo = Tensor::of(std::move(middle), {48}),
+           gamma = Tensor::of(std::move(g), {48}), be = floatVector(48, 100);
+    std::vector<int32_t> u;
+    SiteHooks hooks;
+    hooks.observe = [&](const SiteValue &site) {
+      if (site.name == "L0.u")
+        u = site.value.toVector<int32_t>();
+    };
+    auto y = run({a, b, ma, mb, mo, gamma, be}, hooks).toVector<int32_t>();
+    ASSERT_EQ(y.size(), 9u * 48) << message;
+    for (int t = 0; t < 9; ++t) {
+      std::vector<double> x;
+      double mean = 0, var = 0;
+      for (int j = 0; j < 48; ++j) {
+        x.push_back((u[t * 48 + j] - 90) *
+                    (factors ? factorOf[j * 5 % 7 % 4] : 1));
+        mean += x[j] / 48;
+      }
+      for (double v : x)
+        var += (v - mean) * (v - mean) / 48;
+      for (int j = 0; j < 48; ++j) {
+        double exact = (x[j] - mean) / std::sqrt(var) * gamma.get<float>()[j] +
+                       be.get<float>()[j];
+        EXPECT_NEAR(y[t * 48 + j], std::clamp(exact, 0.0, 255.0), 0.75)
+            << j << ", deviation " << std::sqrt(var);
+      }
+    }
+  }
+}
+
 /// Row E12: sums of 16-bit codes (y) and LayerNorm outputs of 16 bits (x)
 /// against the formula on real numbers, in double.
 TEST_F(QAddNormTest, E12SixteenBitSumsAndOutputs) {

@@ -107,3 +107,21 @@ func.func @shift_gelu_of_coarse_steps(%x: tensor<?x4x!x>, %w: tensor<2x4xi8>,
   return %0 : tensor<?x2x!x>
 }
 }
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+module attributes {tq.scheme = {arithmetic = {}}} {
+func.func @sum_in_groups(%x: tensor<?x2x!x>, %v: tensor<2xf32>)
+    -> tensor<?x2x!x> {
+  // expected-error @below {{and tq.qadd_norm at L0.u that has a sum in groups other than those of power_of_two}}
+  %0 = tq.qadd_norm %x, %x, %v, %v, %v, %v, %v
+      {sum_scale = 1.0 : f32, sum_zero = 0 : i64, eps = 1.0e-12 : f64,
+       sum_type = !tq.group<u8, axis = 1, map = [0, 1], params = [0.5:3, 0.75:3]>,
+       sites = ["L0.u", "L0.x"]}
+      : (tensor<?x2x!x>, tensor<?x2x!x>, tensor<2xf32>, tensor<2xf32>,
+         tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2x!x>
+  return %0 : tensor<?x2x!x>
+}
+}

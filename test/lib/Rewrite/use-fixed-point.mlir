@@ -108,3 +108,22 @@ func.func @rows_of_gelu(%x: tensor<?x4x!x>, %w: tensor<2x4xi8>,
   return %0 : tensor<?x2x!y>
 }
 }
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+// Factors of 8 and 1, row E39.
+
+// CHECK-LABEL: func.func @factors
+// CHECK: tq.qadd_norm {{.*}}fixed{{.*}}sum_type = !tq.group<u8, axis = 1, map = [0, 1], params = [4.000000e+00:3, 5.000000e-01:3]>
+module attributes {tq.scheme = {arithmetic = {}}} {
+func.func @factors(%x: tensor<?x2x!x>, %v: tensor<2xf32>) -> tensor<?x2x!x> {
+  %0 = tq.qadd_norm %x, %x, %v, %v, %v, %v, %v
+      {sum_scale = 1.0 : f32, sum_zero = 0 : i64, eps = 1.0e-12 : f64,
+       sum_type = !tq.group<u8, axis = 1, map = [0, 1], params = [4.0:3, 0.5:3]>}
+      : (tensor<?x2x!x>, tensor<?x2x!x>, tensor<2xf32>, tensor<2xf32>,
+         tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2x!x>
+  return %0 : tensor<?x2x!x>
+}
+}

@@ -148,11 +148,15 @@ struct NormCase {
   int64_t d;
   Storage a = Storage::U8, sum = Storage::U8, out = Storage::U8;
   bool flat = false;
+  /// Largest code of the sum; 0 for that of its storage.
+  int64_t sumHi = 0;
+  /// Channels have factors of 1 to 8.
+  bool factors = false;
 };
 
 std::ostream &operator<<(std::ostream &os, const NormCase &c) {
   return os << c.d << ", storage " << int(c.a) << int(c.sum) << int(c.out)
-            << (c.flat ? ", flat" : "");
+            << (c.flat ? ", flat" : "") << (c.factors ? ", factors" : "");
 }
 
 class FixedNormTest : public testing::TestWithParam<NormCase> {
@@ -169,7 +173,9 @@ template <typename In, typename Sum, typename Out> void FixedNormTest::check() {
   shape.a = c.a;
   shape.sum = c.sum;
   shape.out = c.out;
-  shape.sumRange = {0, c.sum == Storage::U16 ? 65535.0f : 255.0f};
+  shape.sumRange = {0, c.sumHi                 ? float(c.sumHi)
+                       : c.sum == Storage::U16 ? 65535.0f
+                                               : 255.0f};
   shape.outRange = {0, c.out == Storage::U16 ? 65535.0f : 255.0f};
   Random random(17);
   size_t size = bufferSize(rows, stride);
@@ -194,6 +200,13 @@ template <typename In, typename Sum, typename Out> void FixedNormTest::check() {
   int shift =
       qi_make_channels(gamma.data(), beta.data(), c.d, 1, 0, channels.data());
   ASSERT_GT(shift, 0);
+  // Numbers of at least 14 bits, so that the mean keeps fractions of a code.
+  int bits = qi_bits(uint64_t(shape.sumRange.hi)), most = c.factors ? 3 : 0;
+  int32_t zero = c.factors ? 77 : 0;
+  std::vector<uint8_t> factors;
+  for (int64_t j = 0; j < c.d; ++j)
+    factors.push_back(uint8_t((c.factors ? j * 5 % 7 % 4 : 0) +
+                              std::max(0, 14 - bits - most)));
   std::vector<Sum> tap(size);
   std::vector<Out> expected(size);
   for (int64_t r = 0; r < rows; ++r) {
@@ -204,19 +217,20 @@ template <typename In, typename Sum, typename Out> void FixedNormTest::check() {
           qi_clamp(qi_at(a[at], &sumA[column]) + qi_at(b[at], &sumB[column]), 0,
                    int64_t(shape.sumRange.hi)));
       tap[at] = Sum(u[column]);
+      u[column] -= zero;
     }
-    qi_layer_norm(u.data(), nullptr, c.d, channels.data(), shift, 0,
+    qi_layer_norm(u.data(), factors.data(), c.d, channels.data(), shift, 0,
                   int32_t(shape.outRange.hi), y.data());
     for (int64_t j = 0; j < c.d; ++j)
       expected[size_t(r * stride + j)] = Out(y[size_t(j)]);
   }
   auto aBytes = packFixed(sumA), bBytes = packFixed(sumB);
-  auto channelBytes = packChannels(channels, shift);
+  auto channelBytes = packChannels(channels, shift, factors, zero);
   int64_t chunks = (rows + kRowsPerChunk - 1) / kRowsPerChunk;
   for (Tier tier : hostTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
-    KernelCall kernel(tier, qaddNormScratch(shape), [&](mlir::ModuleOp m) {
-      buildFixedAddNorm(m, "kernel", shape);
+    KernelCall kernel(tier, fixedNormScratch(c.d), [&](mlir::ModuleOp m) {
+      buildFixedAddNorm(m, "kernel", shape, c.factors);
     });
     std::vector<Out> got(size);
     std::vector<Sum> gotTap(size);
@@ -228,7 +242,7 @@ template <typename In, typename Sum, typename Out> void FixedNormTest::check() {
   }
 }
 
-TEST_P(FixedNormTest, E38Codes) {
+TEST_P(FixedNormTest, E38E39Codes) {
   const NormCase &c = GetParam();
   if (c.a == Storage::U16 && c.out == Storage::U16)
     check<uint16_t, uint16_t, uint16_t>();
@@ -242,15 +256,19 @@ TEST_P(FixedNormTest, E38Codes) {
 
 constexpr Storage kU8 = Storage::U8, kU16 = Storage::U16;
 
-INSTANTIATE_TEST_SUITE_P(Shapes, FixedNormTest,
-                         testing::Values(NormCase{768}, NormCase{100},
-                                         NormCase{5}, NormCase{1},
-                                         NormCase{64, kU8, kU8, kU8, true},
-                                         NormCase{100, kU8, kU16, kU8},
-                                         NormCase{768, kU16, kU16, kU8},
-                                         NormCase{384, kU16, kU16, kU8},
-                                         NormCase{100, kU16, kU16, kU16},
-                                         NormCase{35, kU16, kU16, kU8, true}));
+INSTANTIATE_TEST_SUITE_P(
+    Shapes, FixedNormTest,
+    testing::Values(
+        NormCase{768}, NormCase{100}, NormCase{5}, NormCase{1},
+        NormCase{64, kU8, kU8, kU8, true}, NormCase{100, kU8, kU16, kU8},
+        NormCase{768, kU16, kU16, kU8}, NormCase{384, kU16, kU16, kU8},
+        NormCase{100, kU16, kU16, kU16}, NormCase{35, kU16, kU16, kU8, true},
+        NormCase{100, kU8, kU8, kU8, false, 15},
+        NormCase{100, kU8, kU16, kU8, false, 1023},
+        NormCase{100, kU8, kU16, kU8, false, 32767},
+        NormCase{768, kU8, kU8, kU8, false, 0, true},
+        NormCase{35, kU8, kU8, kU8, false, 63, true},
+        NormCase{64, kU8, kU8, kU8, true, 0, true}));
 
 //===----------------------------------------------------------------------===//
 // Attention
