@@ -318,6 +318,10 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
       if (Error error =
               addLog(entry, site, scheme, **range, ranges.prefix(), builder))
         return error;
+      // Log-int-softmax has codes of 1, 1/2, 1/4, ...
+      if (recipe.arithmetic().fixed &&
+          recipe.arithmetic().softmax == ArithmeticScheme::Softmax::IExp)
+        entry.set("scale", builder.getF32FloatAttr(1));
       siteList.set(site.name, entry.getDictionary(module.getContext()));
       continue;
     }

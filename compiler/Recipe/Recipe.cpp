@@ -148,14 +148,28 @@ Error Recipe::checkArithmetic(const std::vector<Site> &sites) const {
                          "\", expected \"arithmetic\": \"fixed\" beside it");
     return Error::success();
   }
-  if (arithmeticForms.probabilityScale() == 0)
-    return Error::success();
-  for (const Site &site : sites)
-    if (site.key == "p" && activationFor(site).bits != 8)
-      return Error::make(origin, ": softmax: found \"",
-                         softmaxName(arithmeticForms.softmax), "\" with ",
-                         activationFor(site).bits, " bits at ", site.name,
-                         ", expected 8");
+  std::string_view softmax = softmaxName(arithmeticForms.softmax);
+  for (const Site &site : sites) {
+    if (site.key != "p")
+      continue;
+    ActivationScheme scheme = activationFor(site);
+    if (!scheme.isLog()) {
+      if (arithmeticForms.probabilityScale() != 0 && scheme.bits != 8)
+        return Error::make(origin, ": softmax: found \"", softmax, "\" with ",
+                           scheme.bits, " bits at ", site.name, ", expected 8");
+      continue;
+    }
+    if (scheme.quantizer != Quantizer::Log2 || scheme.bits > 4)
+      return Error::make(origin, ": sites.", site.name,
+                         ": found \"quantizer\": \"",
+                         quantizerName(scheme.quantizer), "\" in ", scheme.bits,
+                         " bits beside \"arithmetic\": \"fixed\", expected "
+                         "\"log2\" in 3 or 4 bits, or \"uniform\"");
+    if (arithmeticForms.softmax == ArithmeticScheme::Softmax::Shiftmax)
+      return Error::make(origin, ": softmax: found \"", softmax,
+                         "\" beside \"quantizer\": \"log2\" at ", site.name,
+                         ", expected \"table\" or \"i_exp\"");
+  }
   return Error::success();
 }
 

@@ -192,17 +192,33 @@ FailureOr<FixedAttention> tq::fixedAttention(QAttentionOp op,
   auto score = makeAffine(op, "score_multiplier and score_offset",
                           op.getScoreMultiplier().convertToFloat(),
                           op.getScoreOffset().convertToFloat());
+  auto log = cast_if_present<LogType>(op.getProbType().value_or(Type()));
+  // The sums of two planes have the unit of the last.
+  double part = log && log.getBits() == 4 ? 0x1p-8 : 1;
   auto context = makeAffine(op, "context_multiplier and context_offset",
-                            op.getContextMultiplier().convertToFloat(),
+                            op.getContextMultiplier().convertToFloat() * part,
                             op.getContextOffset().convertToFloat());
   if (failed(score) || failed(context))
     return failure();
-  FixedAttention constants{*score, *context, {}};
+  FixedAttention constants{*score, *context, {}, std::nullopt};
   double unit = op.getScoreUnit().convertToFloat();
   int32_t top = op.getProbHi();
   auto refused = [&](const char *what, double got) {
     return op.emitOpError("expects ") << what << ", got " << got;
   };
+  if (log) {
+    constants.log.emplace();
+    double scale = log.getParams().scale;
+    if (op.getSoftmax() == SoftmaxForm::IExp) {
+      if (qi_make_exp_log_probs(unit, log.getBits(), &*constants.log))
+        return refused("a score_unit in [2^-13, 16] with softmax i_exp", unit);
+    } else if (qi_make_table_log_probs(expHi.data(), expLo.data(), scale,
+                                       log.getBits(), &*constants.log)) {
+      return refused("a prob_type and tables that fixed-point numbers hold",
+                     scale);
+    }
+    return constants;
+  }
   switch (op.getSoftmax()) {
   case SoftmaxForm::Table:
     if (qi_make_table_probs(expHi.data(), expLo.data(),

@@ -10,10 +10,11 @@
 #define QUERN_DIALECTS_TQ_FIXEDPOINT_H
 
 #include "dialects/TQ/TQOps.h"
+#include "quern/integer_log_probs.h"
 #include "quern/integer_norm.h"
-#include "quern/integer_probs.h"
 #include "quern/integer_requant.h"
 
+#include <optional>
 #include <vector>
 
 namespace quern::tq {
@@ -82,10 +83,11 @@ mlir::FailureOr<FixedEmbedding> fixedEmbedding(QEmbedOp op,
                                                llvm::ArrayRef<float> type,
                                                llvm::ArrayRef<float> position);
 
-/// Of a fixed tq.qattention.
+/// Of a fixed tq.qattention: `log` of logarithmic probabilities, else `probs`.
 struct FixedAttention {
   qi_affine score, context;
   qi_probs probs;
+  std::optional<qi_log_probs> log;
 };
 mlir::FailureOr<FixedAttention> fixedAttention(QAttentionOp op,
                                                llvm::ArrayRef<float> expHi,

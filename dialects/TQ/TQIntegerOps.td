@@ -179,9 +179,18 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     c     = clamp(at(c_acc, context_multiplier, context_offset))
     ```
     `table`: the same e, made at compile time for each of the 256 differences d,
-    and p from the row's reciprocal. There is no prob_type. The other forms, which are there only, are published ones
-    over scores of unit `score_unit` (integer_softmax.h): `i_exp`, where p has
-    the scale 1/256, and `shiftmax`, where it has 1/128.
+    and p from the row's reciprocal. The other forms, which are there only, are
+    published ones over scores of unit `score_unit` (integer_softmax.h):
+    `i_exp`, where p has the scale 1/256, and `shiftmax`, where it has 1/128.
+    With a prob_type of base 2 and of 3 or 4 bits, b,
+    ```
+    p     = the row of integer_log_probs.h for `softmax`        0..2^b
+    c_acc = sum_j w * (v - zv), w = 2^(2^b - 1 - p), 0 for p = 2^b     i32
+    c     = clamp(at(c_acc, context_multiplier * m, context_offset))
+    ```
+    with m = 2^-8 for b = 4 and 1 for b = 3. `table` rounds the logarithm to the
+    nearest code, as above; `i_exp` is the published log-int-softmax, whose
+    scale s_p is 1.
 
     ```mlir
     %0 = tq.qattention %qkv, %offsets, %exp_hi, %exp_lo

@@ -27,6 +27,15 @@ static LogicalResult checkProbs(QAttentionOp op) {
     return op.emitOpError("expects prob_type to be a !tq.log of 3 to 8 bits "
                           "with the zero 2^bits, got ")
            << *type;
+  if (op.getFixed() && (log.getBase() != LogBase::Two || log.getBits() > 4 ||
+                        op.getSoftmax() == SoftmaxForm::Shiftmax))
+    return op.emitOpError("expects with fixed a prob_type of base two and of 3 "
+                          "or 4 bits, and softmax table or i_exp, got ")
+           << *type << " and " << stringifySoftmaxForm(op.getSoftmax());
+  if (op.getSoftmax() == SoftmaxForm::IExp && log.getParams().scale != 1)
+    return op.emitOpError("expects a prob_type of scale 1 with softmax i_exp, "
+                          "got ")
+           << *type;
   return checkPositive(op, "prob_step", *step);
 }
 
@@ -66,9 +75,6 @@ LogicalResult QAttentionOp::verify() {
         {"context_multiplier", getContextMultiplier()}})
     if (failed(checkPositive(*this, name, value)))
       return failure();
-  if (getFixed() && getProbType())
-    return emitOpError("expects no prob_type with fixed: logarithmic "
-                       "probabilities have no form without f32");
   if (getSoftmax() != SoftmaxForm::Table && !getFixed())
     return emitOpError("expects fixed with softmax ")
            << stringifySoftmaxForm(getSoftmax())

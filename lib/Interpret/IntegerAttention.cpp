@@ -96,8 +96,11 @@ FailureOr<std::vector<int32_t>> Attention::softmax(ArrayRef<int32_t> scores,
       for (int64_t i = 0; i < s.length; ++i) {
         ArrayRef<int32_t> codes = scores.slice(row(h, s, i), s.length);
         if (fixed) {
-          qi_probs_of(codes.data(), s.length, &fixed->probs,
-                      probs.data() + row(h, s, i));
+          int32_t *out = probs.data() + row(h, s, i);
+          if (fixed->log)
+            qi_log_probs_of(codes.data(), s.length, &*fixed->log, out);
+          else
+            qi_probs_of(codes.data(), s.length, &fixed->probs, out);
           continue;
         }
         int32_t top = *std::max_element(codes.begin(), codes.end());
@@ -132,11 +135,13 @@ FailureOr<std::vector<int32_t>> Attention::softmax(ArrayRef<int32_t> scores,
 template <typename Weight>
 std::vector<int32_t> Attention::sums(ArrayRef<int32_t> codes, int64_t h,
                                      const Sequence &s, Weight weight) {
-  std::vector<int32_t> acc(dim);
+  // Forced codes of base 2 may overflow 32 bits, and wrap as in the kernels.
+  std::vector<uint32_t> acc(dim);
   for (int64_t j = 0; j < s.length; ++j)
     for (int64_t d = 0; d < dim; ++d)
-      acc[d] += weight(codes[j]) * v[at(s.begin + j, h) + d];
-  return acc;
+      acc[d] +=
+          uint32_t(weight(codes[j])) * uint32_t(v[at(s.begin + j, h) + d]);
+  return std::vector<int32_t>(acc.begin(), acc.end());
 }
 
 std::vector<float> Attention::planes(ArrayRef<int32_t> codes, int64_t h,
@@ -172,7 +177,13 @@ std::vector<T> Attention::context(ArrayRef<int32_t> probs) {
         ArrayRef<int32_t> p = probs.slice(row(h, s, i), s.length);
         std::vector<int32_t> exact;
         std::vector<float> values;
-        if (std::optional<qm_log_codes> kind = log()) {
+        std::optional<qm_log_codes> kind = log();
+        if (kind && fixed) {
+          int32_t last = qm_log_zero(*kind) - 1;
+          exact = sums(p, h, s, [&](int32_t code) {
+            return code > last ? 0 : int32_t(1) << (last - code);
+          });
+        } else if (kind) {
           values = planes(p, h, s, *kind);
         } else {
           exact = sums(p, h, s, [](int32_t code) { return code; });

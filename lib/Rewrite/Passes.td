@@ -210,9 +210,10 @@ def UseFixedPoint : TQ_RewritePass<"tq-use-fixed-point", "UseFixedPoint"> {
     have 8 bits, from -3 to as far as the results reach.
 
     Products with an f32 result, the logits, stay as they are. An op that makes
-    codes of f32 values, and one without a fixed form (groups, ranges of tokens,
-    products of 16-bit codes), is an error: a scheme that asks for no float gets
-    none.
+    codes of f32 values, and one without a fixed form (groups but those of
+    power-of-two factors of a sum, ranges of tokens, products of 16-bit codes,
+    logarithmic codes but those of base 2 in 3 or 4 bits), is an error: a scheme
+    that asks for no float gets none.
 
     Before:
     ```mlir

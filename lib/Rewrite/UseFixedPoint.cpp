@@ -125,14 +125,32 @@ struct UseFixedPointPass : quern::impl::UseFixedPointBase<UseFixedPointPass> {
     } else if (auto attention = dyn_cast<tq::QAttentionOp>(op)) {
       if (isReal(attention.getResult()))
         return refuse(op, "gives f32 values");
-      if (attention.getProbType())
-        return refuse(op, "has logarithmic probabilities");
+      if (failed(checkLog(attention, forms.softmax)))
+        return failure();
       attention.setFixed(true);
       attention.setSoftmax(forms.softmax);
     } else {
       return success();
     }
     ++changed;
+    return success();
+  }
+
+  /// Logarithmic probabilities have a fixed form in base 2, and the published
+  /// one in units of 1.
+  static LogicalResult checkLog(tq::QAttentionOp op, tq::SoftmaxForm softmax) {
+    auto log = cast_if_present<tq::LogType>(op.getProbType().value_or(Type()));
+    if (!log)
+      return success();
+    if (log.getBase() != tq::LogBase::Two || log.getBits() > 4)
+      return refuse(op, "has logarithmic probabilities other than those of "
+                        "log2 in 3 or 4 bits");
+    if (softmax == tq::SoftmaxForm::Shiftmax)
+      return refuse(op, "has logarithmic probabilities beside softmax "
+                        "\"shiftmax\"");
+    if (softmax == tq::SoftmaxForm::IExp && log.getParams().scale != 1)
+      return refuse(op, "has logarithmic probabilities of another scale than 1 "
+                        "beside softmax \"i_exp\"");
     return success();
   }
 

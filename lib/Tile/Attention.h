@@ -39,7 +39,8 @@ struct AttentionShape {
     return isLog() && qm_log_zero(log) > 255 ? Storage::U16 : Storage::U8;
   }
   /// Integer attention without floats; then the bytes of an exponential, and
-  /// whether probabilities are rounded to the nearest code or down.
+  /// whether probabilities are rounded to the nearest code or down; logarithmic
+  /// ones to the nearest code or as log-int-softmax does.
   bool fixed = false;
   int64_t expBytes = 3;
   bool roundProbs = true;

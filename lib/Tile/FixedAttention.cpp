@@ -1,7 +1,8 @@
 //===- FixedAttention.cpp - Constants and softmax of fixed attention ------===//
 //
 // The constants: two blocks of packFixed, eight numbers (i64), four planes of
-// 256 bytes, the lowest first.
+// 256 bytes, the lowest first, and of logarithmic codes 16 limits, each a
+// mantissa and a shift (i64).
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/FixedAttention.h"
@@ -18,25 +19,40 @@ using Values = KernelBuilder::Values;
 static constexpr int64_t kContextAt = kFixedBlockBytes;
 static constexpr int64_t kNumbersAt = 2 * kFixedBlockBytes;
 static constexpr int64_t kPlanesAt = kNumbersAt + 64;
+static constexpr int64_t kLimitsAt = kPlanesAt + 4 * 256;
 
 /// Places among the numbers.
 enum { kNumerator, kMost, kShift, kBelow, kZeros };
 
-int64_t exponentialBytes(const qi_probs &probs) {
+int64_t exponentialBytes(ArrayRef<int32_t> exps) {
   uint32_t all = 0;
-  for (int32_t e : probs.exps)
+  for (int32_t e : exps)
     all |= uint32_t(e);
   return std::max(1, (qi_bits(all) + 7) / 8);
+}
+
+/// All but the limits.
+static std::vector<int8_t> pack(const qi_affine &score,
+                                const qi_affine &context,
+                                ArrayRef<int64_t> numbers,
+                                ArrayRef<int32_t> exps) {
+  std::vector<int8_t> bytes = packFixed(score), second = packFixed(context);
+  bytes.insert(bytes.end(), second.begin(), second.end());
+  bytes.resize(kLimitsAt);
+  std::memcpy(bytes.data() + kNumbersAt, numbers.data(),
+              numbers.size() * sizeof(int64_t));
+  for (int64_t plane = 0; plane < 4; ++plane)
+    for (int64_t d = 0; d < 256; ++d)
+      bytes[kPlanesAt + plane * 256 + d] =
+          int8_t(uint32_t(exps[d]) >> (8 * plane));
+  return bytes;
 }
 
 std::vector<int8_t> packFixedAttention(const qi_affine &score,
                                        const qi_affine &context,
                                        const qi_probs &probs, int64_t zq,
                                        int64_t zk, int64_t zv) {
-  std::vector<int8_t> bytes = packFixed(score), second = packFixed(context);
-  bytes.insert(bytes.end(), second.begin(), second.end());
-  bytes.resize(kPlanesAt + 4 * 256);
-  const int64_t numbers[8] = {
+  const int64_t numbers[] = {
       probs.numerator,
       probs.most,
       probs.shift,
@@ -44,11 +60,20 @@ std::vector<int8_t> packFixedAttention(const qi_affine &score,
       zq,
       zk,
       zv};
-  std::memcpy(bytes.data() + kNumbersAt, numbers, sizeof(numbers));
-  for (int64_t plane = 0; plane < 4; ++plane)
-    for (int64_t d = 0; d < 256; ++d)
-      bytes[kPlanesAt + plane * 256 + d] =
-          int8_t(uint32_t(probs.exps[d]) >> (8 * plane));
+  return pack(score, context, numbers, probs.exps);
+}
+
+std::vector<int8_t> packFixedAttention(const qi_affine &score,
+                                       const qi_affine &context,
+                                       const qi_log_probs &probs, int64_t zq,
+                                       int64_t zk, int64_t zv) {
+  const int64_t numbers[] = {0, 0, 0, 0, zq, zk, zv};
+  std::vector<int8_t> bytes = pack(score, context, numbers, probs.exps);
+  bytes.resize(kLimitsAt + (1 << QI_LOG_BITS) * 16);
+  for (int64_t c = 0; c < 1 << probs.bits && !probs.published; ++c) {
+    const int64_t limit[] = {probs.limits[c].mantissa, probs.limits[c].shift};
+    std::memcpy(bytes.data() + kLimitsAt + 16 * c, limit, sizeof(limit));
+  }
   return bytes;
 }
 
@@ -147,6 +172,40 @@ Value FixedAttentionParams::softmax(const AttentionShape &shape, Value codes,
                           return Values{k.add(a[0], p)};
                         });
   return k.reduceAdd(total[0]);
+}
+
+/// qi_log_limit
+Value FixedAttentionParams::logLimit(const AttentionShape &shape, Value sum,
+                                     int c) const {
+  auto load = [&](int64_t at) {
+    return k.lane(k.loadBytes(params, k.index(kLimitsAt + at), 1, k.i64()), 0);
+  };
+  Value limit;
+  if (shape.roundProbs) {
+    limit = k.shiftRight(k.mul(sum, load(16 * c)), load(16 * c + 8));
+  } else {
+    Value twice = k.sub(k.add(sum, sum), k.i64(c == 1));
+    limit = k.div(twice, k.i64(qi_log_divisor(c)));
+  }
+  return k.trunc(k.min(limit, k.i64(INT32_MAX)), k.i32());
+}
+
+void FixedAttentionParams::logarithms(const AttentionShape &shape, Value codes,
+                                      Value exps, Value length) const {
+  auto lanes = k.vec(16, k.i32());
+  Value sum = exponentials(shape, codes, exps, length);
+  Values limits;
+  for (int c = 0; c < qm_log_zero(shape.log); ++c)
+    limits.push_back(k.broadcast(logLimit(shape, sum, c)));
+  // Beyond the row exponentials are 0, whose code is that of zero.
+  k.loop(k.index(0), k.roundUp(length, 64), 16, [&](Value i) {
+    Value at = k.add(exps, k.mul(i, 4));
+    Value e = k.loadBytes(k.scratch(), at, 16, k.i32());
+    Value code = k.splat(lanes, qm_log_zero(shape.log));
+    for (Value limit : limits)
+      code = k.sub(code, k.zext(k.less(limit, e), k.i32()));
+    k.storeBytes(code, k.scratch(), at);
+  });
 }
 
 } // namespace quern

@@ -45,7 +45,8 @@ Values QAttentionEmitter::weightedSums(Value weights, Value terms,
 /// Context codes of a row block for `count` panels of 16 channels.
 void QAttentionEmitter::contextPanels(Value row, int64_t first, int64_t count) {
   Values sums =
-      shape.isLog()
+      shape.isLog() && shape.fixed ? joinedFixedPlanes(first, count)
+      : shape.isLog()
           ? joinedPlanes(first, count)
           : weightedSums(codeRow(0), k.index(layout.terms + 64), first, count);
   for (Value &v : sums) {

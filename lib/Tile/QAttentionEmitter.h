@@ -83,6 +83,10 @@ private:
   Values probabilities(Value ratios);
   void uniformCodes(Value total);
   void logCodes(llvm::ArrayRef<Value> tops, Value total);
+  /// The planes of the codes of eight rows; `most` has the largest code but
+  /// that of zero, where there are several planes.
+  void packPlanes(Value most);
+  void fixedLogCodes();
   Value logarithm(Value x);
   void tapLogCodes(Value row);
   void packPlane(Value plane);
@@ -92,6 +96,7 @@ private:
   void contextPanels(Value row, int64_t first, int64_t count);
   Values weightedSums(Value weights, Value terms, int64_t first, int64_t count);
   Values joinedPlanes(int64_t first, int64_t count);
+  Values joinedFixedPlanes(int64_t first, int64_t count);
   void storeContext(Value row, int64_t first, int64_t count, Values values);
 
   /// Address of row `r` (a constant) of a block of q, or of the codes.

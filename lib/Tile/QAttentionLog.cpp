@@ -6,6 +6,7 @@
 // changes no bit of the result.
 //
 //===----------------------------------------------------------------------===//
+#include "lib/Tile/FixedAttention.h"
 #include "lib/Tile/QAttentionEmitter.h"
 
 using namespace mlir;
@@ -62,7 +63,11 @@ void QAttentionEmitter::logCodes(ArrayRef<Value> tops, Value total) {
     if (planes > 1)
       most = carried[0];
   }
-  if (planes == 1) {
+  packPlanes(most);
+}
+
+void QAttentionEmitter::packPlanes(Value most) {
+  if (qm_log_planes(shape.log) == 1) {
     usedPlanes = k.index(1);
     packPlane(k.index(0));
     return;
@@ -71,6 +76,30 @@ void QAttentionEmitter::logCodes(ArrayRef<Value> tops, Value total) {
   Value last = k.toIndex(k.reduceMaxUnsigned(most));
   usedPlanes = k.add(k.div(last, k.index(perPlane)), 1);
   k.loop(k.index(0), usedPlanes, 1, [&](Value plane) { packPlane(plane); });
+}
+
+/// As logCodes, without floats. Rows past the end of the sequence have codes
+/// too, so that their planes are made of what codes may be.
+void QAttentionEmitter::fixedLogCodes() {
+  auto lanes = k.vec(16, k.i32());
+  FixedAttentionParams fixed(k, params);
+  Value zero = k.splat(lanes, qm_log_zero(shape.log));
+  Values most = k.loop(
+      k.index(0), k.index(kAttentionRows), 1, {k.zeros(lanes)},
+      [&](Value r, ArrayRef<Value> a) {
+        Value exps = k.add(k.mul(r, layout.expStride), layout.exps);
+        fixed.logarithms(shape,
+                         k.add(k.mul(r, layout.codeStride), layout.codes), exps,
+                         c.length);
+        return k.loop(
+            k.index(0), c.length, 16, {a[0]}, [&](Value i, ArrayRef<Value> b) {
+              Value code =
+                  k.loadBytes(scratch, k.add(exps, k.mul(i, 4)), 16, k.i32());
+              code = k.select(k.equal(code, zero), k.zeros(lanes), code);
+              return Values{k.maxUnsigned(b[0], code)};
+            });
+      });
+  packPlanes(most[0]);
 }
 
 /// The weights of one plane of each parity, and the terms of their sums.
@@ -153,6 +182,27 @@ Values QAttentionEmitter::joinedPlanes(int64_t first, int64_t count) {
   for (int64_t i = 0; i != panels; ++i)
     joined.push_back(k.add(values[i], k.mul(values[panels + i], root)));
   return joined;
+}
+
+/// What the planes of `count` panels stand for in units of the last, i32.
+Values QAttentionEmitter::joinedFixedPlanes(int64_t first, int64_t count) {
+  auto lanes = k.vec(16, k.i32());
+  int64_t planes = qm_log_planes(shape.log);
+  if (planes == 1)
+    return weightedSums(planeAt(k.index(0), 0), planeTerms(k.index(0), 0),
+                        first, count);
+  return k.loop(
+      k.index(0), usedPlanes, 1, Values(count * kAttentionRows, k.zeros(lanes)),
+      [&](Value plane, ArrayRef<Value> before) {
+        Values sums =
+            weightedSums(planeAt(plane, 0), planeTerms(plane, 0), first, count);
+        Value behind = k.sub(k.index(planes - 1), plane);
+        Value up =
+            k.broadcast(k.toI32(k.mul(behind, qm_log_octaves(shape.log))));
+        for (auto [sum, all] : llvm::zip_equal(sums, before))
+          sum = k.add(all, k.shiftLeft(sum, up));
+        return sums;
+      });
 }
 
 /// Copies the codes of the rows of the sequence to their tap.

@@ -38,6 +38,11 @@ void QAttentionEmitter::softmax(Value row) {
 /// used.
 void QAttentionEmitter::fixedSoftmax(Value row) {
   tapRows(row, scoreTap);
+  if (shape.isLog()) {
+    fixedLogCodes();
+    tapLogCodes(row);
+    return;
+  }
   FixedAttentionParams fixed(k, params);
   Value factor = k.sub(k.i32(128), zv);
   Value rows = k.min(k.sub(c.length, row), k.index(kAttentionRows));

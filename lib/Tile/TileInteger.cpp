@@ -183,7 +183,15 @@ FailureOr<std::string> Tiler::attentionConstants(tq::QAttentionOp op,
     if (failed(fixed))
       return failure();
     shape.fixed = true;
-    shape.expBytes = exponentialBytes(fixed->probs);
+    if (fixed->log) {
+      shape.expBytes = exponentialBytes(fixed->log->exps);
+      shape.roundProbs = !fixed->log->published;
+      return program.data(step.str() + ".params",
+                          packFixedAttention(fixed->score, fixed->context,
+                                             *fixed->log, op.getZq(),
+                                             op.getZk(), op.getZv()));
+    }
+    shape.expBytes = exponentialBytes(fixed->probs.exps);
     shape.roundProbs = fixed->probs.nearest;
     return program.data(step.str() + ".params",
                         packFixedAttention(fixed->score, fixed->context,

@@ -96,7 +96,9 @@ TEST(NoFloats, NothingBetweenEmbeddingAndLogits) {
        {std::vector<std::string>{},
         {"gelu=i_gelu", "softmax=i_exp"},
         {"gelu=shift_gelu", "softmax=shiftmax"},
-        {"u.bits=8", "u.granularity=power_of_two"}})
+        {"u.bits=8", "u.granularity=power_of_two", "p.quantizer=log2",
+         "p.bits=4"},
+        {"softmax=i_exp", "p.quantizer=log2", "p.bits=3"}})
     for (const char *tier : tiers) {
       SCOPED_TRACE(tier);
       auto floats = floatsOf(assemblyOf("integer-only", tier, overrides));

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "quern/integer_gelu.h"
+#include "quern/integer_log_probs.h"
 #include "quern/integer_norm.h"
 
 #include <gtest/gtest.h>
@@ -243,6 +244,41 @@ TEST(IntegerMath, E33LogSoftmax) {
   qi_log_softmax(q.data(), 16, &e, 4, codes);
   EXPECT_EQ(codes[0], 0);
   EXPECT_EQ(codes[1], 16);
+}
+
+/// A table and limits give the codes that ratios of exponentials do, also where
+/// a ratio is a tie: 2.5 is rounded to 2, below 3; 5.5 to 6.
+TEST(IntegerMath, E33LimitsAreRatios) {
+  for (int bits : {3, 4})
+    for (double scale : {0x1p-13, 0.001, 0.0625, 0.3, 4.0})
+      for (int64_t n : {1, 2, 5, 100, 512})
+        for (std::vector<int32_t> q : rowsOf(8, n)) {
+          qi_exp e;
+          qi_log_probs probs;
+          ASSERT_EQ(qi_make_exp(scale, &e), 0);
+          ASSERT_EQ(qi_make_exp_log_probs(scale, bits, &probs), 0);
+          std::vector<uint16_t> expected(n);
+          qi_log_softmax(q.data(), n, &e, bits, expected.data());
+          for (int32_t &score : q)
+            score += 128;
+          std::vector<int32_t> codes(n);
+          qi_log_probs_of(q.data(), n, &probs, codes.data());
+          for (int64_t i = 0; i < n; ++i)
+            ASSERT_EQ(codes[i], int32_t(expected[i])) << scale << " at " << i;
+        }
+  qi_log_probs p;
+  ASSERT_EQ(qi_make_exp_log_probs(0.1, 4, &p), 0);
+  for (int64_t v = 1; v < 3000; ++v)
+    for (int64_t sum : {3 * v / 2, 5 * v / 2, 5 * v, 11 * v / 2, 11 * v, 23 * v,
+                        47 * v + 1, 95 * v - 1, 3000 * v})
+      for (int c = 0; c < 16; ++c) {
+        if (sum == 0)
+          continue;
+        Big ratio = roundDiv(sum, v);
+        // A code above c: 1.5 * 2^c or more.
+        ASSERT_EQ(v > qi_log_limit(sum, c, &p), 2 * ratio < 3 * power(c))
+            << sum << " over " << v << ", limit " << c;
+      }
 }
 
 //===----------------------------------------------------------------------===//

@@ -24,10 +24,10 @@ MAY_INCLUDE = {
 # definition of its arithmetic, of which log_math.h and integer_*.h are parts;
 # nothing else crosses for lib and dialects. The compiler also writes what the
 # runtime reads: the manifest and the tokenizer blob.
-ABI_HEADERS = {"integer_activation.h", "integer_gelu.h", "integer_math.h",
-               "integer_norm.h", "integer_probs.h", "integer_requant.h",
-               "integer_softmax.h", "log_math.h", "module_abi.h",
-               "quant_math.h"}
+ABI_HEADERS = {"integer_activation.h", "integer_gelu.h", "integer_log_probs.h",
+               "integer_math.h", "integer_norm.h", "integer_probs.h",
+               "integer_requant.h", "integer_softmax.h", "log_math.h",
+               "module_abi.h", "quant_math.h"}
 COMPILER_READS = re.compile(r"^(runtime/tokenizer/|.*manifest_generated\.h$|"
                             r"runtime/include/quern/)")
 COMMON_STAGES = {"Support", "Analysis"}

@@ -164,7 +164,21 @@ TEST(Recipe, FormsNeedFixedArithmetic) {
         std::pair(
             R"({"arithmetic": "fixed", "softmax": "i_exp",
                       "sites": {"p": 6}})",
-            "softmax: found \"i_exp\" with 6 bits at L0.p, expected 8")}) {
+            "softmax: found \"i_exp\" with 6 bits at L0.p, expected 8"),
+        std::pair(
+            R"({"arithmetic": "fixed",
+                      "sites": {"p": {"quantizer": "log2", "bits": 5}}})",
+            "sites.L0.p: found \"quantizer\": \"log2\" in 5 bits beside "
+            "\"arithmetic\": \"fixed\", expected \"log2\" in 3 or 4 bits"),
+        std::pair(
+            R"({"arithmetic": "fixed",
+                      "sites": {"p": {"quantizer": "log_sqrt2", "bits": 4}}})",
+            "sites.L0.p: found \"quantizer\": \"log_sqrt2\" in 4 bits beside"),
+        std::pair(
+            R"({"arithmetic": "fixed", "softmax": "shiftmax",
+                      "sites": {"p": {"quantizer": "log2", "bits": 4}}})",
+            "softmax: found \"shiftmax\" beside \"quantizer\": \"log2\" at "
+            "L0.p, expected \"table\" or \"i_exp\"")}) {
     Expected<Recipe> recipe = Recipe::parse(text, "r.json");
     ASSERT_TRUE(recipe) << recipe.message();
     Error error = recipe->check(sites);

@@ -581,3 +581,35 @@ func.func @f(%a: tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, %v: tensor<2xf32>)
   %0 = tq.qadd_norm %a, %a, %v, %v, %v, %v, %v {sum_scale = 1.0 : f32, sum_zero = 0 : i64, eps = 1.0e-12 : f64, sum_type = !tq.group<u8, axis = 1, map = [0, 1], params = [0.5:3, 8.0:3]>, fixed} : (tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x2x!quant.uniform<u8:f32, 0.1:128>>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2x!quant.uniform<u8:f32, 0.05:128>>
   return
 }
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects with fixed a prob_type of base two and of 3 or 4 bits, and softmax table or i_exp, got '!tq.log<u4, sqrt2, scale = 1.000000e+00, zero = 16>' and table}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_step = 0.5 : f32, prob_type = !tq.log<u4, sqrt2, scale = 1.0, zero = 16>, fixed, softmax = #tq.softmax_form<table>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects with fixed a prob_type of base two and of 3 or 4 bits, and softmax table or i_exp, got '!tq.log<u5, two, scale = 1.000000e+00, zero = 32>' and table}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_step = 0.5 : f32, prob_type = !tq.log<u5, two, scale = 1.0, zero = 32>, fixed, softmax = #tq.softmax_form<table>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects with fixed a prob_type of base two and of 3 or 4 bits, and softmax table or i_exp, got '!tq.log<u4, two, scale = 1.000000e+00, zero = 16>' and shiftmax}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_step = 0.5 : f32, prob_type = !tq.log<u4, two, scale = 1.0, zero = 16>, fixed, softmax = #tq.softmax_form<shiftmax>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects a prob_type of scale 1 with softmax i_exp, got '!tq.log<u4, two, scale = 5.000000e-01, zero = 16>'}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_step = 0.5 : f32, prob_type = !tq.log<u4, two, scale = 0.5, zero = 16>, fixed, softmax = #tq.softmax_form<i_exp>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}

@@ -125,3 +125,87 @@ func.func @sum_in_groups(%x: tensor<?x2x!x>, %v: tensor<2xf32>)
   return %0 : tensor<?x2x!x>
 }
 }
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+module attributes {tq.scheme = {arithmetic = {}}} {
+func.func @log_sqrt2(%x: tensor<?x12x!x>, %o: tensor<?xi32>, %e: tensor<16xf32>)
+    -> tensor<?x4x!x> {
+  // expected-error @below {{and tq.qattention at L0.s that has logarithmic probabilities other than those of log2 in 3 or 4 bits}}
+  %0 = tq.qattention %x, %o, %e, %e
+      {heads = 2 : i64, head_dim = 2 : i64, zq = 120 : i64, zk = 128 : i64,
+       zv = 130 : i64, score_multiplier = 0.25 : f32, score_offset = 128.0 : f32,
+       prob_multiplier = 255.0 : f32, context_multiplier = 0.01 : f32,
+       context_offset = 128.0 : f32, score_unit = 0.125 : f32,
+       prob_step = 0.5 : f32, prob_type = !tq.log<u4, sqrt2, scale = 1.0, zero = 16>,
+       sites = ["L0.s", "L0.p", "L0.c"]}
+      : (tensor<?x12x!x>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>)
+      -> tensor<?x4x!x>
+  return %0 : tensor<?x4x!x>
+}
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+module attributes {tq.scheme = {arithmetic = {}}} {
+func.func @log2_of_five_bits(%x: tensor<?x12x!x>, %o: tensor<?xi32>, %e: tensor<16xf32>)
+    -> tensor<?x4x!x> {
+  // expected-error @below {{and tq.qattention at L0.s that has logarithmic probabilities other than those of log2 in 3 or 4 bits}}
+  %0 = tq.qattention %x, %o, %e, %e
+      {heads = 2 : i64, head_dim = 2 : i64, zq = 120 : i64, zk = 128 : i64,
+       zv = 130 : i64, score_multiplier = 0.25 : f32, score_offset = 128.0 : f32,
+       prob_multiplier = 255.0 : f32, context_multiplier = 0.01 : f32,
+       context_offset = 128.0 : f32, score_unit = 0.125 : f32,
+       prob_step = 0.5 : f32, prob_type = !tq.log<u5, two, scale = 1.0, zero = 32>,
+       sites = ["L0.s", "L0.p", "L0.c"]}
+      : (tensor<?x12x!x>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>)
+      -> tensor<?x4x!x>
+  return %0 : tensor<?x4x!x>
+}
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+module attributes {tq.scheme = {arithmetic = {softmax = "shiftmax"}}} {
+func.func @log2_beside_shiftmax(%x: tensor<?x12x!x>, %o: tensor<?xi32>, %e: tensor<16xf32>)
+    -> tensor<?x4x!x> {
+  // expected-error @below {{and tq.qattention at L0.s that has logarithmic probabilities beside softmax "shiftmax"}}
+  %0 = tq.qattention %x, %o, %e, %e
+      {heads = 2 : i64, head_dim = 2 : i64, zq = 120 : i64, zk = 128 : i64,
+       zv = 130 : i64, score_multiplier = 0.25 : f32, score_offset = 128.0 : f32,
+       prob_multiplier = 255.0 : f32, context_multiplier = 0.01 : f32,
+       context_offset = 128.0 : f32, score_unit = 0.125 : f32,
+       prob_step = 0.5 : f32, prob_type = !tq.log<u4, two, scale = 1.0, zero = 16>,
+       sites = ["L0.s", "L0.p", "L0.c"]}
+      : (tensor<?x12x!x>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>)
+      -> tensor<?x4x!x>
+  return %0 : tensor<?x4x!x>
+}
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+module attributes {tq.scheme = {arithmetic = {softmax = "i_exp"}}} {
+func.func @log2_of_another_scale(%x: tensor<?x12x!x>, %o: tensor<?xi32>, %e: tensor<16xf32>)
+    -> tensor<?x4x!x> {
+  // expected-error @below {{and tq.qattention at L0.s that has logarithmic probabilities of another scale than 1 beside softmax "i_exp"}}
+  %0 = tq.qattention %x, %o, %e, %e
+      {heads = 2 : i64, head_dim = 2 : i64, zq = 120 : i64, zk = 128 : i64,
+       zv = 130 : i64, score_multiplier = 0.25 : f32, score_offset = 128.0 : f32,
+       prob_multiplier = 255.0 : f32, context_multiplier = 0.01 : f32,
+       context_offset = 128.0 : f32, score_unit = 0.125 : f32,
+       prob_step = 0.5 : f32, prob_type = !tq.log<u4, two, scale = 0.5, zero = 16>,
+       sites = ["L0.s", "L0.p", "L0.c"]}
+      : (tensor<?x12x!x>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>)
+      -> tensor<?x4x!x>
+  return %0 : tensor<?x4x!x>
+}
+}

@@ -127,3 +127,27 @@ func.func @factors(%x: tensor<?x2x!x>, %v: tensor<2xf32>) -> tensor<?x2x!x> {
   return %0 : tensor<?x2x!x>
 }
 }
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+// Row E33.
+
+// CHECK-LABEL: func.func @log_int_softmax
+// CHECK: tq.qattention {{.*}}fixed{{.*}}prob_type = !tq.log<u4, two, {{.*}}softmax = #tq.softmax_form<i_exp>
+module attributes {tq.scheme = {arithmetic = {softmax = "i_exp"}}} {
+func.func @log_int_softmax(%x: tensor<?x12x!x>, %o: tensor<?xi32>, %e: tensor<16xf32>)
+    -> tensor<?x4x!x> {
+  %0 = tq.qattention %x, %o, %e, %e
+      {heads = 2 : i64, head_dim = 2 : i64, zq = 120 : i64, zk = 128 : i64,
+       zv = 130 : i64, score_multiplier = 0.25 : f32, score_offset = 128.0 : f32,
+       prob_multiplier = 255.0 : f32, context_multiplier = 0.01 : f32,
+       context_offset = 128.0 : f32, score_unit = 0.125 : f32,
+       prob_step = 0.5 : f32, prob_type = !tq.log<u4, two, scale = 1.0, zero = 16>,
+       sites = ["L0.s", "L0.p", "L0.c"]}
+      : (tensor<?x12x!x>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>)
+      -> tensor<?x4x!x>
+  return %0 : tensor<?x4x!x>
+}
+}

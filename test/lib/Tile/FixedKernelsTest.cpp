@@ -323,7 +323,7 @@ TEST_P(FixedAttentionTest, E31E32Codes) {
                 ? qi_make_exp_probs(0.031, int32_t(c.probHi), &probs)
                 : qi_make_shift_probs(0.031, int32_t(c.probHi), &probs),
             0);
-  shape.expBytes = exponentialBytes(probs);
+  shape.expBytes = exponentialBytes(probs.exps);
   shape.roundProbs = probs.nearest;
   qi_affine score = affine(4e-4 / double(c.headDim) * 32, 117);
   qi_affine context = affine(0.011, 120.5);
