@@ -152,7 +152,8 @@ Error checkOutputs(const CompileRequest &request) {
 
 Error Compilation::import() {
   begin("import", 0.02);
-  Expected<ImportedModel> imported = importModel(*context, request.modelFolder);
+  Expected<ImportedModel> imported =
+      importTextModel(*context, request.modelFolder);
   if (!imported)
     return imported.takeError();
   model = std::move(*imported);

@@ -72,7 +72,8 @@ private:
 
 Error Search::import() {
   progress("import", 0.01);
-  Expected<ImportedModel> imported = importModel(*context, request.modelFolder);
+  Expected<ImportedModel> imported =
+      importTextModel(*context, request.modelFolder);
   if (!imported)
     return context.firstError().empty()
                ? imported.takeError()

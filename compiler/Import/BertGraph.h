@@ -17,16 +17,10 @@
 
 namespace quern {
 
-/// Builds the module. Weights that the checkpoint stores as f32 are not
-/// copied: their resources point into the mapped file, which stays mapped
-/// until the context is destroyed.
+/// Builds the module (GraphBuilder::build).
 Expected<mlir::OwningOpRef<mlir::ModuleOp>>
 buildBertGraph(mlir::MLIRContext &context, const ModelInfo &info,
                Checkpoint &checkpoint);
-
-/// The value of tq.model for these facts.
-mlir::DictionaryAttr modelAttribute(mlir::MLIRContext &context,
-                                    const ModelInfo &info);
 
 } // namespace quern
 

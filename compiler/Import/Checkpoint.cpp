@@ -11,9 +11,12 @@ using namespace quern;
 
 Checkpoint::Checkpoint(std::string file, SafetensorsMap tensors)
     : file(std::move(file)), tensors(std::move(tensors)) {
-  // Models with a head store the encoder under `bert.`, bare ones do not.
-  if (this->tensors.count("bert.embeddings.word_embeddings.weight"))
-    prefix = "bert.";
+  // Models with a head store the encoder under its name, bare ones do not.
+  for (const char *name : {"bert.", "vit.", "deit."})
+    for (const char *first :
+         {"word_embeddings.weight", "cls_token", "position_embeddings"})
+      if (this->tensors.count(std::string(name) + "embeddings." + first))
+        prefix = name;
 }
 
 Expected<Checkpoint> Checkpoint::open(const std::string &folder) {
@@ -65,7 +68,8 @@ static std::string wrappedName(const std::string &name) {
 
 std::string Checkpoint::storedName(std::string_view name) const {
   // Heads (`classifier`, `qa_outputs`) lie beside the encoder.
-  for (std::string_view part : {"embeddings.", "encoder.", "pooler."})
+  for (std::string_view part :
+       {"embeddings.", "encoder.", "layernorm.", "pooler."})
     if (name.substr(0, part.size()) == part)
       return prefix + std::string(name);
   return std::string(name);

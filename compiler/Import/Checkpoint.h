@@ -46,7 +46,7 @@ private:
 
   std::string file;
   SafetensorsMap tensors;
-  /// `bert.` or nothing.
+  /// `bert.`, `vit.`, `deit.` or nothing.
   std::string prefix;
   std::set<std::string, std::less<>> used;
 };

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Import/HfConfig.h"
 
+#include "compiler/Import/ConfigParts.h"
 #include "lib/Support/File.h"
 #include "lib/Support/Json.h"
 
@@ -46,15 +47,8 @@ std::string_view quern::activationName(ActivationKind activation) {
   return "";
 }
 
-/// Refuses families and variants of BERT with another graph.
-static Error checkFamily(const JsonObject &config) {
-  auto type = config.getString("model_type", "");
-  if (!type)
-    return type.takeError();
-  if (*type != "bert")
-    return config.expected("model_type",
-                           "\"bert\" (BERT, MiniLM, BGE, E5 and other "
-                           "encoders of that type)");
+/// Refuses variants of BERT with another graph.
+static Error checkVariant(const JsonObject &config) {
   auto position = config.getString("position_embedding_type", "absolute");
   if (!position)
     return position.takeError();
@@ -67,14 +61,10 @@ static Error checkFamily(const JsonObject &config) {
     if (*set)
       return config.expected(key, "false (encoders only)");
   }
-  if (config.find("quantization_config"))
-    return config.expected("quantization_config",
-                           "none (a model of f32, f16 or bf16 weights)");
   return Error::success();
 }
 
-/// Reads an integer key into `value` or returns the error.
-static Error readSize(const JsonObject &config, const char *key, int64_t limit,
+Error quern::readSize(const JsonObject &config, const char *key, int64_t limit,
                       int64_t &value) {
   auto size = config.getInteger(key, 1, limit);
   if (!size)
@@ -83,7 +73,7 @@ static Error readSize(const JsonObject &config, const char *key, int64_t limit,
   return Error::success();
 }
 
-static Error readSizes(const JsonObject &config, ModelInfo &info) {
+Error quern::readSizes(const JsonObject &config, ModelInfo &info) {
   struct {
     const char *key;
     int64_t limit;
@@ -93,8 +83,6 @@ static Error readSizes(const JsonObject &config, ModelInfo &info) {
       {"num_attention_heads", 1 << 10, info.heads},
       {"num_hidden_layers", 1 << 10, info.layers},
       {"intermediate_size", 1 << 18, info.intermediate},
-      {"vocab_size", 1 << 24, info.vocab},
-      {"max_position_embeddings", 1 << 20, info.positions},
   };
   for (const auto &size : sizes)
     if (Error error = readSize(config, size.key, size.limit, size.value))
@@ -103,6 +91,16 @@ static Error readSizes(const JsonObject &config, ModelInfo &info) {
     return config.expected("hidden_size",
                            "a multiple of num_attention_heads, " +
                                std::to_string(info.heads));
+  return Error::success();
+}
+
+/// The tables of a text encoder.
+static Error readTables(const JsonObject &config, ModelInfo &info) {
+  if (Error error = readSize(config, "vocab_size", 1 << 24, info.vocab))
+    return error;
+  if (Error error =
+          readSize(config, "max_position_embeddings", 1 << 20, info.positions))
+    return error;
   auto types = config.getInteger("type_vocab_size", 1, 1 << 16, 2);
   if (!types)
     return types.takeError();
@@ -111,7 +109,7 @@ static Error readSizes(const JsonObject &config, ModelInfo &info) {
   return Error::success();
 }
 
-static Error readNumerics(const JsonObject &config, ModelInfo &info) {
+Error quern::readNumerics(const JsonObject &config, ModelInfo &info) {
   auto eps = config.getNumber("layer_norm_eps", 1e-12);
   if (!eps)
     return eps.takeError();
@@ -133,9 +131,7 @@ static Error readNumerics(const JsonObject &config, ModelInfo &info) {
   return Error::success();
 }
 
-/// The labels in the order of their numbers. Without id2label the names are
-/// LABEL_0, ... for `num_labels`, whose default of two is Hugging Face's.
-static Error readLabels(const JsonObject &config, ModelInfo &info) {
+Error quern::readLabels(const JsonObject &config, ModelInfo &info) {
   const json *names = config.find("id2label");
   if (!names) {
     auto count = config.getInteger("num_labels", 1, 1 << 16, 2);
@@ -173,15 +169,23 @@ static Error readProblem(const JsonObject &config, ModelInfo &info) {
   return Error::success();
 }
 
-static Error readHead(const JsonObject &config, ModelInfo &info) {
-  static constexpr const char *supported =
-      "one of BertForSequenceClassification, BertForTokenClassification, "
-      "BertForQuestionAnswering, BertModel";
+Expected<std::string> quern::readArchitecture(const JsonObject &config,
+                                              const char *supported) {
   const json *names = config.find("architectures");
   if (!names || !names->is_array() || names->empty() ||
       !(*names)[0].is_string())
     return config.expected("architectures", supported);
-  const std::string &name = (*names)[0].get_ref<const std::string &>();
+  return (*names)[0].get<std::string>();
+}
+
+static Error readHead(const JsonObject &config, ModelInfo &info) {
+  static constexpr const char *supported =
+      "one of BertForSequenceClassification, BertForTokenClassification, "
+      "BertForQuestionAnswering, BertModel";
+  auto found = readArchitecture(config, supported);
+  if (!found)
+    return found.takeError();
+  const std::string &name = *found;
   if (name == "BertModel") {
     info.head = HeadKind::Embedding;
     return Error::success();
@@ -203,6 +207,21 @@ static Error readHead(const JsonObject &config, ModelInfo &info) {
   return Error::success();
 }
 
+static Error readBert(const JsonObject &config, const std::string &folder,
+                      ModelInfo &info) {
+  if (Error error = checkVariant(config))
+    return error;
+  if (Error error = readSizes(config, info))
+    return error;
+  if (Error error = readTables(config, info))
+    return error;
+  if (Error error = readNumerics(config, info))
+    return error;
+  // The library loads the bare encoder, whatever head config.json names.
+  return isSentenceTransformer(folder) ? readSentenceTransformers(folder, info)
+                                       : readHead(config, info);
+}
+
 Expected<ModelInfo> quern::readHfConfig(const std::string &folder) {
   std::string path = joinPath(folder, "config.json");
   auto root = readJsonObject(path);
@@ -210,19 +229,19 @@ Expected<ModelInfo> quern::readHfConfig(const std::string &folder) {
     return root.takeError();
   JsonObject config(*root, path);
   ModelInfo info;
-  if (Error error = checkFamily(config))
-    return error;
-  if (Error error = readSizes(config, info))
-    return error;
-  if (Error error = readNumerics(config, info))
-    return error;
-  if (isSentenceTransformer(folder)) {
-    // The library loads the bare encoder, whatever head config.json names.
-    if (Error error = readSentenceTransformers(folder, info))
-      return error;
-    return info;
-  }
-  if (Error error = readHead(config, info))
+  if (config.find("quantization_config"))
+    return config.expected("quantization_config",
+                           "none (a model of f32, f16 or bf16 weights)");
+  auto type = config.getString("model_type", "");
+  if (!type)
+    return type.takeError();
+  if (Error error =
+          *type == "bert" ? readBert(config, folder, info)
+          : isVision(*type)
+              ? readVision(config, info)
+              : config.expected("model_type",
+                                "\"bert\" (BERT, MiniLM, BGE, E5 and other "
+                                "encoders of that type), \"vit\" or \"deit\""))
     return error;
   return info;
 }

@@ -8,6 +8,7 @@
 #include "compiler/Import/BertGraph.h"
 #include "compiler/Import/Checkpoint.h"
 #include "compiler/Import/HfConfig.h"
+#include "compiler/Import/VisionGraph.h"
 #include "lib/Support/File.h"
 #include "lib/Support/Json.h"
 
@@ -23,10 +24,12 @@ static std::string pathIfThere(const std::string &folder, const char *name) {
 }
 
 /// Embeddings without modules.json follow the weights: the pooler's output
-/// where there is a pooler, the mean of the tokens where there is none.
+/// where there is a pooler, the mean of the tokens where there is none (of
+/// images the class token).
 static void choosePooling(const Checkpoint &checkpoint, ModelInfo &info) {
   info.pooler = checkpoint.has("pooler.dense.weight");
-  info.pooling = info.pooler ? PoolingKind::Cls : PoolingKind::Mean;
+  info.pooling =
+      info.pooler || info.image ? PoolingKind::Cls : PoolingKind::Mean;
 }
 
 /// The tokenizer may know a shorter limit than the position table has rows;
@@ -59,7 +62,7 @@ Expected<ImportedModel> quern::importModel(mlir::MLIRContext &context,
   model.vocabTxt = pathIfThere(folder, "vocab.txt");
   model.tokenizerJson = pathIfThere(folder, "tokenizer.json");
   model.tokenizerConfig = pathIfThere(folder, "tokenizer_config.json");
-  if (model.vocabTxt.empty() && model.tokenizerJson.empty())
+  if (!info->image && model.vocabTxt.empty() && model.tokenizerJson.empty())
     return Error::make(folder, ": found no tokenizer, expected vocab.txt or "
                                "tokenizer.json");
   if (Error error = limitToTokenizer(model.tokenizerConfig, *info))
@@ -69,7 +72,8 @@ Expected<ImportedModel> quern::importModel(mlir::MLIRContext &context,
     return checkpoint.takeError();
   if (info->head == HeadKind::Embedding && !isSentenceTransformer(folder))
     choosePooling(*checkpoint, *info);
-  auto module = buildBertGraph(context, *info, *checkpoint);
+  auto module = info->image ? buildVisionGraph(context, *info, *checkpoint)
+                            : buildBertGraph(context, *info, *checkpoint);
   if (!module)
     return module.takeError();
   std::string problem;
@@ -83,5 +87,17 @@ Expected<ImportedModel> quern::importModel(mlir::MLIRContext &context,
   model.module = std::move(*module);
   model.info = std::move(*info);
   model.ignoredTensors = checkpoint->unused();
+  return model;
+}
+
+Expected<ImportedModel> quern::importTextModel(mlir::MLIRContext &context,
+                                               const std::string &folder) {
+  auto model = importModel(context, folder);
+  if (model && model->info.image)
+    return Error::make(joinPath(folder, "config.json"),
+                       ": model_type: found \"", model->info.family,
+                       "\", expected \"bert\": vision models can be imported, "
+                       "quantized and interpreted, but modules do not take "
+                       "images yet");
   return model;
 }

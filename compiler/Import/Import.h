@@ -24,7 +24,7 @@ struct ImportedModel {
   mlir::OwningOpRef<mlir::ModuleOp> module;
   ModelInfo info;
   /// Paths of the tokenizer's files, empty for those that are not there. At
-  /// least one of the first two is.
+  /// least one of the first two is, unless the model sees images.
   std::string vocabTxt;
   std::string tokenizerJson;
   std::string tokenizerConfig;
@@ -37,6 +37,10 @@ struct ImportedModel {
 /// found and what was expected.
 Expected<ImportedModel> importModel(mlir::MLIRContext &context,
                                     const std::string &folder);
+
+/// The same for what runs texts: a vision model is an error.
+Expected<ImportedModel> importTextModel(mlir::MLIRContext &context,
+                                        const std::string &folder);
 
 } // namespace quern
 

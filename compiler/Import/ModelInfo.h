@@ -8,6 +8,7 @@
 #define QUERN_COMPILER_IMPORT_MODELINFO_H
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +37,21 @@ std::string_view poolingName(PoolingKind pooling);
 /// `gelu`, `gelu_tanh` or `relu`.
 std::string_view activationName(ActivationKind activation);
 
+/// What a vision model sees: square images, cut into square patches.
+struct ImageInfo {
+  /// Pixels along an edge of the image and of a patch.
+  int64_t size = 0, patch = 0;
+  /// Colours.
+  int64_t channels = 0;
+  /// Tokens before those of the patches: the class, and in DeiT one for
+  /// distillation.
+  int64_t specialTokens = 1;
+
+  int64_t patches() const { return (size / patch) * (size / patch); }
+  /// Numbers in a patch.
+  int64_t patchSize() const { return channels * patch * patch; }
+};
+
 /// The facts.
 struct ModelInfo {
   std::string family = "bert";
@@ -47,7 +63,8 @@ struct ModelInfo {
   int64_t heads = 0;
   int64_t layers = 0;
   int64_t intermediate = 0;
-  /// Rows of the word, type and position tables.
+  /// Rows of the word, type and position tables; vision models have no words
+  /// and no types.
   int64_t vocab = 0;
   int64_t typeVocab = 0;
   int64_t positions = 0;
@@ -62,6 +79,11 @@ struct ModelInfo {
   bool normalize = false;
   /// The pooled vector goes through a linear layer and tanh.
   bool pooler = false;
+
+  /// Of vision models.
+  std::optional<ImageInfo> image;
+  /// Linear layers of Q, K and V have a bias.
+  bool qkvBias = true;
 };
 
 } // namespace quern

@@ -14,7 +14,7 @@ namespace {
 constexpr std::initializer_list<std::string_view> layerKeys = {
     "s", "p", "c", "g", "u", "x", "h", "y", "z", "q", "k", "v", "f", "L"};
 constexpr std::initializer_list<std::string_view> otherKeys = {
-    "e", "emb", "P", "C", "E.t", "E.e", "E.z"};
+    "e", "emb", "i", "P", "C", "E.t", "E.e", "E.z", "E.i"};
 
 bool contains(std::initializer_list<std::string_view> words,
               std::string_view word) {

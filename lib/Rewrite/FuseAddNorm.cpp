@@ -60,6 +60,11 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
     auto add = quantizeSum.getX().getDefiningOp<tq::AddOp>();
     if (!add)
       return "its input is not a sum";
+    // The fused op keeps the codes of the sum to itself.
+    for (Operation *reader : quantizeSum->getUsers())
+      for (Operation *user : reader->getUsers())
+        if (!isa<tq::LayerNormOp>(user))
+          return "the next residual sum reads its input, too";
     std::optional<ChannelCodes> a = matchSummand(add.getA(), width);
     std::optional<ChannelCodes> b = matchSummand(add.getB(), width);
     if (!a || !b)

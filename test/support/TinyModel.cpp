@@ -1,12 +1,12 @@
 //===- TinyModel.cpp - Small random BERT folders for tests ----------------===//
 //
-// Weights come from a counter-based generator and sums of uniforms, without
-// libm, so that they are the same everywhere; see TinyModel.h.
+// See TinyModel.h.
 //
 //===----------------------------------------------------------------------===//
 #include "test/support/TinyModel.h"
 
 #include "lib/Support/Json.h"
+#include "test/support/TinyWeights.h"
 
 #include <cstring>
 #include <filesystem>
@@ -14,99 +14,6 @@
 using namespace quern;
 using namespace quern::test;
 using nlohmann::json;
-
-namespace {
-/// Collects tensors with random values.
-class Weights {
-public:
-  explicit Weights(const TinyModelOptions &options)
-      : options(options), state(options.seed * 0x9e3779b97f4a7c15u + 1) {}
-
-  /// Adds a tensor of normal-like values around `mean`.
-  void add(std::string name, std::vector<int64_t> shape, float deviation,
-           float mean = 0) {
-    size_t count = 1;
-    for (int64_t dim : shape)
-      count *= static_cast<size_t>(dim);
-    SafetensorsOutput tensor{
-        std::move(name), options.dtype, std::move(shape), {}};
-    bool f32 = options.dtype == "F32";
-    tensor.data.resize(count * (f32 ? 4 : 2));
-    for (size_t i = 0; i < count; ++i) {
-      float value = mean + deviation * normal();
-      uint16_t half =
-          options.dtype == "F16" ? floatToHalf(value) : floatToBfloat(value);
-      if (f32)
-        std::memcpy(&tensor.data[4 * i], &value, 4);
-      else
-        std::memcpy(&tensor.data[2 * i], &half, 2);
-    }
-    list.push_back(std::move(tensor));
-  }
-
-  /// Adds weight and bias of a linear layer.
-  void linear(const std::string &name, int64_t outputs, int64_t inputs) {
-    // A power of two near 1/sqrt(inputs) keeps activations near unit size.
-    float deviation = 1;
-    while (deviation * deviation * static_cast<float>(inputs) > 1)
-      deviation /= 2;
-    add(name + ".weight", {outputs, inputs}, 1.5f * deviation);
-    add(name + ".bias", {outputs}, 0.125f);
-  }
-
-  void layerNorm(const std::string &name) {
-    add(name + (options.oldNames ? ".gamma" : ".weight"), {options.hidden},
-        0.125f, 1);
-    add(name + (options.oldNames ? ".beta" : ".bias"), {options.hidden},
-        0.125f);
-  }
-
-  /// Makes channel 3 of the layer and the LayerNorm that were added last an
-  /// outlier of the given size.
-  void makeOutlier(int64_t size) {
-    SafetensorsOutput &gain = list[list.size() - 2];
-    SafetensorsOutput &bias = list[list.size() - 3];
-    // The outlier alone makes the deviation that the LayerNorm divides by:
-    // size / sqrt(hidden), to a power of two.
-    float deviation = static_cast<float>(size);
-    for (int64_t width = options.hidden; width > 1; width /= 4)
-      deviation /= 2;
-    for (int64_t j = 0; j < options.hidden; ++j)
-      scale(gain, j, j == 3 ? 1 / static_cast<float>(size) : deviation);
-    float value = static_cast<float>(size);
-    std::memcpy(&bias.data[4 * 3], &value, 4);
-  }
-
-  std::vector<SafetensorsOutput> list;
-
-private:
-  static void scale(SafetensorsOutput &tensor, int64_t index, float factor) {
-    float value;
-    std::memcpy(&value, &tensor.data[4 * index], 4);
-    value *= factor;
-    std::memcpy(&tensor.data[4 * index], &value, 4);
-  }
-
-  /// splitmix64.
-  uint64_t next() {
-    uint64_t z = (state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-  }
-  /// Four uniform 16-bit integers, centred, scaled to deviation one.
-  float normal() {
-    uint64_t bits = next();
-    int32_t sum = -2 * 65535;
-    for (int i = 0; i < 4; ++i)
-      sum += static_cast<int32_t>((bits >> (16 * i)) & 0xffff);
-    return static_cast<float>(sum) * (1.7320508f / 65536);
-  }
-
-  const TinyModelOptions &options;
-  uint64_t state;
-};
-} // namespace
 
 /// The architecture's name in config.json.
 static const char *architecture(HeadKind head) {
@@ -130,17 +37,23 @@ static int64_t outputs(const TinyModelOptions &options) {
   return options.head == HeadKind::QuestionAnswering ? 2 : options.labels;
 }
 
-static void addLayer(Weights &weights, const TinyModelOptions &o,
+static void addNorm(TinyWeights &weights, const TinyModelOptions &o,
+                    const std::string &name) {
+  weights.layerNorm(name, o.hidden, o.oldNames ? ".gamma" : ".weight",
+                    o.oldNames ? ".beta" : ".bias");
+}
+
+static void addLayer(TinyWeights &weights, const TinyModelOptions &o,
                      const std::string &name) {
   for (const char *part : {"query", "key", "value"})
     weights.linear(name + ".attention.self." + part, o.hidden, o.hidden);
   weights.linear(name + ".attention.output.dense", o.hidden, o.hidden);
-  weights.layerNorm(name + ".attention.output.LayerNorm");
+  addNorm(weights, o, name + ".attention.output.LayerNorm");
   weights.linear(name + ".intermediate.dense", o.intermediate, o.hidden);
   weights.linear(name + ".output.dense", o.hidden, o.intermediate);
-  weights.layerNorm(name + ".output.LayerNorm");
+  addNorm(weights, o, name + ".output.LayerNorm");
   if (o.outlier)
-    weights.makeOutlier(o.outlier);
+    weights.makeOutlier(o.outlier, o.hidden);
 }
 
 static SafetensorsOutput positionIds(const std::string &prefix,
@@ -155,7 +68,7 @@ static SafetensorsOutput positionIds(const std::string &prefix,
 }
 
 std::vector<SafetensorsOutput> test::tinyWeights(const TinyModelOptions &o) {
-  Weights weights(o);
+  TinyWeights weights(o.seed, o.dtype);
   std::string prefix = o.prefix ? "bert." : "";
   std::string embeddings = prefix + "embeddings.";
   if (o.positionIds)
@@ -165,7 +78,7 @@ std::vector<SafetensorsOutput> test::tinyWeights(const TinyModelOptions &o) {
               {o.positions, o.hidden}, 0.25f);
   weights.add(embeddings + "token_type_embeddings.weight", {o.types, o.hidden},
               0.25f);
-  weights.layerNorm(embeddings + "LayerNorm");
+  addNorm(weights, o, embeddings + "LayerNorm");
   for (int64_t i = 0; i < o.layers; ++i)
     addLayer(weights, o, prefix + "encoder.layer." + std::to_string(i));
   bool sequence =

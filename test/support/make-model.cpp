@@ -3,9 +3,11 @@
 // Writes a tiny random model folder, for lit and end-to-end tests:
 //
 //   quern-make-model OUT [--head H] [--hidden N] [--heads N] ...
+//   quern-make-model OUT --vision KIND
 //
 //===----------------------------------------------------------------------===//
 #include "test/support/TinyModel.h"
+#include "test/support/TinyVision.h"
 
 #include <cstdio>
 #include <cstdlib>
@@ -26,7 +28,8 @@ static int usage(const char *what) {
       "          question_answering|embedding]\n"
       "  [--pooling mean|cls] [--activation gelu|gelu_new|relu|...]\n"
       "  [--no-normalize] [--pooler] [--no-prefix] [--old-names] [--learned]\n"
-      "  [--learned-rows]\n",
+      "  [--learned-rows]\n"
+      "   or: quern-make-model OUT --vision vit|deit|bare|pooled|deit-tiny\n",
       what);
   return 2;
 }
@@ -87,9 +90,34 @@ static bool setFlag(TinyModelOptions &o, const std::string &name) {
   return true;
 }
 
+/// Writes a vision model; `kind` as VisionTest.cpp calls them.
+static Error writeVision(const char *folder, const std::string &kind) {
+  TinyVisionOptions options;
+  if (kind == "deit-tiny")
+    options = TinyVisionOptions::deitTiny();
+  else if (kind == "bare" || kind == "pooled")
+    options = TinyVisionOptions::bare(kind == "pooled");
+  else if (kind == "deit")
+    options.distilled = true;
+  else if (kind != "vit")
+    return Error::make("--vision: found ", kind,
+                       ", expected vit, deit, bare, pooled or deit-tiny");
+  return writeTinyVision(folder, options);
+}
+
+static int finish(const Error &error) {
+  if (!error)
+    return 0;
+  std::fprintf(stderr, "quern-make-model: error: %s\n",
+               error.message().c_str());
+  return 1;
+}
+
 int main(int argc, char **argv) {
   if (argc < 2 || argv[1][0] == '-')
     return usage("expected the name of the folder to write first");
+  if (argc == 4 && std::string(argv[2]) == "--vision")
+    return finish(writeVision(argv[1], argv[3]));
   TinyModelOptions options;
   for (int i = 2; i < argc; ++i) {
     if (setFlag(options, argv[i]))
@@ -98,10 +126,5 @@ int main(int argc, char **argv) {
       return usage((std::string("cannot use ") + argv[i]).c_str());
     ++i;
   }
-  if (Error error = writeTinyModel(argv[1], options)) {
-    std::fprintf(stderr, "quern-make-model: error: %s\n",
-                 error.message().c_str());
-    return 1;
-  }
-  return 0;
+  return finish(writeTinyModel(argv[1], options));
 }

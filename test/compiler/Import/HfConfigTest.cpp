@@ -243,3 +243,40 @@ TEST_F(HfConfigTest, OtherModulesAreRefused) {
                       R"(models.Pooling"}])"),
               HasSubstr("path: found \"../../x\", expected a folder within"));
 }
+
+TEST_F(HfConfigTest, Vision) {
+  config = {{"architectures", {"DeiTForImageClassification"}},
+            {"hidden_size", 32},
+            {"image_size", 48},
+            {"intermediate_size", 64},
+            {"model_type", "deit"},
+            {"num_attention_heads", 2},
+            {"num_channels", 3},
+            {"num_hidden_layers", 2},
+            {"num_labels", 5},
+            {"patch_size", 16},
+            {"qkv_bias", false}};
+  auto info = read();
+  ASSERT_TRUE(info) << info.message();
+  EXPECT_EQ(info->family, "deit");
+  EXPECT_EQ(info->head, HeadKind::Classification);
+  EXPECT_EQ(info->labels.size(), 5u);
+  ASSERT_TRUE(info->image);
+  EXPECT_EQ(info->image->patchSize(), 3 * 16 * 16);
+  // The class, distillation, and nine patches.
+  EXPECT_EQ(info->positions, 11);
+  EXPECT_FALSE(info->qkvBias);
+  EXPECT_THAT(with("patch_size", 20),
+              HasSubstr("image_size: found 48, expected a multiple of "
+                        "patch_size, 20"));
+  EXPECT_THAT(with("image_size", 16384),
+              HasSubstr("image_size: found 16384, expected at most 65536 "
+                        "patches"));
+  EXPECT_THAT(with("num_channels", 0), HasSubstr("num_channels: found 0"));
+  EXPECT_THAT(with("qkv_bias", 1), HasSubstr("qkv_bias: found 1"));
+  EXPECT_THAT(with("architectures", {"ViTModel"}),
+              HasSubstr("architectures: found \"ViTModel\", expected "
+                        "DeiTForImageClassification or DeiTModel"));
+  EXPECT_THAT(with("model_type", "swin"),
+              HasSubstr("model_type: found \"swin\", expected \"bert\""));
+}

@@ -60,8 +60,10 @@ public:
     });
   }
 
+  virtual ~RewriteModel() = default;
+
   mlir::LogicalResult build() {
-    if (Error problem = writeTinyModel(folder.path(), options))
+    if (Error problem = write())
       return fail(problem.message());
     Expected<ImportedModel> imported = importModel(context, folder.path());
     if (!imported)
@@ -91,9 +93,13 @@ public:
     return simulate.run(*l1);
   }
 
-  std::vector<Tensor> inputs(unsigned seed) const {
+  /// The arguments of @forward.
+  virtual std::vector<Tensor> inputs(unsigned seed) const {
     return randomInputs(seed, options.vocab, {5, 1, 17, 9});
   }
+
+  /// Writes the model into `folder`.
+  virtual Error write() const { return writeTinyModel(folder.path(), options); }
 
   mlir::LogicalResult fail(const std::string &message) {
     error += message;

@@ -6,121 +6,24 @@
 // integer graph's codes forced behind each of its quantizers.
 //
 //===----------------------------------------------------------------------===//
-#include "lib/Rewrite/Passes.h"
-#include "test/lib/Rewrite/RewriteModel.h"
+#include "test/lib/Rewrite/LevelComparison.h"
 
 #include "gtest/gtest.h"
 
 using namespace mlir;
 using namespace quern;
-using quern::test::TinyModelOptions;
+using namespace quern::test;
 
 namespace {
 
-/// What a recipe made of a model, and how far the levels are apart.
-struct Outcome {
-  std::string error;
-  /// Names of the ops of L2 and how many there are.
-  std::map<std::string, int> ops;
-  /// Sites compared, codes compared, codes that differ, largest difference.
-  size_t sites = 0, codes = 0, differ = 0;
-  int64_t worst = 0;
-  /// Results of L0, L1 and L2 on the test inputs.
-  std::vector<double> real, simulated, integer;
-};
-
-class Pipeline {
-public:
-  Pipeline(const TinyModelOptions &options, const char *recipe)
-      : model(options, recipe) {}
-
-  Outcome run() {
-    if (succeeded(compile()))
-      compare();
-    outcome.error = model.error;
-    if (outcome.error.empty() && outcome.integer.empty())
-      outcome.error = "failed without a message";
-    return outcome;
-  }
-
-private:
-  LogicalResult compile() {
-    if (failed(model.build()))
-      return failure();
-    l2 = model.l1->clone();
-    PassManager integer(&model.context);
-    buildRewritePipeline(integer);
-    CheckStageOptions stage;
-    stage.stage = "integer";
-    integer.addPass(createCheckStage(stage));
-    return integer.run(*l2);
-  }
-
-  void compare() {
-    l2->walk([&](Operation *op) {
-      ++outcome.ops[op->getName().getStringRef().str()];
-    });
-    std::vector<Tensor> in = model.inputs(9);
-    std::map<std::string, Tensor> codes;
-    SiteHooks record;
-    record.observe = [&](const SiteValue &site) {
-      codes.emplace(site.name.str(), site.value);
-    };
-    auto integer = Interpreter(*l2).run(in, record, Arithmetic::Machine);
-    SiteHooks force;
-    force.observe = [&](const SiteValue &site) {
-      auto found = codes.find(site.name.str());
-      ASSERT_NE(found, codes.end()) << site.name.str();
-      std::vector<int32_t> mine = site.value.toVector<int32_t>();
-      std::vector<int32_t> theirs = found->second.toVector<int32_t>();
-      ASSERT_EQ(mine.size(), theirs.size()) << site.name.str();
-      ++outcome.sites;
-      outcome.codes += mine.size();
-      for (size_t i = 0; i < mine.size(); ++i) {
-        int64_t difference = std::abs(int64_t(mine[i]) - theirs[i]);
-        outcome.differ += difference != 0;
-        outcome.worst = std::max(outcome.worst, difference);
-        EXPECT_LE(difference, 1) << site.name.str() << " at " << i;
-        if (difference > 1)
-          break;
-      }
-    };
-    force.force = [&](const SiteValue &site) -> std::optional<Tensor> {
-      auto found = codes.find(site.name.str());
-      if (found == codes.end())
-        return std::nullopt;
-      return found->second;
-    };
-    auto forced = Interpreter(*model.l1).run(in, force, Arithmetic::Real);
-    auto simulated = Interpreter(*model.l1).run(in, {}, Arithmetic::Real);
-    auto real = Interpreter(*model.l0).run(in, {}, Arithmetic::Real);
-    if (mlir::failed(integer) || mlir::failed(forced) ||
-        mlir::failed(simulated) || mlir::failed(real))
-      return;
-    outcome.real = real->toVector<double>();
-    outcome.simulated = forced->toVector<double>();
-    outcome.integer = integer->toVector<double>();
-  }
-
-  test::RewriteModel model;
-  Outcome outcome;
-  OwningOpRef<ModuleOp> l2;
-};
-
-/// Results from equal codes agree to f32 rounding; codes almost always.
-void expectEqualFromEqualCodes(const Outcome &outcome) {
-  ASSERT_EQ(outcome.error, "");
-  EXPECT_LE(outcome.worst, 1);
-  EXPECT_LE(outcome.differ * 500, outcome.codes);
-  ASSERT_EQ(outcome.simulated.size(), outcome.integer.size());
-  ASSERT_FALSE(outcome.integer.empty());
-  for (size_t i = 0; i < outcome.integer.size(); ++i)
-    EXPECT_NEAR(outcome.simulated[i], outcome.integer[i],
-                2e-5 * (1 + std::fabs(outcome.simulated[i])));
+/// The levels of a small BERT and a recipe.
+Outcome compare(const TinyModelOptions &options, const char *recipe) {
+  RewriteModel model(options, recipe);
+  return Pipeline(model).run();
 }
 
 TEST(Rewrite, W8A8LeavesNoFloatOps) {
-  Outcome outcome = Pipeline({}, R"({"base": "w8a8"})").run();
+  Outcome outcome = compare({}, R"({"base": "w8a8"})");
   expectEqualFromEqualCodes(outcome);
   // 3 of the embedding, 13 per layer, pooler and logits.
   EXPECT_EQ(outcome.sites, 31u);
@@ -139,7 +42,7 @@ TEST(Rewrite, W8A8LeavesNoFloatOps) {
 }
 
 TEST(Rewrite, DefaultRecipe) {
-  Outcome outcome = Pipeline({}, R"({"base": "default"})").run();
+  Outcome outcome = compare({}, R"({"base": "default"})");
   expectEqualFromEqualCodes(outcome);
   EXPECT_EQ(outcome.sites, 30u);
   EXPECT_EQ(outcome.ops["tq.qattention"], 2);
@@ -149,7 +52,7 @@ TEST(Rewrite, DefaultRecipe) {
 }
 
 TEST(Rewrite, Fp32IsTheFloatGraph) {
-  Outcome outcome = Pipeline({}, R"({"base": "fp32"})").run();
+  Outcome outcome = compare({}, R"({"base": "fp32"})");
   ASSERT_EQ(outcome.error, "");
   EXPECT_EQ(outcome.sites, 0u);
   EXPECT_EQ(outcome.ops.count("tq.observe"), 0u);
@@ -215,8 +118,7 @@ std::vector<Case> cases() {
 class RewriteCase : public testing::TestWithParam<Case> {};
 
 TEST_P(RewriteCase, OneCodeFromEqualCodes) {
-  expectEqualFromEqualCodes(
-      Pipeline(GetParam().options, GetParam().recipe).run());
+  expectEqualFromEqualCodes(compare(GetParam().options, GetParam().recipe));
 }
 
 INSTANTIATE_TEST_SUITE_P(All, RewriteCase, testing::ValuesIn(cases()),

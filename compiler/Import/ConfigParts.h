@@ -1,0 +1,38 @@
+//===- ConfigParts.h - What config.json says of every family --------------===//
+//
+// Keys that text and vision encoders share, and the reader of the latter.
+// Errors name the file, the key, what was found and what was expected.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_IMPORT_CONFIGPARTS_H
+#define QUERN_COMPILER_IMPORT_CONFIGPARTS_H
+
+#include "compiler/Import/ModelInfo.h"
+#include "lib/Support/Json.h"
+#include "lib/Support/Status.h"
+
+namespace quern {
+
+/// Reads an integer from 1 to `limit` into `value`.
+Error readSize(const JsonObject &config, const char *key, int64_t limit,
+               int64_t &value);
+/// Widths, heads and layers.
+Error readSizes(const JsonObject &config, ModelInfo &info);
+/// The epsilon of LayerNorm and the activation.
+Error readNumerics(const JsonObject &config, ModelInfo &info);
+/// The labels in the order of their numbers. Without id2label the names are
+/// LABEL_0, ... for `num_labels`, whose default of two is Hugging Face's.
+Error readLabels(const JsonObject &config, ModelInfo &info);
+/// The first of `architectures`; `supported` is what an error asks for.
+Expected<std::string> readArchitecture(const JsonObject &config,
+                                       const char *supported);
+
+/// True for "vit" and "deit".
+bool isVision(std::string_view modelType);
+/// All of the configuration of a ViT or DeiT. Whether a model without a head
+/// has a pooler is for the checkpoint to say.
+Error readVision(const JsonObject &config, ModelInfo &info);
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_IMPORT_CONFIGPARTS_H
