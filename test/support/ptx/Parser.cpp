@@ -147,6 +147,8 @@ private:
 uint64_t Parser::number() {
   bool negative = accept("-");
   std::string text(next());
+  if (text.size() > 1 && text.back() == 'U')
+    text.pop_back();
   uint64_t value = 0;
   char *end = nullptr;
   // 0fXXXXXXXX is an f32 by its bits, 0dX...X an f64.
@@ -267,10 +269,14 @@ void Parser::parseKernel() {
 
 void Parser::parseBody() {
   expect("{");
-  while (!failed && !accept("}")) {
+  for (int depth = 1; !failed && depth;) {
     if (at >= tokens.size())
       return fail("the body of kernel " + kernel->name + " has no end");
-    if (accept(".reg"))
+    if (accept("{"))
+      ++depth;
+    else if (accept("}"))
+      --depth;
+    else if (accept(".reg"))
       parseRegisters();
     else if (peek() == ".shared")
       parseVariable(kernel->variables, /*isExternal=*/false);
@@ -287,10 +293,15 @@ void Parser::parseBody() {
     resolveLabels();
 }
 
-/// `.reg .b32 %r<484>;`
+/// `.reg .b32 %r<484>;`, or `.reg .b32 tmp;` in a scope of its own.
 void Parser::parseRegisters() {
   Type kind = type();
   std::string prefix(next());
+  if (accept(";")) {
+    registers[prefix] = int(kernel->registers.size());
+    kernel->registers.push_back(kind);
+    return;
+  }
   expect("<");
   uint64_t count = number();
   expect(">");
