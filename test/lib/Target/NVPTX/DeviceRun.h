@@ -49,23 +49,82 @@ inline std::string makePtx(llvm::function_ref<void(mlir::ModuleOp)> build,
   return *text;
 }
 
-/// The same, parsed.
-inline ptx::Program
-makeProgram(llvm::function_ref<void(mlir::ModuleOp)> build) {
-  auto program = ptx::parseProgram(makePtx(build));
-  if (!program) {
-    ADD_FAILURE() << program.message();
-    return {};
-  }
-  return std::move(*program);
-}
-
 /// The bits of an argument.
 inline uint64_t argument(float value) {
   uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);
   return bits;
 }
+
+/// A launch with its arguments, wherever it is done.
+struct DeviceCall {
+  std::string kernel;
+  int64_t gridX = 1, gridY = 1, threads = 32, sharedBytes = 0;
+
+  struct Argument {
+    const char *name = nullptr;
+    /// Memory of the host, which an output is written back to; null for
+    /// numbers.
+    void *data = nullptr;
+    size_t bytes = 4;
+    bool isOutput = false;
+    uint64_t value = 0;
+  };
+  std::vector<Argument> arguments;
+
+  template <typename T> void input(const char *name, std::vector<T> &data) {
+    arguments.push_back({name, data.data(), data.size() * sizeof(T), false, 0});
+  }
+  template <typename T> void output(const char *name, std::vector<T> &data) {
+    arguments.push_back({name, data.data(), data.size() * sizeof(T), true, 0});
+  }
+  void integers(std::initializer_list<int64_t> values) {
+    for (int64_t value : values)
+      arguments.push_back({nullptr, nullptr, 4, false, uint64_t(value)});
+  }
+  void reals(std::initializer_list<float> values) {
+    for (float value : values)
+      arguments.push_back({nullptr, nullptr, 4, false, argument(value)});
+  }
+};
+
+/// What runs kernels.
+class Runner {
+public:
+  virtual ~Runner() = default;
+  /// Takes the kernels that `build` appends to a module.
+  virtual void load(llvm::function_ref<void(mlir::ModuleOp)> build) = 0;
+  /// Runs one of them; empty, or what went wrong.
+  virtual std::string run(const DeviceCall &call) = 0;
+};
+
+/// Runs PTX on the CPU.
+class Emulator : public Runner {
+public:
+  void load(llvm::function_ref<void(mlir::ModuleOp)> build) override {
+    auto parsed = ptx::parseProgram(makePtx(build));
+    if (parsed)
+      program = std::move(*parsed);
+    else
+      ADD_FAILURE() << parsed.message();
+  }
+
+  std::string run(const DeviceCall &call) override {
+    ptx::Machine machine;
+    std::vector<uint64_t> arguments;
+    for (const DeviceCall::Argument &a : call.arguments)
+      arguments.push_back(
+          a.data ? machine.memory.add(a.name, a.data, a.bytes, a.isOutput)
+                 : a.value);
+    Error error =
+        machine.run(program, call.kernel,
+                    {call.gridX, call.gridY, call.sharedBytes}, arguments);
+    return error ? error.message() : "";
+  }
+
+private:
+  ptx::Program program;
+};
 
 } // namespace quern::nvptx::test
 

@@ -53,35 +53,31 @@ public:
 
   /// Runs the kernel over buffers without a spare byte; empty if the result is
   /// right and nothing beyond it was written.
-  std::string run(const ptx::Program &program, const GemmSchedule &schedule) {
-    ptx::Machine machine;
-    auto give = [&](const char *name, auto &data) {
-      return machine.memory.add(name, data.data(),
-                                data.size() * sizeof(data[0]), false);
-    };
-    int64_t bytes = elementBytes();
-    std::vector<uint8_t> y(size_t(size.m * yStride * bytes), 0xa5);
-    std::vector<uint64_t> arguments = {give("x", x), give("w", w),
-                                       give("correction", correction)};
-    if (form.hasZeros)
-      arguments.push_back(give("zeros", zeros));
-    arguments.push_back(give("multiplier", multiplier));
-    arguments.push_back(give("offset", offset));
-    if (form.activation != Activation::None && form.result != Storage::F32)
-      arguments.push_back(give("post", post));
-    arguments.push_back(machine.memory.add("y", y.data(), y.size(), true));
-    for (int64_t value : {size.m, n, k, k, yStride})
-      arguments.push_back(uint64_t(value));
-    if (form.result != Storage::F32) {
-      arguments.push_back(argument(0.0f));
-      arguments.push_back(argument(hi));
-    }
+  std::string run(Runner &runner, const GemmSchedule &schedule) {
+    std::vector<uint8_t> y(size_t(size.m * yStride * storageBytes(form.result)),
+                           0xa5);
+    DeviceCall call;
+    call.kernel = getGemmName(schedule, form);
     GemmLaunch launch = getGemmLaunch(schedule, size.m, n);
-    if (Error error = machine.run(
-            program, getGemmName(schedule, form),
-            {launch.gridX, launch.gridY, launch.sharedBytes}, arguments))
-      return error.message();
-    return compare(y);
+    call.gridX = launch.gridX;
+    call.gridY = launch.gridY;
+    call.threads = launch.threads;
+    call.sharedBytes = launch.sharedBytes;
+    call.input("x", x);
+    call.input("w", w);
+    call.input("correction", correction);
+    if (form.hasZeros)
+      call.input("zeros", zeros);
+    call.input("multiplier", multiplier);
+    call.input("offset", offset);
+    if (form.activation != Activation::None && form.result != Storage::F32)
+      call.input("post", post);
+    call.output("y", y);
+    call.integers({size.m, n, k, k, yStride});
+    if (form.result != Storage::F32)
+      call.reals({0.0f, hi});
+    std::string problem = runner.run(call);
+    return problem.empty() ? compare(y) : problem;
   }
 
   /// Operands that a test may replace before it runs.
@@ -91,10 +87,6 @@ public:
   std::vector<float> multiplier, offset, post;
 
 private:
-  int64_t elementBytes() const {
-    return form.result == Storage::U8 ? 1 : form.result == Storage::U16 ? 2 : 4;
-  }
-
   void fillCodes() {
     x.resize(size_t(size.m * k));
     w.resize(size_t(n * k));
@@ -150,7 +142,7 @@ private:
   }
 
   std::string compare(const std::vector<uint8_t> &y) const {
-    size_t bytes = size_t(elementBytes());
+    size_t bytes = size_t(storageBytes(form.result));
     for (int64_t row = 0; row < size.m; ++row)
       for (int64_t column = 0; column < yStride; ++column) {
         uint32_t got = 0, want = 0xa5a5a5a5u >> (32 - 8 * bytes);
@@ -171,6 +163,20 @@ private:
   int64_t k, n, yStride;
   float hi;
 };
+
+/// Checks a kernel at some sizes.
+inline void checkGemm(Runner &runner, const GemmForm &form,
+                      const GemmSchedule &schedule,
+                      const std::vector<GemmSize> &sizes) {
+  ASSERT_FALSE(checkSchedule(schedule));
+  runner.load(
+      [&](mlir::ModuleOp module) { buildGemm(module, schedule, form); });
+  uint32_t seed = 1;
+  for (const GemmSize &size : sizes)
+    EXPECT_EQ(GemmCase(size, form, seed++).run(runner, schedule), "")
+        << getGemmName(schedule, form) << ", " << size.m << " x " << size.n
+        << " x " << size.k;
+}
 
 } // namespace quern::nvptx::test
 

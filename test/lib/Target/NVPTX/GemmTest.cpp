@@ -15,14 +15,8 @@ namespace {
 
 void check(const GemmForm &form, const GemmSchedule &schedule,
            const std::vector<GemmSize> &sizes) {
-  ASSERT_FALSE(checkSchedule(schedule));
-  quern::ptx::Program program = makeProgram(
-      [&](mlir::ModuleOp module) { buildGemm(module, schedule, form); });
-  uint32_t seed = 1;
-  for (const GemmSize &size : sizes)
-    EXPECT_EQ(GemmCase(size, form, seed++).run(program, schedule), "")
-        << getGemmName(schedule, form) << ", " << size.m << " x " << size.n
-        << " x " << size.k;
+  Emulator emulator;
+  checkGemm(emulator, form, schedule, sizes);
 }
 
 TEST(NvptxGemm, AnyNumberOfRows) {
@@ -81,7 +75,8 @@ TEST(NvptxGemm, WeightsWithZeroPoints) {
 TEST(NvptxGemm, TiesGoToTheEvenCode) {
   GemmForm form;
   GemmSchedule schedule;
-  quern::ptx::Program program = makeProgram(
+  Emulator emulator;
+  emulator.load(
       [&](mlir::ModuleOp module) { buildGemm(module, schedule, form); });
   GemmCase gemm({64, 64, 64}, form);
   for (int64_t row = 0; row < 64; ++row)
@@ -97,21 +92,22 @@ TEST(NvptxGemm, TiesGoToTheEvenCode) {
     gemm.multiplier[i] = i % 2 ? 0.5f : std::nextafter(0.5f, float(i % 4));
     gemm.offset[i] = float(i) - 16;
   }
-  EXPECT_EQ(gemm.run(program, schedule), "");
+  EXPECT_EQ(gemm.run(emulator, schedule), "");
 }
 
 /// Codes that saturate at either end, and sums that wrap.
 TEST(NvptxGemm, Saturates) {
   GemmForm form;
   GemmSchedule schedule;
-  quern::ptx::Program program = makeProgram(
+  Emulator emulator;
+  emulator.load(
       [&](mlir::ModuleOp module) { buildGemm(module, schedule, form); });
   GemmCase gemm({33, 80, 192}, form, 7);
   for (size_t i = 0; i < gemm.multiplier.size(); ++i) {
     gemm.multiplier[i] = i % 3 == 0 ? 1e30f : i % 3 == 1 ? -1e30f : 1e-30f;
     gemm.correction[i] = i % 5 ? gemm.correction[i] : 0x7fffffff;
   }
-  EXPECT_EQ(gemm.run(program, schedule), "");
+  EXPECT_EQ(gemm.run(emulator, schedule), "");
 }
 
 } // namespace
