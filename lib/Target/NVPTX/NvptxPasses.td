@@ -45,4 +45,100 @@ def NvptxGemm : Pass<"tq-nvptx-gemm", "::mlir::ModuleOp"> {
                            "::mlir::scf::SCFDialect"];
 }
 
+def NvptxAddNorm : Pass<"tq-nvptx-add-norm", "::mlir::ModuleOp"> {
+  let summary = "append a residual sum with LayerNorm for GPUs";
+  let description = [{
+    Appends the kernel that `buildAddNorm` of lib/Target/NVPTX/AddNorm.h makes:
+    `tq.qadd_norm` with one warp to a row. Expects nothing of the module.
+
+    ```mlir
+    module {}
+    ```
+    becomes
+    ```mlir
+    llvm.func @add_norm_768_u8_u8_u8_u8(%a: !llvm.ptr<1>, ...)
+        attributes {nvvm.kernel, nvvm.reqntid = array<i32: 128, 1, 1>} {...}
+    ```
+  }];
+  let options = [
+    Option<"d", "d", "int64_t", /*default=*/"768", "Columns of a row">,
+    Option<"a", "a", "std::string", /*default=*/"\"u8\"",
+           "Codes of the first operand: u8 or u16">,
+    Option<"b", "b", "std::string", /*default=*/"\"u8\"",
+           "Codes of the second operand: u8 or u16">,
+    Option<"sum", "sum", "std::string", /*default=*/"\"u8\"",
+           "Codes of the sum: u8 or u16">,
+    Option<"result", "result", "std::string", /*default=*/"\"u8\"",
+           "What is stored: u8, u16 or f32">
+  ];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::NVVM::NVVMDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
+def NvptxEmbed : Pass<"tq-nvptx-embed", "::mlir::ModuleOp"> {
+  let summary = "append embedding tables with LayerNorm for GPUs";
+  let description = [{
+    Appends the kernel that `buildEmbed` of lib/Target/NVPTX/Embed.h makes:
+    `tq.qembed` on tables of s8 codes. Expects nothing of the module.
+
+    ```mlir
+    module {}
+    ```
+    becomes
+    ```mlir
+    llvm.func @embed_768_u8_u8_u8(%ids: !llvm.ptr<1>, ...)
+        attributes {nvvm.kernel, nvvm.reqntid = array<i32: 128, 1, 1>} {...}
+    ```
+  }];
+  let options = [
+    Option<"d", "d", "int64_t", /*default=*/"768", "Columns of a row">,
+    Option<"wordScales", "word-scales", "bool", /*default=*/"false",
+           "The word table has a scale for each row">,
+    Option<"typeScales", "type-scales", "bool", /*default=*/"false",
+           "The type table has a scale for each row">,
+    Option<"positionScales", "position-scales", "bool", /*default=*/"false",
+           "The position table has a scale for each row">,
+    Option<"e1", "e1", "std::string", /*default=*/"\"u8\"",
+           "Codes of word + type: u8 or u16">,
+    Option<"e2", "e2", "std::string", /*default=*/"\"u8\"",
+           "Codes of the whole sum: u8 or u16">,
+    Option<"result", "result", "std::string", /*default=*/"\"u8\"",
+           "What is stored: u8, u16 or f32">
+  ];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::NVVM::NVVMDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
+def NvptxAttention : Pass<"tq-nvptx-attention", "::mlir::ModuleOp"> {
+  let summary = "append integer attention for tensor cores";
+  let description = [{
+    Appends the kernel that `buildAttention` of lib/Target/NVPTX/Attention.h
+    makes: `tq.qattention` with uniform probabilities, one block to 64 queries
+    of a head. Expects nothing of the module.
+
+    ```mlir
+    module {}
+    ```
+    becomes
+    ```mlir
+    llvm.func @attention_64_u8(%qkv: !llvm.ptr<1>, ...)
+        attributes {nvvm.kernel, nvvm.reqntid = array<i32: 128, 1, 1>} {...}
+    ```
+  }];
+  let options = [
+    Option<"headDim", "head-dim", "int64_t", /*default=*/"64",
+           "Channels of a head: 32 or 64">,
+    Option<"result", "result", "std::string", /*default=*/"\"u8\"",
+           "What is stored: u8, u16 or f32">
+  ];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::NVVM::NVVMDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
 #endif // QUERN_LIB_TARGET_NVPTX_NVPTXPASSES

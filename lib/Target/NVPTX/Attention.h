@@ -1,0 +1,60 @@
+//===- Attention.h - Integer attention on tensor cores ----------*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// tq.qattention with uniform probabilities, one block to 64 queries of a head:
+// scores, the exact table softmax and the context without a trip through the
+// device's memory. A row is scored to its end before it is normalized, so the
+// result does not depend on how keys are cut into tiles.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_TARGET_NVPTX_ATTENTION_H
+#define QUERN_LIB_TARGET_NVPTX_ATTENTION_H
+
+#include "lib/Target/NVPTX/Codes.h"
+
+#include "mlir/IR/BuiltinOps.h"
+
+#include <string>
+
+namespace quern::nvptx {
+
+/// What of the kernel is fixed when it is built.
+struct AttentionForm {
+  /// 32 or 64.
+  int64_t headDim = 64;
+  Storage context = Storage::U8;
+};
+
+/// The longest sequence whose keys, values and scores fit shared memory.
+inline constexpr int64_t kLongestSequence = 512;
+
+/// An error where the form has no kernel.
+Error checkAttention(const AttentionForm &form);
+
+/// Such as `attention_64_u8`.
+std::string getAttentionName(const AttentionForm &form);
+
+struct AttentionLaunch {
+  int64_t gridX = 0, gridY = 0, threads = 0, sharedBytes = 0;
+  /// The parameter `keys`.
+  int64_t keys = 0;
+};
+AttentionLaunch getAttentionLaunch(const AttentionForm &form, int64_t sequences,
+                                   int64_t heads, int64_t longest);
+
+/// Appends the kernel. Block y is head y % heads of sequence y / heads, block x
+/// its queries from 64 x on. Parameters, in order; pointers on 16 bytes:
+///   qkv      u8  [tokens][qkvStride]
+///   offsets  i32 [sequences + 1]
+///   params   f32, as QAttentionParams of lib/Tile/Attention.h
+///   context  codes or f32 [tokens][contextStride]
+///   heads, keys, qkvStride, contextStride, qColumn, kColumn, vColumn   i32;
+///            keys is the longest length rounded up to 32, columns and strides
+///            are multiples of 16
+///   scoreHi, probHi, contextLo, contextHi   f32
+void buildAttention(mlir::ModuleOp module, const AttentionForm &form);
+
+} // namespace quern::nvptx
+
+#endif // QUERN_LIB_TARGET_NVPTX_ATTENTION_H

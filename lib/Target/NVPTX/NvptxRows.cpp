@@ -1,0 +1,89 @@
+//===- NvptxRows.cpp - Append row kernels -------------------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Target/NVPTX/NvptxPasses.h"
+
+#include "lib/Target/NVPTX/AddNorm.h"
+#include "lib/Target/NVPTX/Embed.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+
+using namespace mlir;
+
+namespace quern {
+
+#define GEN_PASS_DEF_NVPTXADDNORM
+#define GEN_PASS_DEF_NVPTXEMBED
+#include "lib/Target/NVPTX/NvptxPasses.h.inc"
+
+/// Reads the names of storages into places.
+static Error
+parseAll(std::initializer_list<std::pair<StringRef, nvptx::Storage *>> all) {
+  for (auto [name, place] : all) {
+    auto storage = nvptx::parseStorage(name);
+    if (!storage)
+      return storage.takeError();
+    *place = *storage;
+  }
+  return Error::success();
+}
+
+namespace {
+struct NvptxAddNorm : impl::NvptxAddNormBase<NvptxAddNorm> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    if (Error error = append()) {
+      getOperation().emitError(error.message());
+      signalPassFailure();
+    }
+  }
+
+  Error append() {
+    nvptx::AddNormForm form;
+    form.d = d;
+    if (Error error = parseAll({{a, &form.a},
+                                {b, &form.b},
+                                {sum, &form.sum},
+                                {result, &form.out}}))
+      return error;
+    if (Error error = nvptx::checkAddNorm(form))
+      return error;
+    nvptx::buildAddNorm(getOperation(), form);
+    return Error::success();
+  }
+};
+
+struct NvptxEmbed : impl::NvptxEmbedBase<NvptxEmbed> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    if (Error error = append()) {
+      getOperation().emitError(error.message());
+      signalPassFailure();
+    }
+  }
+
+  Error append() {
+    nvptx::EmbedForm form;
+    form.d = d;
+    form.rowScales[0] = wordScales;
+    form.rowScales[1] = typeScales;
+    form.rowScales[2] = positionScales;
+    if (Error error =
+            parseAll({{e1, &form.e1}, {e2, &form.e2}, {result, &form.out}}))
+      return error;
+    if (Error error = nvptx::checkEmbed(form))
+      return error;
+    nvptx::buildEmbed(getOperation(), form);
+    return Error::success();
+  }
+};
+} // namespace
+
+} // namespace quern

@@ -1,0 +1,107 @@
+//===- AttentionCase.h - Operands and reference of attention ----*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Packed sequences against the formula of tq.qattention in
+// test/lib/Tile/RowReference.h, bit for bit.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_TEST_LIB_TARGET_NVPTX_ATTENTIONCASE_H
+#define QUERN_TEST_LIB_TARGET_NVPTX_ATTENTIONCASE_H
+
+#include "lib/Target/NVPTX/Attention.h"
+#include "test/lib/Target/NVPTX/DeviceRun.h"
+#include "test/lib/Tile/RowReference.h"
+
+namespace quern::nvptx::test {
+
+/// Parameters under which scores and contexts use all their codes.
+inline quern::QAttentionParams makeParams(int64_t dim, int64_t longest) {
+  quern::QAttentionParams p;
+  quern::test::fillExpTables(0.05, longest, p);
+  p.zq = 121;
+  p.zk = 130;
+  p.zv = 117;
+  p.scoreMultiplier = 40.0f / (74.0f * 74.0f * std::sqrt(float(dim)));
+  p.scoreOffset = 127.3f;
+  p.probMultiplier = 255.0f;
+  p.contextMultiplier = 2.5f / 255.0f;
+  p.contextOffset = 119.0f;
+  return p;
+}
+
+inline std::vector<float> flatten(const quern::QAttentionParams &p) {
+  std::vector<float> flat(p.expHi.begin(), p.expHi.end());
+  flat.insert(flat.end(), p.expLo.begin(), p.expLo.end());
+  for (float v :
+       {p.scoreMultiplier, p.scoreOffset, p.probMultiplier, p.contextMultiplier,
+        p.contextOffset, float(p.zq), float(p.zk), float(p.zv)})
+    flat.push_back(v);
+  flat.resize(quern::QAttentionParams::size);
+  return flat;
+}
+
+template <typename T>
+void checkAttention(Runner &runner, const nvptx::AttentionForm &form,
+                    int64_t heads, const std::vector<int64_t> &lengths,
+                    uint32_t seed = 1) {
+  ASSERT_FALSE(nvptx::checkAttention(form));
+  runner.load(
+      [&](mlir::ModuleOp module) { nvptx::buildAttention(module, form); });
+  std::vector<int32_t> offsets = {0};
+  int64_t longest = 0;
+  for (int64_t length : lengths) {
+    offsets.push_back(offsets.back() + int32_t(length));
+    longest = std::max(longest, length);
+  }
+  int64_t tokens = offsets.back(), width = heads * form.headDim;
+  quern::AttentionShape shape;
+  shape.heads = heads;
+  shape.headDim = form.headDim;
+  shape.qkvStride = 3 * width + 16;
+  shape.kColumn = width;
+  shape.vColumn = 2 * width;
+  shape.contextStride = width;
+  shape.contextRange = {0, form.context == nvptx::Storage::U16 ? 65535.0f
+                                                               : 255.0f};
+  quern::QAttentionParams params = makeParams(form.headDim, longest);
+
+  // Keys of one sequence are alike, of another all different.
+  quern::test::Random random(seed);
+  auto qkv = random.codes<uint8_t>(size_t(tokens * shape.qkvStride), 256);
+  for (int64_t t = 0; lengths.size() > 1 && t < lengths[0]; ++t)
+    for (int64_t c = 0; c < width; ++c)
+      qkv[size_t(t * shape.qkvStride + shape.kColumn + c)] = uint8_t(c % 251);
+  size_t squares = 0;
+  for (int64_t length : lengths)
+    squares += size_t(length * length);
+  std::vector<uint8_t> sTap(squares * size_t(heads)), pTap(sTap.size());
+  std::vector<T> context(size_t(tokens * width)), want = context;
+  quern::test::qattention(shape, params, qkv, offsets, want, sTap, pTap);
+
+  std::vector<float> flat = flatten(params);
+  nvptx::AttentionLaunch launch =
+      nvptx::getAttentionLaunch(form, int64_t(lengths.size()), heads, longest);
+  DeviceCall call;
+  call.kernel = nvptx::getAttentionName(form);
+  call.gridX = launch.gridX;
+  call.gridY = launch.gridY;
+  call.threads = launch.threads;
+  call.sharedBytes = launch.sharedBytes;
+  call.input("qkv", qkv);
+  call.input("offsets", offsets);
+  call.input("params", flat);
+  call.output("context", context);
+  call.integers({heads, launch.keys, shape.qkvStride, shape.contextStride,
+                 shape.qColumn, shape.kColumn, shape.vColumn});
+  call.reals({255.0f, 255.0f, 0.0f, float(shape.contextRange.hi)});
+  ASSERT_EQ(runner.run(call), "");
+  EXPECT_EQ(context, want) << nvptx::getAttentionName(form);
+  // The case is worth something only if codes differ.
+  EXPECT_NE(*std::min_element(want.begin(), want.end()),
+            *std::max_element(want.begin(), want.end()));
+}
+
+} // namespace quern::nvptx::test
+
+#endif // QUERN_TEST_LIB_TARGET_NVPTX_ATTENTIONCASE_H

@@ -1,0 +1,51 @@
+//===- AttentionTest.cpp - Integer attention of the GPU, emulated ---------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Packed sequences of all kinds of lengths.
+//
+//===----------------------------------------------------------------------===//
+#include "test/lib/Target/NVPTX/AttentionCase.h"
+
+using namespace quern::nvptx::test;
+namespace nvptx = quern::nvptx;
+using nvptx::Storage;
+
+namespace {
+
+template <typename T>
+void check(const nvptx::AttentionForm &form, int64_t heads,
+           const std::vector<int64_t> &lengths, uint32_t seed = 1) {
+  Emulator emulator;
+  checkAttention<T>(emulator, form, heads, lengths, seed);
+}
+
+TEST(NvptxAttention, LengthsOfAllKinds) {
+  check<uint8_t>({64}, 2, {1, 2, 31, 32, 33, 7});
+  check<uint8_t>({32}, 3, {5, 64, 1, 40});
+  check<uint8_t>({64}, 1, {63, 65, 100}, 2);
+}
+
+TEST(NvptxAttention, MoreQueriesThanABlockHas) {
+  check<uint8_t>({64}, 1, {200, 3});
+  check<uint8_t>({32}, 2, {129});
+}
+
+TEST(NvptxAttention, LongestSequence) {
+  check<uint8_t>({64}, 1, {nvptx::kLongestSequence});
+  nvptx::AttentionLaunch launch =
+      nvptx::getAttentionLaunch({64}, 1, 12, nvptx::kLongestSequence);
+  EXPECT_LE(launch.sharedBytes, 99 * 1024);
+}
+
+TEST(NvptxAttention, OtherResults) {
+  check<float>({64, Storage::F32}, 2, {20, 37});
+  check<uint16_t>({32, Storage::U16}, 2, {20, 37});
+}
+
+TEST(NvptxAttention, FormsWithoutKernel) {
+  EXPECT_EQ(nvptx::checkAttention({48}).message(),
+            "attention: heads of 48 channels, expected 32 or 64");
+}
+
+} // namespace

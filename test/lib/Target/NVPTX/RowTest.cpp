@@ -1,0 +1,50 @@
+//===- RowTest.cpp - Row kernels of the GPU, emulated ---------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "test/lib/Target/NVPTX/RowCase.h"
+
+using namespace quern::nvptx::test;
+namespace nvptx = quern::nvptx;
+using nvptx::Storage;
+
+namespace {
+
+TEST(NvptxAddNorm, Widths) {
+  Emulator emulator;
+  for (int64_t d : {4, 60, 128, 132, 384, 768, 1024})
+    checkAddNorm(emulator,
+                 {d, Storage::U8, Storage::U8, Storage::U8, Storage::U8},
+                 {1, 4, 7}, true);
+}
+
+TEST(NvptxAddNorm, CodesAndReals) {
+  Emulator emulator;
+  checkAddNorm(emulator,
+               {96, Storage::U8, Storage::U16, Storage::U16, Storage::U8}, {5},
+               true);
+  checkAddNorm(emulator,
+               {384, Storage::U16, Storage::U8, Storage::U16, Storage::U16},
+               {6}, false);
+  checkAddNorm(emulator,
+               {768, Storage::U8, Storage::U8, Storage::U8, Storage::F32}, {3},
+               true);
+}
+
+TEST(NvptxAddNorm, FormsWithoutKernel) {
+  EXPECT_EQ(nvptx::checkAddNorm({6}).message(),
+            "rows of 6 columns, expected a multiple of 4, at most 2048");
+  EXPECT_EQ(nvptx::checkAddNorm({8, Storage::F32}).message(),
+            "operands and sum of a residual in f32, expected u8 or u16");
+}
+
+TEST(NvptxEmbed, Tables) {
+  Emulator emulator;
+  checkEmbed(emulator, {768}, 9);
+  checkEmbed(emulator, {100, {true, false, true}}, 5);
+  checkEmbed(emulator, {384, {true, false, false}, Storage::U16, Storage::U16},
+             4);
+}
+
+} // namespace

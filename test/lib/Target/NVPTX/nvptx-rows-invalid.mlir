@@ -1,0 +1,13 @@
+// RUN: not quern-opt %s --tq-nvptx-add-norm="d=770" 2>&1 | FileCheck %s --check-prefix=WIDTH
+// RUN: not quern-opt %s --tq-nvptx-add-norm="sum=f32" 2>&1 | FileCheck %s --check-prefix=SUM
+// RUN: not quern-opt %s --tq-nvptx-add-norm="a=s8" 2>&1 | FileCheck %s --check-prefix=STORAGE
+// RUN: not quern-opt %s --tq-nvptx-embed="d=4096" 2>&1 | FileCheck %s --check-prefix=WIDE
+// RUN: not quern-opt %s --tq-nvptx-embed="e2=f32" 2>&1 | FileCheck %s --check-prefix=EMBED
+
+module {}
+
+// WIDTH: rows of 770 columns, expected a multiple of 4, at most 2048
+// SUM: operands and sum of a residual in f32, expected u8 or u16
+// STORAGE: result: found 's8', expected u8, u16 or f32
+// WIDE: rows of 4096 columns, expected a multiple of 4, at most 2048
+// EMBED: sums of embeddings in f32, expected u8 or u16
