@@ -164,7 +164,8 @@ Error Compilation::import() {
   tokenizer.assign(reinterpret_cast<const char *>(found->blob.data()),
                    found->blob.size());
   bool learned = llvm::any_of(model.ignoredTensors, [](StringRef name) {
-    return name.ends_with("_quantizer.quantizer._delta");
+    return name.ends_with("_quantizer.quantizer._delta") ||
+           name.ends_with(".activation_quantizer.alpha");
   });
   if (learned && request.rangesIn.empty() && request.note)
     request.note("the checkpoint holds learned quantizers, which are not used: "

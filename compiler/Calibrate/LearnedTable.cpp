@@ -1,6 +1,7 @@
 //===- LearnedTable.cpp - Learned quantizers as ranges --------------------===//
 //
-// quantization.md 3.1: s = max(delta, 1e-8), z = clamp(round(z_float)).
+// quantization.md 3.1: s = max(delta, 1e-8), z = clamp(round(z_float)); 3.2 for
+// learned steps, whose signed codes become unsigned ones.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Calibrate/LearnedTable.h"
@@ -8,6 +9,7 @@
 #include "quern/quant_math.h"
 
 #include <algorithm>
+#include <array>
 
 using namespace quern;
 
@@ -19,6 +21,14 @@ constexpr float leastScale = 1e-8f;
 /// The nearest code, ties to even.
 int64_t roundedZero(float zero, int64_t top) {
   return qm_rne(std::clamp(zero, 0.0f, static_cast<float>(top)));
+}
+
+/// Whether a site may have codes with a real offset: not where kernels have
+/// integer zero points.
+bool takesOffset(const std::string &key) {
+  constexpr std::array<std::string_view, 8> keys = {"emb", "c", "g", "x",
+                                                    "f",   "h", "z", "P"};
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
 /// The role that a weight has by its name.
@@ -58,16 +68,19 @@ public:
     }
     const LearnedQuantizer &quantizer = found->second;
     auto refuse = [&](const std::string &what, const std::string &expected) {
-      return Error::make(learned.path, ": tensor ",
-                         printable(quantizer.name + "._delta", 120), ": found ",
-                         what, " at site ", site.name, ", the recipe expects ",
-                         expected);
+      return Error::make(
+          learned.path, ": tensor ", printable(quantizer.name, 120), ": found ",
+          what, " at site ", site.name, ", the recipe expects ", expected);
     };
     if (scheme.isFloat())
       return refuse("a quantizer", "none");
+    if (quantizer.bits && *quantizer.bits != scheme.bits)
+      return refuse(std::to_string(*quantizer.bits) + " bits",
+                    std::to_string(scheme.bits));
     if (scheme.perToken)
       return refuse("a learned range", "ranges of tokens, found at run time");
-    if (quantizer.zero.empty() != scheme.symmetric)
+    // Learned steps are what they are, centred or not.
+    if (!quantizer.bits && quantizer.zero.empty() != scheme.symmetric)
       return refuse(scheme.symmetric ? "zero points" : "a symmetric quantizer",
                     scheme.symmetric ? "\"symmetric\": true"
                                      : "\"symmetric\": false");
@@ -110,6 +123,17 @@ public:
       params.qmax = static_cast<int32_t>(top);
       range.learned.push_back(params);
     }
+    if (quantizer.offset) {
+      if (scheme.isLog() || !takesOffset(site.key))
+        return refuse("a real offset",
+                      "none: it is for emb, c, g, x, f, h, z and P, whose "
+                      "readers fold it into their biases");
+      // x = delta (q + middle) + offset, of unsigned codes from 0.
+      UniformParams &params = range.learned.front();
+      range.offset =
+          double(*quantizer.offset) - double(params.scale) * params.zero;
+      params.zero = 0;
+    }
     table.sites[site.name] = std::move(range);
     return Error::success();
   }
@@ -118,11 +142,14 @@ public:
     WeightScheme scheme = recipe.weightFor(roleOf(name));
     auto refuse = [&](const std::string &what, const std::string &expected) {
       return Error::make(learned.path, ": tensor ",
-                         printable(quantizer.name + "._delta", 120), ": found ",
-                         what, ", ", expected);
+                         printable(quantizer.name, 120), ": found ", what, ", ",
+                         expected);
     };
     if (scheme.isFloat())
       return refuse("a quantizer", "the recipe leaves this weight in f32");
+    if (quantizer.bits && *quantizer.bits != scheme.bits)
+      return refuse(std::to_string(*quantizer.bits) + " bits",
+                    "the recipe expects " + std::to_string(scheme.bits));
     if (scheme.adaptive)
       return refuse("a learned scale", "the recipe expects rounding adaround");
     if (!quantizer.isSigned && roleOf(name) != WeightRole::Norm)
@@ -162,7 +189,7 @@ Expected<RangeTable> quern::learnedRanges(const LearnedQuantizers &learned,
     };
     if (std::none_of(sites.begin(), sites.end(), isNamed))
       return Error::make(
-          learned.path, ": tensor ", printable(quantizer.name + "._delta", 120),
+          learned.path, ": tensor ", printable(quantizer.name, 120),
           ": found a quantizer of site ", name, ", which the model lacks");
   }
   for (const auto &[name, quantizer] : learned.weights)

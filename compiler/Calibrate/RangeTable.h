@@ -13,6 +13,7 @@
 #include "lib/Support/Status.h"
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,9 @@ struct SiteRange {
   /// Learned scale and zero point, of each group for schemes of groups. Where
   /// there are some, nothing was estimated and they go before any range.
   std::vector<UniformParams> learned;
+  /// What code 0 stands for, of learned codes with a real offset; their zero
+  /// point is 0.
+  std::optional<double> offset;
 };
 
 /// Learned scales of a weight: one or one per row.

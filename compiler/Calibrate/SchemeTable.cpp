@@ -365,6 +365,8 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
         scale != 0 && site.key == "p")
       params = {float(scale), 0};
     setParams(entry, scheme.bits, params, builder);
+    if ((*range)->offset)
+      entry.set("offset", builder.getF64FloatAttr(*(*range)->offset));
     siteList.set(site.name, entry.getDictionary(module.getContext()));
   }
 

@@ -7,12 +7,18 @@
 #include "compiler/Import/LearnedQuantizers.h"
 #include "compiler/Import/Safetensors.h"
 
+#include "quern/quant_math.h"
+
+#include <algorithm>
 #include <array>
 #include <cctype>
 
 using namespace quern;
 
 namespace {
+
+/// The smallest learned step, as in the published code.
+constexpr float leastStep = 1e-4f;
 
 using Names = std::pair<std::string_view, std::string_view>;
 
@@ -46,9 +52,13 @@ bool startsWith(std::string_view text, std::string_view start) {
   return text.substr(0, start.size()) == start;
 }
 
+bool endsWith(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() &&
+         text.substr(text.size() - end.size()) == end;
+}
+
 bool consumeEnd(std::string &text, std::string_view end) {
-  if (text.size() < end.size() ||
-      text.compare(text.size() - end.size(), end.size(), end) != 0)
+  if (!endsWith(text, end))
     return false;
   text.resize(text.size() - end.size());
   return true;
@@ -110,12 +120,14 @@ public:
       return found.takeError();
     tensors = std::move(*found);
     for (const auto &[name, tensor] : tensors)
-      if (Error error = readEntry(name))
+      if (Error error =
+              endsWith(name, ".alpha") ? readStep(name) : readEntry(name))
         return error;
     if (result.sites.empty() && result.weights.empty())
       return Error::make(result.path,
                          ": found no learned quantizers, expected tensors such "
-                         "as classifier.activation_quantizer.quantizer._delta");
+                         "as classifier.activation_quantizer.quantizer._delta, "
+                         "or classifier.activation_quantizer.alpha");
     return std::move(result);
   }
 
@@ -126,8 +138,9 @@ private:
         !consumeEnd(module, "._delta"))
       return Error::success();
     LearnedQuantizer quantizer;
-    quantizer.name = module;
-    if (Error error = readQuantizer(quantizer))
+    quantizer.name = stored;
+    const std::string prefix = module;
+    if (Error error = readQuantizer(prefix, quantizer))
       return error;
     if (!consumeEnd(module, ".quantizer"))
       return refuse(stored);
@@ -138,7 +151,7 @@ private:
     if (isWeight) {
       if (!quantizer.zero.empty())
         return Error::make(result.path, ": tensor ",
-                           printable(quantizer.name + "._zero_float"),
+                           printable(prefix + "._zero_float"),
                            ": found zero points of a weight, expected a "
                            "symmetric quantizer");
       result.weights[module + ".weight"] = std::move(quantizer);
@@ -157,28 +170,111 @@ private:
                        "those of a BERT of the published code");
   }
 
-  Error readQuantizer(LearnedQuantizer &quantizer) {
-    auto delta = readVector(quantizer.name + "._delta",
-                            tensors.find(quantizer.name + "._delta")->second);
+  /// A learned step, its bits and what else lies beside it.
+  Error readStep(const std::string &stored) {
+    std::string module = stored;
+    consumeEnd(module, ".alpha");
+    const std::string prefix = module;
+    LearnedQuantizer quantizer;
+    quantizer.name = stored;
+    auto bits = readBeside(stored, prefix + ".nbits");
+    if (!bits)
+      return bits.takeError();
+    if (bits->size() != 1 || !(bits->front() > 0))
+      return Error::make(result.path, ": tensor ", printable(prefix + ".nbits"),
+                         ": found ", bits->size(),
+                         " values, the first of them ", bits->front(),
+                         ", expected one, of 2 to 8 bits");
+    // Trained bits lie between two numbers, and may lie beyond the ends.
+    quantizer.bits =
+        static_cast<unsigned>(qm_rne(std::clamp(bits->front(), 2.0f, 8.0f)));
+    auto alpha = readChoice(prefix + ".alpha", *quantizer.bits);
+    if (!alpha)
+      return alpha.takeError();
+    quantizer.delta = {std::max(*alpha, leastStep)};
+    if (!consumeEnd(module, ".activation_quantizer")) {
+      if (tensors.count(prefix + ".beta"))
+        return Error::make(result.path, ": tensor ",
+                           printable(prefix + ".beta"),
+                           ": found an offset of a weight, expected none");
+      result.weights[canonicalModule(module) + ".weight"] =
+          std::move(quantizer);
+      return Error::success();
+    }
+    auto sign = readSign(prefix + ".signed");
+    if (!sign)
+      return sign.takeError();
+    if (!*sign)
+      return Error::make(result.path, ": tensor ", printable(stored),
+                         ": found no tensor .signed beside it, expected one "
+                         "boolean");
+    quantizer.isSigned = **sign;
+    if (tensors.count(prefix + ".beta")) {
+      auto beta = readChoice(prefix + ".beta", *quantizer.bits);
+      if (!beta)
+        return beta.takeError();
+      quantizer.offset = *beta;
+    }
+    std::string site = siteOf(canonicalModule(module));
+    if (site.empty())
+      return refuse(stored);
+    result.sites[site] = std::move(quantizer);
+    return Error::success();
+  }
+
+  /// A tensor that has to be beside `stored`.
+  Expected<std::vector<float>> readBeside(const std::string &stored,
+                                          const std::string &name) {
+    auto it = tensors.find(name);
+    if (it == tensors.end())
+      return Error::make(result.path, ": tensor ", printable(stored),
+                         ": found no tensor ", printable(name),
+                         " beside it, expected one");
+    return readVector(name, it->second);
+  }
+
+  /// The value for so many bits: the only one, or of the seven for 2 to 8.
+  Expected<float> readChoice(const std::string &name, unsigned bits) {
+    auto values = readVector(name, tensors.find(name)->second);
+    if (!values)
+      return values.takeError();
+    if (values->size() != 1 && values->size() != 7)
+      return Error::make(result.path, ": tensor ", printable(name), ": found ",
+                         values->size(),
+                         " values, expected one, or seven for 2 to 8 bits");
+    return (*values)[values->size() == 1 ? 0 : bits - 2];
+  }
+
+  /// One boolean; none where the tensor is not there.
+  Expected<std::optional<bool>> readSign(const std::string &name) {
+    auto it = tensors.find(name);
+    if (it == tensors.end())
+      return std::optional<bool>();
+    const SafetensorsTensor &tensor = it->second;
+    if ((tensor.dtype != "BOOL" && tensor.dtype != "U8") || tensor.bytes != 1)
+      return Error::make(result.path, ": tensor ", printable(name), ": found ",
+                         printable(tensor.dtype), " of shape ",
+                         shapeToString(tensor.shape), ", expected one boolean");
+    return std::optional<bool>(tensor.data[0] != std::byte(0));
+  }
+
+  Error readQuantizer(const std::string &prefix, LearnedQuantizer &quantizer) {
+    auto delta =
+        readVector(quantizer.name, tensors.find(quantizer.name)->second);
     if (!delta)
       return delta.takeError();
     quantizer.delta = std::move(*delta);
-    std::string sign = quantizer.name + "._signed";
-    if (auto it = tensors.find(sign); it != tensors.end()) {
-      const SafetensorsTensor &tensor = it->second;
-      if ((tensor.dtype != "BOOL" && tensor.dtype != "U8") || tensor.bytes != 1)
-        return Error::make(result.path, ": tensor ", printable(sign),
-                           ": found ", printable(tensor.dtype), " of shape ",
-                           shapeToString(tensor.shape),
-                           ", expected one boolean");
-      quantizer.isSigned = tensor.data[0] != std::byte(0);
+    auto sign = readSign(prefix + "._signed");
+    if (!sign)
+      return sign.takeError();
+    if (*sign) {
+      quantizer.isSigned = **sign;
       return Error::success();
     }
-    std::string zeroName = quantizer.name + "._zero_float";
+    std::string zeroName = prefix + "._zero_float";
     auto it = tensors.find(zeroName);
     if (it == tensors.end())
-      return Error::make(result.path, ": tensor ",
-                         printable(quantizer.name + "._delta"),
+      return Error::make(result.path, ": tensor ", printable(quantizer.name),
                          ": found neither _zero_float nor _signed beside it, "
                          "expected one of them");
     auto zero = readVector(zeroName, it->second);

@@ -5,6 +5,12 @@
 // .quantizer._delta` and `...output.dense.activation_quantizer.quantizer
 // ._delta` and `._zero_float`. Reads them by site and by weight.
 //
+// So does learned step size quantization, with the names of the Quantization
+// Variation code at the same places: `...output.dense.alpha` and `.nbits` of a
+// weight, `...output.dense.activation_quantizer.alpha`, `.nbits`, `.signed` and
+// perhaps `.beta` of a site. alpha and beta have one value, or seven, of which
+// nbits chooses: those of 2 to 8 bits.
+//
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_COMPILER_IMPORT_LEARNEDQUANTIZERS_H
 #define QUERN_COMPILER_IMPORT_LEARNEDQUANTIZERS_H
@@ -20,7 +26,7 @@ namespace quern {
 
 /// One quantizer as it was saved.
 struct LearnedQuantizer {
-  /// The stored name up to `._delta`, for messages.
+  /// The stored name of the scales, for messages.
   std::string name;
   /// One scale, or one for each channel or row.
   std::vector<float> delta;
@@ -29,6 +35,11 @@ struct LearnedQuantizer {
   std::vector<float> zero;
   /// Of a symmetric quantizer: whether it has negative codes.
   bool isSigned = true;
+  /// Of learned steps: what the middle code of signed ones, or the lowest of
+  /// unsigned ones, stands for.
+  std::optional<float> offset;
+  /// Of learned steps: bits of the codes, which the recipe must have too.
+  std::optional<unsigned> bits;
 };
 
 struct LearnedQuantizers {

@@ -28,10 +28,14 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
     return tileTokenPool(op);
   FailureOr<Place> x = placeOf(op.getX(), op);
   FailureOr<std::string> offsets = inputOf(op.getOffsets(), op);
-  auto scale = scaleOf(op.getX(), op);
+  bool mean = op.getKind() == tq::PoolKind::Mean;
+  // Rows that are copied have code 0 where there is no token, and no scale.
+  bool isOffset = isa<tq::OffsetType>(op.getX().getType().getElementType());
+  FailureOr<std::pair<double, float>> scale = std::pair<double, float>(1, 0);
+  if (mean || !isOffset)
+    scale = scaleOf(op.getX(), op);
   if (failed(x) || failed(offsets) || failed(scale))
     return failure();
-  bool mean = op.getKind() == tq::PoolKind::Mean;
   LaunchInfo info;
   info.op = "pool";
   info.step = nameOf(op, "");

@@ -58,6 +58,11 @@ template <typename F> TinyModelOptions with(TinyModelOptions options, F f) {
 }
 
 /// Quantizers in the checkpoint, row E17.
+TinyModelOptions learnedSteps(TinyModelOptions options, int64_t bits) {
+  options.learned = true;
+  options.learnedSteps = bits;
+  return options;
+}
 TinyModelOptions learned(TinyModelOptions options, int64_t groups = 0) {
   options.learned = true;
   options.learnedGroups = groups;
@@ -237,6 +242,15 @@ std::vector<LevelsCase> cases() {
        learned(small(H::Classification)),
        "w8a8",
        {"weight.bits=4", "Et.bits=2"}},
+      {"E18LearnedSteps", learnedSteps(odd(H::Classification), 8), "w8a8"},
+      {"E18LearnedStepsOfFourBits",
+       learnedSteps(with(small(H::Classification), wide), 4),
+       "w8a8",
+       {"activation.bits=4", "weight.bits=4"}},
+      {"E18LearnedStepsOfTwoBits",
+       learnedSteps(odd(H::TokenClassification), 2),
+       "w8a8",
+       {"activation.bits=2", "weight.bits=2"}},
       {"E10LearnedGroups",
        learned(odd(H::Classification), 3),
        "w8a8",

@@ -7,6 +7,8 @@
 //===----------------------------------------------------------------------===//
 #include "test/support/TinyModel.h"
 
+#include "llvm/ADT/STLFunctionalExtras.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -32,6 +34,8 @@ public:
   /// range begins in parts of the width.
   void site(const std::string &module, float width, float from,
             bool grouped = false) {
+    if (o.learnedSteps)
+      return steps(module, width, from);
     std::string name = module + ".activation_quantizer.";
     int64_t count = grouped && o.learnedGroups ? o.hidden : 1;
     std::vector<int64_t> shape;
@@ -61,6 +65,43 @@ public:
       add(name + "quantizer._zero_float", shape, zero);
   }
 
+  /// Seven values, those of 2 to 8 bits; only one of them is used.
+  void addChoices(const std::string &name,
+                  llvm::function_ref<float(int64_t bits)> value) {
+    std::vector<float> values;
+    for (int64_t bits = 2; bits <= 8; ++bits)
+      values.push_back(value(bits));
+    add(name, {7}, values);
+  }
+
+  /// A quantizer of learned steps of values from `from` times the width to it.
+  void steps(const std::string &module, float width, float from) {
+    auto ends = [&](const char *part) {
+      std::string_view text(part);
+      return module.size() >= text.size() &&
+             module.compare(module.size() - text.size(), text.size(), text) ==
+                 0;
+    };
+    bool isSigned = from < -0.5f;
+    bool hasOffset = ends("LayerNorm") || ends("output.dense") ||
+                     ends("context_act_quantizer") || ends("intermediate.0");
+    std::string name = module + ".activation_quantizer.";
+    addChoices(name + "alpha", [&](int64_t bits) {
+      float codes = static_cast<float>((int64_t(1) << bits) - 1);
+      return width * (isSigned ? 2 : 1 - from) / codes;
+    });
+    if (hasOffset)
+      addChoices(name + "beta", [&](int64_t bits) {
+        float least = isSigned ? 0.0371f * width : from * width;
+        return bits == o.learnedSteps ? least : 1e3f;
+      });
+    // Trained, too, and rounded when it is used.
+    add(name + "nbits", {1}, {static_cast<float>(o.learnedSteps) + 0.3f});
+    list.push_back({name + "signed", "BOOL", {}, {std::byte(isSigned)}});
+    add(name + "init_state", {1}, {1});
+    ++sites;
+  }
+
   void weight(const SafetensorsOutput &tensor) {
     if (tensor.shape.size() == 2 ||
         tensor.name.find("LayerNorm") != std::string::npos) {
@@ -77,6 +118,16 @@ public:
         for (size_t i = r * size; i < (r + 1) * size; ++i)
           largest = std::max(largest, std::fabs(values[i]));
         delta.push_back(0.9f * largest / (isSigned ? 127.f : 255.f));
+      }
+      if (o.learnedSteps) {
+        std::string module = tensor.name.substr(0, tensor.name.size() - 7);
+        addChoices(module + ".alpha", [&](int64_t bits) {
+          float codes = static_cast<float>((int64_t(1) << (bits - 1)) - 1);
+          return delta[0] * (isSigned ? 127.f : 255.f) / codes;
+        });
+        add(module + ".nbits", {1}, {static_cast<float>(o.learnedSteps)});
+        add(module + ".init_state", {1}, {1});
+        return;
       }
       std::string name = tensor.name + "_quantizer.quantizer.";
       std::vector<int64_t> shape;

@@ -65,6 +65,10 @@ struct TinyModelOptions {
   bool learnedRows = false;
   /// Symmetric activations.
   bool learnedSymmetric = false;
+  /// Learned steps of so many bits in place of ranges, with the names of the
+  /// Quantization Variation code: seven of each, real offsets at c, g, x, f, h,
+  /// z and the embeddings. 0 for ranges.
+  int64_t learnedSteps = 0;
 };
 
 /// The weights in the order of the file.

@@ -38,11 +38,17 @@ static int usage(const char *what) {
 static bool setValue(TinyModelOptions &o, const std::string &name,
                      const std::string &value) {
   const std::map<std::string, int64_t *> numbers = {
-      {"--hidden", &o.hidden},   {"--heads", &o.heads},
-      {"--layers", &o.layers},   {"--intermediate", &o.intermediate},
-      {"--vocab", &o.vocab},     {"--positions", &o.positions},
-      {"--types", &o.types},     {"--labels", &o.labels},
-      {"--outlier", &o.outlier}, {"--learned-groups", &o.learnedGroups}};
+      {"--hidden", &o.hidden},
+      {"--heads", &o.heads},
+      {"--layers", &o.layers},
+      {"--intermediate", &o.intermediate},
+      {"--vocab", &o.vocab},
+      {"--positions", &o.positions},
+      {"--types", &o.types},
+      {"--labels", &o.labels},
+      {"--outlier", &o.outlier},
+      {"--learned-groups", &o.learnedGroups},
+      {"--learned-steps", &o.learnedSteps}};
   int64_t number = std::strtoll(value.c_str(), nullptr, 10);
   if (auto it = numbers.find(name); it != numbers.end()) {
     *it->second = number;

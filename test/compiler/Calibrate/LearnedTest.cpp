@@ -263,4 +263,108 @@ TEST_F(LearnedTest, TensorsThatAreNoQuantizers) {
   expectRefusal(read("w8a8"), "found no learned quantizers");
 }
 
+/// Learned steps of some bits.
+class E18 : public LearnedTest {
+protected:
+  E18() { writeSteps(8); }
+
+  void writeSteps(int64_t bits) {
+    options.learnedSteps = bits;
+    write();
+  }
+  void set(const std::string &name, float value) {
+    std::memcpy(tensor(name).data.data(), &value, 4);
+  }
+};
+
+/// The values of the bits in use; what code 0 stands for is alpha times the
+/// lowest code, plus beta, in double.
+TEST_F(E18, StepsAndOffsets) {
+  for (int64_t bits : {8, 4, 2}) {
+    writeSteps(bits);
+    std::string count = std::to_string(bits);
+    Expected<RangeTable> table =
+        read("w8a8", {"activation.bits=" + count, "weight.bits=" + count});
+    ASSERT_TRUE(table) << table.message();
+    for (auto [site, module] : {std::pair<std::string, std::string>{
+                                    "L0.x", "attention.output.LayerNorm"},
+                                {"L0.g", "attention.output.dense"},
+                                {"L0.f", "intermediate.0"}}) {
+      std::string name = layer0 + module + ".activation_quantizer.";
+      const SiteRange &range = table->sites[site];
+      ASSERT_EQ(range.learned.size(), 1u);
+      float alpha = floatsOf(tensor(name + "alpha"))[size_t(bits - 2)];
+      float beta = floatsOf(tensor(name + "beta"))[size_t(bits - 2)];
+      EXPECT_EQ(range.learned[0].scale, alpha);
+      EXPECT_EQ(range.learned[0].zero, 0);
+      int lowest = site == "L0.f" ? 0 : -(1 << (bits - 1));
+      ASSERT_TRUE(range.offset) << site;
+      EXPECT_EQ(*range.offset, double(beta) + double(alpha) * lowest);
+    }
+    // Without an offset signed codes have their middle as zero.
+    EXPECT_FALSE(table->sites["L0.q"].offset);
+    EXPECT_EQ(table->sites["L0.q"].learned[0].zero, 1 << (bits - 1));
+    EXPECT_EQ(table->sites["L0.p"].learned[0].zero, 0);
+    EXPECT_EQ(
+        table->weights["encoder.layer.0.output.dense.weight"].scales[0],
+        floatsOf(tensor(layer0 + "output.dense.alpha"))[size_t(bits - 2)]);
+  }
+}
+
+TEST_F(E18, TheFloorOfThePublishedCode) {
+  set(layer0 + "output.dense.alpha", -3);
+  tensor(layer0 + "output.dense.alpha").shape = {1};
+  tensor(layer0 + "output.dense.alpha").data.resize(4);
+  Expected<RangeTable> table = read("w8a8");
+  ASSERT_TRUE(table) << table.message();
+  EXPECT_EQ(table->weights["encoder.layer.0.output.dense.weight"].scales[0],
+            1e-4f);
+}
+
+TEST_F(E18, WhatDoesNotFit) {
+  const std::string q = layer0 + "attention.self.query.activation_quantizer.";
+  expectRefusal(read("w8a8", {"L0.q=7"}),
+                "activation_quantizer.alpha: found 8 bits at site L0.q, the "
+                "recipe expects 7");
+  expectRefusal(read("w8a8", {"weight.bits=4"}),
+                ".alpha: found 8 bits, the recipe expects 4");
+  // As the published code has it, bits beyond the ends are those of the ends.
+  set(q + "nbits", 8.7f);
+  EXPECT_TRUE(read("w8a8"));
+  set(q + "nbits", -1);
+  expectRefusal(read("w8a8"), q + "nbits: found 1 values, the first of them "
+                                  "-1.000000, expected one, of 2 to 8 bits");
+  set(q + "nbits", 8);
+  // Of each head, which has no form.
+  tensor(q + "nbits").shape = {2};
+  tensor(q + "nbits").data.resize(8);
+  expectRefusal(read("w8a8"), q + "nbits: found 2 values");
+  tensor(q + "nbits").shape = {1};
+  tensor(q + "nbits").data.resize(4);
+  std::vector<SafetensorsOutput> all = tensors;
+  SafetensorsOutput beta =
+      tensor(layer0 + "intermediate.0.activation_quantizer.beta");
+  beta.name = q + "beta";
+  tensors.push_back(beta);
+  expectRefusal(read("w8a8"),
+                "found a real offset at site L0.q, the recipe expects none: it "
+                "is for emb, c, g, x, f, h, z and P");
+  tensors = all;
+  beta.name = layer0 + "output.dense.beta";
+  tensors.push_back(beta);
+  expectRefusal(read("w8a8"), "output.dense.beta: found an offset of a weight");
+  tensors = all;
+  tensor(q + "signed").name = "unsigned";
+  expectRefusal(read("w8a8"), "found no tensor .signed beside it");
+  tensors = all;
+  tensor(q + "nbits").name = "bits";
+  expectRefusal(read("w8a8"), "found no tensor " + q + "nbits beside it");
+  tensors = all;
+  tensor(q + "alpha").shape = {6};
+  tensor(q + "alpha").data.resize(24);
+  expectRefusal(read("w8a8"),
+                q + "alpha: found 6 values, expected one, or seven for 2 to 8 "
+                    "bits");
+}
+
 } // namespace
