@@ -3,12 +3,14 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 // CPU features as cpuid and the operating system give them, which tiers will
-// run, and why others will not; as text or as one JSON object.
+// run, and why others will not; then what a CUDA driver says, if there is one.
+// As text or as one JSON object.
 //
 //===----------------------------------------------------------------------===//
 
 #include "quern/introspect.h"
 #include "runtime/src/Cpu.h"
+#include "runtime/src/cuda/Driver.h"
 
 #include <cstdarg>
 #include <cstdio>
@@ -79,6 +81,59 @@ void readChoice(const char *path, char (&choice)[32]) {
   }
 }
 
+/// The CUDA driver and its devices, or why there are none.
+void reportCuda(Writer &out, bool json) {
+  cuda::Driver driver;
+  quern_error error = {};
+  if (driver.load(&error)) {
+    if (!json)
+      return out.print("cuda        %s\n", error.message);
+    out.print("\"cuda\": {\"driver\": null, \"reason\": ");
+    out.quote(error.message);
+    return out.print(", \"devices\": []}, ");
+  }
+  int major = driver.version() / 1000, minor = driver.version() % 1000 / 10;
+  if (json)
+    out.print("\"cuda\": {\"driver\": \"%d.%d\", \"devices\": [", major, minor);
+  else
+    out.print("cuda        driver for %d.%d; modules hold no GPU code yet\n",
+              major, minor);
+  for (int i = 0; i < driver.deviceCount(); ++i) {
+    cuda::DeviceInfo info;
+    bool known = !driver.describe(i, info, &error);
+    const char *reason = error.message, *variant = nullptr;
+    if (known)
+      variant = cuda::ptxVariant(info, &reason);
+    double gib = known ? double(info.memory) / (1 << 30) : 0;
+    if (json) {
+      out.print("%s{\"name\": ", i ? ", " : "");
+      out.quote(known ? info.name : "");
+      out.print(", \"capability\": \"%d.%d\", \"multiprocessors\": %d, "
+                "\"memory_gib\": %.1f, ",
+                info.major, info.minor, info.multiprocessors, gib);
+      if (variant) {
+        out.print("\"variant\": \"%s\"}", variant);
+      } else {
+        out.print("\"reason\": ");
+        out.quote(reason);
+        out.print("}");
+      }
+      continue;
+    }
+    if (known)
+      out.print("  device %-4d %s, compute capability %d.%d, "
+                "%d multiprocessors, %.1f GiB\n",
+                i, info.name, info.major, info.minor, info.multiprocessors,
+                gib);
+    if (variant)
+      out.print("              would take %s kernels\n", variant);
+    else
+      out.print("  device %-4d no: %s\n", i, reason);
+  }
+  if (json)
+    out.print("]}, ");
+}
+
 } // namespace
 
 size_t quern_doctor(int json, char *buffer, size_t size) {
@@ -108,7 +163,9 @@ size_t quern_doctor(int json, char *buffer, size_t size) {
       out.quote(cap);
     else
       out.print("null");
-    out.print(", \"best_tier\": \"%s\", \"tiers\": [", quern_tier_name(best));
+    out.print(", ");
+    reportCuda(out, true);
+    out.print("\"best_tier\": \"%s\", \"tiers\": [", quern_tier_name(best));
     bool first = true;
     for (uint32_t tier : reportedTiers) {
       const char *why;
@@ -152,5 +209,6 @@ size_t quern_doctor(int json, char *buffer, size_t size) {
     else
       out.print("  %-11s no: %s\n", quern_tier_name(tier), why);
   }
+  reportCuda(out, false);
   return out.total();
 }

@@ -1,0 +1,62 @@
+//===- Driver.h - the CUDA driver, where there is one ---------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Nothing is linked: the driver is looked for when a device is asked for, and
+// every way in which it may be missing has a sentence. QUERN_CUDA_DRIVER names
+// another library than libcuda.so.1.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUERN_RUNTIME_SRC_CUDA_DRIVER_H
+#define QUERN_RUNTIME_SRC_CUDA_DRIVER_H
+
+#include "runtime/src/Support.h"
+#include "runtime/src/cuda/DriverApi.h"
+
+namespace quern::cuda {
+
+/// A device as people see it.
+struct DeviceInfo {
+  char name[96];
+  int ordinal, major, minor, multiprocessors, sharedPerBlock;
+  uint64_t memory;
+  /// Whether its kernels are the sm_90a variants; else the sm_80 ones.
+  bool isHopper() const { return major == 9 && minor == 0; }
+};
+
+/// The variant of PTX that a device takes, or null with a reason: the kernels
+/// need compute capability 8.0.
+const char *ptxVariant(const DeviceInfo &device, const char **reason);
+
+class Driver {
+public:
+  Driver() = default;
+  Driver(const Driver &) = delete;
+  Driver &operator=(const Driver &) = delete;
+
+  /// Loads and starts the driver. Errors: UNSUPPORTED, with the reason. The
+  /// library stays loaded for good: it does not survive being unloaded.
+  quern_status load(quern_error *error);
+
+  /// 12040 for 12.4, and so on.
+  int version() const { return driverVersion; }
+  int deviceCount() const { return count; }
+  quern_status describe(int ordinal, DeviceInfo &info,
+                        quern_error *error) const;
+
+  /// `doing: NAME: what the driver says about it`, as `status`.
+  quern_status failed(quern_error *error, quern_status status,
+                      const char *doing, Result result) const;
+
+  DriverApi api;
+
+private:
+  quern_status resolve(void *library, quern_error *error);
+
+  int driverVersion = 0, count = 0;
+};
+
+} // namespace quern::cuda
+
+#endif // QUERN_RUNTIME_SRC_CUDA_DRIVER_H

@@ -1,0 +1,105 @@
+//===- DriverApi.h - the part of the CUDA driver that is used -------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Prototypes written down here, since a user's machine has the driver but not
+// its headers. Handles are opaque, results are CUresult: 0 is success.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUERN_RUNTIME_SRC_CUDA_DRIVERAPI_H
+#define QUERN_RUNTIME_SRC_CUDA_DRIVERAPI_H
+
+#include <cstddef>
+#include <cstdint>
+
+namespace quern::cuda {
+
+using Result = int;
+using Device = int;
+/// An address in the memory of the device.
+using Address = unsigned long long;
+using Context = struct ContextHandle *;
+using Module = struct ModuleHandle *;
+using Function = struct FunctionHandle *;
+using Stream = struct StreamHandle *;
+
+/// Values of CUresult that are told apart.
+enum : Result {
+  ResultSuccess = 0,
+  ResultOutOfMemory = 2,
+  ResultNoDevice = 100,
+  ResultInvalidPtx = 218,
+  ResultUnsupportedPtx = 222,
+};
+
+/// Values of CUdevice_attribute.
+enum : int {
+  AttributeMultiprocessors = 16,
+  AttributeMajor = 75,
+  AttributeMinor = 76,
+  AttributeSharedPerBlock = 97,
+};
+
+/// Values of CUjit_option.
+enum : int {
+  JitErrorLog = 5,
+  JitErrorLogSize = 6,
+  JitTargetFromContext = 8,
+};
+
+/// CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES
+inline constexpr int FunctionDynamicShared = 8;
+/// CU_STREAM_NON_BLOCKING
+inline constexpr unsigned StreamNonBlocking = 1;
+
+/// member, symbol, parameters
+#define QUERN_CUDA_FUNCTIONS(F)                                                \
+  F(init, "cuInit", (unsigned flags))                                          \
+  F(driverVersion, "cuDriverGetVersion", (int *version))                       \
+  F(errorName, "cuGetErrorName", (Result result, const char **name))           \
+  F(errorString, "cuGetErrorString", (Result result, const char **text))       \
+  F(deviceCount, "cuDeviceGetCount", (int *count))                             \
+  F(device, "cuDeviceGet", (Device * device, int ordinal))                     \
+  F(deviceName, "cuDeviceGetName", (char *name, int size, Device device))      \
+  F(deviceMemory, "cuDeviceTotalMem_v2", (size_t *bytes, Device device))       \
+  F(deviceAttribute, "cuDeviceGetAttribute",                                   \
+    (int *value, int attribute, Device device))                                \
+  F(retainContext, "cuDevicePrimaryCtxRetain",                                 \
+    (Context * context, Device device))                                        \
+  F(releaseContext, "cuDevicePrimaryCtxRelease_v2", (Device device))           \
+  F(pushContext, "cuCtxPushCurrent_v2", (Context context))                     \
+  F(popContext, "cuCtxPopCurrent_v2", (Context * context))                     \
+  F(loadModule, "cuModuleLoadDataEx",                                          \
+    (Module * module, const void *image, unsigned count, int *options,         \
+     void **values))                                                           \
+  F(unloadModule, "cuModuleUnload", (Module module))                           \
+  F(function, "cuModuleGetFunction",                                           \
+    (Function * function, Module module, const char *name))                    \
+  F(setFunction, "cuFuncSetAttribute",                                         \
+    (Function function, int attribute, int value))                             \
+  F(allocate, "cuMemAlloc_v2", (Address * address, size_t bytes))              \
+  F(release, "cuMemFree_v2", (Address address))                                \
+  F(copyIn, "cuMemcpyHtoDAsync_v2",                                            \
+    (Address to, const void *from, size_t bytes, Stream stream))               \
+  F(copyOut, "cuMemcpyDtoHAsync_v2",                                           \
+    (void *to, Address from, size_t bytes, Stream stream))                     \
+  F(createStream, "cuStreamCreate", (Stream * stream, unsigned flags))         \
+  F(destroyStream, "cuStreamDestroy_v2", (Stream stream))                      \
+  F(synchronize, "cuStreamSynchronize", (Stream stream))                       \
+  F(launch, "cuLaunchKernel",                                                  \
+    (Function function, unsigned gridX, unsigned gridY, unsigned gridZ,        \
+     unsigned blockX, unsigned blockY, unsigned blockZ, unsigned sharedBytes,  \
+     Stream stream, void **parameters, void **extra))
+
+/// Entry points of the driver.
+struct DriverApi {
+#define QUERN_CUDA_MEMBER(member, symbol, parameters)                          \
+  Result(*member) parameters = nullptr;
+  QUERN_CUDA_FUNCTIONS(QUERN_CUDA_MEMBER)
+#undef QUERN_CUDA_MEMBER
+};
+
+} // namespace quern::cuda
+
+#endif // QUERN_RUNTIME_SRC_CUDA_DRIVERAPI_H
