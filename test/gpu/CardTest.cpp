@@ -1,0 +1,145 @@
+//===- CardTest.cpp - Kernels on a card, where there is one ---------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// The cases of test/lib/Target/NVPTX, which the emulator runs everywhere, run
+// by the hardware: the same bytes. Skipped, with the reason, without a driver
+// or a device.
+//
+//===----------------------------------------------------------------------===//
+#include "runtime/src/cuda/Device.h"
+#include "test/lib/Target/NVPTX/AttentionCase.h"
+#include "test/lib/Target/NVPTX/GemmCase.h"
+#include "test/lib/Target/NVPTX/RowCase.h"
+
+#include <memory>
+
+using namespace quern::nvptx::test;
+namespace cuda = quern::cuda;
+namespace nvptx = quern::nvptx;
+using nvptx::Storage;
+
+namespace {
+
+/// Runs the portable PTX on device 0.
+class Card : public Runner {
+public:
+  explicit Card(cuda::DeviceContext &device) : device(device) {}
+  ~Card() override {
+    if (module)
+      device.unload(module);
+  }
+
+  void load(llvm::function_ref<void(mlir::ModuleOp)> build) override {
+    if (module)
+      device.unload(module);
+    module = nullptr;
+    std::string ptx = makePtx(build);
+    quern_error error = {};
+    if (device.load(ptx.c_str(), module, &error))
+      ADD_FAILURE() << error.message;
+  }
+
+  std::string run(const DeviceCall &call) override {
+    if (!module)
+      return "there is no module";
+    std::vector<cuda::Address> addresses;
+    quern_error error = {};
+    bool failed = launch(call, addresses, error);
+    for (cuda::Address address : addresses)
+      device.release(address);
+    return failed ? error.message : "";
+  }
+
+private:
+  /// True, with an error, if something is refused.
+  bool launch(const DeviceCall &call, std::vector<cuda::Address> &addresses,
+              quern_error &error) {
+    std::vector<uint64_t> values;
+    for (const DeviceCall::Argument &a : call.arguments) {
+      values.push_back(a.value);
+      if (!a.data)
+        continue;
+      cuda::Address address;
+      if (device.allocate(a.bytes, address, &error))
+        return true;
+      addresses.push_back(address);
+      values.back() = address;
+      if (device.copyIn(address, a.data, a.bytes, &error))
+        return true;
+    }
+    std::vector<void *> parameters;
+    for (uint64_t &value : values)
+      parameters.push_back(&value);
+    cuda::Grid grid;
+    grid.x = unsigned(call.gridX);
+    grid.y = unsigned(call.gridY);
+    grid.threads = unsigned(call.threads);
+    grid.sharedBytes = unsigned(call.sharedBytes);
+    cuda::Function function;
+    if (device.find(module, call.kernel.c_str(), grid.sharedBytes, function,
+                    &error) ||
+        device.launch(function, grid, parameters.data(), &error))
+      return true;
+    for (size_t i = 0; i != call.arguments.size(); ++i) {
+      const DeviceCall::Argument &a = call.arguments[i];
+      if (a.isOutput && device.copyOut(a.data, values[i], a.bytes, &error))
+        return true;
+    }
+    return device.synchronize(&error) != QUERN_OK;
+  }
+
+  cuda::DeviceContext &device;
+  cuda::Module module = nullptr;
+};
+
+class OnCard : public testing::Test {
+protected:
+  void SetUp() override {
+    quern_error error = {};
+    if (driver.load(&error))
+      GTEST_SKIP() << error.message;
+    device = std::make_unique<cuda::DeviceContext>(driver);
+    if (device->open(0, &error))
+      GTEST_SKIP() << error.message;
+    card = std::make_unique<Card>(*device);
+  }
+
+  cuda::Driver driver;
+  std::unique_ptr<cuda::DeviceContext> device;
+  std::unique_ptr<Card> card;
+};
+
+TEST_F(OnCard, Gemm) {
+  std::vector<nvptx::test::GemmSize> sizes = {
+      {1, 64, 64}, {17, 100, 100}, {130, 272, 320}, {65, 768, 768}};
+  for (nvptx::GemmSchedule schedule :
+       {nvptx::GemmSchedule(), nvptx::GemmSchedule{128, 128, 64, 64, 2},
+        nvptx::GemmSchedule{128, 256, 64, 64, 3}}) {
+    checkGemm(*card, {}, schedule, sizes);
+    checkGemm(*card, {nvptx::Activation::Gelu, Storage::U8, true}, schedule,
+              sizes);
+  }
+  for (nvptx::Activation activation :
+       {nvptx::Activation::GeluTanh, nvptx::Activation::Relu,
+        nvptx::Activation::Tanh})
+    for (Storage result : {Storage::U8, Storage::U16, Storage::F32})
+      checkGemm(*card, {activation, result}, {}, sizes);
+}
+
+TEST_F(OnCard, Rows) {
+  for (int64_t d : {60, 384, 768, 1024})
+    checkAddNorm(*card, {d}, {1, 7, 130}, true);
+  checkAddNorm(*card,
+               {768, Storage::U16, Storage::U8, Storage::U16, Storage::F32},
+               {9}, true);
+  checkEmbed(*card, {768}, 130);
+}
+
+TEST_F(OnCard, Attention) {
+  checkAttention<uint8_t>(*card, {64}, 2, {1, 33, 200, 7});
+  checkAttention<uint8_t>(*card, {32}, 3, {128, 64, 5});
+  checkAttention<uint8_t>(*card, {64}, 1, {nvptx::kLongestSequence});
+}
+
+} // namespace
