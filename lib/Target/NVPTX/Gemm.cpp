@@ -63,12 +63,26 @@ Error checkSchedule(const GemmSchedule &s) {
   return Error::success();
 }
 
+Error checkForm(const GemmSchedule &s, const GemmForm &form) {
+  if (Error error = checkSchedule(s))
+    return error;
+  if (form.grouped && form.hasZeros)
+    return Error("groups of columns: found weights with zero points, expected "
+                 "none");
+  if (form.grouped && s.warpM * s.warpN > 32 * 64)
+    return Error::make("schedule: a warp makes ", s.warpM, "x", s.warpN,
+                       ", but only 2048 sums of groups fit its registers");
+  return Error::success();
+}
+
 std::string getGemmName(const GemmSchedule &s, const GemmForm &form) {
   std::string name = "gemm_u8_" + shapeToString(std::array{s.blockM, s.blockN});
   name += "_" + shapeToString(std::array{s.warpM, s.warpN}) + "_s" +
           std::to_string(s.stages);
   if (form.hasZeros)
     name += "_zeros";
+  if (form.grouped)
+    name += "_groups";
   if (form.activation != Activation::None)
     name += "_" + activationName(form.activation).str();
   return name + "_" + storageName(form.result).str();
@@ -103,6 +117,9 @@ private:
   Value swizzled(Value row, Value piece, bool isWeights);
   void startStage(Value step, Value stage);
   Values multiplyStage(Value stage, ArrayRef<Value> sums);
+  /// The sums of steps [begin, end).
+  Values multiplySteps(Value begin, Value end);
+  Values multiplyGroups(GemmEpilogue &epilogue, Value groups);
   /// Sums of a warp: those of the tile, then four for each 16 rows of the sums
   /// of their codes.
   int64_t sumCount() const {
@@ -114,6 +131,9 @@ private:
   const GemmForm &form;
   int64_t tilesM, spans;
   Value shared, thread, lane, steps, warpRow, warpColumn;
+  /// First of the eight columns of a thread, and its first row.
+  Value column, row;
+  Value stepColumns, groupEnds;
   Copies left, right;
 };
 } // namespace
@@ -145,11 +165,14 @@ GemmEmitter::Copies GemmEmitter::planCopies(Value base, Value rows,
 /// Starts the copies of step `step` into stage `stage`.
 void GemmEmitter::startStage(Value step, Value stage) {
   Value start = k.mul(stage, stageBytes(s));
-  Value offset = k.wide(k.mul(step, kGemmStep));
+  Value inW = k.wide(k.mul(step, kGemmStep)), inX = inW;
+  if (form.grouped)
+    inX = k.wide(k.load(k.at(stepColumns, k.shl(step, 2)), k.i32(), 4));
   for (const Copies *copies : {&left, &right})
     for (size_t i = 0; i != copies->from.size(); ++i)
       k.copyAsync(k.at(shared, k.add(start, copies->to[i])),
-                  k.at(copies->from[i], offset), copies->bytes[i]);
+                  k.at(copies->from[i], copies == &left ? inX : inW),
+                  copies->bytes[i]);
 }
 
 /// Adds the products of one stage, 32 k at a time.
@@ -194,12 +217,57 @@ Values GemmEmitter::multiplyStage(Value stage, ArrayRef<Value> sums) {
   return now;
 }
 
+Values GemmEmitter::multiplySteps(Value begin, Value end) {
+  Values sums(sumCount(), k.c(0));
+  return k.loop(begin, end, 1, sums, [&](Value step, ArrayRef<Value> carried) {
+    k.waitForCopies(s.stages - 2);
+    // Others' copies are seen, and the stage to be filled has been read.
+    k.barrier();
+    Value next = k.add(step, s.stages - 1);
+    k.ifThen(k.less(next, steps),
+             [&] { startStage(next, k.rem(next, s.stages)); });
+    // A group is committed in every step, empty or not, so that the number of
+    // groups that may be under way is the same in all.
+    k.commitCopies();
+    return multiplyStage(k.rem(step, s.stages), carried);
+  });
+}
+
+/// The scaled sums of all groups; behind them the steps done so far.
+Values GemmEmitter::multiplyGroups(GemmEpilogue &epilogue, Value groups) {
+  Values start(sumCount(), k.f(0.0f));
+  start.push_back(k.c(0));
+  return k.loop(
+      k.c(0), groups, 1, start, [&](Value group, ArrayRef<Value> carried) {
+        Value end = k.load(k.at(groupEnds, k.shl(group, 2)), k.i32(), 4);
+        Values sums = multiplySteps(carried.back(), end);
+        Values now(carried.begin(), carried.end());
+        for (int64_t j = 0; j != spans; ++j) {
+          epilogue.loadGroup(group, k.add(column, j * 32));
+          for (int64_t i = 0; i != tilesM; ++i)
+            for (int64_t e = 0; e != 16; ++e) {
+              // Two neighbours in each of two rows of a tile.
+              auto at = size_t((i * spans + j) * 16 + e);
+              Value v = epilogue.scaled(sums[at], e / 4 * 2 + e % 2);
+              Value sum = k.addF(now[at], v);
+              now[at] = k.select(k.equal(group, k.c(0)), v, sum);
+            }
+        }
+        now.back() = end;
+        return now;
+      });
+}
+
 void GemmEmitter::emit() {
   Value x = k.param(), w = k.param();
+  if (form.grouped) {
+    stepColumns = k.param();
+    groupEnds = k.param();
+  }
   GemmEpilogue epilogue(k, form);
   Value m = k.param(), n = k.param(), depth = k.param();
   Value xStride = k.param();
-  epilogue.takeParams(m, n);
+  Value groups = epilogue.takeParams(m, n);
 
   shared = k.dynamicShared();
   thread = k.thread();
@@ -210,6 +278,8 @@ void GemmEmitter::emit() {
   warpColumn = k.mul(k.rem(warp, across), s.warpN);
   Value firstRow = k.mul(k.block(1), s.blockM);
   Value firstColumn = k.mul(k.block(0), s.blockN);
+  row = k.add(k.add(firstRow, warpRow), k.div(lane, 4));
+  column = k.add(k.add(firstColumn, warpColumn), k.mul(k.rem(lane, 4), 8));
   steps = k.div(depth, kGemmStep);
   left = planCopies(x, m, xStride, firstRow, s.blockM, 0, false);
   right = planCopies(w, n, depth, firstColumn, s.blockN, s.blockM * kGemmStep,
@@ -217,28 +287,13 @@ void GemmEmitter::emit() {
   epilogue.prepare(k.at(shared, k.c(s.stages * stageBytes(s))), thread,
                    warpsOf(s) * 32);
 
-  // A group is committed in every step, empty or not, so that the number of
-  // groups that may be under way is the same in all.
   for (int64_t i = 0; i != s.stages - 1; ++i) {
     k.ifThen(k.less(k.c(i), steps), [&] { startStage(k.c(i), k.c(i)); });
     k.commitCopies();
   }
-  Values sums(sumCount(), k.c(0));
-  sums =
-      k.loop(k.c(0), steps, 1, sums, [&](Value step, ArrayRef<Value> carried) {
-        k.waitForCopies(s.stages - 2);
-        // Others' copies are seen, and the stage to be filled has been read.
-        k.barrier();
-        Value next = k.add(step, s.stages - 1);
-        k.ifThen(k.less(next, steps),
-                 [&] { startStage(next, k.rem(next, s.stages)); });
-        k.commitCopies();
-        return multiplyStage(k.rem(step, s.stages), carried);
-      });
+  Values sums = form.grouped ? multiplyGroups(epilogue, groups)
+                             : multiplySteps(k.c(0), steps);
 
-  Value row = k.add(k.add(firstRow, warpRow), k.div(lane, 4));
-  Value column =
-      k.add(k.add(firstColumn, warpColumn), k.mul(k.rem(lane, 4), 8));
   for (int64_t j = 0; j != spans; ++j) {
     epilogue.columns(k.add(column, j * 32), [&] {
       for (int64_t i = 0; i != tilesM; ++i)
@@ -259,7 +314,7 @@ void GemmEmitter::emit() {
 
 LLVM::LLVMFuncOp buildGemm(ModuleOp module, const GemmSchedule &schedule,
                            const GemmForm &form) {
-  SmallVector<Param> params = {Param::Input, Param::Input};
+  SmallVector<Param> params(form.grouped ? 4 : 2, Param::Input);
   GemmEpilogue::addParams(form, params);
   DeviceBuilder k(module, getGemmName(schedule, form), params,
                   warpsOf(schedule) * 32);

@@ -16,6 +16,7 @@
 #include "mlir/IR/BuiltinOps.h"
 
 #include <string>
+#include <vector>
 
 namespace quern::nvptx {
 
@@ -38,6 +39,8 @@ struct GemmForm {
   Storage result = Storage::U8;
   /// The weights have a zero point for each column.
   bool hasZeros = false;
+  /// The columns of x come in groups with a scale of their own.
+  bool grouped = false;
 };
 
 /// What is to be said at a launch.
@@ -52,6 +55,8 @@ inline constexpr int64_t kGemmColumns = 16;
 
 /// An error where the schedule has no kernel.
 Error checkSchedule(const GemmSchedule &schedule);
+/// An error where it has none for this form.
+Error checkForm(const GemmSchedule &schedule, const GemmForm &form);
 
 /// Such as `gemm_u8_64x64_32x32_s4_gelu_u8`.
 std::string getGemmName(const GemmSchedule &schedule, const GemmForm &form);
@@ -62,21 +67,39 @@ GemmLaunch getGemmLaunch(const GemmSchedule &schedule, int64_t m, int64_t n);
 ///   x          u8  [m][xStride]; with hasZeros, zeros where the product has no
 ///                  such column
 ///   w          s8  [n][k], zeros where the product has no such row or column
-///   correction i32 [n]: added to every sum
+///   columns    i32 [k / 64]: first column of x of each step, a multiple of
+///                  16; only with grouped
+///   ends       i32 [groups]: steps up to the end of each group, all of them
+///                  different; only with grouped
+///   correction i32 [n]: added to every sum; with grouped [groups][n]
 ///   zeros      i32 [n]: of the weights, taken off times the sum of the codes
 ///                  of the row; only with hasZeros
-///   multiplier f32 [n]
+///   multiplier f32 [n]; with grouped [groups][n]
 ///   offset     f32 [n]
 ///   post       f32 [2]: multiplier and offset behind the activation; only with
 ///                  an activation and codes as the result
 ///   y          u8, u16 or f32 [m][yStride]
 ///   m, n, k, xStride, yStride  i32; n a multiple of 16, k of 64, xStride of
-///                  16, yStride of 8
+///                  16, yStride of 8; with grouped, groups behind them
 ///   lo, hi     f32: the least and the greatest code; not with f32 results
-/// The arithmetic is that of quant_math.h, operation by operation.
+/// The arithmetic is that of quant_math.h, operation by operation. Groups are
+/// scaled into f32 sums in ascending order, as buildGroupGemm of
+/// lib/Tile/GemmGroup.h has it.
 mlir::LLVM::LLVMFuncOp buildGemm(mlir::ModuleOp module,
                                  const GemmSchedule &schedule,
                                  const GemmForm &form);
+
+/// How columns in groups are cut into steps of 64. `ends` are the columns at
+/// which the groups of x end, the last is k. A step may hold columns of other
+/// groups; their weights are zeros there.
+struct GroupSteps {
+  /// The parameters of that name.
+  std::vector<int32_t> columns, ends;
+};
+GroupSteps getGroupSteps(llvm::ArrayRef<int64_t> ends);
+/// Row-major w[n][k] as [n up to 16][64 for each step].
+std::vector<int8_t> packGroupWeights(const int8_t *w, int64_t n,
+                                     llvm::ArrayRef<int64_t> ends);
 
 } // namespace quern::nvptx
 

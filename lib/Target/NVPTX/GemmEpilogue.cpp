@@ -22,7 +22,7 @@ void GemmEpilogue::addParams(const GemmForm &form,
                              SmallVectorImpl<Param> &params) {
   params.append(1 + form.hasZeros + 2 + nvptx::hasPost(form), Param::Input);
   params.push_back(Param::Output);
-  params.append(5, Param::I32);
+  params.append(form.grouped ? 6 : 5, Param::I32);
   if (form.result != Storage::F32)
     params.append(2, Param::F32);
 }
@@ -39,14 +39,36 @@ GemmEpilogue::GemmEpilogue(DeviceBuilder &k, const GemmForm &form)
   y = k.param();
 }
 
-void GemmEpilogue::takeParams(Value m, Value n) {
+Value GemmEpilogue::takeParams(Value m, Value n) {
   this->m = m;
   this->n = n;
   yStride = k.param();
-  if (form.result == Storage::F32)
-    return;
-  lo = k.param();
-  hi = k.param();
+  Value groups = form.grouped ? k.param() : Value();
+  if (form.result != Storage::F32) {
+    lo = k.param();
+    hi = k.param();
+  }
+  return groups;
+}
+
+/// Eight neighbours of 4 bytes.
+static Values loadEight(DeviceBuilder &k, Value from, Value index, Type type) {
+  Values all;
+  for (int64_t i = 0; i != 2; ++i)
+    all.append(
+        k.loadMany(k.at(from, k.wide(k.shl(k.add(index, 4 * i), 2))), type, 4));
+  return all;
+}
+
+void GemmEpilogue::loadGroup(Value group, Value column) {
+  Value index = k.add(k.mul(group, n), k.min(column, k.sub(n, k.c(8))));
+  corrections = loadEight(k, correction, index, k.i32());
+  multipliers = loadEight(k, multiplier, index, k.f32());
+}
+
+Value GemmEpilogue::scaled(Value sum, int64_t which) {
+  return k.mulF(k.toFloat(k.add(sum, corrections[size_t(which)])),
+                multipliers[size_t(which)]);
 }
 
 void GemmEpilogue::prepare(Value shared, Value thread, int64_t threads) {
@@ -58,16 +80,14 @@ void GemmEpilogue::columns(Value column, DeviceBuilder::Body body) {
   this->column = column;
   k.ifThen(k.less(column, n), [&] {
     auto eight = [&](Value from, Type type) {
-      Values all;
-      for (int64_t i = 0; i != 2; ++i)
-        all.append(k.loadMany(
-            k.at(from, k.wide(k.shl(k.add(column, 4 * i), 2))), type, 4));
-      return all;
+      return loadEight(k, from, column, type);
     };
-    corrections = eight(correction, k.i32());
+    if (!form.grouped) {
+      corrections = eight(correction, k.i32());
+      multipliers = eight(multiplier, k.f32());
+    }
     if (form.hasZeros)
       zeroPoints = eight(zeros, k.i32());
-    multipliers = eight(multiplier, k.f32());
     offsets = eight(offset, k.f32());
     if (nvptx::hasPost(form)) {
       Values two = k.loadMany(post, k.f32(), 2);
@@ -82,10 +102,14 @@ void GemmEpilogue::finish(Value row, ArrayRef<Value> sums, Value codes) {
   k.ifThen(k.less(row, m), [&] {
     Values values;
     for (size_t i = 0; i != sums.size(); ++i) {
-      Value sum = k.add(sums[i], corrections[i]);
-      if (form.hasZeros)
-        sum = k.sub(sum, k.mul(zeroPoints[i], codes));
-      Value v = k.addF(k.mulF(k.toFloat(sum), multipliers[i]), offsets[i]);
+      Value v = sums[i];
+      if (!form.grouped) {
+        Value sum = k.add(v, corrections[i]);
+        if (form.hasZeros)
+          sum = k.sub(sum, k.mul(zeroPoints[i], codes));
+        v = k.mulF(k.toFloat(sum), multipliers[i]);
+      }
+      v = k.addF(v, offsets[i]);
       v = activate(k, form.activation, v, tables);
       if (nvptx::hasPost(form))
         v = k.addF(k.mulF(v, postScale), postOffset);

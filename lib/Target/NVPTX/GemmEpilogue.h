@@ -27,8 +27,14 @@ public:
 
   /// Takes the pointers among the parameters.
   GemmEpilogue(DeviceBuilder &k, const GemmForm &form);
-  /// Takes those behind xStride.
-  void takeParams(Value m, Value n);
+  /// Takes those behind xStride; returns the number of groups, if it is there.
+  Value takeParams(Value m, Value n);
+
+  /// Loads what group `group` has for the eight columns from `column` on; where
+  /// they are not there, for others.
+  void loadGroup(Value group, Value column);
+  /// The sum of a group in the `which`-th of these columns, as f32.
+  Value scaled(Value sum, int64_t which);
 
   /// Fills the tables; a barrier must follow.
   void prepare(Value shared, Value thread, int64_t threads);
@@ -36,7 +42,7 @@ public:
   /// Runs `body` where the eight columns from `column` on are there.
   void columns(Value column, DeviceBuilder::Body body);
   /// Finishes these columns of `row`, whose codes have the sum `codes`, if it
-  /// is there.
+  /// is there. Sums of groups are scaled already.
   void finish(Value row, llvm::ArrayRef<Value> sums, Value codes);
 
 private:

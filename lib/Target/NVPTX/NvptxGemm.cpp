@@ -32,15 +32,16 @@ struct NvptxGemm : impl::NvptxGemmBase<NvptxGemm> {
 
   Error append() {
     nvptx::GemmSchedule schedule = {blockM, blockN, warpM, warpN, stages};
-    if (Error error = nvptx::checkSchedule(schedule))
-      return error;
     auto function = nvptx::parseActivation(activation);
     if (!function)
       return function.takeError();
     auto stored = nvptx::parseStorage(result);
     if (!stored)
       return stored.takeError();
-    nvptx::buildGemm(getOperation(), schedule, {*function, *stored, zeros});
+    nvptx::GemmForm form = {*function, *stored, zeros, groups};
+    if (Error error = nvptx::checkForm(schedule, form))
+      return error;
+    nvptx::buildGemm(getOperation(), schedule, form);
     return Error::success();
   }
 };

@@ -37,7 +37,9 @@ def NvptxGemm : Pass<"tq-nvptx-gemm", "::mlir::ModuleOp"> {
     Option<"result", "result", "std::string", /*default=*/"\"u8\"",
            "What is stored: u8, u16 or f32">,
     Option<"zeros", "zeros", "bool", /*default=*/"false",
-           "The weights have a zero point for each column">
+           "The weights have a zero point for each column">,
+    Option<"groups", "groups", "bool", /*default=*/"false",
+           "The columns of x come in groups with scales of their own">
   ];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect",

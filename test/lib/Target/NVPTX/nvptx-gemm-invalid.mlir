@@ -6,6 +6,7 @@
 // RUN: not quern-opt %s --tq-nvptx-gemm="stages=16" 2>&1 | FileCheck %s --check-prefix=SHARED
 // RUN: not quern-opt %s --tq-nvptx-gemm="activation=selu" 2>&1 | FileCheck %s --check-prefix=ACTIVATION
 // RUN: not quern-opt %s --tq-nvptx-gemm="result=s8" 2>&1 | FileCheck %s --check-prefix=RESULT
+// RUN: not quern-opt %s --tq-nvptx-gemm="groups=true zeros=true" 2>&1 | FileCheck %s --check-prefix=GROUPS
 // RUN: not quern-translate %s --mlir-to-ptx --ptx-variant=sm_75 2>&1 | FileCheck %s --check-prefix=VARIANT
 
 // expected-error@+1 {{schedule: a warp makes 32x16, expected a multiple of 16x32}}
@@ -19,3 +20,4 @@ module {}
 // ACTIVATION: activation: found 'selu', expected none, gelu, gelu_tanh, relu or tanh
 // RESULT: result: found 's8', expected u8, u16 or f32
 // VARIANT: PTX variant: found 'sm_75', expected sm_80 or sm_90a
+// GROUPS: groups of columns: found weights with zero points, expected none

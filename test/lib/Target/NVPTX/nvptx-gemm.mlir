@@ -1,6 +1,7 @@
 // RUN: quern-opt %s --tq-nvptx-gemm | FileCheck %s --check-prefix=IR
 // RUN: quern-opt %s --tq-nvptx-gemm --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-gemm="activation=gelu zeros=true result=f32 stages=3" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=GELU --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-gemm="groups=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=GROUPS --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma
 
 // The empty module gets a kernel.
 module {}
@@ -46,3 +47,13 @@ module {}
 // GELU: cp.async.wait_group 1;
 // GELU: ld.shared.b32
 // GELU: st.global.v4.b32
+
+// Groups are scaled into f32 sums, which the epilogue does not scale again. LLVM
+// puts the loop over steps behind the end of a group.
+// GROUPS: .entry gemm_u8_64x64_32x32_s4_groups_u8(
+// GROUPS: cvt.rn.f32.s32
+// GROUPS: mul.rn.f32
+// GROUPS: add.rn.f32
+// GROUPS: mma.sync
+// GROUPS-NOT: mul.rn.f32
+// GROUPS: cvt.rni.s32.f32

@@ -1,0 +1,135 @@
+//===- GroupGemmTest.cpp - Products of grouped codes, emulated ------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Groups of all kinds of sizes against the formula of lib/Tile/GemmGroup.h, bit
+// for bit: f32 sums have an order.
+//
+//===----------------------------------------------------------------------===//
+#include "test/lib/Target/NVPTX/GemmCase.h"
+
+using namespace quern::nvptx;
+using namespace quern::nvptx::test;
+
+namespace {
+
+struct GroupCase {
+  GroupCase(int64_t m, int64_t n, std::vector<int64_t> ends)
+      : m(m), n((n + 15) / 16 * 16), k(ends.back()),
+        xStride((k + 63) / 64 * 64), ends(ends), steps(getGroupSteps(ends)) {
+    std::mt19937 random{uint32_t(m + n + k)};
+    std::uniform_real_distribution<float> unit(-1.0f, 1.0f);
+    w.resize(size_t(n * k));
+    for (int8_t &v : w)
+      v = int8_t(random());
+    packed = packGroupWeights(w.data(), n, ends);
+    w.resize(size_t(this->n * k));
+    x.resize(size_t(m * xStride));
+    for (uint8_t &v : x)
+      v = uint8_t(random());
+    for (size_t g = 0; g != ends.size(); ++g)
+      for (int64_t i = 0; i < this->n; ++i) {
+        correction.push_back(int32_t(random() % 20001) - 10000);
+        multiplier.push_back(1e-3f * (1 + 50.0f * float(g)) *
+                             (1 + 0.5f * unit(random)));
+      }
+    for (int64_t i = 0; i < this->n; ++i)
+      offset.push_back(128 + 20 * unit(random));
+  }
+
+  float value(int64_t row, int64_t column) const {
+    float v = 0;
+    int64_t j = 0;
+    for (size_t g = 0; g != ends.size(); ++g) {
+      int32_t sum = correction[g * size_t(n) + size_t(column)];
+      for (; j < ends[g]; ++j)
+        sum += x[size_t(row * xStride + j)] * w[size_t(column * k + j)];
+      float part = float(sum) * multiplier[g * size_t(n) + size_t(column)];
+      v = g ? v + part : part;
+    }
+    return v + offset[size_t(column)];
+  }
+
+  std::string run(Runner &runner, const GemmSchedule &schedule,
+                  const GemmForm &form) {
+    std::vector<float> y(size_t(m * n), -1.0f);
+    GemmLaunch launch = getGemmLaunch(schedule, m, n);
+    DeviceCall call;
+    call.kernel = getGemmName(schedule, form);
+    call.gridX = launch.gridX;
+    call.gridY = launch.gridY;
+    call.threads = launch.threads;
+    call.sharedBytes = launch.sharedBytes;
+    call.input("x", x);
+    call.input("w", packed);
+    call.input("columns", steps.columns);
+    call.input("ends", steps.ends);
+    call.input("correction", correction);
+    call.input("multiplier", multiplier);
+    call.input("offset", offset);
+    call.output("y", y);
+    call.integers({m, n, int64_t(steps.columns.size()) * kGemmStep, xStride, n,
+                   int64_t(ends.size())});
+    std::string problem = runner.run(call);
+    for (int64_t i = 0; i < m && problem.empty(); ++i)
+      for (int64_t j = 0; j < n; ++j) {
+        float v = referenceActivation(form.activation, value(i, j));
+        if (argument(v) != argument(y[size_t(i * n + j)]))
+          return "row " + std::to_string(i) + ", column " + std::to_string(j) +
+                 ": expected " + std::to_string(v) + ", got " +
+                 std::to_string(y[size_t(i * n + j)]);
+      }
+    return problem;
+  }
+
+  int64_t m, n, k, xStride;
+  std::vector<int64_t> ends;
+  GroupSteps steps;
+  std::vector<uint8_t> x;
+  std::vector<int8_t> w, packed;
+  std::vector<int32_t> correction;
+  std::vector<float> multiplier, offset;
+};
+
+void check(const GemmSchedule &schedule, Activation activation,
+           std::initializer_list<GroupCase> cases) {
+  GemmForm form = {activation, Storage::F32, false, true};
+  ASSERT_FALSE(checkForm(schedule, form));
+  Emulator emulator;
+  emulator.load(
+      [&](mlir::ModuleOp module) { buildGemm(module, schedule, form); });
+  for (GroupCase group : cases)
+    EXPECT_EQ(group.run(emulator, schedule, form), "")
+        << group.m << " x " << group.n << " x " << group.k << ", "
+        << group.ends.size() << " groups";
+}
+
+TEST(NvptxGroupGemm, GroupsOfAllSizes) {
+  check({}, Activation::None,
+        {{5, 64, {64, 128}},
+         {9, 48, {16, 48, 128, 192}},
+         {3, 20, {1, 2, 100}},
+         {70, 80, {160}},
+         {4, 16, {13}},
+         {6, 33, {70, 71, 200, 250, 251, 300}}});
+}
+
+TEST(NvptxGroupGemm, SixGroupsOfBert) {
+  check({}, Activation::Gelu, {{7, 96, {16, 128, 256, 512, 752, 768}}});
+  check({64, 128, 32, 64, 3}, Activation::None,
+        {{33, 144, {128, 256, 384, 512, 640, 768}}});
+}
+
+TEST(NvptxGroupGemm, FormsWithoutKernel) {
+  EXPECT_EQ(
+      checkForm({128, 128, 64, 64, 2},
+                {Activation::None, Storage::U8, false, true})
+          .message(),
+      "schedule: a warp makes 64x64, but only 2048 sums of groups fit its "
+      "registers");
+  EXPECT_EQ(
+      checkForm({}, {Activation::None, Storage::U8, true, true}).message(),
+      "groups of columns: found weights with zero points, expected none");
+}
+
+} // namespace
