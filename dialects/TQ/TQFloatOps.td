@@ -174,13 +174,18 @@ def TQ_ScoresOp : TQ_Op<"scores"> {
     `base_s` the sum of the squared lengths before s; R is the sum of all
     squared lengths. No scaling. f32 contract: as `tq.linear`, d ascending.
 
+    With `first_query` only the first token of each sequence asks: q has a row
+    for each sequence, `y[h, offsets[s] + j] = sum_d q[s, h, d] * k[j, h, d]`,
+    and R is the number of tokens. A sequence of no tokens is an error then.
+
     ```mlir
     %0 = tq.scores %q, %k, %offsets {heads = 2 : i64}
         : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<?xi32>) -> tensor<2x?xf32>
     ```
   }];
   let arguments = (ins TQ_FloatMatrix:$q, TQ_FloatMatrix:$k,
-                   TQ_IntVector:$offsets, TQ_I64Attr:$heads);
+                   TQ_IntVector:$offsets, TQ_I64Attr:$heads,
+                   UnitAttr:$first_query);
   let results = (outs TQ_FloatMatrix:$result);
   let assemblyFormat = [{
     $q `,` $k `,` $offsets attr-dict `:` functional-type(operands, results)
@@ -195,7 +200,8 @@ def TQ_SoftmaxOp : TQ_Op<"softmax"> {
     the T_s scores of a row; blocks as in `tq.scores`.
 
     f32 contract: `e = qm_exp((s - max) * scale)`, the sum in the 16-lane
-    order of `tq.layer_norm`, `p = e / sum`.
+    order of `tq.layer_norm`, `p = e / sum`. With `first_query` each sequence
+    has the one row that `tq.scores` gives it then.
 
     ```mlir
     %0 = tq.softmax %s, %offsets {scale = 0.125 : f32}
@@ -203,7 +209,7 @@ def TQ_SoftmaxOp : TQ_Op<"softmax"> {
     ```
   }];
   let arguments = (ins TQ_FloatMatrix:$s, TQ_IntVector:$offsets,
-                   F32Attr:$scale);
+                   F32Attr:$scale, UnitAttr:$first_query);
   let results = (outs TQ_FloatMatrix:$result);
   let assemblyFormat = [{
     $s `,` $offsets attr-dict `:` functional-type(operands, results)
@@ -215,7 +221,9 @@ def TQ_ContextOp : TQ_Op<"context"> {
   let summary = "weighted sum of the values, heads merged";
   let description = [{
     `y[i, h, d] = sum_j p[h, base_s + i * T_s + j] * v[j, h, d]` within each
-    sequence. f32 contract: as `tq.linear`, j ascending, no bias.
+    sequence. f32 contract: as `tq.linear`, j ascending, no bias. With
+    `first_query`, `y[s, h, d] = sum_j p[h, offsets[s] + j] * v[j, h, d]`: one
+    row for each sequence.
 
     ```mlir
     %0 = tq.context %p, %v, %offsets {heads = 2 : i64}
@@ -223,7 +231,8 @@ def TQ_ContextOp : TQ_Op<"context"> {
     ```
   }];
   let arguments = (ins TQ_FloatMatrix:$p, TQ_FloatMatrix:$v,
-                   TQ_IntVector:$offsets, TQ_I64Attr:$heads);
+                   TQ_IntVector:$offsets, TQ_I64Attr:$heads,
+                   UnitAttr:$first_query);
   let results = (outs TQ_FloatMatrix:$result);
   let assemblyFormat = [{
     $p `,` $v `,` $offsets attr-dict `:` functional-type(operands, results)

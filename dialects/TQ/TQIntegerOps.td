@@ -192,6 +192,11 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     nearest code, as above; `i_exp` is the published log-int-softmax, whose
     scale s_p is 1.
 
+    With `q` only the first token of each sequence asks: q has its codes, a row
+    for each sequence, rows of qkv are [k | v], and the result has a row for
+    each sequence. Scores and probabilities lie as in `tq.scores` with
+    `first_query`.
+
     ```mlir
     %0 = tq.qattention %qkv, %offsets, %exp_hi, %exp_lo
         {heads = 2 : i64, head_dim = 2 : i64, zq = 120 : i64, zk = 128 : i64,
@@ -206,7 +211,7 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
   }];
   let arguments = (ins
     TQ_CodeMatrix:$qkv, TQ_IntVector:$offsets, TQ_FloatVector:$exp_hi,
-    TQ_FloatVector:$exp_lo,
+    TQ_FloatVector:$exp_lo, Optional<TQ_CodeMatrix>:$q,
     TQ_I64Attr:$heads, TQ_I64Attr:$head_dim, TQ_I64Attr:$zq, TQ_I64Attr:$zk, TQ_I64Attr:$zv,
     F32Attr:$score_multiplier, F32Attr:$score_offset, F32Attr:$prob_multiplier,
     F32Attr:$context_multiplier, F32Attr:$context_offset,
@@ -220,7 +225,7 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     DefaultValuedAttr<F32Attr, "1.0f">:$score_unit);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
-    $qkv `,` $offsets `,` $exp_hi `,` $exp_lo attr-dict `:`
+    $qkv `,` $offsets `,` $exp_hi `,` $exp_lo (`,` $q^)? attr-dict `:`
     functional-type(operands, results)
   }];
   let hasVerifier = 1;
@@ -364,7 +369,7 @@ def TQ_QPoolOp : TQ_Op<"qpool"> {
     `cls`: the codes of the first row of each sequence, same type. `mean`: f32,
     `y = f32(sum of codes - n * z) * (f32(s) / f32(n))` with n the length and
     the sum an exact i32; s and z of the operand's type. A sequence of no
-    tokens gives the code z, or 0.
+    tokens gives the code z (0 where there are several), or 0.
 
     ```mlir
     %0 = tq.qpool %x, %offsets {kind = #tq.pool_kind<mean>}

@@ -52,7 +52,8 @@ LogicalResult ScoresOp::verify() {
   return failure(
       failed(checkHeads(*this, getHeads(), dimOf(getQ(), 1))) ||
       failed(checkOffsets(*this, getOffsets())) ||
-      failed(checkDim(*this, "k", getK(), 0, dimOf(getQ(), 0), "q")) ||
+      (!getFirstQuery() &&
+       failed(checkDim(*this, "k", getK(), 0, dimOf(getQ(), 0), "q"))) ||
       failed(checkDim(*this, "k", getK(), 1, dimOf(getQ(), 1), "q")) ||
       failed(
           checkDim(*this, "the result", getResult(), 0, getHeads(), "heads")));
@@ -68,7 +69,10 @@ LogicalResult ContextOp::verify() {
   return failure(failed(checkHeads(*this, getHeads(), dimOf(getV(), 1))) ||
                  failed(checkOffsets(*this, getOffsets())) ||
                  failed(checkDim(*this, "p", getP(), 0, getHeads(), "heads")) ||
-                 failed(checkSameShape(*this, getV(), getResult())));
+                 (getFirstQuery()
+                      ? failed(checkDim(*this, "the result", getResult(), 1,
+                                        dimOf(getV(), 1), "v"))
+                      : failed(checkSameShape(*this, getV(), getResult()))));
 }
 
 LogicalResult PoolOp::verify() {

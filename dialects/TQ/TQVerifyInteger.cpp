@@ -39,6 +39,19 @@ static LogicalResult checkProbs(QAttentionOp op) {
   return checkPositive(op, "prob_step", *step);
 }
 
+/// Queries of their own, a row for each of the result.
+static LogicalResult checkQueries(QAttentionOp op, int64_t width) {
+  Value q = op.getQ();
+  if (failed(checkActivation(op, "q", q)) ||
+      failed(checkDim(op, "q", q, 1, width, "heads * head_dim")) ||
+      failed(checkDim(op, "the result", op.getResult(), 0, dimOf(q, 0), "q")))
+    return failure();
+  if (getCodeStorage(elementOf(q))->bits > 8)
+    return op.emitOpError("expects q to have codes of at most 8 bits, got ")
+           << elementOf(q);
+  return success();
+}
+
 LogicalResult QAttentionOp::verify() {
   if (getHeads() < 1 || getHeadDim() < 1)
     return emitOpError("expects positive heads and head_dim, got ")
@@ -46,10 +59,12 @@ LogicalResult QAttentionOp::verify() {
   int64_t width = getHeads() * getHeadDim();
   if (failed(checkActivation(*this, "qkv", getQkv())) ||
       failed(checkOffsets(*this, getOffsets())) ||
-      failed(checkDim(*this, "qkv", getQkv(), 1, 3 * width,
-                      "3 * heads * head_dim")) ||
-      failed(checkDim(*this, "the result", getResult(), 0, dimOf(getQkv(), 0),
-                      "qkv")) ||
+      failed(
+          checkDim(*this, "qkv", getQkv(), 1, (getQ() ? 2 : 3) * width,
+                   getQ() ? "2 * heads * head_dim" : "3 * heads * head_dim")) ||
+      failed(getQ() ? checkQueries(*this, width)
+                    : checkDim(*this, "the result", getResult(), 0,
+                               dimOf(getQkv(), 0), "qkv")) ||
       failed(checkDim(*this, "the result", getResult(), 1, width,
                       "heads * head_dim")) ||
       failed(checkDim(*this, "exp_hi", getExpHi(), 0, 16, "d / 16")) ||

@@ -23,6 +23,9 @@ struct Sequence {
   int64_t begin;
   int64_t length;
   int64_t scores;
+  /// The first of the rows that ask, and how many do.
+  int64_t firstQuery;
+  int64_t queries;
 };
 
 /// Values computed so far, the hooks and the arithmetic.
@@ -59,8 +62,25 @@ private:
 mlir::FailureOr<std::vector<Sequence>>
 readSequences(mlir::Operation *op, const Tensor &offsets, int64_t tokens);
 
+/// The same where only the first token of each sequence asks, as row s of the
+/// queries; a sequence of no tokens is an error.
+mlir::FailureOr<std::vector<Sequence>>
+readFirstQueries(mlir::Operation *op, const Tensor &offsets, int64_t tokens);
+
+/// One or the other.
+inline mlir::FailureOr<std::vector<Sequence>> readQueries(mlir::Operation *op,
+                                                          const Tensor &offsets,
+                                                          int64_t tokens,
+                                                          bool firstOnly) {
+  return firstOnly ? readFirstQueries(op, offsets, tokens)
+                   : readSequences(op, offsets, tokens);
+}
+
 /// Total number of scores of a head.
 int64_t countScores(const std::vector<Sequence> &sequences);
+
+/// Total number of rows that ask.
+int64_t countQueries(const std::vector<Sequence> &sequences);
 
 /// Fails if an index lies outside [0, rows).
 mlir::LogicalResult checkIndices(mlir::Operation *op, llvm::StringRef name,

@@ -20,9 +20,9 @@ static Tensor scores(const Tensor &qs, const Tensor &ks, int64_t heads,
   std::vector<R> y(heads * perHead);
   for (int64_t h = 0; h < heads; ++h)
     for (const Sequence &s : sequences)
-      for (int64_t i = 0; i < s.length; ++i)
+      for (int64_t i = 0; i < s.queries; ++i)
         for (int64_t j = 0; j < s.length; ++j) {
-          const R *a = q.data() + (s.begin + i) * width + h * dim;
+          const R *a = q.data() + (s.firstQuery + i) * width + h * dim;
           const R *b = k.data() + (s.begin + j) * width + h * dim;
           R acc = 0;
           for (int64_t d = 0; d < dim; ++d)
@@ -39,7 +39,7 @@ static Tensor softmax(const Tensor &x, R scale,
   int64_t perHead = countScores(sequences);
   for (int64_t h = 0, heads = x.rows(); h < heads; ++h)
     for (const Sequence &s : sequences)
-      for (int64_t i = 0; i < s.length; ++i) {
+      for (int64_t i = 0; i < s.queries; ++i) {
         R *row = y.data() + h * perHead + s.scores + i * s.length;
         R top = *std::max_element(row, row + s.length);
         for (int64_t j = 0; j < s.length; ++j)
@@ -56,20 +56,20 @@ static Tensor context(const Tensor &ps, const Tensor &vs, int64_t heads,
                       const std::vector<Sequence> &sequences) {
   auto p = ps.toVector<R>(), v = vs.toVector<R>();
   int64_t width = vs.width(), dim = width / heads;
-  int64_t perHead = countScores(sequences);
-  std::vector<R> y(v.size());
+  int64_t perHead = countScores(sequences), rows = countQueries(sequences);
+  std::vector<R> y(rows * width);
   for (int64_t h = 0; h < heads; ++h)
     for (const Sequence &s : sequences)
-      for (int64_t i = 0; i < s.length; ++i) {
+      for (int64_t i = 0; i < s.queries; ++i) {
         const R *row = p.data() + h * perHead + s.scores + i * s.length;
-        R *out = y.data() + (s.begin + i) * width + h * dim;
+        R *out = y.data() + (s.firstQuery + i) * width + h * dim;
         for (int64_t j = 0; j < s.length; ++j) {
           const R *value = v.data() + (s.begin + j) * width + h * dim;
           for (int64_t d = 0; d < dim; ++d)
             out[d] = out[d] + row[j] * value[d];
         }
       }
-  return Tensor::of(std::move(y), vs.getShape());
+  return makeTensor(std::move(y), rows, width);
 }
 
 /// Fails unless a tensor of scores has as many as the sequences need.
@@ -84,16 +84,21 @@ static LogicalResult checkScores(Operation *op, const Tensor &x,
 
 FailureOr<Tensor> quern::evaluate(tq::ScoresOp op, Evaluation &run) {
   const Tensor &q = run.get(op.getQ()), &k = run.get(op.getK());
-  auto sequences = readSequences(op, run.get(op.getOffsets()), q.rows());
+  auto sequences =
+      readQueries(op, run.get(op.getOffsets()), k.rows(), op.getFirstQuery());
   if (failed(sequences))
     return failure();
+  if (q.rows() != countQueries(*sequences))
+    return op->emitOpError("expects ")
+           << countQueries(*sequences) << " rows of q, got " << q.rows();
   return run.isMachine() ? scores<float>(q, k, op.getHeads(), *sequences)
                          : scores<double>(q, k, op.getHeads(), *sequences);
 }
 
 FailureOr<Tensor> quern::evaluate(tq::SoftmaxOp op, Evaluation &run) {
   const Tensor &s = run.get(op.getS());
-  auto sequences = readSequences(op, run.get(op.getOffsets()), -1);
+  auto sequences =
+      readQueries(op, run.get(op.getOffsets()), -1, op.getFirstQuery());
   if (failed(sequences) || failed(checkScores(op, s, *sequences)))
     return failure();
   float scale = op.getScale().convertToFloat();
@@ -103,7 +108,8 @@ FailureOr<Tensor> quern::evaluate(tq::SoftmaxOp op, Evaluation &run) {
 
 FailureOr<Tensor> quern::evaluate(tq::ContextOp op, Evaluation &run) {
   const Tensor &p = run.get(op.getP()), &v = run.get(op.getV());
-  auto sequences = readSequences(op, run.get(op.getOffsets()), v.rows());
+  auto sequences =
+      readQueries(op, run.get(op.getOffsets()), v.rows(), op.getFirstQuery());
   if (failed(sequences) || failed(checkScores(op, p, *sequences)))
     return failure();
   return run.isMachine() ? context<float>(p, v, op.getHeads(), *sequences)

@@ -20,20 +20,18 @@ namespace {
 struct Attention {
   tq::QAttentionOp op;
   std::vector<Sequence> sequences;
-  /// Codes of q, k and v less their zero points, [tokens, heads * dim] each.
+  /// Codes of q, k and v less their zero points, [rows, heads * dim] each.
   std::vector<int16_t> q, k, v;
   int64_t heads, dim, perHead;
   /// Of a fixed op.
   std::optional<tq::FixedAttention> fixed;
 
-  /// Start of the row of scores of head h, token i of sequence s.
+  /// Start of the row of scores of head h, query i of sequence s.
   int64_t row(int64_t h, const Sequence &s, int64_t i) const {
     return h * perHead + s.scores + i * s.length;
   }
-  /// Start of the values of head h of a token.
-  int64_t at(int64_t token, int64_t h) const {
-    return (token * heads + h) * dim;
-  }
+  /// Start of the values of head h of a token or query.
+  int64_t at(int64_t row, int64_t h) const { return (row * heads + h) * dim; }
 
   std::vector<int32_t> scores();
   FailureOr<std::vector<int32_t>>
@@ -62,9 +60,9 @@ std::vector<int32_t> Attention::scores() {
   std::vector<int32_t> codes(heads * perHead);
   for (int64_t h = 0; h < heads; ++h)
     for (const Sequence &s : sequences)
-      for (int64_t i = 0; i < s.length; ++i)
+      for (int64_t i = 0; i < s.queries; ++i)
         for (int64_t j = 0; j < s.length; ++j) {
-          const int16_t *a = q.data() + at(s.begin + i, h);
+          const int16_t *a = q.data() + at(s.firstQuery + i, h);
           const int16_t *b = k.data() + at(s.begin + j, h);
           int32_t acc = 0;
           for (int64_t d = 0; d < dim; ++d)
@@ -93,7 +91,7 @@ FailureOr<std::vector<int32_t>> Attention::softmax(ArrayRef<int32_t> scores,
   std::vector<int32_t> e;
   for (int64_t h = 0; h < heads; ++h)
     for (const Sequence &s : sequences)
-      for (int64_t i = 0; i < s.length; ++i) {
+      for (int64_t i = 0; i < s.queries; ++i) {
         ArrayRef<int32_t> codes = scores.slice(row(h, s, i), s.length);
         if (fixed) {
           int32_t *out = probs.data() + row(h, s, i);
@@ -170,10 +168,10 @@ std::vector<T> Attention::context(ArrayRef<int32_t> probs) {
   float offset = op.getContextOffset().convertToFloat();
   std::optional<tq::CodeStorage> storage =
       tq::getCodeStorage(op.getResult().getType().getElementType());
-  std::vector<T> codes(v.size());
+  std::vector<T> codes(countQueries(sequences) * heads * dim);
   for (int64_t h = 0; h < heads; ++h)
     for (const Sequence &s : sequences)
-      for (int64_t i = 0; i < s.length; ++i) {
+      for (int64_t i = 0; i < s.queries; ++i) {
         ArrayRef<int32_t> p = probs.slice(row(h, s, i), s.length);
         std::vector<int32_t> exact;
         std::vector<float> values;
@@ -192,13 +190,13 @@ std::vector<T> Attention::context(ArrayRef<int32_t> probs) {
         for (int64_t d = 0; d < dim; ++d) {
           if (fixed) {
             // Sums that fit 32 bits, as they are.
-            codes[at(s.begin + i, h) + d] = T(
+            codes[at(s.firstQuery + i, h) + d] = T(
                 qi_code(exact[d], &fixed->context, storage->min, storage->max));
             continue;
           }
           float value = values[d] * multiplier;
           value = value + offset;
-          codes[at(s.begin + i, h) + d] =
+          codes[at(s.firstQuery + i, h) + d] =
               storage ? qm_round_code(value, float(storage->min),
                                       float(storage->max))
                       : T(value);
@@ -221,16 +219,23 @@ static std::vector<int16_t> takeColumns(const Tensor &codes, int64_t start,
 
 FailureOr<Tensor> quern::evaluate(tq::QAttentionOp op, Evaluation &run) {
   const Tensor &qkv = run.get(op.getQkv());
-  auto sequences = readSequences(op, run.get(op.getOffsets()), qkv.rows());
+  auto sequences =
+      readQueries(op, run.get(op.getOffsets()), qkv.rows(), bool(op.getQ()));
   if (failed(sequences))
     return failure();
+  const Tensor &queries = op.getQ() ? run.get(op.getQ()) : qkv;
+  int64_t rows = countQueries(*sequences);
+  if (queries.rows() != rows)
+    return op->emitOpError("expects ")
+           << rows << " rows of q, got " << queries.rows();
   int64_t heads = op.getHeads(), dim = op.getHeadDim(), width = heads * dim;
   int64_t perHead = countScores(*sequences);
+  int64_t keys = op.getQ() ? 0 : width;
   Attention attention{op,
                       std::move(*sequences),
-                      takeColumns(qkv, 0, width, op.getZq()),
-                      takeColumns(qkv, width, width, op.getZk()),
-                      takeColumns(qkv, 2 * width, width, op.getZv()),
+                      takeColumns(queries, 0, width, op.getZq()),
+                      takeColumns(qkv, keys, width, op.getZk()),
+                      takeColumns(qkv, keys + width, width, op.getZv()),
                       heads,
                       dim,
                       perHead,
@@ -264,10 +269,10 @@ FailureOr<Tensor> quern::evaluate(tq::QAttentionOp op, Evaluation &run) {
   Type type = op.getResult().getType().getElementType();
   ArrayRef<int32_t> codes = p->get<int32_t>();
   if (type.isF32())
-    return run.site(
-        op, name(2),
-        makeTensor(attention.context<float>(codes), qkv.rows(), width), {});
-  return run.site(
-      op, name(2),
-      makeTensor(attention.context<int32_t>(codes), qkv.rows(), width), type);
+    return run.site(op, name(2),
+                    makeTensor(attention.context<float>(codes), rows, width),
+                    {});
+  return run.site(op, name(2),
+                  makeTensor(attention.context<int32_t>(codes), rows, width),
+                  type);
 }

@@ -62,7 +62,7 @@ quern::readSequences(Operation *op, const Tensor &offsets, int64_t tokens) {
           << ends[i - 1] << " before " << ends[i];
       return failure();
     }
-    sequences.push_back({ends[i - 1], length, scores});
+    sequences.push_back({ends[i - 1], length, scores, ends[i - 1], length});
     scores += length * length;
   }
   if (tokens >= 0 && ends.back() != tokens) {
@@ -73,11 +73,37 @@ quern::readSequences(Operation *op, const Tensor &offsets, int64_t tokens) {
   return sequences;
 }
 
+FailureOr<std::vector<Sequence>>
+quern::readFirstQueries(Operation *op, const Tensor &offsets, int64_t tokens) {
+  auto sequences = readSequences(op, offsets, tokens);
+  if (failed(sequences))
+    return failure();
+  for (auto [i, s] : llvm::enumerate(*sequences)) {
+    if (s.length == 0) {
+      op->emitOpError(
+          "expects a token in every sequence, got none in sequence ")
+          << i;
+      return failure();
+    }
+    s.scores = s.begin;
+    s.firstQuery = int64_t(i);
+    s.queries = 1;
+  }
+  return sequences;
+}
+
 int64_t quern::countScores(const std::vector<Sequence> &sequences) {
   if (sequences.empty())
     return 0;
   const Sequence &last = sequences.back();
-  return last.scores + last.length * last.length;
+  return last.scores + last.queries * last.length;
+}
+
+int64_t quern::countQueries(const std::vector<Sequence> &sequences) {
+  if (sequences.empty())
+    return 0;
+  const Sequence &last = sequences.back();
+  return last.firstQuery + last.queries;
 }
 
 LogicalResult quern::checkIndices(Operation *op, StringRef name,

@@ -613,3 +613,35 @@ func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi3
   %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, prob_step = 0.5 : f32, prob_type = !tq.log<u4, two, scale = 0.5, zero = 16>, fixed, softmax = #tq.softmax_form<i_exp>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
   return
 }
+
+// -----
+
+func.func @f(%kv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>, %q: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects qkv to have size 8 in dimension 1, as 2 * heads * head_dim, got 12}}
+  %0 = tq.qattention %kv, %o, %h, %l, %q {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%kv: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>, %q: tensor<?x5x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects q to have size 4 in dimension 1, as heads * head_dim, got 5}}
+  %0 = tq.qattention %kv, %o, %h, %l, %q {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>, tensor<?x5x!quant.uniform<u8:f32, 0.1:128>>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%kv: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>, %q: tensor<3x4x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects the result to have size 3 in dimension 0, as q, got 2}}
+  %0 = tq.qattention %kv, %o, %h, %l, %q {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>, tensor<3x4x!quant.uniform<u8:f32, 0.1:128>>) -> tensor<2x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%kv: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>, %q: tensor<?x4x!quant.uniform<u16:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects q to have codes of at most 8 bits, got}}
+  %0 = tq.qattention %kv, %o, %h, %l, %q {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>, tensor<?x4x!quant.uniform<u16:f32, 0.1:128>>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}

@@ -83,6 +83,22 @@ func.func @scores(%q: tensor<?x4xf32>,
   return
 }
 
+// CHECK-LABEL: func @scores_of_first
+// CHECK: tq.scores {{.*}}first_query
+// CHECK: tq.softmax {{.*}}first_query
+// CHECK: tq.context {{.*}}first_query
+func.func @scores_of_first(%q: tensor<3x4xf32>,
+    %k: tensor<?x4xf32>,
+    %offsets: tensor<4xi32>) -> tensor<3x4xf32> {
+  %0 = tq.scores %q, %k, %offsets {first_query, heads = 2 : i64}
+      : (tensor<3x4xf32>, tensor<?x4xf32>, tensor<4xi32>) -> tensor<2x?xf32>
+  %1 = tq.softmax %0, %offsets {first_query, scale = 0.125 : f32}
+      : (tensor<2x?xf32>, tensor<4xi32>) -> tensor<2x?xf32>
+  %2 = tq.context %1, %k, %offsets {first_query, heads = 2 : i64}
+      : (tensor<2x?xf32>, tensor<?x4xf32>, tensor<4xi32>) -> tensor<3x4xf32>
+  return %2 : tensor<3x4xf32>
+}
+
 // CHECK-LABEL: func @softmax
 // CHECK: tq.softmax
 func.func @softmax(%s: tensor<2x?xf32>,
@@ -198,6 +214,25 @@ func.func @qattention(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>,
        sites = ["L0.s", "L0.p", "L0.c"]}
       : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>,
          tensor<16xf32>, tensor<16xf32>)
+      -> tensor<?x4x!quant.uniform<u8:f32, 0.05:128>>
+  return
+}
+
+// CHECK-LABEL: func @qattention_of_first
+// CHECK: tq.qattention %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}}, %{{.*}} {
+func.func @qattention_of_first(%kv: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>,
+    %offsets: tensor<?xi32>,
+    %exp_hi: tensor<16xf32>,
+    %exp_lo: tensor<16xf32>,
+    %q: tensor<?x4x!quant.uniform<u8:f32, 0.2:120>>) {
+  %0 = tq.qattention %kv, %offsets, %exp_hi, %exp_lo, %q
+      {heads = 2 : i64, head_dim = 2 : i64, zq = 120 : i64, zk = 128 : i64,
+       zv = 128 : i64, score_multiplier = 0.25 : f32,
+       score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32,
+       context_multiplier = 0.01 : f32, context_offset = 128.0 : f32}
+      : (tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>,
+         tensor<16xf32>, tensor<16xf32>,
+         tensor<?x4x!quant.uniform<u8:f32, 0.2:120>>)
       -> tensor<?x4x!quant.uniform<u8:f32, 0.05:128>>
   return
 }
