@@ -83,9 +83,9 @@ void Emitter::emit() {
 void Emitter::head() {
   headColumn = k.mul(c.head, shape.headDim);
   packKeys();
-  k.loop(k.index(0), c.length, kRows, [&](Value row) {
+  k.loop(k.index(0), c.queries, kRows, [&](Value row) {
     k.loop(k.index(0), c.length, 32, [&](Value pair) { scorePair(row, pair); });
-    Value rows = k.min(k.sub(c.length, row), k.index(kRows));
+    Value rows = k.min(k.sub(c.queries, row), k.index(kRows));
     k.loop(k.index(0), rows, 1, [&](Value r) { softmaxRow(row, r); });
     int64_t panels = (shape.headDim + 15) / 16;
     for (int64_t p = 0; p < panels; p += 2)
@@ -114,7 +114,8 @@ void Emitter::packKeys() {
 
 void Emitter::scorePair(Value row, Value pair) {
   Value panel = k.mul(pair, shape.headDim * 4);
-  Value start = k.add(k.mul(k.add(c.first, row), shape.qkvStride),
+  int64_t stride = shape.firstQuery ? shape.queryStride : shape.qkvStride;
+  Value start = k.add(k.mul(k.add(c.firstQuery, row), stride),
                       k.add(headColumn, shape.qColumn));
   Values acc(2 * kRows, k.zeros(k.vec(16, k.f32())));
   acc = k.loop(k.index(0), k.index(shape.headDim), 1, acc,
@@ -126,8 +127,8 @@ void Emitter::scorePair(Value row, Value pair) {
                  Value from = k.add(start, d);
                  Values next(a.begin(), a.end());
                  for (int64_t r = 0; r != kRows; ++r) {
-                   Value q = k.broadcast(
-                       k.load(queries, k.add(from, r * shape.qkvStride)));
+                   Value q =
+                       k.broadcast(k.load(queries, k.add(from, r * stride)));
                    next[r] = multiplyAdd(a[r], q, b0);
                    next[kRows + r] = multiplyAdd(a[kRows + r], q, b1);
                  }
@@ -229,11 +230,11 @@ void Emitter::contextPanels(Value row, int64_t first, int64_t count) {
         }
         return next;
       });
-  Value rows = k.sub(c.length, row);
+  Value rows = k.sub(c.queries, row);
   for (int64_t r = 0; r != kRows; ++r)
     k.ifThen(k.less(k.index(r), rows), [&] {
-      Value token = k.add(k.add(c.first, row), r);
-      Value at = k.add(k.mul(token, shape.contextStride),
+      Value query = k.add(k.add(c.firstQuery, row), r);
+      Value at = k.add(k.mul(query, shape.contextStride),
                        k.add(headColumn, first * 16));
       storeRow(acc, at, r, first, count);
     });

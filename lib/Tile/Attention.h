@@ -26,6 +26,10 @@ struct AttentionShape {
   /// Row stride of the buffers that hold q, k and v, and where they begin.
   int64_t qkvStride = 0;
   int64_t qColumn = 0, kColumn = 0, vColumn = 0;
+  /// Only the first token of each sequence asks: queries lie in a buffer of
+  /// their own, a row for each sequence, and so does the context.
+  bool firstQuery = false;
+  int64_t queryStride = 0;
   int64_t contextStride = 0;
   /// Integer attention only: how the context is stored, its codes and those of
   /// scores and probabilities.
@@ -69,7 +73,10 @@ struct QAttentionParams {
 /// [heads][R], R the sum of the squared sequence lengths: code (h, i, j) of
 /// sequence s lies at h * R + base(s) + i * T(s) + j, base(s) being the sum of
 /// T^2 before s. Reads up to 15 rows and 63 bytes beyond the last token. With
-/// `fixed`, params is i8, as by packFixedAttention.
+/// `fixed`, params is i8, as by packFixedAttention. With `firstQuery`, qkv
+/// holds k and v, a buffer q, i8 [sequences][queryStride], comes before the
+/// taps, the context has a row for each sequence, and code (h, j) of sequence s
+/// is at h * tokens + offsets[s] + j of the taps.
 mlir::func::FuncOp buildQAttention(mlir::ModuleOp module, llvm::StringRef name,
                                    const AttentionShape &shape);
 
@@ -83,7 +90,8 @@ struct InnerQuantizer {
   float inverse = 0, lo = 0, hi = 0, step = 0;
 };
 
-/// Buffers: q, k and v f32 (which may be one buffer), offsets i32, params f32
+/// Buffers: q, k and v f32 (which may be one buffer; with `firstQuery` rows of
+/// q and of the context are those of sequences), offsets i32, params f32
 /// [9] (the softmax scale, then the InnerQuantizer of the scores and that of
 /// the probabilities, read only where the shape says so), context f32, taps s
 /// (unscaled scores) and p before their quantizers, f32, laid out as above.

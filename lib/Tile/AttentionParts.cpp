@@ -41,7 +41,11 @@ void forEachHead(KernelBuilder &k, Value offsets, const AttentionShape &shape,
     Value last = k.toIndex(k.load(offsets, k.add(sequence, 1)));
     c.length = k.sub(last, c.first);
     c.tapping = k.tapping();
-    c.tapBase = tapBase(k, offsets, sequence, c.head, c.tapping);
+    c.firstQuery = shape.firstQuery ? sequence : c.first;
+    c.queries = shape.firstQuery ? k.index(1) : c.length;
+    c.tapBase = shape.firstQuery
+                    ? k.add(k.mul(c.head, k.tokens()), c.first)
+                    : tapBase(k, offsets, sequence, c.head, c.tapping);
     body(c);
   });
 }

@@ -16,6 +16,8 @@ struct HeadChunk {
   mlir::Value head;
   /// First token and number of tokens of the sequence.
   mlir::Value first, length;
+  /// First row of the queries and of the context, and how many there are.
+  mlir::Value firstQuery, queries;
   /// Whether taps are on, and where this head's block begins in them.
   mlir::Value tapping, tapBase;
 };

@@ -123,17 +123,23 @@ std::string ProgramBuilder::input(StringRef role) {
   return op.getSymName().str();
 }
 
-Place ProgramBuilder::tap(StringRef site, int64_t d, Storage storage) {
+Place ProgramBuilder::tap(StringRef site, int64_t d, Storage storage,
+                          RowsOf rows) {
   int64_t stride = rowStride(d);
-  tk::BufferOp op = declare(("tap." + site).str(), tk::BufferKind::Tokens,
+  tk::BufferOp op = declare(("tap." + site).str(),
+                            rows == RowsOf::Tokens ? tk::BufferKind::Tokens
+                                                   : tk::BufferKind::Sequences,
                             std::nullopt, stride, d, storage);
   op->setAttr("tap", builder.getUnitAttr());
-  return {op.getSymName().str(), d, stride, 0, storage, RowsOf::Tokens};
+  return {op.getSymName().str(), d, stride, 0, storage, rows};
 }
 
-Place ProgramBuilder::pairTap(StringRef site, int64_t heads, Storage storage) {
-  tk::BufferOp op = declare(("tap." + site).str(), tk::BufferKind::Pairs,
-                            std::nullopt, heads, heads, storage);
+Place ProgramBuilder::scoreTap(StringRef site, int64_t heads, Storage storage,
+                               bool firstQuery) {
+  tk::BufferOp op =
+      declare(("tap." + site).str(),
+              firstQuery ? tk::BufferKind::Tokens : tk::BufferKind::Pairs,
+              std::nullopt, heads, heads, storage);
   op->setAttr("tap", builder.getUnitAttr());
   return {op.getSymName().str(), heads, heads, 0, storage, RowsOf::Tokens};
 }

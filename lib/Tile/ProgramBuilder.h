@@ -79,9 +79,13 @@ public:
   Place output(int64_t d, RowsOf rows);
   /// Declares an input ("ids", "types", "positions", "offsets").
   std::string input(llvm::StringRef role);
-  /// Declares a tap of rows of tokens, or of token pairs for each of `heads`.
-  Place tap(llvm::StringRef site, int64_t d, Storage storage);
-  Place pairTap(llvm::StringRef site, int64_t heads, Storage storage);
+  /// Declares a tap of rows.
+  Place tap(llvm::StringRef site, int64_t d, Storage storage,
+            RowsOf rows = RowsOf::Tokens);
+  /// Declares a tap of scores for each of `heads`: of all pairs of tokens, or
+  /// of each token and the first one of its sequence.
+  Place scoreTap(llvm::StringRef site, int64_t heads, Storage storage,
+                 bool firstQuery);
 
   /// Declares a constant; gives its symbol. `parameters` of the model are in
   /// it, `bits` each (0 for vectors of the machine).

@@ -59,7 +59,7 @@ void QAttentionEmitter::head(const HeadChunk &chunk) {
   valueStride = k.mul(k.roundUp(c.length, 4), 16);
   packKeys();
   packValues();
-  k.loop(k.index(0), c.length, kAttentionRows, [&](Value row) {
+  k.loop(k.index(0), c.queries, kAttentionRows, [&](Value row) {
     rowTerms(row);
     scores(row);
     if (shape.fixed)
@@ -136,7 +136,7 @@ void QAttentionEmitter::rowTerms(Value row) {
   for (int64_t r = 0; r != kAttentionRows; ++r) {
     Value sum = k.zeros(k.vec(16, k.i32()));
     for (int64_t d = 0; d < shape.headDim; d += 64) {
-      Value q = k.loadVector(qkv, k.add(queryRow(row, r), d), 64);
+      Value q = k.loadVector(queries, k.add(queryRow(row, r), d), 64);
       int64_t left = shape.headDim - d;
       Value ones = k.splat(bytes, 1);
       if (left < 64)
@@ -167,17 +167,17 @@ void QAttentionEmitter::scorePair(Value row, Value pair) {
       acc.push_back(k.add(columnTerm, k.broadcast(k.lane(term, 0))));
     }
   }
-  Value queries = queryRow(row, 0);
+  Value query = queryRow(row, 0);
   acc = k.loop(k.index(0), k.index(layout.keySteps), 1, acc,
                [&](Value step, ArrayRef<Value> a) {
                  Value at = k.add(panel, k.mul(step, 64));
                  Value b0 = k.loadVector(scratch, at, 64);
                  Value b1 = k.loadVector(scratch, k.add(at, panelBytes), 64);
-                 Value from = k.add(queries, k.mul(step, 4));
+                 Value from = k.add(query, k.mul(step, 4));
                  Values next(a.begin(), a.end());
                  for (int64_t r = 0; r != kAttentionRows; ++r) {
                    Value q =
-                       k.broadcast4(qkv, k.add(from, r * shape.qkvStride));
+                       k.broadcast4(queries, k.add(from, r * queryStride()));
                    next[r] = k.dot4(a[r], q, b0);
                    next[kAttentionRows + r] =
                        k.dot4(a[kAttentionRows + r], q, b1);
@@ -203,9 +203,12 @@ func::FuncOp buildQAttention(ModuleOp module, StringRef name,
                 : shape.context == Storage::U16 ? Type(b.getI16Type())
                                                 : i8;
   Type prob = shape.probStorage() == Storage::U16 ? b.getI16Type() : i8;
-  KernelBuilder k(module, name,
-                  {i8, b.getI32Type(), shape.fixed ? i8 : Type(b.getF32Type()),
-                   stored, i8, prob});
+  SmallVector<Type> buffers = {i8, b.getI32Type(),
+                               shape.fixed ? i8 : Type(b.getF32Type()), stored};
+  if (shape.firstQuery)
+    buffers.push_back(i8);
+  buffers.append({i8, prob});
+  KernelBuilder k(module, name, buffers);
   QAttentionEmitter(k, shape).emit();
   return k.finish();
 }

@@ -71,7 +71,7 @@ void QAttentionEmitter::contextPanels(Value row, int64_t first, int64_t count) {
 /// belong to other chunks.
 void QAttentionEmitter::storeContext(Value row, int64_t first, int64_t count,
                                      Values values) {
-  Value base = k.add(k.mul(k.add(c.first, row), shape.contextStride),
+  Value base = k.add(k.mul(k.add(c.firstQuery, row), shape.contextStride),
                      k.add(headColumn, first * 16));
   auto storeRow = [&](int64_t r) {
     for (int64_t p = 0; p != count; ++p) {
@@ -94,7 +94,7 @@ void QAttentionEmitter::storeContext(Value row, int64_t first, int64_t count,
                       k.mask(left));
     }
   };
-  Value rows = k.sub(c.length, row);
+  Value rows = k.sub(c.queries, row);
   k.ifThen(
       k.less(rows, k.index(kAttentionRows)),
       [&] {

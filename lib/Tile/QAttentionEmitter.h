@@ -62,7 +62,9 @@ public:
   QAttentionEmitter(KernelBuilder &k, const AttentionShape &shape)
       : k(k), shape(shape), layout(shape), qkv(k.buffer(0)),
         offsets(k.buffer(1)), params(k.buffer(2)), context(k.buffer(3)),
-        scoreTap(k.buffer(4)), probTap(k.buffer(5)), scratch(k.scratch()) {}
+        queries(shape.firstQuery ? k.buffer(4) : qkv),
+        scoreTap(k.buffer(shape.firstQuery ? 5 : 4)),
+        probTap(k.buffer(shape.firstQuery ? 6 : 5)), scratch(k.scratch()) {}
 
   void emit();
 
@@ -101,8 +103,15 @@ private:
 
   /// Address of row `r` (a constant) of a block of q, or of the codes.
   Value queryRow(Value row, int64_t r) {
-    return k.add(k.mul(k.add(c.first, row), shape.qkvStride),
-                 k.add(queryColumn, r * shape.qkvStride));
+    return k.add(k.mul(k.add(c.firstQuery, row), queryStride()),
+                 k.add(queryColumn, r * queryStride()));
+  }
+  int64_t queryStride() const {
+    return shape.firstQuery ? shape.queryStride : shape.qkvStride;
+  }
+  /// Rows of the block that are there.
+  Value rowsLeft(Value row) {
+    return k.min(k.sub(c.queries, row), k.index(kAttentionRows));
   }
   Value codeRow(int64_t r) {
     return k.index(layout.codes + r * layout.codeStride);
@@ -122,7 +131,7 @@ private:
   KernelBuilder &k;
   const AttentionShape &shape;
   QAttentionLayout layout;
-  Value qkv, offsets, params, context, scoreTap, probTap, scratch;
+  Value qkv, offsets, params, context, queries, scoreTap, probTap, scratch;
   // Of the layer.
   Value expHi, expLo, scoreMultiplier, scoreOffset, probMultiplier;
   Value contextMultiplier, contextOffset, zq, zk, zv, probStep;

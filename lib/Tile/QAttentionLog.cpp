@@ -209,7 +209,7 @@ Values QAttentionEmitter::joinedFixedPlanes(int64_t first, int64_t count) {
 void QAttentionEmitter::tapLogCodes(Value row) {
   Type element = k.element(shape.probStorage());
   k.ifThen(c.tapping, [&] {
-    Value rows = k.min(k.sub(c.length, row), k.index(kAttentionRows));
+    Value rows = rowsLeft(row);
     k.loop(k.index(0), rows, 1, [&](Value r) {
       Value from = k.add(k.mul(r, layout.expStride), layout.exps);
       Value to = k.add(c.tapBase, k.mul(k.add(row, r), c.length));

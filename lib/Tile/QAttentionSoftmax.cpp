@@ -45,7 +45,7 @@ void QAttentionEmitter::fixedSoftmax(Value row) {
   }
   FixedAttentionParams fixed(k, params);
   Value factor = k.sub(k.i32(128), zv);
-  Value rows = k.min(k.sub(c.length, row), k.index(kAttentionRows));
+  Value rows = rowsLeft(row);
   k.loop(k.index(0), rows, 1, [&](Value r) {
     Value sum =
         fixed.softmax(shape, k.add(k.mul(r, layout.codeStride), layout.codes),
@@ -71,7 +71,7 @@ void QAttentionEmitter::storeTerm(Value sums, Value at) {
 /// Copies the codes of the rows of the sequence to a tap.
 void QAttentionEmitter::tapRows(Value row, Value tap) {
   k.ifThen(c.tapping, [&] {
-    Value rows = k.min(k.sub(c.length, row), k.index(kAttentionRows));
+    Value rows = rowsLeft(row);
     k.loop(k.index(0), rows, 1, [&](Value r) {
       Value from = k.add(k.mul(r, layout.codeStride), layout.codes);
       Value to = k.add(c.tapBase, k.mul(k.add(row, r), c.length));

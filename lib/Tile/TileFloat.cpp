@@ -110,7 +110,9 @@ LogicalResult Tiler::tileQkv(tq::LinearOp first, tq::ContextOp context,
   tq::LinearOp linears[3];
   Value values[3] = {chain->scores.getQ(), chain->scores.getK(),
                      context.getV()};
-  for (int i = 0; i < 3; ++i) {
+  // Queries of first rows are a product of other rows.
+  int from = chain->scores.getFirstQuery() ? 1 : 0;
+  for (int i = from; i < 3; ++i) {
     linears[i] = source(values[i]).getDefiningOp<tq::LinearOp>();
     if (!linears[i] || source(linears[i].getX()) != source(first.getX()))
       return success();
@@ -121,21 +123,24 @@ LogicalResult Tiler::tileQkv(tq::LinearOp first, tq::ContextOp context,
   int64_t d = widthOf(values[0]), part = llvm::alignTo(d, 16);
   std::vector<std::pair<RealWeights, ConstantView<float>>> parts;
   LaunchInfo info;
-  for (tq::LinearOp linear : linears) {
+  for (tq::LinearOp linear : ArrayRef(linears).drop_front(from)) {
     auto w = realWeights(linear.getW(), "w", linear);
     auto b = constant<float>(linear.getB(), "b", linear);
     if (failed(w) || failed(b))
       return failure();
     parts.push_back({*w, *b});
   }
-  std::string site = observedSite(linears[0].getResult());
+  std::string site = observedSite(linears[from].getResult());
   info.layer = layerOfSite(site);
-  info.step = site.empty() ? nameOf(first, "") : "L" + num(info.layer) + ".qkv";
-  Place out = program.buffer(info.step, 3 * part, Storage::F32, x->rows);
-  for (int i = 0; i < 3; ++i) {
+  info.step = site.empty()
+                  ? nameOf(first, "")
+                  : "L" + num(info.layer) + (from == 0 ? ".qkv" : ".kv");
+  Place out =
+      program.buffer(info.step, (3 - from) * part, Storage::F32, x->rows);
+  for (int i = from; i < 3; ++i) {
     Place place = out;
     place.d = d;
-    place.column = i * part;
+    place.column = (i - from) * part;
     places[linears[i].getResult()] = place;
     done.insert(linears[i]);
     std::string name = observedSite(linears[i].getResult());

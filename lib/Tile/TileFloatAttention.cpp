@@ -80,7 +80,11 @@ LogicalResult Tiler::tileContext(tq::ContextOp op) {
   FailureOr<std::string> offsets = inputOf(op.getOffsets(), op);
   if (failed(q) || failed(k) || failed(v) || failed(offsets))
     return failure();
-  if (q->stride != k->stride || q->stride != v->stride)
+  bool firstQuery = op.getFirstQuery();
+  if (scores.getFirstQuery() != firstQuery ||
+      softmax.getFirstQuery() != firstQuery)
+    return op.emitOpError("expects scores and softmax of the same queries");
+  if (k->stride != v->stride || (!firstQuery && q->stride != k->stride))
     return op.emitOpError("expects queries, keys and values in buffers of one "
                           "stride");
   auto model = op->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(
@@ -94,13 +98,15 @@ LogicalResult Tiler::tileContext(tq::ContextOp op) {
   info.step =
       info.layer < 0 ? nameOf(op, "") : "L" + num(info.layer) + ".attention";
   Place out = define(op.getResult(), site.empty() ? info.step : site,
-                     widthOf(op.getResult()), Storage::F32, RowsOf::Tokens);
+                     widthOf(op.getResult()), Storage::F32, q->rows);
 
   AttentionShape shape;
   shape.heads = op.getHeads();
   shape.headDim = q->d / shape.heads;
   shape.maxLength = longest ? longest.getInt() : 512;
-  shape.qkvStride = q->stride;
+  shape.qkvStride = k->stride;
+  shape.firstQuery = firstQuery;
+  shape.queryStride = q->stride;
   shape.qColumn = q->column;
   shape.kColumn = k->column;
   shape.vColumn = v->column;
@@ -109,7 +115,8 @@ LogicalResult Tiler::tileContext(tq::ContextOp op) {
   shape.quantizeProbs = bool(chain->probQuantizer);
   std::string kernel = program.kernel(
       joinName({"attention_f32", num(shape.heads) + "x" + num(shape.headDim),
-                num(q->stride), num(k->column), num(out.stride),
+                num(k->stride), num(k->column), num(out.stride),
+                firstQuery ? "first" + num(q->stride) : "",
                 shape.quantizeScores ? "s" : "",
                 shape.quantizeProbs ? "p" : ""}),
       [&](StringRef name) {
@@ -124,17 +131,17 @@ LogicalResult Tiler::tileContext(tq::ContextOp op) {
       program.data(info.step + ".params", std::move(params));
   std::string sSite = observedSite(scores.getResult());
   std::string pSite = observedSite(softmax.getResult());
-  Place s = program.pairTap(sSite.empty() ? info.step + ".s" : sSite,
-                            shape.heads, Storage::F32);
-  Place p = program.pairTap(pSite.empty() ? info.step + ".p" : pSite,
-                            shape.heads, Storage::F32);
+  Place s = program.scoreTap(sSite.empty() ? info.step + ".s" : sSite,
+                             shape.heads, Storage::F32, firstQuery);
+  Place p = program.scoreTap(pSite.empty() ? info.step + ".p" : pSite,
+                             shape.heads, Storage::F32, firstQuery);
   if (!sSite.empty())
     info.sites.push_back({sSite, s.buffer, 0, shape.heads});
   if (!pSite.empty())
     info.sites.push_back({pSite, p.buffer, 0, shape.heads});
   if (!site.empty())
     info.sites.push_back({site, out.buffer, 0, out.d});
-  info.macsPerPair = 2 * q->d;
+  (firstQuery ? info.macsPerToken : info.macsPerPair) = 2 * q->d;
   program.launch(kernel,
                  {q->buffer, k->buffer, v->buffer, *offsets, constants,
                   out.buffer, s.buffer, p.buffer},

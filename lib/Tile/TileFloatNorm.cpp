@@ -142,14 +142,15 @@ LogicalResult Tiler::tileAddNorm(tq::LayerNormOp op, tq::AddOp sum,
   Place out = define(op.getResult(), info.step, d, Storage::F32, a->rows);
   std::string sumSite = observedSite(sum.getResult());
   Place tap = program.tap(sumSite.empty() ? info.step + ".sum" : sumSite, d,
-                          Storage::F32);
+                          Storage::F32, a->rows);
   shape.aStride = a->stride;
   shape.bStride = b->stride;
   shape.outStride = out.stride;
   shape.tapStride = tap.stride;
   shape.rows = a->rows;
   std::string kernel = program.kernel(
-      joinName({"add_norm_f32", num(d), num(a->stride), num(b->stride)}),
+      joinName({"add_norm_f32", num(d), num(a->stride), num(b->stride),
+                a->rows == RowsOf::Tokens ? "" : "s"}),
       [&](StringRef name) {
         return buildAddNorm(program.module(), name, shape);
       },

@@ -52,8 +52,9 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
   LaunchInfo info;
   info.op = "linear";
   info.layer = sites.empty() ? -1 : layerOfSite(sites[0]);
-  info.step = sites.size() == 3 ? "L" + num(info.layer) + ".qkv"
-                                : nameOf(op, siteOr(sites, 0, ""));
+  info.step = sites.size() == 3   ? "L" + num(info.layer) + ".qkv"
+              : sites.size() == 2 ? "L" + num(info.layer) + ".kv"
+                                  : nameOf(op, siteOr(sites, 0, ""));
   info.gemmN = n;
   info.gemmK = k;
   (x->rows == RowsOf::Tokens ? info.macsPerToken : info.macsPerSequence) =
@@ -228,6 +229,14 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
     return failure();
   if (*in != Storage::U8)
     return op.emitOpError("has no kernel for 16-bit queries, keys and values");
+  bool firstQuery = bool(op.getQ());
+  Place queries = *qkv;
+  if (firstQuery) {
+    FailureOr<Place> q = placeOf(op.getQ(), op);
+    if (failed(q))
+      return failure();
+    queries = *q;
+  }
   auto model = op->getParentOfType<ModuleOp>()->getAttrOfType<DictionaryAttr>(
       "tq.model");
   auto longest = model ? model.getAs<IntegerAttr>("max_length") : IntegerAttr();
@@ -239,16 +248,17 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
       sites.empty() ? nameOf(op, "") : "L" + num(info.layer) + ".attention";
   int64_t d = op.getHeads() * op.getHeadDim();
   Place out = define(op.getResult(), siteOr(sites, 2, info.step + ".c"), d,
-                     *storage, RowsOf::Tokens);
+                     *storage, queries.rows);
 
   AttentionShape shape;
   shape.heads = op.getHeads();
   shape.headDim = op.getHeadDim();
   shape.maxLength = longest ? longest.getInt() : 512;
   shape.qkvStride = qkv->stride;
-  shape.qColumn = 0;
-  shape.kColumn = d;
-  shape.vColumn = 2 * d;
+  shape.firstQuery = firstQuery;
+  shape.queryStride = queries.stride;
+  shape.kColumn = firstQuery ? 0 : d;
+  shape.vColumn = shape.kColumn + d;
   shape.contextStride = out.stride;
   shape.context = *storage;
   shape.contextRange = rangeOf(op.getResult());
@@ -270,24 +280,27 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
   std::string kernel = program.kernel(
       joinName({"attention", num(shape.heads) + "x" + num(shape.headDim),
                 storageName(*storage).str(), rangeName(shape.contextRange),
-                num(qkv->stride), codesName("s", shape.scoreRange), probs,
-                fixedName(shape)}),
+                num(qkv->stride),
+                firstQuery ? "first" + num(queries.stride) : "",
+                codesName("s", shape.scoreRange), probs, fixedName(shape)}),
       [&](StringRef name) {
         return buildQAttention(program.module(), name, shape);
       },
       qattentionScratch(shape));
-  Place s = program.pairTap(siteOr(sites, 0, info.step + ".s"), shape.heads,
-                            Storage::U8);
-  Place p = program.pairTap(siteOr(sites, 1, info.step + ".p"), shape.heads,
-                            shape.probStorage());
+  Place s = program.scoreTap(siteOr(sites, 0, info.step + ".s"), shape.heads,
+                             Storage::U8, firstQuery);
+  Place p = program.scoreTap(siteOr(sites, 1, info.step + ".p"), shape.heads,
+                             shape.probStorage(), firstQuery);
   const Place *at[3] = {&s, &p, &out};
   for (size_t i = 0; i < sites.size() && i < 3; ++i)
     info.sites.push_back({sites[i], at[i]->buffer, 0, i < 2 ? shape.heads : d});
-  info.macsPerPair = 2 * d;
-  program.launch(
-      kernel,
-      {qkv->buffer, *offsets, *constants, out.buffer, s.buffer, p.buffer},
-      {tk::Base::Sequences, 1, shape.heads}, info);
+  (firstQuery ? info.macsPerToken : info.macsPerPair) = 2 * d;
+  std::vector<std::string> operands = {qkv->buffer, *offsets, *constants,
+                                       out.buffer};
+  if (firstQuery)
+    operands.push_back(queries.buffer);
+  operands.insert(operands.end(), {s.buffer, p.buffer});
+  program.launch(kernel, operands, {tk::Base::Sequences, 1, shape.heads}, info);
   return success();
 }
 

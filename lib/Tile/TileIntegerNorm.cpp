@@ -82,7 +82,8 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
   shape.out = *outStorage;
   shape.sumRange = {float(op.getSumLo()), float(op.getSumHi())};
   shape.outRange = rangeOf(op.getResult());
-  Place tap = program.tap(siteOr(sites, 0, info.step + ".sum"), d, shape.sum);
+  Place tap =
+      program.tap(siteOr(sites, 0, info.step + ".sum"), d, shape.sum, a->rows);
   shape.aStride = a->stride;
   shape.bStride = b->stride;
   shape.outStride = out.stride;
@@ -99,7 +100,8 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
       joinName({"add_norm", num(d), storageName(shape.a).str(),
                 storageName(shape.b).str(), storageName(shape.sum).str(),
                 rangeName(shape.sumRange), storageName(shape.out).str(),
-                rangeName(shape.outRange), num(a->stride), num(b->stride)});
+                rangeName(shape.outRange), num(a->stride), num(b->stride),
+                a->rows == RowsOf::Tokens ? "" : "s"});
   if (op.getFixed()) {
     auto sum = tq::fixedSum(op, ma->values(), mb->values(), mo->values(), d);
     Type sumType = op.getSumType().value_or(Type());

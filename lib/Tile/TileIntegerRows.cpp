@@ -28,14 +28,21 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
     return tileTokenPool(op);
   FailureOr<Place> x = placeOf(op.getX(), op);
   FailureOr<std::string> offsets = inputOf(op.getOffsets(), op);
-  bool mean = op.getKind() == tq::PoolKind::Mean;
-  // Rows that are copied have code 0 where there is no token, and no scale.
-  bool isOffset = isa<tq::OffsetType>(op.getX().getType().getElementType());
-  FailureOr<std::pair<double, float>> scale = std::pair<double, float>(1, 0);
-  if (mean || !isOffset)
-    scale = scaleOf(op.getX(), op);
-  if (failed(x) || failed(offsets) || failed(scale))
+  if (failed(x) || failed(offsets))
     return failure();
+  bool mean = op.getKind() == tq::PoolKind::Mean;
+  // The first row is taken as it is, whatever its codes stand for; a sequence
+  // of no tokens gets the zero point, if there is one.
+  float scale = 1, zero = 0;
+  if (mean) {
+    auto found = scaleOf(op.getX(), op);
+    if (failed(found))
+      return failure();
+    std::tie(scale, zero) = *found;
+  } else if (auto params =
+                 tq::getPerTensorParams(op.getX().getType().getElementType())) {
+    zero = float(params->zero);
+  }
   LaunchInfo info;
   info.op = "pool";
   info.step = nameOf(op, "");
@@ -43,8 +50,7 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
                      mean ? Storage::F32 : x->storage, RowsOf::Sequences);
   PoolShape shape{x->d, x->stride, out.stride, x->storage, mean};
   std::string params =
-      program.data(info.step + ".params",
-                   std::vector<float>{float(scale->first), scale->second});
+      program.data(info.step + ".params", std::vector<float>{scale, zero});
   std::string kernel = program.kernel(
       joinName({mean ? "pool_mean" : "pool_cls", storageName(x->storage).str(),
                 num(x->d)}),
