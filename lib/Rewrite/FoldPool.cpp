@@ -26,34 +26,40 @@ struct FoldPoolPass : quern::impl::FoldPoolBase<FoldPoolPass> {
     SmallVector<tq::PoolOp> pools;
     getOperation().walk([&](tq::PoolOp op) { pools.push_back(op); });
     for (tq::PoolOp pool : pools) {
-      // A row that is taken as it is takes its own range along.
+      // A row that is taken as it is takes its own range along, and may have
+      // codes of any kind.
       bool isMean = pool.getKind() == tq::PoolKind::Mean;
-      std::optional<Codes> x =
-          isMean ? matchCodes(pool.getX()) : matchFactor(pool.getX());
-      if (!x || x->bits > 8) {
+      auto dequantize = pool.getX().getDefiningOp<tq::DequantizeOp>();
+      std::optional<Codes> mean =
+          isMean ? matchCodes(pool.getX()) : std::nullopt;
+      if (isMean ? !mean || mean->bits > 8 : !dequantize) {
         remarkRefused(pool, "FoldPool",
                       isMean && matchFactor(pool.getX())
                           ? "a mean of codes needs one scale, not one for each "
                             "token"
-                          : "its input has no codes of at most 8 bits");
+                      : isMean ? "its input has no codes of at most 8 bits"
+                               : "its input has no codes");
         continue;
       }
+      Value x = dequantize.getX();
+      auto type = cast<RankedTensorType>(x.getType());
       OpBuilder builder(pool);
       Location loc = pool.getLoc();
       auto real = cast<RankedTensorType>(pool.getType());
       Value result;
       if (isMean) {
-        result = tq::QPoolOp::create(builder, loc, real, x->value,
-                                     pool.getOffsets(), pool.getKind());
+        result = tq::QPoolOp::create(builder, loc, real, x, pool.getOffsets(),
+                                     pool.getKind());
       } else {
-        auto codes = real.clone(
-            cast<RankedTensorType>(x->value.getType()).getElementType());
-        Value gathered = tq::QPoolOp::create(builder, loc, codes, x->value,
-                                             pool.getOffsets(), pool.getKind());
+        Value gathered =
+            tq::QPoolOp::create(builder, loc, real.clone(type.getElementType()),
+                                x, pool.getOffsets(), pool.getKind());
         result = tq::DequantizeOp::create(builder, loc, real, gathered);
       }
       remarkFolded(pool, "FoldPool",
-                   "pooling of " + Twine(x->bits) + "-bit codes");
+                   "pooling of " +
+                       Twine(tq::getCodeStorage(type.getElementType())->bits) +
+                       "-bit codes");
       pool.replaceAllUsesWith(result);
       ++folded;
     }

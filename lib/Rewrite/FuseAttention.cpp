@@ -35,6 +35,9 @@ struct Attention {
   /// The type of logarithmic probabilities; p is void then.
   tq::LogType log;
 
+  /// Whether the queries are those of the first rows, and a product apart.
+  bool isFirstQuery() { return context.getFirstQuery(); }
+
   Operation *end() {
     return quantizeContext ? quantizeContext.getOperation()
                            : context.getOperation();
@@ -132,9 +135,12 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
     return "the softmax is not over raw scores";
   if (block.scores.getHeads() != context.getHeads() ||
       block.scores.getOffsets() != context.getOffsets() ||
-      block.softmax.getOffsets() != context.getOffsets())
-    return "scores and context differ in heads or offsets";
+      block.softmax.getOffsets() != context.getOffsets() ||
+      block.scores.getFirstQuery() != context.getFirstQuery() ||
+      block.softmax.getFirstQuery() != context.getFirstQuery())
+    return "scores and context differ in heads, offsets or queries";
 
+  Value input;
   Value reals[3] = {block.scores.getQ(), block.scores.getK(), context.getV()};
   for (int i = 0; i < 3; ++i) {
     std::optional<Codes> codes = matchCodes(reals[i]);
@@ -148,7 +154,14 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
     block.products[i] = codes->value.getDefiningOp<tq::QLinearOp>();
     if (!block.products[i])
       return "q, k or v is no integer product";
-    if (block.products[i].getX() != block.products[0].getX() ||
+    // Queries of first rows are products of what was pooled.
+    Value x = block.products[i].getX();
+    if (auto pool = x.getDefiningOp<tq::QPoolOp>();
+        pool && i == 0 && block.isFirstQuery())
+      x = pool.getX();
+    if (i == 0)
+      input = x;
+    if (x != input ||
         block.products[i].getActivation() != tq::Activation::None ||
         bool(block.products[i].getWZeros()) !=
             bool(block.products[0].getWZeros()) ||
@@ -207,48 +220,58 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     }
   }
 
-  /// One product of q, k and v; null when a constant cannot be read.
+  /// One product of q, k and v, or of k and v where q is apart; null when a
+  /// constant cannot be read.
   tq::QLinearOp joinProducts(OpBuilder &builder, Attention &block) {
-    tq::QLinearOp q = block.products[0], k = block.products[1],
-                  v = block.products[2];
+    size_t apart = block.isFirstQuery();
+    ArrayRef<tq::QLinearOp> products =
+        ArrayRef(block.products).drop_front(apart);
+    ArrayRef<Codes> codes = ArrayRef(block.qkv).drop_front(apart);
+    tq::QLinearOp first = products.front();
+    auto gather = [&](auto operand) {
+      SmallVector<Value> parts;
+      for (tq::QLinearOp product : products)
+        parts.push_back(operand(product));
+      return parts;
+    };
     std::vector<int8_t> weights =
-        concatenate<int8_t>({q.getW(), k.getW(), v.getW()});
+        concatenate<int8_t>(gather([](tq::QLinearOp p) { return p.getW(); }));
     std::vector<int32_t> corrections = concatenate<int32_t>(
-        {q.getCorrection(), k.getCorrection(), v.getCorrection()});
+        gather([](tq::QLinearOp p) { return p.getCorrection(); }));
     std::vector<float> multipliers = concatenate<float>(
-        {q.getMultiplier(), k.getMultiplier(), v.getMultiplier()});
-    std::vector<float> offsets =
-        concatenate<float>({q.getOffset(), k.getOffset(), v.getOffset()});
-    auto weightType = cast<RankedTensorType>(q.getW().getType());
+        gather([](tq::QLinearOp p) { return p.getMultiplier(); }));
+    std::vector<float> offsets = concatenate<float>(
+        gather([](tq::QLinearOp p) { return p.getOffset(); }));
+    auto weightType = cast<RankedTensorType>(first.getW().getType());
     int64_t inputs = weightType.getDimSize(1);
     int64_t outputs = static_cast<int64_t>(offsets.size());
     if (static_cast<int64_t>(corrections.size()) == 2 * outputs)
-      corrections = gatherParts(corrections, {q, k, v});
+      corrections = gatherParts(corrections, products);
     if (!outputs || corrections.empty() ||
         weights.size() != size_t(outputs * inputs) ||
         multipliers.size() != size_t(outputs) ||
         offsets.size() != size_t(outputs))
       return nullptr;
 
-    // The codes of each third keep their own scale and zero point.
+    // The codes of each part keep their own scale and zero point.
     SmallVector<int64_t> map;
     SmallVector<tq::UniformParams> params;
     SmallVector<Attribute> sites;
-    for (int i = 0; i < 3; ++i) {
-      map.append(cast<RankedTensorType>(block.products[i].getW().getType())
-                     .getDimSize(0),
-                 i);
-      params.push_back({block.qkv[i].scale, block.qkv[i].zero});
-      llvm::append_range(sites, block.products[i].getSites());
+    for (size_t i = 0; i < products.size(); ++i) {
+      tq::QLinearOp product = products[i];
+      auto type = cast<RankedTensorType>(product.getW().getType());
+      map.append(type.getDimSize(0), int64_t(i));
+      params.push_back({codes[i].scale, codes[i].zero});
+      llvm::append_range(sites, product.getSites());
     }
     auto group =
         tq::GroupType::get(&getContext(), block.qkv[0].bits,
                            /*isSigned=*/false, /*axis=*/1, map, params);
-    auto rows = cast<RankedTensorType>(q.getType()).getDimSize(0);
+    auto rows = cast<RankedTensorType>(first.getType()).getDimSize(0);
 
-    Location loc = q.getLoc();
-    std::string base = tq::getConstantName(q.getW()).str();
-    base = (base.empty() ? "weight" : base) + ".qkv";
+    Location loc = first.getLoc();
+    std::string base = tq::getConstantName(first.getW()).str();
+    base = (base.empty() ? "weight" : base) + (apart ? ".kv" : ".qkv");
     Value weight = tq::createConstant<int8_t>(
         builder, loc, weightType.clone(ArrayRef<int64_t>{outputs, inputs}),
         base, std::move(weights));
@@ -259,18 +282,19 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     Value offset = tq::createVector<float>(builder, loc, base + ".offset",
                                            std::move(offsets));
     Value zeros;
-    if (q.getWZeros() && k.getWZeros() && v.getWZeros())
+    if (llvm::all_of(products, [](tq::QLinearOp p) { return p.getWZeros(); }))
       zeros = tq::createVector<int32_t>(
           builder, loc, base + ".zeros",
-          concatenate<int32_t>({q.getWZeros(), k.getWZeros(), v.getWZeros()}));
+          concatenate<int32_t>(
+              gather([](tq::QLinearOp p) { return p.getWZeros(); })));
     int64_t bits = 2;
-    for (tq::QLinearOp product : block.products)
+    for (tq::QLinearOp product : products)
       bits = std::max<int64_t>(bits, product.getWeightBits());
     return tq::QLinearOp::create(
-        builder, loc, RankedTensorType::get({rows, outputs}, group), q.getX(),
-        weight, correction, multiplier, offset, zeros, tq::Activation::None,
-        APFloat(1.0f), APFloat(0.0f), /*lo=*/0, topCode(block.qkv[0].bits),
-        builder.getArrayAttr(sites), bits);
+        builder, loc, RankedTensorType::get({rows, outputs}, group),
+        first.getX(), weight, correction, multiplier, offset, zeros,
+        tq::Activation::None, APFloat(1.0f), APFloat(0.0f), /*lo=*/0,
+        topCode(block.qkv[0].bits), builder.getArrayAttr(sites), bits);
   }
 
   /// Largest value of exp_hi * exp_lo, so that a row sums in u32.
@@ -314,8 +338,9 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     }
     auto result = tq::QAttentionOp::create(
         builder, loc, block.end()->getResult(0).getType(), qkv.getResult(),
-        block.context.getOffsets(), expHi, expLo, heads, width / heads,
-        block.qkv[0].zero, block.qkv[1].zero, block.qkv[2].zero,
+        block.context.getOffsets(), expHi, expLo,
+        block.isFirstQuery() ? block.products[0].getResult() : Value(), heads,
+        width / heads, block.qkv[0].zero, block.qkv[1].zero, block.qkv[2].zero,
         f32(block.qkv[0].scale * block.qkv[1].scale / block.s.scale),
         f32(static_cast<double>(block.s.zero)), f32(probMultiplier),
         f32(probUnit * block.qkv[2].scale / block.c.scale),

@@ -111,6 +111,9 @@ def FuseAttention : TQ_RewritePass<"tq-fuse-attention", "FuseAttention"> {
     code is linear in the distance d of its score, B a log2(e) d plus a number
     that a row has once.
 
+    Where the block is one of `first_query`, the products of k and v become one
+    and that of q stays, as the operand `q` of the tq.qattention.
+
     Refused, with a remark: a missing quantizer, scores or probabilities not in
     8 bits, a zero point of the probabilities other than 0 (of logarithmic ones,
     other than 2^bits), q, k, v that other ops read.
@@ -181,8 +184,8 @@ def FuseEmbedding : TQ_RewritePass<"tq-fuse-embedding", "FuseEmbedding"> {
 def FoldPool : TQ_RewritePass<"tq-fold-pool", "FoldPool"> {
   let summary = "pooling of 8-bit codes to integers";
   let description = [{
-    Pooling by the first token gathers codes, also those with the ranges of
-    tokens; pooling by the mean sums codes of one scale exactly and scales once.
+    Pooling by the first token gathers codes of every kind, also those with the
+    ranges of tokens; pooling by the mean sums codes of one scale exactly and scales once.
 
     Before:
     ```mlir

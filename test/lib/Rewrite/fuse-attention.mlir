@@ -270,3 +270,60 @@ module {
   }
 }
 
+// -----
+
+// Queries of the first tokens only: keys and values are one product, that of
+// the queries stays beside it.
+
+!x = !quant.uniform<u8:f32, 0.5:10>
+!q = !quant.uniform<u8:f32, 0.5:120>
+!k = !quant.uniform<u8:f32, 0.25:128>
+!v = !quant.uniform<u8:f32, 0.125:130>
+!s = !quant.uniform<u8:f32, 0.0625:127>
+!p = !quant.uniform<u8:f32, 0.00390625:0>
+!c = !quant.uniform<u8:f32, 0.03125:64>
+
+// CHECK-LABEL: func.func @first_query
+// CHECK-SAME: (%[[X:.*]]: tensor<{{.*}}>, %[[OFFSETS:.*]]: tensor<?xi32>)
+// CHECK: %[[FIRST:.*]] = tq.qpool %[[X]], %[[OFFSETS]]
+// CHECK: %[[Q:.*]] = tq.qlinear %[[FIRST]], {{.*}} {sites = ["L0.q"]}
+// CHECK: %[[KV:.*]] = tq.qlinear %[[X]], {{.*}} {sites = ["L0.k", "L0.v"]}
+// CHECK-SAME: map = [0 x 2, 1 x 2], params = [2.500000e-01:128, 1.250000e-01:130]
+// CHECK: tq.qattention %[[KV]], %[[OFFSETS]], %{{.*}}, %{{.*}}, %[[Q]] {
+// CHECK-SAME: zk = 128 : i64, zq = 120 : i64, zv = 130 : i64
+func.func @first_query(%xq: tensor<?x2x!x>, %offsets: tensor<?xi32>)
+    -> tensor<?x2x!c> {
+  %codes = arith.constant dense<[[1, 2], [3, 4]]> : tensor<2x2xi8>
+  %scale = arith.constant dense<1.0> : tensor<1xf32>
+  %b = arith.constant dense<[1.0, 0.0]> : tensor<2xf32>
+  %w = tq.dequantize_weight %codes, %scale
+      : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+  %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+  %fq = tq.qpool %xq, %offsets {kind = #tq.pool_kind<cls>}
+      : (tensor<?x2x!x>, tensor<?xi32>) -> tensor<?x2x!x>
+  %first = tq.dequantize %fq : tensor<?x2x!x> -> tensor<?x2xf32>
+  %0 = tq.linear %first, %w, %b
+      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %1 = tq.quantize %0 {site = "L0.q"} : tensor<?x2xf32> -> tensor<?x2x!q>
+  %2 = tq.dequantize %1 : tensor<?x2x!q> -> tensor<?x2xf32>
+  %3 = tq.linear %x, %w, %b
+      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %4 = tq.quantize %3 {site = "L0.k"} : tensor<?x2xf32> -> tensor<?x2x!k>
+  %5 = tq.dequantize %4 : tensor<?x2x!k> -> tensor<?x2xf32>
+  %6 = tq.linear %x, %w, %b
+      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %7 = tq.quantize %6 {site = "L0.v"} : tensor<?x2xf32> -> tensor<?x2x!v>
+  %8 = tq.dequantize %7 : tensor<?x2x!v> -> tensor<?x2xf32>
+  %9 = tq.scores %2, %5, %offsets {first_query, heads = 2 : i64}
+      : (tensor<?x2xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+  %10 = tq.quantize %9 {site = "L0.s"} : tensor<2x?xf32> -> tensor<2x?x!s>
+  %11 = tq.dequantize %10 : tensor<2x?x!s> -> tensor<2x?xf32>
+  %12 = tq.softmax %11, %offsets {first_query, scale = 0.25 : f32}
+      : (tensor<2x?xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+  %13 = tq.quantize %12 {site = "L0.p"} : tensor<2x?xf32> -> tensor<2x?x!p>
+  %14 = tq.dequantize %13 : tensor<2x?x!p> -> tensor<2x?xf32>
+  %15 = tq.context %14, %8, %offsets {first_query, heads = 2 : i64}
+      : (tensor<2x?xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
+  %16 = tq.quantize %15 {site = "L0.c"} : tensor<?x2xf32> -> tensor<?x2x!c>
+  return %16 : tensor<?x2x!c>
+}
