@@ -51,7 +51,6 @@ public:
   std::optional<std::vector<Tensor>> run();
 
 private:
-  static bool isOffsets(BlockArgument argument);
   std::optional<Tensor> make(BlockArgument argument);
   Tensor offsets(int64_t count) const;
   Tensor codes(Tensor::Shape shape, tq::CodeStorage storage);
@@ -68,8 +67,7 @@ private:
 
 } // namespace
 
-/// True for the operand that holds where sequences begin.
-bool Generator::isOffsets(BlockArgument argument) {
+bool holdsOffsets(BlockArgument argument) {
   return llvm::any_of(argument.getUses(), [](OpOperand &use) {
     Operation *user = use.getOwner();
     if (auto op = dyn_cast<tq::ScoresOp>(user))
@@ -161,7 +159,7 @@ std::optional<Tensor> Generator::make(BlockArgument argument) {
   if (!element.isInteger(32) || type.getRank() != 1)
     return std::nullopt;
   int64_t limit = 1;
-  if (isOffsets(argument))
+  if (holdsOffsets(argument))
     return offsets(type.isDynamicDim(0) ? openSequences + 1
                                         : type.getDimSize(0));
   for (OpOperand &use : argument.getUses()) {
@@ -186,7 +184,7 @@ std::optional<std::vector<Tensor>> Generator::run() {
   for (BlockArgument argument : function.getArguments()) {
     auto type = dyn_cast<RankedTensorType>(argument.getType());
     if (type && type.getRank() > 0 && !type.isDynamicDim(0) &&
-        !isOffsets(argument))
+        !holdsOffsets(argument))
       rows = type.getDimSize(0);
   }
   std::vector<Tensor> inputs;

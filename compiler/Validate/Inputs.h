@@ -36,6 +36,9 @@ enum class InputKind {
   Extremes
 };
 
+/// True for the argument that holds where sequences begin.
+bool holdsOffsets(mlir::BlockArgument argument);
+
 /// Inputs for any function by its types and by what reads them: rows of tables,
 /// offsets of sequences, values, codes. None if an argument is of another kind.
 std::optional<std::vector<Tensor>> generatedInputs(mlir::func::FuncOp function,

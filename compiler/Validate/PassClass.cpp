@@ -35,6 +35,7 @@ ArrayRef<PassPromise> passPromises() {
       {"tq-split-residual", PassClass::Exact},
       {"tq-reparameterize", PassClass::Relative},
       {"tq-quantize", PassClass::Intended},
+      {"tq-slice-rows", PassClass::Exact},
       // L1 to L2. Constants are rounded to f32 once, so what lies next to a tie
       // may fall to its other side.
       {"tq-fold-pool", PassClass::OneCode},
