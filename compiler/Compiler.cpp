@@ -24,6 +24,7 @@
 #include "compiler/Report.h"
 #include "compiler/Rounding.h"
 #include "compiler/Validate/Validator.h"
+#include "lib/Quantize/SchemeAttr.h"
 #include "lib/Support/File.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
@@ -254,6 +255,12 @@ Error Compilation::calibrate() {
   }
   if (Error error = attachScheme(*model.module, *recipe, ranges))
     return error;
+  if (request.allRows) {
+    NamedAttrList scheme(
+        (*model.module)->getAttrOfType<DictionaryAttr>(SchemeAttr::name));
+    scheme.set(SchemeAttr::rows, StringAttr::get(&*context, "all"));
+    (*model.module)->setAttr(SchemeAttr::name, scheme.getDictionary(&*context));
+  }
   result.floatParts = findFloatParts(*model.module);
   for (const Site &site : sites)
     ++(recipe->activationFor(site).isFloat() ? result.floatSites

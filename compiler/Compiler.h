@@ -62,6 +62,9 @@ struct CompileRequest {
   /// Hold every pass against what it promises, on the first calibration texts
   /// and on adversarial codes.
   bool validate = false;
+  /// Compute all rows of the last layer, also those that the head does not
+  /// read, so that its sites can be looked at whole.
+  bool allRows = false;
   /// Adds passes behind those of a stage ("quantize", "rewrite", "tile"), and
   /// what these promise.
   std::function<void(const std::string &stage, mlir::PassManager &)> extend;

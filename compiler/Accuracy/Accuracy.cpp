@@ -108,7 +108,7 @@ private:
   Error openModule();
   Error importFloat();
   Error runBatch(size_t from, size_t count);
-  Error compareSite(const Site &site);
+  Error compareSite(const Site &site, const quern_output &run);
   Error compareOutputs(const quern_output &real, const quern_output &ours);
   void finish();
 
@@ -237,6 +237,49 @@ static double elementOf(const quern_view &view, uint64_t row, uint64_t column) {
   }
 }
 
+/// Where the float model has what a module without unread rows has: of a site
+/// of rows, those that begin a sequence; of scores, [heads][tokens] in place of
+/// [heads][pairs], those of such a token.
+class ModelRows {
+public:
+  ModelRows(const quern_view &real, const quern_view &ours,
+            const quern_output &run, bool isScores)
+      : run(run), isScores(isScores), heads(real.columns) {
+    same = real.rows == ours.rows;
+    uint64_t pairs = 0;
+    for (uint64_t s = 0; s < run.sequences; ++s) {
+      uint64_t length = run.offsets[s + 1] - run.offsets[s];
+      for (uint64_t j = 0; isScores && !same && j < length; ++j)
+        columns.push_back(pairs + j);
+      pairs += length * length;
+    }
+    all = isScores ? pairs : run.tokens;
+    few = isScores ? run.tokens : run.sequences;
+    fits = same || (real.rows == all && ours.rows == few);
+  }
+
+  /// False where the two are not of one run.
+  bool fit() const { return fits; }
+
+  /// The row and column of the model for those of the module.
+  std::pair<uint64_t, uint64_t> at(uint64_t row, uint64_t column) const {
+    if (same)
+      return {row, column};
+    if (!isScores)
+      return {run.offsets[row], column};
+    // Both lie head after head, whatever a view calls a row.
+    uint64_t place = row * heads + column;
+    uint64_t there = place / few * all + columns[place % few];
+    return {there / heads, there % heads};
+  }
+
+private:
+  const quern_output &run;
+  bool isScores, same, fits;
+  uint64_t heads, all, few;
+  std::vector<uint64_t> columns;
+};
+
 /// Adds one value of the float model and what the module has in its place.
 static void addPair(SiteAccuracy &site, double real, double ours) {
   ++site.values;
@@ -246,14 +289,17 @@ static void addPair(SiteAccuracy &site, double real, double ours) {
   site.hi = std::max(site.hi, real);
 }
 
-Error Measurement::compareSite(const Site &site) {
+Error Measurement::compareSite(const Site &site, const quern_output &run) {
   size_t index = &site - sites.data();
   SiteAccuracy &entry = found[index];
   std::optional<quern_view> real = reference->site(site.name);
   std::optional<quern_view> ours = module->site(site.name);
   if (!real || !ours)
     return Error::success();
-  if (real->rows != ours->rows || real->columns != ours->columns)
+  // Scores and probabilities have a column per head, not per channel.
+  bool channels = site.key != "s" && site.key != "p";
+  ModelRows model(*real, *ours, run, !channels);
+  if (!model.fit() || real->columns != ours->columns)
     return Error::make(request.module, ": site ", site.name, ": found ",
                        ours->rows, "x", ours->columns, " values, the model in ",
                        report.modelFolder, " has ", real->rows, "x",
@@ -271,17 +317,16 @@ Error Measurement::compareSite(const Site &site) {
                        "compile the model again with this version of quern");
   entry.perToken = quantizer && quantizers[index]->perToken;
   entry.bits = codes ? entry.bits : 0;
-  // Scores and probabilities have a column per head, not per channel.
-  bool channels = site.key != "s" && site.key != "p";
   if (channels)
     entry.channels.resize(real->columns);
   const Order &order = orders[index];
-  for (uint64_t row = 0; row < real->rows; ++row) {
+  for (uint64_t row = 0; row < ours->rows; ++row) {
     if (entry.perToken)
       quantizer->enterRow(*ours, row);
-    for (uint64_t column = 0; column < real->columns; ++column) {
+    for (uint64_t column = 0; column < ours->columns; ++column) {
       uint64_t j = column < order.size() ? order[column] : column;
-      double value = elementOf(*real, row, j);
+      auto [modelRow, modelColumn] = model.at(row, j);
+      double value = elementOf(*real, modelRow, modelColumn);
       double other = elementOf(*ours, row, column);
       if (quantizer) {
         // A token's range holds the values that it was found from.
@@ -331,7 +376,7 @@ Error Measurement::runBatch(size_t from, size_t count) {
   report.texts += ours->sequences;
   report.tokens += ours->tokens;
   for (const Site &site : sites)
-    if (Error error = compareSite(site))
+    if (Error error = compareSite(site, *ours))
       return error;
   return compareOutputs(*real, *ours);
 }

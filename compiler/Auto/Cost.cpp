@@ -9,6 +9,7 @@
 #include "dialects/TQ/TQTypes.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/DenseSet.h"
 
 using namespace mlir;
 
@@ -61,16 +62,44 @@ static double multiplyAdds(Operation *op) {
   return 0;
 }
 
+/// True for what takes rows of tokens and gives one for each sequence.
+static bool takesOneRow(Operation *op) {
+  if (auto context = dyn_cast<tq::ContextOp>(op))
+    return context.getFirstQuery();
+  if (auto scores = dyn_cast<tq::ScoresOp>(op))
+    return scores.getFirstQuery();
+  if (auto attention = dyn_cast<tq::QAttentionOp>(op))
+    return bool(attention.getQ());
+  return isa<tq::PoolOp, tq::QPoolOp>(op);
+}
+
 double predictedCost(ModuleOp integer) {
   double cost = 0;
+  // Values with a row for each sequence, which is a token in `sequence`.
+  DenseSet<Value> few;
+  auto share = [&](Value value) {
+    return few.contains(value) ? 1 / sequence : 1;
+  };
   integer.walk([&](Operation *op) {
     if (isa<func::FuncOp, func::ReturnOp, ModuleOp>(op))
       return;
-    cost += multiplyAdds(op);
+    bool isFew = takesOneRow(op) ||
+                 llvm::any_of(op->getOperands(),
+                              [&](Value value) { return few.contains(value); });
+    if (isFew)
+      few.insert(op->result_begin(), op->result_end());
+    cost += multiplyAdds(op) * (isFew ? 1 / sequence : 1);
+    // A pool by the first token reads no other.
+    bool readsOne = false;
+    if (auto pool = dyn_cast<tq::PoolOp>(op))
+      readsOne = pool.getKind() == tq::PoolKind::Cls;
+    if (auto pool = dyn_cast<tq::QPoolOp>(op))
+      readsOne = pool.getKind() == tq::PoolKind::Cls;
     for (Value operand : op->getOperands())
-      cost += byteFactor * activationBytes(operand);
+      cost += byteFactor * activationBytes(operand) *
+              (readsOne ? 1 / sequence : share(operand));
     for (Value result : op->getResults())
-      cost += byteFactor * activationBytes(result);
+      cost += byteFactor * activationBytes(result) * share(result);
   });
   return cost;
 }

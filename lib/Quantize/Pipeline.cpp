@@ -29,6 +29,8 @@ void quern::buildQuantizePipeline(OpPassManager &manager) {
   manager.addPass(createSplitResidual());
   manager.addPass(createReparameterize());
   manager.addPass(createQuantize());
+  // Last, so that what was learned and counted above is of all rows.
+  manager.addPass(createSliceRows());
   // L1 out: quantizers by site, weights as codes.
   CheckStageOptions simulate;
   simulate.stage = "simulate";
@@ -41,6 +43,7 @@ void quern::registerQuantizePasses() {
   registerSplitResidual();
   registerReparameterize();
   registerQuantize();
+  registerSliceRows();
   registerCheckStage();
   PassPipelineRegistration<>(
       "tq-quantize-pipeline",

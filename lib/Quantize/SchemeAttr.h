@@ -61,6 +61,8 @@ llvm::StringRef weightName(mlir::Value constant);
 class SchemeAttr {
 public:
   static constexpr llvm::StringLiteral name = "tq.scheme";
+  /// The entry that, with "all", keeps tq-slice-rows from its work.
+  static constexpr llvm::StringLiteral rows = "rows";
 
   /// Reads the attribute; emits an error on the module when it is missing or
   /// has entries that are not understood.

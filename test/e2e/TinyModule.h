@@ -22,7 +22,9 @@ public:
   /// Writes the model and compiles it. A failure is a failure of the test;
   /// get() is null then.
   TinyModule(const TinyModelOptions &options, const std::string &recipe,
-             const std::vector<std::string> &overrides = {}) {
+             const std::vector<std::string> &overrides = {},
+             bool allRows = false,
+             const std::vector<std::string> &targets = {}) {
     if (Error error = writeTinyModel(modelFolder(), options)) {
       ADD_FAILURE() << error.message();
       return;
@@ -33,6 +35,8 @@ public:
     request.recipe = recipe;
     request.overrides = overrides;
     request.threads = 1;
+    request.allRows = allRows;
+    request.targets = targets;
     if (options.learned)
       request.rangesIn = modelFolder() + "/model.safetensors";
     request.calibration = {{"the first film was a great story", std::nullopt},

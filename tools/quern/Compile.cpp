@@ -178,6 +178,9 @@ void addCompile(CLI::App &app, Action &action) {
                       "Folder for the dumps of all levels");
   command->add_option("--report", request.report,
                       "File for the report: .json, .html, otherwise text");
+  command->add_flag("--all-rows", request.allRows,
+                    "Compute the rows of the last layer that the head does not "
+                    "read, too: slower, but its sites can be looked at whole");
   command->add_flag("--tq-validate", request.validate,
                     "Interpret what each pass was given and what it made of "
                     "it, on calibration texts and adversarial codes; stop at "

@@ -107,8 +107,9 @@ TEST(Vision, E50ProductsAreIntegers) {
   // Pixels, their sum and its LayerNorm; 13 a layer; logits.
   EXPECT_EQ(outcome.sites, 30u);
   std::map<std::string, int> &ops = outcome.ops;
-  // Patches; QKV, output and the FFN's two of each layer; classifier.
-  EXPECT_EQ(ops["tq.qlinear"], 10);
+  // Patches; QKV, output and the FFN's two of each layer, of the last one Q
+  // apart, for the first rows; classifier.
+  EXPECT_EQ(ops["tq.qlinear"], 11);
   EXPECT_EQ(ops["tq.qattention"], 2);
   EXPECT_EQ(ops.count("tq.linear"), 0u);
   EXPECT_EQ(ops.count("tq.softmax"), 0u);
