@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Accuracy/Accuracy.h"
+#include "compiler/Accuracy/HtmlPage.h"
 
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -18,13 +19,6 @@
 namespace quern {
 
 namespace {
-
-constexpr const char *style =
-    "body{font:14px sans-serif;margin:2em;color:#222}"
-    "table{border-collapse:collapse}td,th{border-bottom:1px solid #ccc;"
-    "padding:2px 10px;text-align:right}td:first-child,th:first-child,"
-    "td:last-child,th:last-child{text-align:left}svg{background:#fff;"
-    "font:11px sans-serif}.note{color:#666}";
 
 /// Colours of the heat map: a step for each doubling over the median.
 constexpr const char *heat[] = {"#fee8c8", "#fdbb84", "#fc8d59", "#e34a33",
@@ -248,15 +242,13 @@ void Page::printTable() {
 }
 
 std::string Page::print(const std::string &section) {
-  out << "<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>quern "
-         "inspect --accuracy</title>\n<style>"
-      << style << "</style></head>\n<body>\n";
+  beginPage(out, "quern inspect --accuracy");
   printSummary();
   out << section;
   printNoise();
   printHeatMaps();
   printTable();
-  out << "</body></html>\n";
+  endPage(out);
   return std::move(text);
 }
 

@@ -20,7 +20,10 @@ TierInfo describeTier(Tier tier) {
     return {QUERN_TIER_SCALAR, getTierName(tier).str(), "x86-64",
             "plain code for any x86-64"};
   case Tier::Avx2:
-    return {QUERN_TIER_AVX2, getTierName(tier).str(), "vpmaddwd ymm", ""};
+    return {
+        QUERN_TIER_AVX2, getTierName(tier).str(), "vpmaddwd ymm",
+        "no dot product of bytes on this tier: codes are widened to 16 bits "
+        "and summed in pairs"};
   case Tier::Avx512Vnni:
     return {QUERN_TIER_AVX512VNNI, getTierName(tier).str(), "vpdpbusd zmm", ""};
   }

@@ -252,8 +252,17 @@ void ManifestBuilder::kernels() {
     }
     auto name = text(function.getSymName());
     auto tierVector = builder.CreateVector(tiers);
+    auto notes = function->getAttrOfType<DictionaryAttr>("notes");
+    auto tile = text(strAttr(notes, "tile"));
+    auto layout = text(strAttr(notes, "layout"));
+    std::vector<flatbuffers::Offset<flatbuffers::String>> reasons;
+    if (auto list = notes ? notes.getAs<ArrayAttr>("reasons") : ArrayAttr())
+      for (auto reason : list.getAsRange<StringAttr>())
+        reasons.push_back(text(reason.getValue()));
+    auto reasonVector = builder.CreateVector(reasons);
     kernelIndex[function.getSymName()] = kernelTable.size();
-    kernelTable.push_back(fb::CreateKernel(builder, name, tierVector));
+    kernelTable.push_back(fb::CreateKernel(builder, name, tierVector, tile,
+                                           layout, reasonVector));
     result.kernels.push_back(function.getSymName().str());
   }
 }

@@ -220,6 +220,17 @@ ProgramBuilder::kernel(const std::string &name,
   return name;
 }
 
+void ProgramBuilder::explain(StringRef kernel, const KernelNotes &notes) {
+  SmallVector<Attribute> reasons;
+  for (const std::string &reason : notes.reasons)
+    reasons.push_back(builder.getStringAttr(reason));
+  NamedAttrList entry;
+  entry.set("tile", builder.getStringAttr(notes.tile));
+  entry.set("layout", builder.getStringAttr(notes.layout));
+  entry.set("reasons", builder.getArrayAttr(reasons));
+  root.lookupSymbol(kernel)->setAttr("notes", entry.getDictionary(context()));
+}
+
 void ProgramBuilder::launch(const std::string &kernel,
                             ArrayRef<std::string> operands,
                             const Chunks &chunks, const LaunchInfo &info) {

@@ -15,6 +15,7 @@
 #include "lib/Tile/Constants.h"
 #include "lib/Tile/Gemm.h"
 #include "lib/Tile/KernelBuilder.h"
+#include "lib/Tile/KernelNotes.h"
 #include "lib/Tile/Norm.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -116,6 +117,9 @@ public:
   kernel(const std::string &name,
          llvm::function_ref<mlir::func::FuncOp(llvm::StringRef)> make,
          int64_t scratchBytes = 0);
+
+  /// Says of a kernel what it is and why it is no better one.
+  void explain(llvm::StringRef kernel, const KernelNotes &notes);
 
   /// Appends a launch. Operands are symbols of buffers and data, in order.
   void launch(const std::string &kernel, llvm::ArrayRef<std::string> operands,

@@ -93,6 +93,7 @@ launchGemm(ProgramBuilder &program, const Place &x, const Place &out,
                                     parameters, "s" + num(bits)));
     operands.push_back(program.data(info.step + ".scales", std::move(scales)));
   }
+  program.explain(kernel, gemmNotes(shape, GemmInput::Reals));
   operands.push_back(program.data(info.step + ".b", std::move(biases)));
   operands.push_back(out.buffer);
   info.op = "linear";

@@ -123,6 +123,7 @@ LogicalResult Tiler::tileContext(tq::ContextOp op) {
         return buildAttention(program.module(), name, shape);
       },
       attentionScratch(shape));
+  program.explain(kernel, attentionNotes(shape, /*isReal=*/true));
   std::vector<float> params = {softmax.getScale().convertToFloat()};
   if (failed(appendQuantizer(chain->scoreQuantizer, params)) ||
       failed(appendQuantizer(chain->probQuantizer, params)))

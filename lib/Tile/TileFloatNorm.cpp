@@ -155,6 +155,7 @@ LogicalResult Tiler::tileAddNorm(tq::LayerNormOp op, tq::AddOp sum,
         return buildAddNorm(program.module(), name, shape);
       },
       normScratch(shape));
+  program.explain(kernel, rowNotes(shape.rows, /*isReal=*/true));
   info.op = "add_norm";
   if (!sumSite.empty())
     info.sites.push_back({sumSite, tap.buffer, 0, d});
@@ -184,6 +185,7 @@ LogicalResult Tiler::tileNorm(tq::LayerNormOp op, NormLaunch &norm) {
                 in->rows == RowsOf::Tokens ? "t" : "s"}),
       [&](StringRef name) { return buildNorm(program.module(), name, shape); },
       normScratch(shape));
+  program.explain(kernel, rowNotes(shape.rows, /*isReal=*/true));
   info.op = "norm";
   if (!site.empty())
     info.sites.push_back({site, out.buffer, 0, d});

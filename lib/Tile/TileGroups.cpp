@@ -121,6 +121,8 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
         return buildGroupGemm(program.module(), name, shape);
       },
       getGroupGemmScratchBytes(shape));
+  program.explain(kernel,
+                  gemmNotes(shape.gemm, GemmInput::Codes, shape.groups()));
   program.launch(kernel, operands, gemmChunks(shape.gemm), info);
   return success();
 }

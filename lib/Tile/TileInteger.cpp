@@ -111,6 +111,9 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
                           : buildGemm(program.module(), name, shape);
       },
       isWide ? getWideGemmScratchBytes(shape) : getGemmScratchBytes(shape));
+  program.explain(kernel, gemmNotes(shape, isWide     ? GemmInput::Planes
+                                           : perToken ? GemmInput::Tokens
+                                                      : GemmInput::Codes));
   program.launch(kernel, operands, gemmChunks(shape), info);
   return success();
 }
@@ -287,6 +290,7 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
         return buildQAttention(program.module(), name, shape);
       },
       qattentionScratch(shape));
+  program.explain(kernel, attentionNotes(shape, /*isReal=*/false));
   Place s = program.scoreTap(siteOr(sites, 0, info.step + ".s"), shape.heads,
                              Storage::U8, firstQuery);
   Place p = program.scoreTap(siteOr(sites, 1, info.step + ".p"), shape.heads,

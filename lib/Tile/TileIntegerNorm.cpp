@@ -116,6 +116,7 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
                                    /*byChannel=*/bool(sumType));
         },
         fixedNormScratch(d));
+    program.explain(kernel, rowNotes(shape.rows, /*isReal=*/false));
     program.launch(kernel,
                    {a->buffer, b->buffer,
                     program.data(info.step + ".a", packFixed(sum->a)),
@@ -147,6 +148,13 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
                        : buildGroupAddNorm(program.module(), name, grouped);
       },
       isPlain ? qaddNormScratch(shape) : groupAddNormScratch(grouped));
+  KernelNotes notes = rowNotes(shape.rows, /*isReal=*/false);
+  if (groups)
+    notes.reasons.push_back("sums of " + num(grouped.groups) +
+                            " groups are counted apart");
+  if (grouped.ordered)
+    notes.reasons.push_back("channels are stored one by one, in another order");
+  program.explain(kernel, notes);
   std::vector<std::string> operands = {
       a->buffer,
       b->buffer,

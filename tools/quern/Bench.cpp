@@ -10,10 +10,12 @@
 #include "tools/quern/Commands.h"
 #include "tools/quern/Handles.h"
 
+#include "compiler/Bench/BenchReport.h"
 #include "compiler/Bench/DotPeak.h"
 #include "compiler/Bench/KernelBench.h"
 #include "compiler/Bench/Overhead.h"
 #include "compiler/Emit/Assemble.h"
+#include "lib/Support/File.h"
 
 #include <nlohmann/json.hpp>
 
@@ -30,25 +32,14 @@ namespace quern::cli {
 
 namespace {
 struct BenchOptions {
-  std::string module;
-  std::vector<uint32_t> lengths = {128}, batches = {1}, threads = {1};
+  std::string module, gridText, html, markdown;
+  BenchGrid grid;
   unsigned runs = 30, warmup = 5;
   bool kernels = false, overhead = false, asJson = false, ops = false;
-};
 
-/// One cell of the grid.
-struct Cell {
-  uint32_t length = 0, batch = 0, threads = 0;
-  double p50 = 0, p90 = 0, p99 = 0, best = 0;
-  double operations = 0;
-  double peakBefore = 0, peakAfter = 0;
-  long switches = 0;
-  std::string tier;
-  json steps;
-
-  double peak() const { return std::max(peakBefore, peakAfter) * threads; }
-  /// 0 where the tier has no dot-product instruction.
-  double share() const { return peak() ? operations / p50 / peak() : 0; }
+  bool needsOps() const {
+    return ops || asJson || !html.empty() || !markdown.empty();
+  }
 };
 } // namespace
 
@@ -70,19 +61,17 @@ static double quantile(std::vector<double> times, double q) {
 }
 
 /// Time and operations of every op, summed over the layers, of one more run.
-static json stepTimes(quern_session *session,
-                      const std::function<Error()> &runOnce, double peak,
-                      Error &failure) {
+static Expected<std::vector<BenchOp>>
+stepTimes(quern_session *session, const std::function<Error()> &runOnce,
+          double peak) {
   quern_session_set_timing(session, 1);
   std::map<std::string, std::array<double, 3>> sums; // ns, ops, count
   std::vector<std::string> order;
   constexpr int rounds = 9;
   std::map<std::string, std::vector<double>> perRound;
   for (int round = 0; round < rounds; ++round) {
-    if (Error error = runOnce()) {
-      failure = std::move(error);
-      return {};
-    }
+    if (Error error = runOnce())
+      return error;
     std::map<std::string, double> thisRound;
     for (uint32_t i = 0; i < quern_session_step_count(session); ++i) {
       quern_step_info info = {};
@@ -99,22 +88,20 @@ static json stepTimes(quern_session *session,
       perRound[name].push_back(time);
   }
   quern_session_set_timing(session, 0);
-  json steps = json::array();
+  std::vector<BenchOp> ops;
   for (const std::string &name : order) {
     double time = quantile(perRound[name], 0.5) * 1e-9;
-    steps.push_back(
-        {{"op", name},
-         {"launches", sums[name][2]},
-         {"ms", time * 1e3},
-         {"gops", sums[name][1] / time * 1e-9},
-         {"share_of_peak", peak ? sums[name][1] / time / peak : 0}});
+    // A step that the clock did not see has no speed.
+    double speed = time > 0 ? sums[name][1] / time : 0;
+    ops.push_back({name, unsigned(sums[name][2]), time * 1e3, speed * 1e-9,
+                   peak ? speed / peak : 0});
   }
-  return steps;
+  return ops;
 }
 
 /// Times one cell of the grid.
 static Error measure(const BenchOptions &options, quern_module *module,
-                     Cell &cell) {
+                     BenchCell &cell) {
   quern_description about;
   quern_module_describe(module, &about);
   Expected<SessionHandle> session = createSession(module, cell.threads);
@@ -159,13 +146,23 @@ static Error measure(const BenchOptions &options, quern_module *module,
     if (!quern_session_step(session->get(), i, &info, nullptr))
       cell.operations += 2.0 * info.macs;
   }
-  Error failure = Error::success();
-  if (options.ops || options.asJson)
-    cell.steps = stepTimes(session->get(), runOnce, cell.peak(), failure);
-  return failure;
+  if (!options.needsOps())
+    return Error::success();
+  auto ops = stepTimes(session->get(), runOnce, cell.peak());
+  if (!ops)
+    return ops.takeError();
+  cell.ops = std::move(*ops);
+  return Error::success();
 }
 
-static json cellJson(const Cell &cell) {
+static json cellJson(const BenchCell &cell) {
+  json ops = json::array();
+  for (const BenchOp &op : cell.ops)
+    ops.push_back({{"op", op.op},
+                   {"launches", op.launches},
+                   {"ms", op.ms},
+                   {"gops", op.gops},
+                   {"share_of_peak", op.share}});
   return {{"length", cell.length},
           {"batch", cell.batch},
           {"threads", cell.threads},
@@ -174,41 +171,13 @@ static json cellJson(const Cell &cell) {
           {"p90_ms", cell.p90 * 1e3},
           {"p99_ms", cell.p99 * 1e3},
           {"min_ms", cell.best * 1e3},
-          {"sequences_per_second", cell.batch / cell.p50},
-          {"tokens_per_second", cell.batch * cell.length / cell.p50},
+          {"sequences_per_second", cell.sequencesPerSecond()},
+          {"tokens_per_second", cell.tokensPerSecond()},
           {"gops", cell.operations / cell.p50 * 1e-9},
           {"peak_gops_one_core", cell.peak() / cell.threads * 1e-9},
           {"share_of_peak", cell.share()},
           {"involuntary_switches", cell.switches},
-          {"ops", cell.steps}};
-}
-
-/// A share in per cent, or a dash for none.
-static std::string percent(double share) {
-  char text[16];
-  std::snprintf(text, sizeof text, "%.1f %%", 100 * share);
-  return share ? text : "-";
-}
-
-static void printCell(const Cell &cell) {
-  std::printf(
-      "| %u | %u | %u | %s | %.2f | %.2f | %.2f | %.1f | %.0f | %s | %ld |\n",
-      cell.batch, cell.length, cell.threads, cell.tier.c_str(), cell.p50 * 1e3,
-      cell.p90 * 1e3, cell.p99 * 1e3, cell.batch / cell.p50,
-      cell.operations / cell.p50 * 1e-9, percent(cell.share()).c_str(),
-      cell.switches);
-}
-
-static void printSteps(const Cell &cell) {
-  std::printf("\n| op | launches | ms | GOP/s | of peak |\n"
-              "|---|---|---|---|---|\n");
-  for (const json &step : cell.steps)
-    std::printf("| %s | %.0f | %.3f | %.0f | %s |\n",
-                step["op"].get<std::string>().c_str(),
-                step["launches"].get<double>(), step["ms"].get<double>(),
-                step["gops"].get<double>(),
-                percent(step["share_of_peak"].get<double>()).c_str());
-  std::printf("\n");
+          {"ops", ops}};
 }
 
 static int benchKernels() {
@@ -248,34 +217,55 @@ static int bench(const BenchOptions &options) {
     std::fprintf(stderr, "quern: error: give a module or --kernels\n");
     return Usage;
   }
+  BenchGrid grid = options.grid;
+  if (!options.gridText.empty()) {
+    Expected<BenchGrid> parsed = parseGrid(options.gridText);
+    if (!parsed) {
+      std::fprintf(stderr, "quern: error: %s\n", parsed.message().c_str());
+      return Usage;
+    }
+    grid = *parsed;
+  }
+  // Before minutes of work, not after.
+  for (const std::string &path : {options.html, options.markdown})
+    if (!path.empty())
+      if (Error error = writeFile(path, ""))
+        return fail(error.message());
   Expected<ModuleHandle> module = openModule(options.module);
   if (!module)
     return fail(module.message());
-  json all = json::array();
+  quern_description about;
+  quern_module_describe(module->get(), &about);
+  BenchReport report{options.module, about.recipe, {}};
   if (!options.asJson)
-    std::printf(
-        "| batch | tokens | threads | tier | p50 ms | p90 ms | p99 ms | "
-        "seq/s | GOP/s | of peak | preempted |\n"
-        "|---|---|---|---|---|---|---|---|---|---|---|\n");
-  for (uint32_t threads : options.threads)
-    for (uint32_t batch : options.batches)
-      for (uint32_t length : options.lengths) {
-        Cell cell;
+    std::printf("%s", gridHead().c_str());
+  for (uint32_t threads : grid.threads)
+    for (uint32_t batch : grid.batches)
+      for (uint32_t length : grid.lengths) {
+        BenchCell cell;
         cell.length = length;
         cell.batch = batch;
         cell.threads = threads;
         if (Error error = measure(options, module->get(), cell))
           return fail(error.message());
-        if (options.asJson) {
-          all.push_back(cellJson(cell));
-          continue;
-        }
-        printCell(cell);
-        if (options.ops)
-          printSteps(cell);
+        if (!options.asJson)
+          std::printf("%s", gridRow(cell).c_str());
+        if (!options.asJson && options.ops)
+          std::printf("\n%s\n", opsTable(cell).c_str());
+        report.cells.push_back(std::move(cell));
       }
-  if (options.asJson)
+  if (options.asJson) {
+    json all = json::array();
+    for (const BenchCell &cell : report.cells)
+      all.push_back(cellJson(cell));
     std::printf("%s\n", all.dump(1).c_str());
+  }
+  if (!options.markdown.empty())
+    if (Error error = writeFile(options.markdown, benchMarkdown(report)))
+      return fail(error.message());
+  if (!options.html.empty())
+    if (Error error = writeFile(options.html, benchPage(report)))
+      return fail(error.message());
   return Ok;
 }
 
@@ -293,18 +283,32 @@ void addBench(CLI::App &app, Action &action) {
                  "What groups of channels, 16-bit codes and weights of few "
                  "bits add to one of them, by operations and in time")
       ->needs(kernels);
-  command->add_option("--lengths", options->lengths, "Tokens of a sequence")
+  command
+      ->add_option("--lengths", options->grid.lengths, "Tokens of a sequence")
       ->delimiter(',');
-  command->add_option("--batches", options->batches, "Sequences of a run")
+  command->add_option("--batches", options->grid.batches, "Sequences of a run")
       ->delimiter(',');
-  command->add_option("--threads", options->threads, "Threads")->delimiter(',');
+  command->add_option("--threads", options->grid.threads, "Threads")
+      ->delimiter(',');
+  command
+      ->add_option("--grid", options->gridText,
+                   "The three in one, BATCHES x LENGTHS @ THREADS: "
+                   "1,8x32,128@1,2")
+      ->excludes("--lengths", "--batches", "--threads");
   command->add_option("--runs", options->runs, "Timed runs of a cell")
       ->check(CLI::Range(1u, 100000u));
   command->add_option("--warmup", options->warmup, "Runs before them");
   command->add_flag("--ops", options->ops, "Time every kind of op too");
-  command->add_flag("--json", options->asJson, "As JSON");
+  command->add_flag("--json", options->asJson,
+                    "As JSON, with every kind of op");
+  command->add_option("--html", options->html,
+                      "Write a page with plots and every kind of op");
+  command->add_option("--markdown", options->markdown,
+                      "Write all tables, also of every kind of op");
   command->footer("Example: quern bench m.qbm --lengths 32,128 --threads 1,2 "
-                  "--ops");
+                  "--ops\n"
+                  "Example: quern bench m.qbm --grid 1,8x16,128@1,2 "
+                  "--html speed.html");
   command->callback(
       [options, &action] { action = [options] { return bench(*options); }; });
 }

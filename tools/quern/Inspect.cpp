@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "tools/quern/Commands.h"
+#include "tools/quern/Explain.h"
 #include "tools/quern/Handles.h"
 #include "tools/quern/InspectAccuracy.h"
 
@@ -267,17 +268,35 @@ static void printSummary(const std::string &path, const json &all) {
                                        : "");
 }
 
+static void printJson(const json &value) {
+  std::printf(
+      "%s\n",
+      value.dump(1, ' ', false, json::error_handler_t::replace).c_str());
+}
+
 static int inspect(const InspectOptions &options) {
   quern_inspection *inspection = nullptr;
   quern_error error = {};
   if (quern_inspect_open(options.module.c_str(), &inspection, &error))
     return fail(error.message);
   InspectionHandle handle(inspection);
+  if (options.explain) {
+    uint64_t bytes = 0;
+    const void *data =
+        quern_inspect_section(inspection, QUERN_SECTION_MANIFEST, &bytes);
+    Expected<json> found =
+        explain(*fb::GetManifest(data), options.module, options.explanation);
+    if (!found)
+      return fail(found.message());
+    if (options.json)
+      printJson(*found);
+    else
+      printExplanation(*found);
+    return Ok;
+  }
   json all = inspectionJson(inspection);
   if (options.json)
-    std::printf(
-        "%s\n",
-        all.dump(1, ' ', false, json::error_handler_t::replace).c_str());
+    printJson(all);
   else
     printSummary(options.module, all);
   return Ok;
@@ -287,7 +306,8 @@ void addInspect(CLI::App &app, Action &action, AccuracyCommand accuracy) {
   auto options = std::make_shared<InspectOptions>();
   CLI::App *command = app.add_subcommand(
       "inspect", "Show what a module holds, without executing anything of it; "
-                 "with --accuracy, how far it is from its float model");
+                 "with --explain, why every kernel is the one it is; with "
+                 "--accuracy, how far the module is from its float model");
   command->add_option("module", options->module, "Module file (.qbm)")
       ->required();
   command->add_flag("--json", options->json, "As one JSON object");
@@ -327,8 +347,29 @@ void addInspect(CLI::App &app, Action &action, AccuracyCommand accuracy) {
       ->add_option("--threads", options->threads,
                    "Threads of the runs; 0 is one per CPU")
       ->needs(flag);
+  ExplainOptions &why = options->explanation;
+  CLI::Option *explains = command->add_flag(
+      "--explain", options->explain,
+      "Kernel, tile, layout, instructions and part of the operations of every "
+      "step, and why nothing better");
+  explains->excludes(flag);
+  command
+      ->add_option("--tier", why.tier,
+                   "Tier to explain; by default the one that runs here")
+      ->needs(explains);
+  command->add_option("--batch", why.batch, "Sequences of the run (1)")
+      ->check(CLI::Range(1u, 1u << 20))
+      ->needs(explains);
+  command->add_option("--length", why.length, "Tokens of each sequence (128)")
+      ->check(CLI::Range(1u, 1u << 20))
+      ->needs(explains);
+  command
+      ->add_option("--measured", why.measured,
+                   "File of quern bench --json: the measured parts of the peak")
+      ->needs(explains);
   command->add_flag("-q,--quiet", options->quiet, "No progress");
   command->footer("Example: quern inspect m.qbm\n"
+                  "Example: quern inspect m.qbm --explain --length 32\n"
                   "Example: quern inspect m.qbm --accuracy --text lines.txt "
                   "--html accuracy.html");
   command->callback([options, accuracy, &action] {

@@ -8,11 +8,13 @@
 #ifndef QUERN_TOOLS_QUERN_INSPECTACCURACY_H
 #define QUERN_TOOLS_QUERN_INSPECTACCURACY_H
 
+#include "tools/quern/Explain.h"
+
 #include <string>
 
 namespace quern::cli {
 
-/// Options of `inspect`; all but the first two are for --accuracy.
+/// Options of `inspect`; most are for --accuracy.
 struct InspectOptions {
   std::string module;
   bool json = false;
@@ -20,6 +22,9 @@ struct InspectOptions {
   std::string text, model, html, front;
   unsigned samples = 32, threads = 0;
   bool pairs = false, quiet = false;
+  /// For --explain.
+  bool explain = false;
+  ExplainOptions explanation;
 };
 
 /// Prints how far the module is from its float model. Returns an exit code.

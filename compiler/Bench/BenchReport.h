@@ -1,0 +1,74 @@
+//===- BenchReport.h - What quern bench found about a module ----*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Times over a grid of batches, lengths and threads, beside the peak of the
+// dot-product instruction in the same run, as Markdown and as one HTML page.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_COMPILER_BENCH_BENCHREPORT_H
+#define QUERN_COMPILER_BENCH_BENCHREPORT_H
+
+#include "lib/Support/Status.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace quern {
+
+/// What to time: every batch with every length on every number of threads.
+struct BenchGrid {
+  std::vector<uint32_t> batches = {1}, lengths = {128}, threads = {1};
+};
+
+/// Reads "1,8x32,128@1,2": batches x lengths @ threads, the last optional.
+Expected<BenchGrid> parseGrid(const std::string &text);
+
+/// All launches of one kernel for one op.
+struct BenchOp {
+  std::string op;
+  unsigned launches = 0;
+  /// Median milliseconds of a run, 10^9 operations a second, and their part of
+  /// the peak; the part is 0 where the tier has no dot-product instruction.
+  double ms = 0, gops = 0, share = 0;
+};
+
+/// One cell of the grid. Times are in seconds.
+struct BenchCell {
+  uint32_t length = 0, batch = 0, threads = 0;
+  std::string tier;
+  double p50 = 0, p90 = 0, p99 = 0, best = 0;
+  double operations = 0;
+  /// Operations a second of one core, before and after.
+  double peakBefore = 0, peakAfter = 0;
+  /// Involuntary context switches of the timed runs.
+  long switches = 0;
+  std::vector<BenchOp> ops;
+
+  double peak() const { return std::max(peakBefore, peakAfter) * threads; }
+  double share() const { return peak() ? operations / p50 / peak() : 0; }
+  double sequencesPerSecond() const { return batch / p50; }
+  double tokensPerSecond() const { return double(batch) * length / p50; }
+};
+
+struct BenchReport {
+  std::string module, recipe;
+  std::vector<BenchCell> cells;
+};
+
+/// The table's head, a row of it, and the table of a cell's ops.
+std::string gridHead();
+std::string gridRow(const BenchCell &cell);
+std::string opsTable(const BenchCell &cell);
+
+/// All tables.
+std::string benchMarkdown(const BenchReport &report);
+
+/// One page with plots that needs no other file.
+std::string benchPage(const BenchReport &report);
+
+} // namespace quern
+
+#endif // QUERN_COMPILER_BENCH_BENCHREPORT_H

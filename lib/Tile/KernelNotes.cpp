@@ -1,0 +1,122 @@
+//===- KernelNotes.cpp - What a kernel is, in words -----------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/KernelNotes.h"
+
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/MathExtras.h"
+
+using llvm::formatv;
+
+namespace quern {
+
+/// Rows of a tile; planes of bytes take twice the registers.
+static int64_t tileRows(GemmInput input) {
+  return input == GemmInput::Planes ? 4 : 8;
+}
+
+static std::string weightLayout(const GemmShape &shape, GemmInput input) {
+  if (input == GemmInput::Reals)
+    return shape.weightBits == 8 ? "weights in panels [n/16][k][16]"
+                                 : formatv("weights in panels [n/16][k][16] of "
+                                           "{0} bits",
+                                           shape.weightBits)
+                                       .str();
+  std::string text = "weights in panels [n/16][k/4][16][4]";
+  if (shape.weightBits != 8)
+    text += formatv(" of {0} bits", shape.weightBits).str();
+  return text;
+}
+
+KernelNotes gemmNotes(const GemmShape &shape, GemmInput input, int64_t groups) {
+  KernelNotes notes;
+  int64_t width = getGemmPanels(shape).width, rows = tileRows(input);
+  int64_t panels = llvm::divideCeil(shape.n, 16);
+  notes.tile = formatv("{0} rows x {1} columns", rows, 16 * width);
+  notes.layout = weightLayout(shape, input) +
+                 (input == GemmInput::Planes ? ", rows as two planes of bytes"
+                                             : ", rows token after token");
+  auto because = [&](std::string reason) {
+    notes.reasons.push_back(std::move(reason));
+  };
+  bool isReal = input == GemmInput::Reals;
+  if (width < 3)
+    because(formatv("{0} columns are {1} panels of 16, no multiple of 3: tiles "
+                    "of {2} columns read each row oftener than 48 would",
+                    shape.n, panels, 16 * width));
+  if (shape.n % 16)
+    because(formatv("{0} of the {1} columns computed are padding",
+                    16 * panels - shape.n, 16 * panels));
+  int64_t padded = llvm::alignTo(shape.k, 64);
+  if (!isReal && padded != shape.k)
+    because(formatv("{0} inputs are padded to {1}", shape.k, padded));
+  if (shape.rows == RowsOf::Sequences)
+    because("a row for each sequence: a tile of 8 rows is full from 5 "
+            "sequences on, and weights are read for few products");
+  if (input == GemmInput::Planes)
+    because(
+        "16-bit codes are two planes of bytes: every product is done twice, "
+        "in tiles of 4 rows");
+  if (input == GemmInput::Tokens)
+    because("every row has a scale and a zero point of its own, two more steps "
+            "in the epilogue");
+  if (groups > 1)
+    because(formatv("sums are flushed {0} times, once for each group of "
+                    "channels, which are scaled and added in f32",
+                    groups));
+  if (shape.hasZeros)
+    because("weights with zero points: the codes of every row are summed, too");
+  if (!isReal && shape.weightBits != 8)
+    because(formatv("weights of {0} bits are unpacked in the inner loop",
+                    shape.weightBits));
+  if (isReal)
+    because("operands in f32: no dot product of bytes, products and sums are "
+            "rounded one by one");
+  if (shape.fixed)
+    because("integers throughout: the epilogue multiplies in 64 bits");
+  if (!isReal && shape.activation != GemmActivation::None)
+    because("the activation is computed in the epilogue, " +
+            std::string(shape.fixed ? "in integers" : "in f32"));
+  return notes;
+}
+
+KernelNotes attentionNotes(const AttentionShape &shape, bool isReal) {
+  KernelNotes notes;
+  notes.tile = "8 queries x 32 keys, 8 queries x 32 channels";
+  notes.layout =
+      isReal ? "keys packed by head in panels [dim][16]"
+             : "keys and values packed by head in panels [dim/4][16][4]";
+  auto because = [&](std::string reason) {
+    notes.reasons.push_back(std::move(reason));
+  };
+  if (isReal)
+    because("operands in f32: no dot product of bytes");
+  else
+    because("keys and values of a head are packed before its products");
+  if (shape.firstQuery)
+    because("one query for each sequence: 7 of the 8 rows of a tile are empty");
+  int64_t step = isReal ? 16 : 64;
+  if (shape.headDim % step)
+    because(formatv("heads of {0} channels do not fill vectors of {1}",
+                    shape.headDim, step));
+  if (shape.isLog())
+    because(formatv("logarithmic probabilities: up to {0} sums of planes",
+                    qm_log_planes(shape.log) * shape.log.per_octave));
+  if (shape.fixed)
+    because("integers throughout: probabilities multiply in 64 bits");
+  return notes;
+}
+
+KernelNotes rowNotes(RowsOf rows, bool isReal) {
+  KernelNotes notes;
+  notes.tile = "1 row x 16 columns";
+  notes.layout = rows == RowsOf::Tokens ? "rows token after token"
+                                        : "a row for each sequence";
+  if (isReal)
+    notes.reasons.push_back("in f32, in the order of 16 lanes");
+  return notes;
+}
+
+} // namespace quern

@@ -1,0 +1,22 @@
+"""Checks what `quern inspect --explain --json` says of itself."""
+
+import json
+import sys
+
+found = json.load(open(sys.argv[1]))
+steps = found["steps"]
+assert steps and found["batch"] == 1 and found["length"] == 128
+assert sum(step["macs"] for step in steps) == found["macs"] > 0
+assert abs(sum(step["share"] for step in steps) - 1) < 1e-9
+for step in steps:
+    assert step["kernel"] and step["family"], step
+    if step["op"] in ("linear", "attention"):
+        assert step["tile"] and step["layout"], step
+        assert step["macs"] > 0 and step["reasons"], step
+linears = [step for step in steps if step["op"] == "linear"]
+# The last layer's products are of sequences, but for keys and values.
+last = max(step["layer"] for step in steps)
+rows = {s["name"]: s["rows"] for s in linears if s["layer"] == last}
+assert rows[f"L{last}.kv"] == "tokens", rows
+others = {kind for name, kind in rows.items() if not name.endswith("kv")}
+assert others == {"sequences"}, rows
