@@ -5,8 +5,7 @@
 // Behaves as FAKE_CUDA says: "nodevice" and "unstarted" fail at cuInit, "mute"
 // at a question, "busy" at the context, "full" at memory, "crash" at the end of
 // a kernel; else there are an H100 and a T4. Memory of the device is that of
-the
-// program.
+// the program.
 //
 //===----------------------------------------------------------------------===*/
 #include <stdlib.h>
