@@ -14,6 +14,7 @@
 #include "lib/Quantize/RoundedCodes.h"
 #include "lib/Quantize/SchemeAttr.h"
 #include "lib/Quantize/Sites.h"
+#include "lib/Support/Parallel.h"
 
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/MapVector.h"
@@ -78,7 +79,7 @@ public:
   Error attach();
 
 private:
-  Expected<bool> addRows(const HostProgram &program);
+  Expected<bool> addRows(const HostProgram &program, unsigned threads);
   Expected<std::optional<WeightCodes>>
   codesOf(tq::LinearOp linear, const std::vector<float> &weights,
           size_t rows) const;
@@ -104,14 +105,20 @@ void Correction::findLayers() {
   });
 }
 
-Expected<bool> Correction::addRows(const HostProgram &program) {
+Expected<bool> Correction::addRows(const HostProgram &program,
+                                   unsigned threads) {
+  std::vector<std::pair<InputMeans *, quern_view>> sites;
   for (auto &[site, mean] : means) {
     Expected<quern_view> view = floatSite(program, site.str());
     if (!view)
       return view.takeError();
-    for (uint64_t row = 0; row < view->rows; ++row)
-      mean.add(rowOf(*view, row), view->columns);
+    sites.emplace_back(&mean, *view);
   }
+  forEachParallel(sites.size(), threads, [&](size_t i) {
+    auto [mean, view] = sites[i];
+    for (uint64_t row = 0; row < view.rows; ++row)
+      mean->add(rowOf(view, row), view.columns);
+  });
   return true;
 }
 
@@ -122,7 +129,7 @@ Error Correction::observe(const std::string &tokenizer,
   return runFloat(
       module, tokenizer, texts, threads,
       [&](const HostProgram &program, const quern_output &) {
-        return addRows(program);
+        return addRows(program, threads);
       },
       progress);
 }

@@ -13,11 +13,9 @@
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
 #include "lib/Quantize/DualClip.h"
+#include "lib/Support/Parallel.h"
 
 #include "llvm/Support/FormatVariadic.h"
-
-#include <atomic>
-#include <thread>
 
 using namespace mlir;
 
@@ -129,22 +127,9 @@ Error learnClips(ModuleOp module, const Recipe &recipe, RangeTable &ranges,
     bySite.push_back(&kept);
   }
 
-  std::atomic<size_t> next = 0;
-  auto work = [&](bool tells) {
-    for (size_t i = next++; i < sites.size(); i = next++) {
-      clip(sites[i], *bySite[i]);
-      if (tells && progress)
-        progress(double(i + 1) / double(sites.size()));
-    }
-  };
-  if (!threads)
-    threads = std::max(1u, std::thread::hardware_concurrency());
-  std::vector<std::thread> others;
-  for (unsigned i = 1; i < threads; ++i)
-    others.emplace_back(work, false);
-  work(true);
-  for (std::thread &thread : others)
-    thread.join();
+  forEachParallel(
+      sites.size(), threads, [&](size_t i) { clip(sites[i], *bySite[i]); },
+      progress);
 
   for (ClippedSite &site : sites) {
     std::string name = site.observe.getSite().str();

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/FloatRun.h"
 
+#include "lib/Support/Parallel.h"
 #include "runtime/src/manifest_generated.h"
 
 namespace quern {
@@ -50,15 +51,22 @@ Error observeModel(mlir::ModuleOp module, const std::string &tokenizer,
                    const std::vector<CalibrationText> &texts, unsigned threads,
                    const std::function<void(double)> &progress,
                    const OutputListener &listener, unsigned batchSize) {
+  std::vector<std::string> names = calibrator.observedNames();
   auto observe = [&](const HostProgram &program,
                      const quern_output &output) -> Expected<bool> {
-    for (const std::string &site : calibrator.observedNames()) {
+    std::vector<quern_view> views;
+    for (const std::string &site : names) {
       Expected<quern_view> view = floatSite(program, site);
       if (!view)
         return view.takeError();
-      calibrator.observe(site, rowOf(*view, 0), view->rows, view->columns,
-                         view->stride / sizeof(float));
+      views.push_back(*view);
     }
+    // An observer knows one site, and no other.
+    forEachParallel(names.size(), threads, [&](size_t i) {
+      const quern_view &view = views[i];
+      calibrator.observe(names[i], rowOf(view, 0), view.rows, view.columns,
+                         view.stride / sizeof(float));
+    });
     calibrator.endBatch();
     if (listener)
       listener(output);

@@ -23,8 +23,6 @@
 #include "mlir/IR/OwningOpRef.h"
 #include "llvm/Support/FormatVariadic.h"
 
-#include <thread>
-
 using namespace mlir;
 
 namespace quern {
@@ -253,8 +251,7 @@ Error Rounding::roundLayer(
   options.betaTo = settings.annealTo;
   options.isLinear = settings.isLinear;
   options.warmUp = settings.warmUp;
-  options.threads =
-      threads ? threads : std::max(1u, std::thread::hardware_concurrency());
+  options.threads = threads;
   std::vector<float> weights = effectiveWeights(layer);
   std::vector<float> inputs = effectiveInputs(layer, samples), reals;
   bool differ = settings.asym || settings.codedInputs;

@@ -29,6 +29,7 @@ struct AdaRoundOptions {
   /// Part of the steps without that term.
   double warmUp = 0.2;
   /// Threads; what comes out does not depend on their number.
+  /// 0 is one for each CPU.
   unsigned threads = 1;
 };
 
