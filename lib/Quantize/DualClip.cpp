@@ -2,7 +2,8 @@
 //
 // Everything is stored by channel: the samples, their errors E and G = H E. A
 // new range of channel j with errors E_j + d changes the sum by
-// H_jj d.d + 2 d.G_j, and G by H_:j d.
+// H_jj d.d + 2 d.G_j, and G by H_:j d. G is larger than a core's cache: it is
+// brought up to date for the changes of a block of channels at once.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Quantize/DualClip.h"
@@ -19,12 +20,9 @@ namespace {
 /// Partial sums, so that their order does not depend on the machine.
 constexpr size_t lanes = 16;
 
-/// y += factor * x
-QUERN_CLONES void addScaled(float *y, const float *x, float factor,
-                            size_t size) {
-  for (size_t i = 0; i < size; ++i)
-    y[i] += factor * x[i];
-}
+/// Channels that are chosen before the sums of the others hear of it, and rows
+/// of weights that are added at once.
+constexpr size_t block = 16;
 
 /// y += a[0] x[0] + a[1] x[1] + a[2] x[2] + a[3] x[3], from the left
 QUERN_CLONES void addFour(float *y, const float *const *x, const float *a,
@@ -33,6 +31,13 @@ QUERN_CLONES void addFour(float *y, const float *const *x, const float *a,
   float a0 = a[0], a1 = a[1], a2 = a[2], a3 = a[3];
   for (size_t i = 0; i < size; ++i)
     y[i] = y[i] + a0 * x0[i] + a1 * x1[i] + a2 * x2[i] + a3 * x3[i];
+}
+
+/// y += sum of a[k] x[k] over `count` vectors x, a multiple of 4.
+void addAll(float *y, const float *const *x, const float *a, size_t count,
+            size_t size) {
+  for (size_t k = 0; k < count; k += 4)
+    addFour(y, x + k, a + k, size);
 }
 
 /// How a channel is coded.
@@ -87,7 +92,7 @@ public:
         cols(metric.columns()),
         size((samples.rows + lanes - 1) / lanes * lanes), x(cols * size),
         e(cols * size), g(cols * size), factors(size), middles(cols),
-        cuts(cols), trial(size) {
+        cuts(cols), trial(size), changes(block * size) {
     std::copy(samples.rowFactors.begin(), samples.rowFactors.end(),
               factors.begin());
     for (size_t j = 0; j < cols; ++j) {
@@ -101,9 +106,8 @@ public:
       codeErrors(channel(x, j), factors.data(), gridOf(rangeOf(j), params),
                  channel(e, j), size);
     }
-    for (size_t i = 0; i < cols; ++i)
-      for (size_t j = 0; j < cols; ++j)
-        addScaled(channel(g, i), channel(e, j), metric.row(i)[j], size);
+    for (size_t j = 0; j < cols; j += block)
+      addToSums(e.data() + j * size, j, std::min(block, cols - j), 0, cols);
   }
 
   double error() const {
@@ -115,8 +119,15 @@ public:
 
   /// One turn over all channels; the first looks everywhere, others nearby.
   void turn(bool isFirst) {
-    for (size_t j = 0; j < cols; ++j)
-      choose(j, isFirst);
+    for (size_t from = 0; from < cols; from += block) {
+      size_t count = std::min(block, cols - from);
+      for (size_t k = 0; k < count; ++k) {
+        choose(from + k, isFirst, changes.data() + k * size);
+        addToSums(changes.data() + k * size, from + k, 1, from, from + count);
+      }
+      addToSums(changes.data(), from, count, 0, from);
+      addToSums(changes.data(), from, count, from + count, cols);
+    }
   }
 
   std::vector<Range> ranges() const {
@@ -143,7 +154,23 @@ private:
   }
   Range rangeOf(size_t j) const { return rangeOf(j, cuts[j]); }
 
-  void choose(size_t j, bool isFirst) {
+  /// G of channels [from, to) with the changes of channels [first, first +
+  /// count), which are at most a block.
+  void addToSums(const float *changed, size_t first, size_t count, size_t from,
+                 size_t to) {
+    const float *vectors[block];
+    for (size_t k = 0; k < block; ++k)
+      vectors[k] = changed + (k < count ? k : 0) * size;
+    size_t padded = (count + 3) / 4 * 4;
+    for (size_t i = from; i < to; ++i) {
+      float weights[block] = {};
+      std::copy_n(metric.row(i) + first, count, weights);
+      addAll(channel(g, i), vectors, weights, padded, size);
+    }
+  }
+
+  /// Takes the best range of a channel; `change` becomes that of its errors.
+  void choose(size_t j, bool isFirst, float *change) {
     Cut best = cuts[j];
     double least = 0;
     float h = metric.row(j)[j];
@@ -152,10 +179,10 @@ private:
         return;
       codeErrors(channel(x, j), factors.data(), gridOf(rangeOf(j, cut), params),
                  trial.data(), size);
-      double change =
+      double more =
           changeOf(trial.data(), channel(e, j), channel(g, j), h, size);
-      if (change < least) {
-        least = change;
+      if (more < least) {
+        least = more;
         best = cut;
       }
     };
@@ -174,6 +201,7 @@ private:
         consider({now.lo + step, now.hi + step});
       }
     }
+    std::fill_n(change, size, 0.0f);
     if (least == 0)
       return;
     cuts[j] = best;
@@ -181,12 +209,9 @@ private:
                trial.data(), size);
     float *before = channel(e, j);
     for (size_t t = 0; t < size; ++t) {
-      float now = trial[t];
-      trial[t] = now - before[t];
-      before[t] = now;
+      change[t] = trial[t] - before[t];
+      before[t] = trial[t];
     }
-    for (size_t i = 0; i < cols; ++i)
-      addScaled(channel(g, i), trial.data(), metric.row(j)[i], size);
   }
 
   const ClipMetric &metric;
@@ -196,20 +221,22 @@ private:
   std::vector<float> x, e, g, factors;
   std::vector<double> middles;
   std::vector<Cut> cuts;
-  std::vector<float> trial;
+  std::vector<float> trial, changes;
 };
 
 } // namespace
 
 void ClipMetric::addWeights(const float *weights, size_t rows) {
   const std::vector<float> none(cols);
-  for (size_t from = 0; from < rows; from += 4) {
-    const float *four[4];
-    for (size_t i = 0; i < 4; ++i)
-      four[i] = from + i < rows ? weights + (from + i) * cols : none.data();
+  for (size_t from = 0; from < rows; from += block) {
+    const float *some[block];
+    for (size_t k = 0; k < block; ++k)
+      some[k] = from + k < rows ? weights + (from + k) * cols : none.data();
     for (size_t i = 0; i < cols; ++i) {
-      const float factors[] = {four[0][i], four[1][i], four[2][i], four[3][i]};
-      addFour(values.data() + i * cols, four, factors, cols);
+      float factors[block];
+      for (size_t k = 0; k < block; ++k)
+        factors[k] = some[k][i];
+      addAll(values.data() + i * cols, some, factors, block, cols);
     }
   }
 }
