@@ -7,15 +7,14 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Quantize/AdaRound.h"
 
+#include "lib/Support/Parallel.h"
 #include "lib/Support/TargetClones.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <memory>
 #include <mutex>
 #include <random>
-#include <thread>
 
 using namespace quern;
 
@@ -46,14 +45,14 @@ struct Step {
 struct Block {
   explicit Block(size_t cols)
       : base(new Reals[cols]), width(new Reals[cols]), alpha(new Reals[cols]),
-        first(new Reals[cols]), second(new Reals[cols]),
+        soft(new Reals[cols]), first(new Reals[cols]), second(new Reals[cols]),
         error(new Reals[cols]) {}
 
   /// Weight error when rounded down, and what rounding up adds (0 where the
   /// grid leaves no choice).
   std::unique_ptr<Reals[]> base, width;
-  /// Rounding before the sigmoid, and Adam's two moments.
-  std::unique_ptr<Reals[]> alpha, first, second;
+  /// Rounding before the sigmoid and behind it, and Adam's two moments.
+  std::unique_ptr<Reals[]> alpha, soft, first, second;
   /// Weight error of the present rounding.
   std::unique_ptr<Reals[]> error;
 };
@@ -99,66 +98,139 @@ QUERN_INLINE void root(const Reals &x, Reals &result) {
   result = x * r;
 }
 
-/// sums[b] = sum_k inputs[b][k] * error[k]; `count` is a multiple of tile.
-QUERN_CLONES void multiply(const float *const *inputs, size_t count,
-                           const Reals *error, size_t cols, Reals *sums) {
-  for (size_t from = 0; from < count; from += tile) {
-    Reals sum[tile] = {};
-    const float *const *x = inputs + from;
-    for (size_t k = 0; k < cols; ++k) {
-      Reals e = error[k];
-      for (size_t b = 0; b < tile; ++b)
-        sum[b] += x[b][k] * e;
-    }
-    for (size_t b = 0; b < tile; ++b)
-      sums[from + b] = sum[b];
+/// Samples, or columns, whose sums are kept in registers at a time: as many as
+/// there are registers for vectors of `lanes`.
+constexpr size_t fewSums = 4, manySums = 8;
+static_assert(tile % manySums == 0 && manySums % fewSums == 0);
+
+/// sums[b] += sum_k inputs[b][k] * error[k] over columns [from, to).
+template <size_t most>
+QUERN_INLINE void addProducts(const float *const *inputs, size_t from,
+                              size_t to, const Reals *error, Reals *sums) {
+  Reals sum[most];
+  for (size_t b = 0; b < most; ++b)
+    sum[b] = sums[b];
+  for (size_t k = from; k < to; ++k) {
+    Reals e = error[k];
+    for (size_t b = 0; b < most; ++b)
+      sum[b] += inputs[b][k] * e;
   }
+  for (size_t b = 0; b < most; ++b)
+    sums[b] = sum[b];
+}
+
+/// sums[b] = sum_k inputs[b][k] * error[k]; `count` is a multiple of tile.
+template <size_t most>
+QUERN_INLINE void multiplyBy(const float *const *inputs, size_t count,
+                             const Reals *error, size_t cols, Reals *sums) {
+  // Columns whose errors the first cache keeps while all samples read them.
+  constexpr size_t stretchOfColumns = 256;
+  const Reals zero = {};
+  for (size_t b = 0; b < count; ++b)
+    sums[b] = zero;
+  for (size_t from = 0; from < cols; from += stretchOfColumns) {
+    size_t to = std::min(cols, from + stretchOfColumns);
+    for (size_t b = 0; b < count; b += most)
+      addProducts<most>(inputs + b, from, to, error, sums + b);
+  }
+}
+
+/// gradient[k] = sum_b inputs[b][from + k] * sums[b] for a tile of columns.
+template <size_t most>
+QUERN_INLINE void gradientBy(const float *const *inputs, size_t count,
+                             size_t from, const Reals *sums, Reals *gradient) {
+  for (size_t first = 0; first < tile; first += most) {
+    Reals sum[most] = {};
+    for (size_t b = 0; b < count; ++b) {
+      Reals e = sums[b];
+      const float *x = inputs[b] + from + first;
+      for (size_t k = 0; k < most; ++k)
+        sum[k] += x[k] * e;
+    }
+    for (size_t k = 0; k < most; ++k)
+      gradient[first + k] = sum[k];
+  }
+}
+
+/// Adam's step of a column from the gradient of its weights, and the new errors
+/// of these.
+QUERN_INLINE void moveColumn(Block &block, size_t k, const Reals &gradient,
+                             const Step &step) {
+  const Reals zero = {}, one = zero + 1.0f;
+  Reals s = block.soft[k], h = s * stretch - below, slope, deviation;
+  choose((h > zero) & (h < one), stretch * (s * (1.0f - s)), zero, slope);
+  clampTo(0.0f, 1.0f, h);
+  Reals g = gradient * step.gain * block.width[k];
+  // d/dh of lambda * (1 - |2h - 1|^beta): beta is even, so the power is
+  // a product.
+  Reals t = 2.0f * h - 1.0f, power = t, factor = t * t;
+  for (unsigned rest = step.beta / 2 - 1; rest; rest >>= 1) {
+    if (rest & 1)
+      power *= factor;
+    factor *= factor;
+  }
+  g -= power * (2.0f * step.lambda * float(step.beta));
+  g *= slope;
+  Reals m = 0.9f * block.first[k] + 0.1f * g;
+  Reals v = 0.999f * block.second[k] + 0.001f * (g * g);
+  block.first[k] = m;
+  block.second[k] = v;
+  root(v * step.second, deviation);
+  Reals a = block.alpha[k] - step.rate * m / (deviation + step.epsilon);
+  block.alpha[k] = a;
+  sigmoid(a, s);
+  block.soft[k] = s;
+  h = s * stretch - below;
+  clampTo(0.0f, 1.0f, h);
+  block.error[k] = block.base[k] + block.width[k] * h;
 }
 
 /// One step for all columns, whose number is a multiple of tile: the gradient
 /// from the output errors `sums`, Adam, and the new weight errors.
-QUERN_CLONES void update(const float *const *inputs, const Reals *sums,
-                         Block &block, const Step &step) {
-  const Reals zero = {}, one = zero + 1.0f;
+template <size_t most>
+QUERN_INLINE void updateBy(const float *const *inputs, const Reals *sums,
+                           Block &block, const Step &step) {
   for (size_t from = 0; from < step.cols; from += tile) {
-    Reals gradient[tile] = {};
-    for (size_t b = 0; b < step.batch; ++b) {
-      Reals e = sums[b];
-      const float *x = inputs[b] + from;
-      for (size_t k = 0; k < tile; ++k)
-        gradient[k] += x[k] * e;
-    }
-    for (size_t j = 0; j < tile; ++j) {
-      size_t k = from + j;
-      Reals s, h, slope, deviation;
-      sigmoid(block.alpha[k], s);
-      h = s * stretch - below;
-      choose((h > zero) & (h < one), stretch * (s * (1.0f - s)), zero, slope);
-      clampTo(0.0f, 1.0f, h);
-      Reals g = gradient[j] * step.gain * block.width[k];
-      // d/dh of lambda * (1 - |2h - 1|^beta): beta is even, so the power is
-      // a product.
-      Reals t = 2.0f * h - 1.0f, power = t, factor = t * t;
-      for (unsigned rest = step.beta / 2 - 1; rest; rest >>= 1) {
-        if (rest & 1)
-          power *= factor;
-        factor *= factor;
-      }
-      g -= power * (2.0f * step.lambda * float(step.beta));
-      g *= slope;
-      Reals m = 0.9f * block.first[k] + 0.1f * g;
-      Reals v = 0.999f * block.second[k] + 0.001f * (g * g);
-      block.first[k] = m;
-      block.second[k] = v;
-      root(v * step.second, deviation);
-      Reals a = block.alpha[k] - step.rate * m / (deviation + step.epsilon);
-      block.alpha[k] = a;
-      sigmoid(a, h);
-      h = h * stretch - below;
-      clampTo(0.0f, 1.0f, h);
-      block.error[k] = block.base[k] + block.width[k] * h;
-    }
+    Reals gradient[tile];
+    gradientBy<most>(inputs, step.batch, from, sums, gradient);
+    for (size_t k = 0; k < tile; ++k)
+      moveColumn(block, from + k, gradient[k], step);
   }
+}
+
+// Sixteen registers of half the lanes hold few sums, 32 whole ones hold many.
+
+QUERN_CLONES void multiplyFew(const float *const *inputs, size_t count,
+                              const Reals *error, size_t cols, Reals *sums) {
+  multiplyBy<fewSums>(inputs, count, error, cols, sums);
+}
+
+QUERN_CLONES void multiplyMany(const float *const *inputs, size_t count,
+                               const Reals *error, size_t cols, Reals *sums) {
+  multiplyBy<manySums>(inputs, count, error, cols, sums);
+}
+
+QUERN_CLONES void updateFew(const float *const *inputs, const Reals *sums,
+                            Block &block, const Step &step) {
+  updateBy<fewSums>(inputs, sums, block, step);
+}
+
+QUERN_CLONES void updateMany(const float *const *inputs, const Reals *sums,
+                             Block &block, const Step &step) {
+  updateBy<manySums>(inputs, sums, block, step);
+}
+
+QUERN_CLONES void fillSoft(Block &block, size_t cols) {
+  for (size_t k = 0; k < cols; ++k)
+    sigmoid(block.alpha[k], block.soft[k]);
+}
+
+bool hasManyRegisters() {
+#if defined(__x86_64__)
+  return __builtin_cpu_supports("avx512f");
+#else
+  return false;
+#endif
 }
 
 /// All that is the same for every block.
@@ -198,6 +270,7 @@ public:
     Block block(cols);
     size_t from = index * lanes;
     fill(block, from);
+    fillSoft(block, cols);
     std::vector<int8_t> floors = down(from);
     std::vector<Reals> sums(std::max<size_t>(options.batch, all.size()));
     std::vector<Reals> offsets = outputShifts(from);
@@ -207,7 +280,7 @@ public:
       if (!offsets.empty())
         for (size_t b = 0; b < options.batch; ++b)
           sums[b] += offsets[drawnFrom[size_t(i) * options.batch + b]];
-      update(x, sums.data(), block, stepAt(i));
+      (isWide ? updateMany : updateFew)(x, sums.data(), block, stepAt(i));
     }
     // Down or up for good, then against the nearest codes.
     std::unique_ptr<Reals[]> nearest(new Reals[cols]);
@@ -247,6 +320,11 @@ public:
   }
 
 private:
+  void multiply(const float *const *inputs, size_t count, const Reals *error,
+                size_t cols, Reals *sums) const {
+    (isWide ? multiplyMany : multiplyFew)(inputs, count, error, cols, sums);
+  }
+
   float scaleOf(size_t row) const {
     return scales[scales.size() == 1 ? 0 : row];
   }
@@ -346,6 +424,7 @@ private:
   const AdaRoundOptions &options;
   size_t cols;
   int low, high;
+  bool isWide = hasManyRegisters();
   std::vector<float> inputs, shifts;
   std::vector<const float *> all, allShifts, drawn;
   std::vector<size_t> drawnFrom;
@@ -365,20 +444,8 @@ quern::adaRound(const AdaRoundLayer &layer, const std::vector<float> &scales,
     return std::vector<int8_t>(layer.rows * layer.cols);
   Rounder rounder(layer, scales, bits, options);
   size_t blocks = (layer.rows + lanes - 1) / lanes;
-  std::atomic<size_t> next = 0;
-  auto work = [&](bool tells) {
-    for (size_t i = next++; i < blocks; i = next++) {
-      rounder.round(i);
-      if (tells && progress)
-        progress(double(i + 1) / double(blocks));
-    }
-  };
-  std::vector<std::thread> threads;
-  for (unsigned i = 1; i < options.threads; ++i)
-    threads.emplace_back(work, false);
-  work(true);
-  for (std::thread &thread : threads)
-    thread.join();
+  forEachParallel(
+      blocks, options.threads, [&](size_t i) { rounder.round(i); }, progress);
   if (errors)
     *errors = rounder.errors();
   return rounder.takeCodes();
