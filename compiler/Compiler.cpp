@@ -427,10 +427,9 @@ static std::string absolutePath(const std::string &path) {
 Error Compilation::emit() {
   begin("emit", 0.75);
   ModuleOp module = *model.module;
-  PassSetup setup = [&](PassManager &manager) {
-    if (validator)
-      validator->attach(manager);
-  };
+  PassSetup setup;
+  if (validator)
+    setup = [&](PassManager &manager) { validator->attach(manager); };
   if (request.emit == EmitKind::Mlir) {
     std::string text;
     llvm::raw_string_ostream(text) << module << '\n';

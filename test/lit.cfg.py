@@ -57,7 +57,7 @@ if config.quern_llvm_tools:
     path.append(config.quern_llvm_tools)
 config.environment["PATH"] = os.pathsep.join(
     path + [config.environment.get("PATH", os.environ["PATH"])])
-for name in ("HOME", "QUERN_MAX_ISA"):
+for name in ("HOME", "QUERN_MAX_ISA", "QUERN_CACHE_DIR"):
     if name in os.environ:
         config.environment[name] = os.environ[name]
 config.environment["QUERN_SHARED"] = shared

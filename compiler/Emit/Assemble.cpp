@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Emit/Assemble.h"
 
+#include "compiler/Emit/KernelObjects.h"
 #include "runtime/include/quern/module_abi.h"
 
 #include "llvm/Support/Path.h"
@@ -46,11 +47,11 @@ Expected<AssembledModule> assembleModule(mlir::ModuleOp module,
   result.tokenizer = std::move(tokenizer);
   for (Tier tier : tiers) {
     request.tiers.push_back(describeTier(tier));
-    Expected<std::string> object =
-        emitKernels(module, tier, CodeForm::Object, setup);
-    if (!object)
-      return object.takeError();
-    result.tiers.push_back({tier, request.tiers.back().id, std::move(*object)});
+    auto objects = emitObjects(module, tier, setup);
+    if (!objects)
+      return objects.takeError();
+    result.tiers.push_back(
+        {tier, request.tiers.back().id, std::move(*objects)});
   }
   mlir::FailureOr<ManifestResult> manifest = buildManifest(module, request);
   if (mlir::failed(manifest))

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Emit/KernelJit.h"
 
+#include "compiler/Emit/KernelObjects.h"
 #include "compiler/Emit/LibraryCode.h"
 
 #include "llvm/ADT/STLExtras.h"
@@ -71,13 +72,14 @@ KernelJit &KernelJit::operator=(KernelJit &&) = default;
 KernelJit::~KernelJit() = default;
 
 Expected<KernelJit> KernelJit::create(mlir::ModuleOp module, Tier tier) {
-  auto object = emitKernels(module, tier, CodeForm::Object);
-  if (!object)
-    return object.takeError();
-  return load(*object, tier);
+  auto objects = emitObjects(module, tier);
+  if (!objects)
+    return objects.takeError();
+  return load(*objects, tier);
 }
 
-Expected<KernelJit> KernelJit::load(const std::string &object, Tier tier) {
+Expected<KernelJit> KernelJit::load(const std::vector<std::string> &objects,
+                                    Tier tier) {
   auto machine = createTargetMachine(tier);
   if (!machine)
     return machine.takeError();
@@ -87,9 +89,11 @@ Expected<KernelJit> KernelJit::load(const std::string &object, Tier tier) {
                  .create();
   if (!jit)
     return convert(jit.takeError());
-  if (llvm::Error error = (*jit)->addObjectFile(
-          llvm::MemoryBuffer::getMemBufferCopy(object, "kernels")))
-    return convert(std::move(error));
+  for (size_t i = 0; i < objects.size(); ++i)
+    if (llvm::Error error =
+            (*jit)->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(
+                objects[i], "kernels." + std::to_string(i))))
+      return convert(std::move(error));
   llvm::StringRef library = libraryOf(tier);
   if (!library.empty()) {
     auto archive = llvm::orc::StaticLibraryDefinitionGenerator::Create(

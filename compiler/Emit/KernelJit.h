@@ -40,8 +40,9 @@ public:
   /// Lowers, compiles and loads the kernels of `module`.
   static Expected<KernelJit> create(mlir::ModuleOp module, Tier tier);
 
-  /// Loads an object file made by emitKernels.
-  static Expected<KernelJit> load(const std::string &object, Tier tier);
+  /// Loads object files of kernels, as emitObjects makes them.
+  static Expected<KernelJit> load(const std::vector<std::string> &objects,
+                                  Tier tier);
 
   /// The entry of `kernel` (its name without the tier).
   Expected<KernelEntry> lookup(llvm::StringRef kernel) const;

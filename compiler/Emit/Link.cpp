@@ -86,11 +86,14 @@ writeObjects(const TemporaryFolder &folder,
              const std::vector<TierObject> &tiers) {
   std::vector<std::string> paths;
   for (const TierObject &tier : tiers) {
-    Expected<std::string> path =
-        folder.write(getTierName(tier.tier).str() + ".o", tier.object);
-    if (!path)
-      return path.takeError();
-    paths.push_back(*path);
+    for (size_t i = 0; i < tier.objects.size(); ++i) {
+      Expected<std::string> path = folder.write(
+          getTierName(tier.tier).str() + "." + std::to_string(i) + ".o",
+          tier.objects[i]);
+      if (!path)
+        return path.takeError();
+      paths.push_back(*path);
+    }
   }
   // An archive: what no kernel calls stays out.
   for (const TierObject &tier : tiers) {

@@ -18,11 +18,12 @@
 
 namespace quern {
 
-/// The object code of one tier.
+/// The code of one tier.
 struct TierObject {
   Tier tier;
   uint32_t id = 0; ///< quern_tier_id
-  std::string object;
+  /// Object files, which together have all kernels.
+  std::vector<std::string> objects;
 };
 
 /// The ELF shared object of a module file: all tiers and the table

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 #include "test/support/TestTiers.h"
 
+#include "compiler/Emit/KernelObjects.h"
 #include "lib/Target/X86/Intrinsics.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -230,17 +231,22 @@ std::vector<Tier> testTiers() {
 Expected<KernelJit> makeKernels(ModuleOp module, Tier tier, bool emulate) {
   if (canRun(tier) && !emulate)
     return KernelJit::create(module, tier);
-  auto lowered = lowerKernels(module, tier);
-  if (!lowered)
-    return lowered.takeError();
-  if (Error error = defineIntrinsics(**lowered))
-    return error;
   // Symbols keep the name of the tier; only the code is of one that runs here.
   Tier host = canRun(Tier::Avx2) ? Tier::Avx2 : Tier::Scalar;
-  auto object = emitLowered(**lowered, host, CodeForm::Object);
-  if (!object)
-    return object.takeError();
-  return KernelJit::load(*object, tier);
+  auto emulated = [&](ModuleOp kernel) -> Expected<std::string> {
+    auto lowered = lowerKernels(kernel, tier);
+    if (!lowered)
+      return lowered.takeError();
+    if (Error error = defineIntrinsics(**lowered))
+      return error;
+    return emitLowered(**lowered, host, CodeForm::Object);
+  };
+  auto objects = makeObjects(
+      module,
+      {getTierName(tier).str() + " on " + getTierName(host).str(), emulated});
+  if (!objects)
+    return objects.takeError();
+  return KernelJit::load(*objects, tier);
 }
 
 } // namespace quern::test

@@ -3,7 +3,8 @@
 
     tools/dev/run-tests.py --build DIR [--also DIR] [--quick|--runtime|--e2e]
 
---also adds the GoogleTests of another build tree, as far as it is built: the
+Kernels are compiled once for all tests of a build: QUERN_CACHE_DIR, where it is
+not set, is DIR/kernels. --also adds the GoogleTests of another build tree, as far as it is built: the
 sanitizers'. Ends with one line, `N passed, N failed, N skipped`, and exit code
 1 where a test failed or none ran. The check-quern targets call this.
 """
@@ -87,6 +88,8 @@ def main():
     which.add_argument("--e2e", action="store_true", help="whole models only")
     args = parser.parse_args()
     build = os.path.abspath(args.build)
+    # Hundreds of tests compile the same few kernels.
+    os.environ.setdefault("QUERN_CACHE_DIR", os.path.join(build, "kernels"))
     ctest, lit = [], []
     if args.quick:
         ctest, lit = ["-LE", "e2e"], ["--filter-out", "e2e/"]

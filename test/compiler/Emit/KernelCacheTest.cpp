@@ -1,0 +1,177 @@
+//===- KernelCacheTest.cpp - Kept objects are those that would be made ----===//
+#include "compiler/Emit/KernelCache.h"
+
+#include "compiler/Emit/KernelObjects.h"
+#include "lib/Support/File.h"
+#include "test/support/KernelRunner.h"
+#include "test/support/TempFolder.h"
+
+#include "gtest/gtest.h"
+
+#include <cstdlib>
+#include <filesystem>
+
+using namespace quern;
+using namespace quern::test;
+
+namespace {
+/// Sets QUERN_CACHE_DIR for a scope.
+class CacheFolder {
+public:
+  explicit CacheFolder(const std::string &folder) {
+    const char *old = std::getenv("QUERN_CACHE_DIR");
+    before = old ? old : "";
+    ::setenv("QUERN_CACHE_DIR", folder.c_str(), 1);
+  }
+  ~CacheFolder() { ::setenv("QUERN_CACHE_DIR", before.c_str(), 1); }
+
+private:
+  std::string before;
+};
+
+/// What get() returns, and whether it had to be made.
+struct Got {
+  std::string object;
+  bool made;
+};
+
+Got get(const KernelCache &cache, const std::string &text,
+        const std::string &tag, const std::string &object) {
+  Got result = {"", false};
+  auto got = cache.get(text, tag, [&]() -> Expected<std::string> {
+    result.made = true;
+    return object;
+  });
+  EXPECT_TRUE(got) << got.message();
+  if (got)
+    result.object = *got;
+  return result;
+}
+
+/// Two kernels, one of them with a variant for tiers with a library.
+const char *const kKernels = R"mlir(
+func.func @one(%out: memref<?xi8>, %tokens: index, %sequences: index,
+               %flags: index, %begin: index, %end: index,
+               %scratch: memref<?xi8>) attributes {tk.kernel} {
+  %c = arith.constant 1 : i8
+  memref.store %c, %out[%begin] : memref<?xi8>
+  return
+}
+func.func @two(%out: memref<?xi8>, %tokens: index, %sequences: index,
+               %flags: index, %begin: index, %end: index,
+               %scratch: memref<?xi8>) attributes {tk.kernel} {
+  %c = arith.constant 2 : i8
+  memref.store %c, %out[%begin] : memref<?xi8>
+  return
+}
+func.func @two.library(%out: memref<?xi8>, %tokens: index, %sequences: index,
+                       %flags: index, %begin: index, %end: index,
+                       %scratch: memref<?xi8>)
+    attributes {tk.kernel, tk.variant_of = @two} {
+  %c = arith.constant 2 : i8
+  memref.store %c, %out[%begin] : memref<?xi8>
+  return
+}
+)mlir";
+} // namespace
+
+TEST(KernelCache, KeepsWhatWasMade) {
+  TempFolder folder;
+  KernelCache cache(folder.path(), "build");
+  std::string object("\0an object\n", 11);
+  EXPECT_TRUE(get(cache, "text", "avx2", object).made);
+  Got again = get(cache, "text", "avx2", "never taken");
+  EXPECT_FALSE(again.made);
+  EXPECT_EQ(again.object, object);
+  // Another process sees it too.
+  EXPECT_FALSE(
+      get(KernelCache(folder.path(), "build"), "text", "avx2", "").made);
+}
+
+TEST(KernelCache, TellsTextsTiersAndBuildsApart) {
+  TempFolder folder;
+  KernelCache cache(folder.path(), "build");
+  get(cache, "text", "avx2", "first");
+  EXPECT_TRUE(get(cache, "texta", "vx2", "moved border").made);
+  EXPECT_TRUE(get(cache, "text", "scalar", "tier").made);
+  EXPECT_TRUE(
+      get(KernelCache(folder.path(), "other"), "text", "avx2", "b").made);
+  EXPECT_EQ(get(cache, "text", "avx2", "x").object, "first");
+}
+
+TEST(KernelCache, MakesAgainWhatIsNotWhole) {
+  for (int damage = 0; damage < 3; ++damage) {
+    SCOPED_TRACE(damage);
+    TempFolder folder;
+    KernelCache cache(folder.path(), "build");
+    get(cache, "text", "avx2", "an object");
+    for (const auto &entry :
+         std::filesystem::directory_iterator(folder.path())) {
+      auto bytes = readFile(entry.path());
+      ASSERT_TRUE(bytes);
+      if (damage == 0)
+        bytes->pop_back();
+      else if (damage == 1)
+        bytes->back() ^= 1;
+      else
+        bytes->resize(7);
+      ASSERT_FALSE(writeFile(entry.path(), *bytes));
+    }
+    Got got = get(cache, "text", "avx2", "an object");
+    EXPECT_TRUE(got.made);
+    EXPECT_EQ(got.object, "an object");
+    get(cache, "text", "avx2", "an object");
+    EXPECT_FALSE(get(cache, "text", "avx2", "").made);
+  }
+}
+
+TEST(KernelCache, FailuresAreNotKept) {
+  TempFolder folder;
+  KernelCache cache(folder.path(), "build");
+  auto failed = cache.get("text", "avx2", []() -> Expected<std::string> {
+    return Error("no such instruction");
+  });
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.message(), "no such instruction");
+  EXPECT_TRUE(get(cache, "text", "avx2", "object").made);
+}
+
+TEST(KernelCache, FolderThatCannotBeMadeIsAnError) {
+  TempFolder folder;
+  ASSERT_FALSE(writeFile(folder.file("file"), "x"));
+  CacheFolder set(folder.file("file") + "/kernels");
+  auto cache = KernelCache::fromEnvironment();
+  ASSERT_FALSE(cache);
+  EXPECT_NE(cache.message().find("cannot be created"), std::string::npos);
+  EXPECT_NE(cache.message().find("QUERN_CACHE_DIR"), std::string::npos);
+}
+
+TEST(KernelCache, BuildsAreKnown) { EXPECT_GE(buildIdentity().size(), 40u); }
+
+TEST(KernelObjects, AreTheSameFromTheCache) {
+  TempFolder folder;
+  KernelRunner runner;
+  ASSERT_TRUE(runner.parse(kKernels));
+  std::vector<std::string> plain;
+  {
+    CacheFolder none("");
+    auto objects = emitObjects(runner.module(), Tier::Scalar);
+    ASSERT_TRUE(objects) << objects.message();
+    plain = *objects;
+  }
+  ASSERT_EQ(plain.size(), 2u);
+  CacheFolder set(folder.file("kernels"));
+  for (int turn = 0; turn < 2; ++turn) {
+    auto objects = emitObjects(runner.module(), Tier::Scalar);
+    ASSERT_TRUE(objects) << objects.message();
+    EXPECT_EQ(*objects, plain);
+  }
+  // Kept under the text of one kernel: an altered neighbour changes nothing.
+  runner.module().lookupSymbol("one")->erase();
+  ObjectMaker none = {"scalar", [](mlir::ModuleOp) -> Expected<std::string> {
+                        return Error("made again");
+                      }};
+  auto rest = makeObjects(runner.module(), none);
+  ASSERT_TRUE(rest) << rest.message();
+  EXPECT_EQ(*rest, std::vector<std::string>{plain[1]});
+}
