@@ -61,16 +61,10 @@ struct Block {
 // that the plain clone does not have.
 #define QUERN_INLINE static inline __attribute__((always_inline))
 
-/// result = mask ? a : b.
-QUERN_INLINE void choose(const Ints &mask, const Reals &a, const Reals &b,
-                         Reals &result) {
-  result = (Reals)((mask & (Ints)a) | (~mask & (Ints)b));
-}
-
 QUERN_INLINE void clampTo(float low, float high, Reals &x) {
-  Reals zero = {}, l = zero + low, h = zero + high;
-  choose(x < l, l, x, x);
-  choose(x > h, h, x, x);
+  const Reals zero = {}, l = zero + low, h = zero + high;
+  x = x < l ? l : x;
+  x = x > h ? h : x;
 }
 
 /// 1 / (1 + e^-x), to about 1e-6.
@@ -158,18 +152,20 @@ QUERN_INLINE void moveColumn(Block &block, size_t k, const Reals &gradient,
                              const Step &step) {
   const Reals zero = {}, one = zero + 1.0f;
   Reals s = block.soft[k], h = s * stretch - below, slope, deviation;
-  choose((h > zero) & (h < one), stretch * (s * (1.0f - s)), zero, slope);
+  slope = ((h > zero) & (h < one)) ? stretch * (s * (1.0f - s)) : zero;
   clampTo(0.0f, 1.0f, h);
   Reals g = gradient * step.gain * block.width[k];
   // d/dh of lambda * (1 - |2h - 1|^beta): beta is even, so the power is
   // a product.
-  Reals t = 2.0f * h - 1.0f, power = t, factor = t * t;
-  for (unsigned rest = step.beta / 2 - 1; rest; rest >>= 1) {
-    if (rest & 1)
-      power *= factor;
-    factor *= factor;
+  if (step.lambda != 0) {
+    Reals t = 2.0f * h - 1.0f, power = t, factor = t * t;
+    for (unsigned rest = step.beta / 2 - 1; rest; rest >>= 1) {
+      if (rest & 1)
+        power *= factor;
+      factor *= factor;
+    }
+    g -= power * (2.0f * step.lambda * float(step.beta));
   }
-  g -= power * (2.0f * step.lambda * float(step.beta));
   g *= slope;
   Reals m = 0.9f * block.first[k] + 0.1f * g;
   Reals v = 0.999f * block.second[k] + 0.001f * (g * g);
