@@ -5,7 +5,6 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/BiasCorrection.h"
 
-#include "compiler/FloatRun.h"
 #include "compiler/InputCodes.h"
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
@@ -73,8 +72,7 @@ public:
       : module(module), scheme(scheme) {}
 
   void findLayers();
-  Error observe(const std::string &tokenizer,
-                const std::vector<CalibrationText> &texts, unsigned threads,
+  Error observe(FloatModel &model, const std::vector<CalibrationText> &texts,
                 const std::function<void(double)> &progress);
   Error attach();
 
@@ -122,14 +120,13 @@ Expected<bool> Correction::addRows(const HostProgram &program,
   return true;
 }
 
-Error Correction::observe(const std::string &tokenizer,
+Error Correction::observe(FloatModel &model,
                           const std::vector<CalibrationText> &texts,
-                          unsigned threads,
                           const std::function<void(double)> &progress) {
-  return runFloat(
-      module, tokenizer, texts, threads,
+  return model.run(
+      texts,
       [&](const HostProgram &program, const quern_output &) {
-        return addRows(program, threads);
+        return addRows(program, model.getThreads());
       },
       progress);
 }
@@ -225,15 +222,15 @@ Error Correction::attach() {
   return Error::success();
 }
 
-Error correctBiases(ModuleOp module, const std::string &tokenizer,
-                    const std::vector<CalibrationText> &texts, unsigned threads,
+Error correctBiases(ModuleOp module, FloatModel &model,
+                    const std::vector<CalibrationText> &texts,
                     const std::function<void(double)> &progress) {
   std::optional<SchemeAttr> scheme = SchemeAttr::read(module);
   if (!scheme)
     return Error("the scheme cannot be read");
   Correction correction(module, *scheme);
   correction.findLayers();
-  if (Error error = correction.observe(tokenizer, texts, threads, progress))
+  if (Error error = correction.observe(model, texts, progress))
     return error;
   return correction.attach();
 }

@@ -13,7 +13,7 @@
 #ifndef QUERN_COMPILER_BIASCORRECTION_H
 #define QUERN_COMPILER_BIASCORRECTION_H
 
-#include "compiler/Compiler.h"
+#include "compiler/FloatRun.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -24,8 +24,8 @@ namespace quern {
 /// weights or input the mean over the tokens of `texts` of W x - Q(W) Q(x), by
 /// output channel (of W x - W Q(x) where the weights have one scale); tokens
 /// count by the inverse of the energy of x. The texts must not be empty.
-Error correctBiases(mlir::ModuleOp module, const std::string &tokenizer,
-                    const std::vector<CalibrationText> &texts, unsigned threads,
+Error correctBiases(mlir::ModuleOp module, FloatModel &model,
+                    const std::vector<CalibrationText> &texts,
                     const std::function<void(double)> &progress);
 
 } // namespace quern

@@ -8,7 +8,6 @@
 #include "compiler/Clipping.h"
 
 #include "compiler/Calibrate/SchemeTable.h"
-#include "compiler/FloatRun.h"
 #include "compiler/SiteSamples.h"
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
@@ -96,14 +95,13 @@ bool needsClipping(ModuleOp module, const Recipe &recipe) {
   return !clippedSites(module, recipe).empty();
 }
 
-Error learnClips(ModuleOp module, const Recipe &recipe, RangeTable &ranges,
-                 const std::string &tokenizer,
-                 const std::vector<CalibrationText> &texts, unsigned threads,
+Error learnClips(FloatModel &model, const Recipe &recipe, RangeTable &ranges,
+                 const std::vector<CalibrationText> &texts,
                  const std::function<void(double)> &progress,
                  const std::function<void(const std::string &)> &note) {
   std::vector<ClippedSite> sites;
   SiteSamples samples;
-  for (tq::ObserveOp observe : clippedSites(module, recipe)) {
+  for (tq::ObserveOp observe : clippedSites(model.getModule(), recipe)) {
     sites.push_back({observe});
     samples[observe.getSite()].most = sampleRows;
     if (Error error = readSite(sites.back(), recipe, ranges))
@@ -115,7 +113,7 @@ Error learnClips(ModuleOp module, const Recipe &recipe, RangeTable &ranges,
       return error;
     return true;
   };
-  if (Error error = runFloat(module, tokenizer, texts, threads, keep, {}))
+  if (Error error = model.run(texts, keep, {}))
     return error;
   std::vector<const Samples *> bySite;
   for (ClippedSite &site : sites) {
@@ -128,8 +126,8 @@ Error learnClips(ModuleOp module, const Recipe &recipe, RangeTable &ranges,
   }
 
   forEachParallel(
-      sites.size(), threads, [&](size_t i) { clip(sites[i], *bySite[i]); },
-      progress);
+      sites.size(), model.getThreads(),
+      [&](size_t i) { clip(sites[i], *bySite[i]); }, progress);
 
   for (ClippedSite &site : sites) {
     std::string name = site.observe.getSite().str();

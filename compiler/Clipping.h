@@ -11,7 +11,7 @@
 #define QUERN_COMPILER_CLIPPING_H
 
 #include "compiler/Calibrate/RangeTable.h"
-#include "compiler/HostProgram.h"
+#include "compiler/FloatRun.h"
 #include "compiler/Recipe/Recipe.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -23,9 +23,8 @@ bool needsClipping(mlir::ModuleOp module, const Recipe &recipe);
 
 /// Replaces the extremes that calibration left in `ranges` by learned ranges.
 /// Residual sums count as much as the products where they read the same codes.
-Error learnClips(mlir::ModuleOp module, const Recipe &recipe,
-                 RangeTable &ranges, const std::string &tokenizer,
-                 const std::vector<CalibrationText> &texts, unsigned threads,
+Error learnClips(FloatModel &model, const Recipe &recipe, RangeTable &ranges,
+                 const std::vector<CalibrationText> &texts,
                  const std::function<void(double)> &progress,
                  const std::function<void(const std::string &)> &note);
 

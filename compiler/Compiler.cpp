@@ -76,6 +76,7 @@ private:
   std::vector<Tier> tiers;
   ImportedModel model;
   std::string tokenizer;
+  std::optional<FloatModel> real;
   std::optional<Recipe> recipe;
   RangeTable ranges;
   std::unique_ptr<Validator> validator;
@@ -164,6 +165,7 @@ Error Compilation::import() {
     return found.takeError();
   tokenizer.assign(reinterpret_cast<const char *>(found->blob.data()),
                    found->blob.size());
+  real.emplace(*model.module, tokenizer, request.threads);
   bool learned = llvm::any_of(model.ignoredTensors, [](StringRef name) {
     return name.ends_with("_quantizer.quantizer._delta") ||
            name.ends_with(".activation_quantizer.alpha");
@@ -239,7 +241,7 @@ Error Compilation::calibrate() {
         most && most < texts.size())
       texts.resize(most);
     Expected<RangeTable> found = calibrateModel(
-        *model.module, tokenizer, observed, texts, request.threads,
+        *real, observed, texts,
         [&](double part) {
           if (request.progress)
             request.progress("calibrate", 0.05 + 0.5 * part);
@@ -273,7 +275,7 @@ Error Compilation::learnRanges(const std::vector<CalibrationText> &texts) {
     return Error::success();
   begin("clip", 0.25);
   Error error = learnClips(
-      *model.module, *recipe, ranges, tokenizer, texts, request.threads,
+      *real, *recipe, ranges, texts,
       [&](double part) {
         if (request.progress)
           request.progress("clip", 0.25 + 0.05 * part);
@@ -290,8 +292,8 @@ Error Compilation::chooseGroupForms() {
     return Error::success();
   begin("choose forms", 0.27);
   Expected<std::vector<std::string>> lines =
-      chooseForms(*model.module, recipe->correctsBias(), tokenizer,
-                  calibrationTexts(), request.threads, [&](double part) {
+      chooseForms(*model.module, recipe->correctsBias(), *real,
+                  calibrationTexts(), [&](double part) {
                     if (request.progress)
                       request.progress("choose forms", 0.27 + 0.03 * part);
                   });
@@ -307,8 +309,8 @@ Error Compilation::round() {
     return Error::success();
   begin("adaround", 0.3);
   Error error = roundWeights(
-      *model.module, request.modelFolder, recipe->rounding(), tokenizer,
-      calibrationTexts(), request.roundingCache, request.threads,
+      *model.module, request.modelFolder, recipe->rounding(), *real,
+      calibrationTexts(), request.roundingCache,
       [&](double part) {
         if (request.progress)
           request.progress("adaround", 0.3 + 0.25 * part);
@@ -323,16 +325,16 @@ Error Compilation::round() {
 Error Compilation::correctBias() {
   if (recipe->correctsBias() && !recipe->isFloat()) {
     begin("correct biases", 0.55);
-    Error error = correctBiases(*model.module, tokenizer, calibrationTexts(),
-                                request.threads, [&](double part) {
-                                  if (request.progress)
-                                    request.progress("correct biases",
-                                                     0.55 + 0.03 * part);
-                                });
+    Error error = correctBiases(
+        *model.module, *real, calibrationTexts(), [&](double part) {
+          if (request.progress)
+            request.progress("correct biases", 0.55 + 0.03 * part);
+        });
     if (error)
       return context.firstError().empty() ? std::move(error)
                                           : failed(error.message());
   }
+  real.reset();
   // Once more with the scheme, which the next stage needs.
   return dump("00-import.mlir");
 }

@@ -8,6 +8,8 @@
 #include "lib/Support/Parallel.h"
 #include "runtime/src/manifest_generated.h"
 
+#include "llvm/ADT/ScopeExit.h"
+
 namespace quern {
 
 Expected<quern_view> floatSite(const HostProgram &program,
@@ -20,16 +22,21 @@ Expected<quern_view> floatSite(const HostProgram &program,
   return *view;
 }
 
-Error runFloat(mlir::ModuleOp module, const std::string &tokenizer,
-               const std::vector<CalibrationText> &texts, unsigned threads,
-               const BatchListener &listener,
-               const std::function<void(double)> &progress,
-               unsigned batchSize) {
-  Expected<HostProgram> program =
-      HostProgram::compileFloat(module, tokenizer, threads);
-  if (!program)
-    return program.takeError();
+Error FloatModel::run(const std::vector<CalibrationText> &texts,
+                      const BatchListener &listener,
+                      const std::function<void(double)> &progress,
+                      unsigned batchSize) {
+  if (!program) {
+    Expected<HostProgram> compiled =
+        HostProgram::compileFloat(module, tokenizer, threads);
+    if (!compiled)
+      return compiled.takeError();
+    program.emplace(std::move(*compiled));
+  }
+  if (Error error = program->wake(threads))
+    return error;
   program->capture();
+  llvm::scope_exit rest([&] { program->rest(); });
   for (size_t from = 0; from < texts.size(); from += batchSize) {
     size_t count = std::min<size_t>(batchSize, texts.size() - from);
     Expected<quern_output> output = program->run(&texts[from], count);
@@ -46,9 +53,8 @@ Error runFloat(mlir::ModuleOp module, const std::string &tokenizer,
   return Error::success();
 }
 
-Error observeModel(mlir::ModuleOp module, const std::string &tokenizer,
-                   Calibrator &calibrator,
-                   const std::vector<CalibrationText> &texts, unsigned threads,
+Error observeModel(FloatModel &model, Calibrator &calibrator,
+                   const std::vector<CalibrationText> &texts,
                    const std::function<void(double)> &progress,
                    const OutputListener &listener, unsigned batchSize) {
   std::vector<std::string> names = calibrator.observedNames();
@@ -62,7 +68,7 @@ Error observeModel(mlir::ModuleOp module, const std::string &tokenizer,
       views.push_back(*view);
     }
     // An observer knows one site, and no other.
-    forEachParallel(names.size(), threads, [&](size_t i) {
+    forEachParallel(names.size(), model.getThreads(), [&](size_t i) {
       const quern_view &view = views[i];
       calibrator.observe(names[i], rowOf(view, 0), view.rows, view.columns,
                          view.stride / sizeof(float));
@@ -72,20 +78,17 @@ Error observeModel(mlir::ModuleOp module, const std::string &tokenizer,
       listener(output);
     return true;
   };
-  return runFloat(module, tokenizer, texts, threads, observe, progress,
-                  batchSize);
+  return model.run(texts, observe, progress, batchSize);
 }
 
-Expected<RangeTable> calibrateModel(mlir::ModuleOp module,
-                                    const std::string &tokenizer,
+Expected<RangeTable> calibrateModel(FloatModel &model,
                                     const std::vector<ObservedSite> &sites,
                                     const std::vector<CalibrationText> &texts,
-                                    unsigned threads,
                                     const std::function<void(double)> &progress,
                                     unsigned batchSize) {
   Calibrator calibrator(sites);
-  if (Error error = observeModel(module, tokenizer, calibrator, texts, threads,
-                                 progress, {}, batchSize))
+  if (Error error =
+          observeModel(model, calibrator, texts, progress, {}, batchSize))
     return error;
   return calibrator.finish();
 }

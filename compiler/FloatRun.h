@@ -23,13 +23,31 @@ constexpr unsigned usualBatch = 16;
 using BatchListener =
     std::function<Expected<bool>(const HostProgram &, const quern_output &)>;
 
-/// Runs `texts` through the float model of `module` (L0, not changed) until
-/// they end or `listener` has enough.
-Error runFloat(mlir::ModuleOp module, const std::string &tokenizer,
-               const std::vector<CalibrationText> &texts, unsigned threads,
-               const BatchListener &listener,
-               const std::function<void(double)> &progress,
-               unsigned batchSize = usualBatch);
+/// The float model of an L0 module. Compiled when it first runs, and then kept
+/// for those that run it later, whatever scheme the module has got since.
+class FloatModel {
+public:
+  /// `tokenizer` must outlive the model. 0 threads are one for each CPU.
+  FloatModel(mlir::ModuleOp module, const std::string &tokenizer,
+             unsigned threads)
+      : module(module), tokenizer(tokenizer), threads(threads) {}
+
+  /// Runs `texts` until they end or `listener` has enough.
+  Error run(const std::vector<CalibrationText> &texts,
+            const BatchListener &listener,
+            const std::function<void(double)> &progress,
+            unsigned batchSize = usualBatch);
+
+  mlir::ModuleOp getModule() const { return module; }
+  const std::string &getTokenizer() const { return tokenizer; }
+  unsigned getThreads() const { return threads; }
+
+private:
+  mlir::ModuleOp module;
+  const std::string &tokenizer;
+  unsigned threads;
+  std::optional<HostProgram> program;
+};
 
 /// What a site held in the last run of the float model.
 Expected<quern_view> floatSite(const HostProgram &program,
@@ -44,22 +62,18 @@ inline const float *rowOf(const quern_view &view, uint64_t i) {
 /// Told of the outputs of a batch of texts.
 using OutputListener = std::function<void(const quern_output &)>;
 
-/// Runs `texts` through the float model of `module` (L0, not changed) and
-/// feeds `calibrator` with what the sites hold.
-Error observeModel(mlir::ModuleOp module, const std::string &tokenizer,
-                   Calibrator &calibrator,
-                   const std::vector<CalibrationText> &texts, unsigned threads,
+/// Runs `texts` through the float model and feeds `calibrator` with what the
+/// sites hold.
+Error observeModel(FloatModel &model, Calibrator &calibrator,
+                   const std::vector<CalibrationText> &texts,
                    const std::function<void(double)> &progress,
                    const OutputListener &listener = {},
                    unsigned batchSize = usualBatch);
 
-/// Runs `texts` through the float model of `module` (L0, not changed) and
-/// gives the ranges of `sites`.
-Expected<RangeTable> calibrateModel(mlir::ModuleOp module,
-                                    const std::string &tokenizer,
+/// Runs `texts` through the float model and gives the ranges of `sites`.
+Expected<RangeTable> calibrateModel(FloatModel &model,
                                     const std::vector<ObservedSite> &sites,
                                     const std::vector<CalibrationText> &texts,
-                                    unsigned threads,
                                     const std::function<void(double)> &progress,
                                     unsigned batchSize = usualBatch);
 

@@ -6,7 +6,6 @@
 #include "compiler/GroupForms.h"
 
 #include "compiler/Auto/Cost.h"
-#include "compiler/FloatRun.h"
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
 #include "lib/Quantize/GroupMap.h"
@@ -222,8 +221,8 @@ static void writeForms(ModuleOp module, const llvm::StringMap<bool> &folds) {
 }
 
 Expected<std::vector<std::string>>
-chooseForms(ModuleOp module, bool correctsBias, const std::string &tokenizer,
-            const std::vector<CalibrationText> &texts, unsigned threads,
+chooseForms(ModuleOp module, bool correctsBias, FloatModel &model,
+            const std::vector<CalibrationText> &texts,
             const std::function<void(double)> &progress) {
   std::optional<SchemeAttr> scheme = SchemeAttr::read(module);
   if (!scheme)
@@ -261,8 +260,7 @@ chooseForms(ModuleOp module, bool correctsBias, const std::string &tokenizer,
     tokens += output.tokens;
     return tokens < enoughTokens;
   };
-  if (Error error =
-          runFloat(module, tokenizer, texts, threads, listen, progress))
+  if (Error error = model.run(texts, listen, progress))
     return std::move(error);
   for (auto &[observe, sums] : undecided) {
     Expected<FormNoise> noise =

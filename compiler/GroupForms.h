@@ -12,7 +12,7 @@
 #ifndef QUERN_COMPILER_GROUPFORMS_H
 #define QUERN_COMPILER_GROUPFORMS_H
 
-#include "compiler/Compiler.h"
+#include "compiler/FloatRun.h"
 #include "lib/Quantize/SchemeAttr.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -48,9 +48,8 @@ double worthOfGroups(size_t groups);
 /// of what the float model holds there for some of `texts`. A line for each
 /// site, which is a remark, too.
 Expected<std::vector<std::string>>
-chooseForms(mlir::ModuleOp module, bool correctsBias,
-            const std::string &tokenizer,
-            const std::vector<CalibrationText> &texts, unsigned threads,
+chooseForms(mlir::ModuleOp module, bool correctsBias, FloatModel &model,
+            const std::vector<CalibrationText> &texts,
             const std::function<void(double)> &progress);
 
 /// Whether the scheme has undecided sites.

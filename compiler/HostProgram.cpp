@@ -25,12 +25,21 @@ Expected<HostProgram> HostProgram::open(const std::string &path,
   if (quern_module_open(path.c_str(), &opened, &error))
     return Error(error.message);
   program.module.reset(opened);
-  quern_session *session = nullptr;
-  if (quern_session_create(opened, threads, &session, &error))
-    return Error(error.message);
-  program.session.reset(session);
+  if (Error error = program.wake(threads))
+    return error;
   (void)llvm::sys::fs::file_size(path, program.fileBytes);
   return Expected<HostProgram>(std::move(program));
+}
+
+Error HostProgram::wake(unsigned threads) {
+  if (session)
+    return Error::success();
+  quern_error error = {};
+  quern_session *created = nullptr;
+  if (quern_session_create(module.get(), threads, &created, &error))
+    return Error(error.message);
+  session.reset(created);
+  return Error::success();
 }
 
 Expected<HostProgram> HostProgram::compileTiles(mlir::ModuleOp tiles,

@@ -35,6 +35,10 @@ public:
                                             const std::string &tokenizer,
                                             unsigned threads);
 
+  /// Gives the buffers and threads of runs back, and has them again.
+  void rest() { session.reset(); }
+  Error wake(unsigned threads);
+
   /// Keeps every site of a run.
   void capture() { quern_session_set_capture(session.get(), 1); }
 

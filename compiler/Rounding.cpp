@@ -5,7 +5,6 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Rounding.h"
 
-#include "compiler/FloatRun.h"
 #include "compiler/Import/Import.h"
 #include "compiler/InputCodes.h"
 #include "compiler/Levels.h"
@@ -46,36 +45,34 @@ class Rounding {
 public:
   Rounding(ModuleOp module, const SchemeAttr &scheme,
            const RoundingScheme &settings, const std::string &modelFolder,
-           const std::string &tokenizer,
-           const std::vector<CalibrationText> &texts, unsigned threads)
+           const std::vector<CalibrationText> &texts)
       : module(module), scheme(scheme), settings(settings),
-        modelFolder(modelFolder), tokenizer(tokenizer), texts(texts),
-        threads(threads) {}
+        modelFolder(modelFolder), texts(texts) {}
 
   Error findLayers();
-  Error sample(const std::function<void(double)> &progress);
-  Error round(RoundingCache &cache, const std::function<void(double)> &progress,
+  Error sample(FloatModel &model, const std::function<void(double)> &progress);
+  Error round(FloatModel &model, RoundingCache &cache,
+              const std::function<void(double)> &progress,
               const std::function<void(const std::string &)> &note);
   void attach();
 
 private:
-  Error run(ModuleOp real, SiteSamples &samples,
+  Error run(FloatModel &model, SiteSamples &samples,
             const std::function<void(double)> &progress) const;
-  Error sampleRounded(StringRef encoder);
+  Error sampleRounded(StringRef encoder, const FloatModel &model);
   void writeRounded(ModuleOp copy) const;
   std::vector<float> effectiveWeights(const Layer &layer) const;
   std::vector<float> effectiveInputs(const Layer &layer,
                                      const SiteSamples &samples) const;
-  Error roundLayer(Layer &layer, RoundingCache &cache,
+  Error roundLayer(Layer &layer, unsigned threads, RoundingCache &cache,
                    const std::function<void(double)> &progress,
                    const std::function<void(const std::string &)> &note);
 
   ModuleOp module;
   const SchemeAttr &scheme;
   RoundingScheme settings;
-  std::string modelFolder, tokenizer;
+  std::string modelFolder;
   std::vector<CalibrationText> texts;
-  unsigned threads;
   std::vector<Layer> layers;
   /// What sites hold in the float model, and behind rounded layers.
   SiteSamples samples, rounded;
@@ -114,7 +111,7 @@ Error Rounding::findLayers() {
   return Error::success();
 }
 
-Error Rounding::run(ModuleOp real, SiteSamples &samples,
+Error Rounding::run(FloatModel &model, SiteSamples &samples,
                     const std::function<void(double)> &progress) const {
   // Run again for every encoder layer, few texts must do.
   uint64_t tokens = 0, enough = settings.asym ? 4 * settings.samples : ~0ull;
@@ -125,11 +122,12 @@ Error Rounding::run(ModuleOp real, SiteSamples &samples,
     tokens += output.tokens;
     return tokens < enough;
   };
-  return runFloat(real, tokenizer, texts, threads, keep, progress);
+  return model.run(texts, keep, progress);
 }
 
-Error Rounding::sample(const std::function<void(double)> &progress) {
-  return run(module, samples, progress);
+Error Rounding::sample(FloatModel &model,
+                       const std::function<void(double)> &progress) {
+  return run(model, samples, progress);
 }
 
 /// Replaces an f32 constant by what its codes stand for.
@@ -175,18 +173,19 @@ void Rounding::writeRounded(ModuleOp copy) const {
 }
 
 /// What the layers of an encoder layer read where those before are rounded.
-Error Rounding::sampleRounded(StringRef encoder) {
+Error Rounding::sampleRounded(StringRef encoder, const FloatModel &model) {
   rounded.clear();
   for (const Layer &layer : layers)
     if (layer.encoder() == encoder)
       rounded[layer.input].most = settings.samples;
   // In a context of its own, with which all these weights go away.
   LevelContext context;
-  Expected<ImportedModel> model = importModel(*context, modelFolder);
-  if (!model)
-    return model.takeError();
-  writeRounded(*model->module);
-  return run(*model->module, rounded, [](double) {});
+  Expected<ImportedModel> copy = importModel(*context, modelFolder);
+  if (!copy)
+    return copy.takeError();
+  writeRounded(*copy->module);
+  FloatModel changed(*copy->module, model.getTokenizer(), model.getThreads());
+  return run(changed, rounded, [](double) {});
 }
 
 /// The weights that tq-quantize will see: with channel scales of the input
@@ -239,7 +238,7 @@ static void roundInputs(std::vector<float> &rows,
 }
 
 Error Rounding::roundLayer(
-    Layer &layer, RoundingCache &cache,
+    Layer &layer, unsigned threads, RoundingCache &cache,
     const std::function<void(double)> &progress,
     const std::function<void(const std::string &)> &note) {
   unsigned bits = scheme.weight("linear")->bits;
@@ -289,7 +288,7 @@ Error Rounding::roundLayer(
   return cache.add(key, layer.codes.codes);
 }
 
-Error Rounding::round(RoundingCache &cache,
+Error Rounding::round(FloatModel &model, RoundingCache &cache,
                       const std::function<void(double)> &progress,
                       const std::function<void(const std::string &)> &note) {
   double work = 0, done = 0;
@@ -299,12 +298,12 @@ Error Rounding::round(RoundingCache &cache,
   for (Layer &layer : layers) {
     if (settings.asym && layer.encoder() != encoder) {
       encoder = layer.encoder();
-      if (Error error = sampleRounded(encoder))
+      if (Error error = sampleRounded(encoder, model))
         return error;
     }
     double size = double(layer.codes.codes.size());
     if (Error error = roundLayer(
-            layer, cache,
+            layer, model.getThreads(), cache,
             [&](double part) { progress((done + part * size) / work); }, note))
       return error;
     done += size;
@@ -328,9 +327,9 @@ bool needsRounding(ModuleOp module) {
 }
 
 Error roundWeights(ModuleOp module, const std::string &modelFolder,
-                   const RoundingScheme &settings, const std::string &tokenizer,
+                   const RoundingScheme &settings, FloatModel &model,
                    const std::vector<CalibrationText> &texts,
-                   const std::string &cacheFile, unsigned threads,
+                   const std::string &cacheFile,
                    const std::function<void(double)> &progress,
                    const std::function<void(const std::string &)> &note) {
   std::optional<SchemeAttr> scheme = SchemeAttr::read(module);
@@ -339,8 +338,7 @@ Error roundWeights(ModuleOp module, const std::string &modelFolder,
   Expected<RoundingCache> cache = RoundingCache::open(cacheFile);
   if (!cache)
     return cache.takeError();
-  Rounding rounding(module, *scheme, settings, modelFolder, tokenizer, texts,
-                    threads);
+  Rounding rounding(module, *scheme, settings, modelFolder, texts);
   if (Error error = rounding.findLayers())
     return error;
   auto tell = [&](double part) {
@@ -349,18 +347,18 @@ Error roundWeights(ModuleOp module, const std::string &modelFolder,
   };
   constexpr double sampling = 0.1;
   if (Error error =
-          rounding.sample([&](double part) { tell(sampling * part); }))
+          rounding.sample(model, [&](double part) { tell(sampling * part); }))
     return error;
   return rounding.round(
-      *cache, [&](double part) { tell(sampling + (1 - sampling) * part); },
-      note);
+      model, *cache,
+      [&](double part) { tell(sampling + (1 - sampling) * part); }, note);
 }
 
 Error attachNearestCodes(ModuleOp module) {
   std::optional<SchemeAttr> scheme = SchemeAttr::read(module);
   if (!scheme)
     return Error("the scheme cannot be read");
-  Rounding rounding(module, *scheme, {}, "", "", {}, 1);
+  Rounding rounding(module, *scheme, {}, "", {});
   if (Error error = rounding.findLayers())
     return error;
   rounding.attach();

@@ -9,7 +9,7 @@
 #ifndef QUERN_COMPILER_ROUNDING_H
 #define QUERN_COMPILER_ROUNDING_H
 
-#include "compiler/Compiler.h"
+#include "compiler/FloatRun.h"
 #include "compiler/Recipe/Recipe.h"
 
 #include "mlir/IR/BuiltinOps.h"
@@ -24,9 +24,9 @@ bool needsRounding(mlir::ModuleOp module);
 /// there, others are added to it as soon as they are done. `modelFolder` is
 /// what the module was imported from. The texts must not be empty.
 Error roundWeights(mlir::ModuleOp module, const std::string &modelFolder,
-                   const RoundingScheme &settings, const std::string &tokenizer,
+                   const RoundingScheme &settings, FloatModel &model,
                    const std::vector<CalibrationText> &texts,
-                   const std::string &cacheFile, unsigned threads,
+                   const std::string &cacheFile,
                    const std::function<void(double)> &progress,
                    const std::function<void(const std::string &)> &note);
 

@@ -62,6 +62,7 @@ private:
   LevelContext context;
   ImportedModel model;
   std::string tokenizer;
+  std::optional<FloatModel> floatModel;
   std::vector<Site> sites;
   std::optional<Calibrator> calibrator;
   Outputs real;
@@ -85,6 +86,7 @@ Error Search::import() {
     return found.takeError();
   tokenizer.assign(reinterpret_cast<const char *>(found->blob.data()),
                    found->blob.size());
+  floatModel.emplace(*model.module, tokenizer, request.threads);
   sites = collectSites(*model.module);
   return Error::success();
 }
@@ -95,7 +97,7 @@ Error Search::observe() {
     all.push_back({site.name, ActivationScheme()});
   calibrator.emplace(all);
   if (Error error = observeModel(
-          *model.module, tokenizer, *calibrator, request.texts, request.threads,
+          *floatModel, *calibrator, request.texts,
           [&](double part) { progress("measure sites", 0.02 + 0.2 * part); },
           [&](const quern_output &output) { real.add(output); }))
     return context.firstError().empty()
@@ -192,14 +194,13 @@ Expected<double> Search::compileAndRun(AutoCandidate &candidate,
   if (Error error = attachScheme(*module, recipe, *ranges))
     return error;
   if (hasUndecidedForms(*module)) {
-    auto chosen = chooseForms(*module, recipe.correctsBias(), tokenizer,
-                              request.texts, request.threads, {});
+    auto chosen = chooseForms(*module, recipe.correctsBias(), *floatModel,
+                              request.texts, {});
     if (!chosen)
       return chosen.takeError();
   }
   if (recipe.correctsBias())
-    if (Error error = correctBiases(*module, tokenizer, request.texts,
-                                    request.threads, {}))
+    if (Error error = correctBiases(*module, *floatModel, request.texts, {}))
       return error;
   std::string why;
   ScopedDiagnosticHandler handler(&*context, [&](Diagnostic &diagnostic) {
