@@ -182,7 +182,7 @@ public:
   /// number of bits, or an estimator. SITE may be a weight (`Et`, `wP`, `wC`).
   /// `SITE.KEY=VALUE` sets a single key of it, as `x3.percentile=99.9` or
   /// `Et.granularity=channel`; SITE may then also be `activation`, `weight` or
-  /// `calibration`.
+  /// `calibration` or `adaround`.
   Error set(std::string_view assignment);
 
   /// Applies a dictionary of the published code's `--quant-dict`.

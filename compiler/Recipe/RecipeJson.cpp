@@ -236,8 +236,8 @@ Error Recipe::set(std::string_view assignment) {
   size_t dot = site.rfind('.');
   std::string target = site.substr(0, dot);
   bool isTarget = target == "activation" || target == "weight" ||
-                  target == "calibration" || isSelector(target) ||
-                  parser.weightNamed(target);
+                  target == "calibration" || target == "adaround" ||
+                  isSelector(target) || parser.weightNamed(target);
   if (dot != std::string::npos && isTarget && !isSelector(site))
     return parser.readSetting(target, site.substr(dot + 1), value);
   if (WeightChange *weight = parser.weightNamed(site)) {

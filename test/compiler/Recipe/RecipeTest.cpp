@@ -459,6 +459,21 @@ TEST(Recipe, BiasCorrection) {
               "r.json: bias_correction: found 8, expected true or false");
 }
 
+TEST(Recipe, SettingsOfRoundingOnTheCommandLine) {
+  Recipe recipe = parsed(R"({"adaround": {"samples": 100}})");
+  EXPECT_FALSE(recipe.set("adaround.iterations=50"));
+  EXPECT_FALSE(recipe.set("adaround.asym=true"));
+  EXPECT_FALSE(recipe.set("adaround.inputs=codes"));
+  EXPECT_EQ(recipe.rounding().samples, 100u);
+  EXPECT_EQ(recipe.rounding().iterations, 50u);
+  EXPECT_TRUE(recipe.rounding().asym);
+  EXPECT_TRUE(recipe.rounding().codedInputs);
+  EXPECT_NE(recipe.set("adaround.steps=9")
+                .message()
+                .find("unknown key 'steps', expected one of asym, inputs"),
+            std::string::npos);
+}
+
 TEST(Recipe, OneSideInFloat) {
   Recipe weights = *Recipe::load("w8a32"), codes = *Recipe::load("w32a8");
   for (const Site &site : bertSites(2)) {
