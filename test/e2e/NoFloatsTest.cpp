@@ -1,6 +1,6 @@
 //===- NoFloatsTest.cpp - integer-only holds no float instruction ---------===//
 //
-// The assembly of every tier, from the embedding to the last codes, for the
+// The machine code of every tier, from the embedding to the last codes, for the
 // recipe integer-only and its forms: no instruction that computes with,
 // compares or converts f32 or f64, in SSE, AVX, AVX-512 or x87. Moves,
 // shuffles, blends and bit operations on the same registers change no number
@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Compiler.h"
+#include "compiler/Emit/Toolchain.h"
 #include "test/support/TempFolder.h"
 #include "test/support/TinyModel.h"
 
@@ -18,6 +19,7 @@
 
 #include "gtest/gtest.h"
 
+#include <cstdlib>
 #include <map>
 #include <regex>
 
@@ -38,30 +40,33 @@ bool isFloatMnemonic(const std::string &mnemonic) {
   return std::regex_match(mnemonic, refused);
 }
 
-/// The refused instructions of each function of an assembly text.
-std::map<std::string, std::vector<std::string>>
-floatsOf(const std::string &text) {
-  std::map<std::string, std::vector<std::string>> floats;
-  std::string function;
-  for (llvm::StringRef line : llvm::split(llvm::StringRef(text), '\n')) {
-    if (line.starts_with("\t.type\t") && line.ends_with("@function")) {
-      function = line.drop_front(7).split(',').first.str();
-      floats[function];
+/// The refused instructions of each function, by tier and function.
+using FloatsOf =
+    std::map<std::string, std::map<std::string, std::vector<std::string>>>;
+
+/// Reads what llvm-objdump prints: `<kernel.tier>:` before its instructions.
+FloatsOf readDisassembly(llvm::StringRef text) {
+  FloatsOf floats;
+  std::vector<std::string> *found = nullptr;
+  for (llvm::StringRef line : llvm::split(text, '\n')) {
+    if (line.consume_front("<") && line.consume_back(">:")) {
+      auto [function, tier] = line.rsplit('.');
+      // Products made ahead of time bear no tier.
+      found = &floats[tier.empty() ? "library" : tier.str()][function.str()];
       continue;
     }
-    if (!line.starts_with("\t") || line.starts_with("\t."))
-      continue;
+    line = line.ltrim();
     std::string mnemonic =
-        line.ltrim().take_until([](char c) { return llvm::isSpace(c); }).str();
-    if (isFloatMnemonic(mnemonic))
-      floats[function].push_back(mnemonic);
+        line.take_until([](char c) { return llvm::isSpace(c); }).str();
+    if (found && isFloatMnemonic(mnemonic))
+      found->push_back(mnemonic);
   }
   return floats;
 }
 
-/// The assembly of a tiny model, by recipe and tier.
-std::string assemblyOf(const std::string &recipe, const char *tier,
-                       const std::vector<std::string> &overrides) {
+/// The machine code of a tiny model for all tiers.
+FloatsOf floatsOf(const std::string &recipe,
+                  const std::vector<std::string> &overrides) {
   TempFolder folder;
   TinyModelOptions options;
   options.head = HeadKind::Classification;
@@ -69,20 +74,30 @@ std::string assemblyOf(const std::string &recipe, const char *tier,
   EXPECT_FALSE(writeTinyModel(folder.file("model"), options));
   CompileRequest request;
   request.modelFolder = folder.file("model");
-  request.output = folder.file("m.s");
+  request.output = folder.file("m.o");
   request.recipe = recipe;
   request.overrides = overrides;
-  request.targets = {tier};
-  request.emit = EmitKind::Assembly;
+  request.targets = {"x86"};
+  request.emit = EmitKind::Object;
   request.threads = 1;
   Expected<CompileResult> result = compile(request);
   EXPECT_TRUE(result) << result.message();
-  Expected<std::string> text = readFile(request.output, 1 << 28);
-  EXPECT_TRUE(text) << text.message();
-  return text ? *text : std::string();
+  Expected<std::string> objdump =
+      findProgram({"llvm-objdump-22", "llvm-objdump"});
+  EXPECT_TRUE(objdump) << objdump.message();
+  if (!result || !objdump)
+    return {};
+  std::string text = folder.file("m.txt");
+  EXPECT_EQ(std::system((*objdump + " -d --no-show-raw-insn " +
+                         "--no-leading-addr " + request.output + " > " + text)
+                            .c_str()),
+            0);
+  Expected<std::string> read = readFile(text, 1 << 28);
+  EXPECT_TRUE(read) << read.message();
+  return read ? readDisassembly(*read) : FloatsOf();
 }
 
-constexpr const char *tiers[] = {"x86-scalar", "x86-avx2", "x86-avx512vnni"};
+constexpr const char *tiers[] = {"scalar", "avx2", "avx512vnni"};
 
 bool isLogits(const std::string &function) {
   llvm::StringRef name(function);
@@ -98,10 +113,11 @@ TEST(NoFloats, NothingBetweenEmbeddingAndLogits) {
         {"gelu=shift_gelu", "softmax=shiftmax"},
         {"u.bits=8", "u.granularity=power_of_two", "p.quantizer=log2",
          "p.bits=4"},
-        {"softmax=i_exp", "p.quantizer=log2", "p.bits=3"}})
+        {"softmax=i_exp", "p.quantizer=log2", "p.bits=3"}}) {
+    FloatsOf all = floatsOf("integer-only", overrides);
     for (const char *tier : tiers) {
       SCOPED_TRACE(tier);
-      auto floats = floatsOf(assemblyOf("integer-only", tier, overrides));
+      const auto &floats = all[tier];
       // Embedding, products, attention, LayerNorm, pooling, pooler, logits.
       EXPECT_GE(floats.size(), 8u);
       size_t logits = 0;
@@ -113,15 +129,18 @@ TEST(NoFloats, NothingBetweenEmbeddingAndLogits) {
       }
       EXPECT_EQ(logits, 1u);
     }
+    for (const auto &[function, found] : all["library"])
+      EXPECT_TRUE(found.empty()) << function << ": " << llvm::join(found, " ");
+  }
 }
 
 /// The same eyes see the floats of the recipe that integer-only begins with.
 TEST(NoFloats, TwinHasThem) {
+  FloatsOf all = floatsOf("default", {});
   for (const char *tier : tiers) {
     SCOPED_TRACE(tier);
     size_t with = 0;
-    for (const auto &[function, found] :
-         floatsOf(assemblyOf("default", tier, {})))
+    for (const auto &[function, found] : all[tier])
       with += !found.empty() && !isLogits(function);
     EXPECT_GE(with, 5u);
   }
