@@ -12,6 +12,7 @@
 
 #include "dialects/TK/TKDialect.h"
 #include "quern/module_abi.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 
 #include <cstring>
@@ -28,7 +29,7 @@ public:
   ProgramRun(ModuleOp module, ArrayRef<Tensor> inputs,
              std::vector<Sequence> sequences)
       : module(module), inputs(inputs), sequences(std::move(sequences)),
-        tokens(inputs[0].size()) {}
+        tokens(inputs[0].getShape()[0]) {}
 
   LogicalResult prepare();
   LogicalResult launch(tk::LaunchOp op, const SiteHooks &hooks);
@@ -65,17 +66,43 @@ int64_t ProgramRun::rowsOf(tk::BufferOp op) {
   return bySequence ? int64_t(sequences.size()) : tokens;
 }
 
+/// What the inputs are of a program that has so many; empty for none.
+static ArrayRef<StringRef> rolesOf(size_t inputs) {
+  static const StringRef text[] = {"ids", "types", "positions", "offsets"};
+  static const StringRef image[] = {"patches", "positions", "offsets"};
+  return inputs == 4   ? ArrayRef(text)
+         : inputs == 3 ? ArrayRef(image)
+                       : ArrayRef<StringRef>();
+}
+
+/// Rows of numbers; what is between and behind them stays as it is.
+static LogicalResult fillRows(tk::BufferOp op, const Tensor &rows,
+                              std::vector<char> &bytes) {
+  int64_t width = rows.width() * sizeof(float), stride = op.getBytes();
+  if (width > stride || rows.rows() * stride > int64_t(bytes.size()))
+    return op.emitOpError("expects rows of at most ")
+           << stride << " bytes, got " << width;
+  std::vector<float> values = rows.toVector<float>();
+  for (int64_t row = 0; row < rows.rows(); ++row)
+    std::memcpy(bytes.data() + row * stride, values.data() + row * rows.width(),
+                width);
+  return success();
+}
+
 LogicalResult ProgramRun::fillInput(tk::BufferOp op, std::vector<char> &bytes) {
-  const char *roles[] = {"ids", "types", "positions", "offsets"};
+  ArrayRef<StringRef> roles = rolesOf(inputs.size());
   auto role = op->getAttrOfType<StringAttr>("role");
   auto found = llvm::find_if(
       roles, [&](StringRef name) { return role && role.getValue() == name; });
-  if (found == std::end(roles))
-    return op.emitOpError("expects an input's role of ids, types, positions "
-                          "or offsets");
+  if (found == roles.end())
+    return op.emitOpError("expects an input's role of ")
+           << llvm::join(roles, ", ");
+  const Tensor &input = inputs[found - roles.begin()];
+  if (op.getElement().isF32())
+    return fillRows(op, input, bytes);
   // Rows of slack hold 0, an index that is always valid.
   std::fill(bytes.begin(), bytes.end(), 0);
-  ArrayRef<int32_t> values = inputs[found - std::begin(roles)].get<int32_t>();
+  ArrayRef<int32_t> values = input.get<int32_t>();
   if (values.size() * sizeof(int32_t) > bytes.size())
     return op.emitOpError("expects room for ")
            << values.size() << " values, got " << bytes.size() << " bytes";
@@ -264,8 +291,9 @@ FailureOr<Tensor> ProgramRun::output() {
 
 FailureOr<Tensor> ProgramInterpreter::run(ArrayRef<Tensor> inputs,
                                           const SiteHooks &hooks) {
-  if (inputs.size() != 4) {
-    module.emitError("expects ids, types, positions and offsets, got ")
+  if (rolesOf(inputs.size()).empty()) {
+    module.emitError("expects ids, types, positions and offsets, or patches, "
+                     "positions and offsets, got ")
         << inputs.size() << " inputs";
     return failure();
   }
@@ -275,7 +303,8 @@ FailureOr<Tensor> ProgramInterpreter::run(ArrayRef<Tensor> inputs,
     return failure();
   }
   tk::ProgramOp program = *programs.begin();
-  auto sequences = readSequences(program, inputs[3], inputs[0].size());
+  auto sequences =
+      readSequences(program, inputs.back(), inputs[0].getShape()[0]);
   if (failed(sequences))
     return failure();
   ProgramRun run(module, inputs, std::move(*sequences));

@@ -19,11 +19,12 @@ public:
   explicit ProgramInterpreter(mlir::ModuleOp module) : module(module) {}
 
   /// Runs the program's one output for ids, types, positions and offsets
-  /// (I32). `hooks.observe` sees each site after its launch. Codes can be
-  /// forced where another launch reads them; `hooks.force` is not asked about
-  /// what never leaves its kernel, nor about f32 values and codes of 4 bytes.
-  /// Pad bytes hold garbage on entry, so that a kernel that reads them shows.
-  /// Failures are diagnostics.
+  /// (I32), or for patches (rows of numbers), positions and offsets.
+  /// `hooks.observe` sees each site after its launch. Codes can be forced where
+  /// another launch reads them; `hooks.force` is not asked about what never
+  /// leaves its kernel, nor about f32 values and codes of 4 bytes. Pad bytes
+  /// hold garbage on entry, so that a kernel that reads them shows. Failures
+  /// are diagnostics.
   mlir::FailureOr<Tensor> run(llvm::ArrayRef<Tensor> inputs,
                               const SiteHooks &hooks = {});
 

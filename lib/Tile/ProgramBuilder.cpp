@@ -123,6 +123,14 @@ std::string ProgramBuilder::input(StringRef role) {
   return op.getSymName().str();
 }
 
+Place ProgramBuilder::patches(int64_t d) {
+  int64_t stride = rowStride(d);
+  tk::BufferOp op = declare("patches", tk::BufferKind::Input, tk::Base::Tokens,
+                            stride, d, Storage::F32);
+  op->setAttr("role", builder.getStringAttr("patches"));
+  return {op.getSymName().str(), d, stride, 0, Storage::F32, RowsOf::Tokens};
+}
+
 Place ProgramBuilder::tap(StringRef site, int64_t d, Storage storage,
                           RowsOf rows) {
   int64_t stride = rowStride(d);
@@ -259,8 +267,11 @@ void ProgramBuilder::launch(const std::string &kernel,
   op->setAttr("macs",
               builder.getDenseI64ArrayAttr(
                   {info.macsPerToken, info.macsPerPair, info.macsPerSequence}));
+  std::vector<SiteAt> shown = std::move(shownInputs);
+  shownInputs.clear();
+  llvm::append_range(shown, info.sites);
   SmallVector<Attribute> sites;
-  for (const SiteAt &site : info.sites) {
+  for (const SiteAt &site : shown) {
     // What an op holds without a quantizer of its own is no site.
     if (site.name.empty())
       continue;

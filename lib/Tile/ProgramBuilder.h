@@ -80,6 +80,10 @@ public:
   Place output(int64_t d, RowsOf rows);
   /// Declares an input ("ids", "types", "positions", "offsets").
   std::string input(llvm::StringRef role);
+  /// Declares the input of rows of `d` numbers, a patch of an image each.
+  Place patches(int64_t d);
+  /// Says that an input is a site: the next launch shows it.
+  void showInput(SiteAt site) { shownInputs.push_back(std::move(site)); }
   /// Declares a tap of rows.
   Place tap(llvm::StringRef site, int64_t d, Storage storage,
             RowsOf rows = RowsOf::Tokens);
@@ -143,6 +147,7 @@ private:
   tk::ProgramOp program;
   llvm::MapVector<mlir::StringAttr, std::pair<tk::BufferOp, Lifetime>> arena;
   llvm::StringMap<unsigned> names;
+  std::vector<SiteAt> shownInputs;
   int64_t steps = 0, scratch = 0;
 };
 

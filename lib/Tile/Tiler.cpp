@@ -111,6 +111,31 @@ bool Tiler::isReturned(Value value) {
   return false;
 }
 
+/// Names of the function's arguments: those of a text model, or of one that
+/// sees images, whose first argument are rows of numbers. Empty for others.
+static ArrayRef<StringRef> rolesOf(func::FuncOp function) {
+  static const StringRef text[] = {"ids", "types", "positions", "offsets"};
+  static const StringRef image[] = {"patches", "positions", "offsets"};
+  auto isRows = [&](Type type) {
+    auto rows = dyn_cast<RankedTensorType>(type);
+    return rows && rows.getRank() == 2 && !rows.isDynamicDim(1) &&
+           rows.getElementType().isF32();
+  };
+  if (function.getNumArguments() == 3 && isRows(function.getArgumentTypes()[0]))
+    return image;
+  return function.getNumArguments() == 4 ? ArrayRef(text)
+                                         : ArrayRef<StringRef>();
+}
+
+void Tiler::takePatches() {
+  Value patches = function.getArgument(0);
+  Place place = program.patches(widthOf(patches));
+  places[patches] = place;
+  // No launch makes them: the first one shows what it was given.
+  if (std::string site = observedSite(patches); !site.empty())
+    program.showInput({site, place.buffer, 0, place.d});
+}
+
 FailureOr<Place> Tiler::placeOf(Value value, Operation *reader) {
   auto found = places.find(source(value));
   if (found == places.end())
@@ -135,14 +160,13 @@ Place Tiler::define(Value result, StringRef name, int64_t d, Storage storage,
 }
 
 FailureOr<std::string> Tiler::inputOf(Value value, Operation *reader) {
-  static const char *const roles[] = {"ids", "types", "positions", "offsets"};
   auto argument = dyn_cast<BlockArgument>(value);
-  if (!argument || argument.getArgNumber() > 3)
-    return reader->emitOpError("expected one of the function's arguments, got ")
+  if (!argument || places.contains(value))
+    return reader->emitOpError("expected one of the function's indices, got ")
            << value;
   std::string &symbol = inputs[value];
   if (symbol.empty())
-    symbol = program.input(roles[argument.getArgNumber()]);
+    symbol = program.input(rolesOf(function)[argument.getArgNumber()]);
   return symbol;
 }
 
@@ -213,11 +237,14 @@ LogicalResult Tiler::tile(Operation *op) {
 }
 
 LogicalResult Tiler::run() {
-  if (!function.getBody().hasOneBlock() || function.getNumArguments() != 4 ||
+  ArrayRef<StringRef> roles = rolesOf(function);
+  if (!function.getBody().hasOneBlock() || roles.empty() ||
       function.getNumResults() != 1)
     return function.emitOpError(
-        "expected one block, the arguments ids, types, positions, offsets and "
-        "one result");
+        "expected one block, the arguments ids, types, positions, offsets, or "
+        "patches, positions, offsets, and one result");
+  if (roles.front() == "patches")
+    takePatches();
   for (Operation &op : function.front())
     if (failed(tile(&op)))
       return failure();

@@ -135,6 +135,8 @@ private:
   /// Declares the place of a result: the program's output if it is returned.
   Place define(mlir::Value result, llvm::StringRef name, int64_t d,
                Storage storage, RowsOf rows);
+  /// Declares the rows of numbers that a vision model sees.
+  void takePatches();
   /// Symbol of a graph argument's buffer (ids, types, positions, offsets).
   mlir::FailureOr<std::string> inputOf(mlir::Value value,
                                        mlir::Operation *reader);
