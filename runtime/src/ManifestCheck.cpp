@@ -10,6 +10,7 @@
 
 #include "quern/expand.h"
 #include "quern/huffman.h"
+#include "runtime/src/ImageCheck.h"
 
 #include <cinttypes>
 
@@ -47,6 +48,8 @@ public:
       return status;
     if (quern_status status = checkBuffers())
       return status;
+    if (quern_status status = checkImage(path, manifest, error))
+      return status;
     if (quern_status status = checkData())
       return status;
     if (quern_status status = checkSteps())
@@ -75,8 +78,11 @@ private:
     if (model.max_length() == 0 || model.max_length() > maxLength)
       return bad("model", "", "max_length", model.max_length(), "1 to ",
                  maxLength);
-    if (model.vocab() == 0 || model.vocab() > INT32_MAX)
-      return bad("model", "", "vocab", model.vocab(), "1 to ", INT32_MAX);
+    if (model.image() ? model.vocab() != 0
+                      : model.vocab() == 0 || model.vocab() > INT32_MAX)
+      return model.image()
+                 ? bad("model", "", "vocab beside images", model.vocab(), "", 0)
+                 : bad("model", "", "vocab", model.vocab(), "1 to ", INT32_MAX);
     if (model.columns() == 0 || model.columns() > maxRowBytes / 4)
       return bad("model", "", "columns", model.columns(), "1 to ",
                  maxRowBytes / 4);
@@ -171,6 +177,7 @@ private:
                    "", model.columns());
       return QUERN_OK;
     case Role::Tap:
+    case Role::Patches:
       return QUERN_OK;
     case Role::Arena:
       return checkPlace(buffer, name);

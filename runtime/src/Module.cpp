@@ -233,6 +233,15 @@ void quern_module_describe(const quern_module *module,
   out.rows_are_tokens = model.rows() == manifest::Unit::Tokens;
   out.label_count = lengthOf(model.labels());
   out.has_tokenizer = module->tokenizer.size() != 0;
+  if (const manifest::Image *image = model.image()) {
+    out.image.channels = image->channels();
+    out.image.height = out.image.width = image->size();
+    out.image.rescale = image->rescale();
+    if (lengthOf(image->mean())) {
+      out.image.mean = image->mean()->data();
+      out.image.deviation = image->deviation()->data();
+    }
+  }
 }
 
 const char *quern_module_label(const quern_module *module, uint32_t index) {

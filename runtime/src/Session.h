@@ -32,14 +32,17 @@ struct PlannedStep {
   int64_t chunkCount(int64_t tokens, int64_t sequences) const;
 };
 
-/// Token-packed inputs: what the caller gave, or what its texts became.
+/// Token-packed inputs: what the caller gave, or what its texts became. Images
+/// have offsets alone.
 struct TokenInput {
   Array<int32_t> ids, types, offsets;
   Array<Span> spans;
   Array<uint8_t> truncated;
 
   void clear();
-  uint32_t tokens() const { return uint32_t(ids.size()); }
+  uint32_t tokens() const {
+    return offsets.empty() ? 0 : uint32_t(offsets[offsets.size() - 1]);
+  }
   uint32_t sequences() const {
     return offsets.empty() ? 0 : uint32_t(offsets.size() - 1);
   }
@@ -65,6 +68,9 @@ struct quern_session {
   quern_status takeIds(const int32_t *ids, const int32_t *types,
                        const int32_t *offsets, uint32_t sequences,
                        quern_error *error);
+  /// Takes images, which must stay until they have run.
+  quern_status takeImages(const float *images, uint32_t count,
+                          quern_error *error);
   /// Runs `input`.
   quern_status run(quern_error *error);
   /// Describes the last input, and with `data` the last result.
@@ -77,6 +83,8 @@ struct quern_session {
   quern::Pool pool;
   quern::Array<quern::PlannedStep> steps;
   quern::TokenInput input;
+  /// The images of a run of images.
+  const float *pixels = nullptr;
   quern::Encoding encoding;
 
   /// Arena, inputs and output, one after the other.
@@ -105,6 +113,8 @@ struct quern_session {
 private:
   void resolveOperands();
   void fillInputs();
+  void fillPatches(const quern::manifest::Buffer &buffer, char *rows) const;
+  quern_status refuseImages(quern_error *error) const;
   void packResult();
   void runSteps();
   quern_status checkRange(const char *what, uint64_t tokens, uint64_t sequences,

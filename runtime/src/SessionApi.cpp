@@ -79,6 +79,23 @@ quern_status quern_run_ids(quern_session *session, const int32_t *ids,
   return QUERN_OK;
 }
 
+quern_status quern_run_images(quern_session *session, const float *pixels,
+                              uint32_t count, quern_output *output,
+                              quern_error *error) {
+  if (output)
+    *output = {};
+  if (!session || !output)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_run_images: null");
+  if (quern_status status = session->takeImages(pixels, count, error))
+    return status;
+  quern_status status = session->run(error);
+  session->pixels = nullptr;
+  if (status)
+    return status;
+  session->describe(*output, /*data=*/true, /*texts=*/false);
+  return QUERN_OK;
+}
+
 quern_status quern_tokenize(quern_session *session, const quern_text *texts,
                             uint32_t count, uint32_t options,
                             quern_output *output, quern_error *error) {

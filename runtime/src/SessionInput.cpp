@@ -49,6 +49,8 @@ quern_status quern_session::tokenize(const quern_text *texts, uint32_t count,
                                      uint32_t options, quern_error *error) {
   input.clear();
   result = nullptr;
+  if (quern_status status = refuseImages(error))
+    return status;
   if (!texts || count == 0)
     return fail(error, QUERN_ERROR_ARGUMENT, "no text to run");
   if (!module.tokenizer.size())
@@ -109,6 +111,8 @@ quern_status quern_session::takeIds(const int32_t *ids, const int32_t *types,
                                     quern_error *error) {
   input.clear();
   result = nullptr;
+  if (quern_status status = refuseImages(error))
+    return status;
   if (!ids || !offsets || sequences == 0)
     return fail(error, QUERN_ERROR_ARGUMENT, "no ids to run");
   const Model &model = *module.manifest->model();
@@ -181,6 +185,9 @@ void quern_session::fillInputs() {
       count = size_t(sequences) + 1;
       memcpy(to, input.offsets.data(), count * sizeof(int32_t));
       break;
+    case Role::Patches:
+      fillPatches(*buffers.Get(i), addresses[i]);
+      continue;
     default:
       continue;
     }
@@ -195,8 +202,8 @@ void quern_session::describe(quern_output &output, bool data,
   output = {};
   output.tokens = input.tokens();
   output.sequences = input.sequences();
-  output.ids = input.ids.data();
-  output.type_ids = input.types.data();
+  output.ids = model.image() ? nullptr : input.ids.data();
+  output.type_ids = model.image() ? nullptr : input.types.data();
   output.offsets = input.offsets.data();
   if (texts) {
     static_assert(sizeof(uint32_t[2]) == sizeof(Span), "the same two fields");

@@ -76,6 +76,16 @@ typedef enum quern_head {
   QUERN_HEAD_QUESTION_ANSWERING = 4    /**< start and end logit per token */
 } quern_head;
 
+/** The images that a vision module sees. mean and deviation have a value for
+ *  each channel and live as long as the module; they are null where the module
+ *  does not say how the bytes of a file become numbers. */
+typedef struct quern_image_format {
+  uint32_t channels; /**< 0: the module takes texts */
+  uint32_t height, width;
+  double rescale;
+  const float *mean, *deviation;
+} quern_image_format;
+
 /** A module's description. Strings live as long as the module. */
 typedef struct quern_description {
   quern_head head;
@@ -86,11 +96,12 @@ typedef struct quern_description {
   const char *pooling; /**< "none", "cls", "mean" */
   int normalized;      /**< embeddings have length one */
   uint32_t layers, hidden, heads, vocabulary;
-  uint32_t max_length;  /**< tokens of a sequence, special ones included */
-  uint32_t columns;     /**< floats of an output row */
-  int rows_are_tokens;  /**< a row per token, otherwise per sequence */
-  uint32_t label_count; /**< see quern_module_label */
-  int has_tokenizer;    /**< texts can be run, not only ids */
+  uint32_t max_length;      /**< tokens of a sequence, special ones included */
+  uint32_t columns;         /**< floats of an output row */
+  int rows_are_tokens;      /**< a row per token, otherwise per sequence */
+  uint32_t label_count;     /**< see quern_module_label */
+  int has_tokenizer;        /**< texts can be run, not only ids */
+  quern_image_format image; /**< what a vision module takes instead */
 } quern_description;
 
 /** A text or a pair, UTF-8, not necessarily terminated. `pair` may be null. */
@@ -112,7 +123,8 @@ typedef struct quern_text {
  * rows       sequences, or all tokens of all sequences
  * ids, type_ids, tokens  the token-packed input that was run
  * offsets    sequences + 1 token positions: sequence s has the tokens
- *            [offsets[s], offsets[s + 1])
+ *            [offsets[s], offsets[s + 1]); an image is a sequence, and has no
+ *            ids
  * truncated  one flag a sequence; null when ids were given
  * spans      per token the bytes [begin, end) of its text (of the pair for
  *            type id 1), both 0 for special tokens; null when ids were given
@@ -209,7 +221,8 @@ QUERN_API quern_status quern_session_set_max_length(quern_session *session,
  * Tokenizes and runs `count` texts or pairs as one batch. Texts longer than
  * the model's limit are truncated (see quern_output.truncated) or, with
  * QUERN_RUN_STRICT, refused. Texts are only read. `*output` points into the
- * session. Errors: ARGUMENT (no text, no tokenizer in the module), TOO_LONG,
+ * session. Errors: ARGUMENT (no text, no tokenizer in the module, one that
+ * takes images), TOO_LONG,
  * MEMORY; the message says which text.
  */
 QUERN_API quern_status quern_run_texts(quern_session *session,
@@ -228,6 +241,28 @@ QUERN_API quern_status quern_run_ids(quern_session *session, const int32_t *ids,
                                      const int32_t *type_ids,
                                      const int32_t *offsets, uint32_t sequences,
                                      quern_output *output, quern_error *error);
+
+/**
+ * Turns the bytes of an image, [height][width][channels], into what
+ * quern_run_images takes of it, [channels][height][width]: (byte * rescale -
+ * mean) / deviation. Both arrays are the caller's. Thread-safe. Errors:
+ * ARGUMENT (null, or a format without mean and deviation).
+ */
+QUERN_API quern_status quern_normalize_image(const quern_image_format *format,
+                                             const uint8_t *bytes,
+                                             float *pixels, quern_error *error);
+
+/**
+ * Runs `count` images as one batch through a vision module. `pixels` are the
+ * images one after the other, each [channels][height][width] as
+ * quern_description.image says, normalized; they are only read. Errors:
+ * ARGUMENT (no image, a module that takes texts, a pixel that is not finite),
+ * MEMORY.
+ */
+QUERN_API quern_status quern_run_images(quern_session *session,
+                                        const float *pixels, uint32_t count,
+                                        quern_output *output,
+                                        quern_error *error);
 
 /**
  * Tokenizes without running: fills the token fields of `*output` (data is
