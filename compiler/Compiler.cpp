@@ -58,6 +58,8 @@ private:
 
   Error chooseTiers();
   Error import();
+  Error importWords();
+  Error checkImages() const;
   Error calibrate();
   Error learnRanges(const std::vector<CalibrationText> &texts);
   Error chooseGroupForms();
@@ -152,19 +154,48 @@ Error checkOutputs(const CompileRequest &request) {
   return Error::success();
 }
 
-Error Compilation::import() {
-  begin("import", 0.02);
-  Expected<ImportedModel> imported =
-      importTextModel(*context, request.modelFolder);
-  if (!imported)
-    return imported.takeError();
-  model = std::move(*imported);
+/// The tokenizer of a text model.
+Error Compilation::importWords() {
+  for (const CalibrationText &text : request.calibration)
+    if (text.pixels)
+      return Error::make(request.calibrationName,
+                         ": found an image, expected texts");
   Expected<ImportedTokenizer> found =
       importTokenizer(request.modelFolder, model.info.vocab);
   if (!found)
     return found.takeError();
   tokenizer.assign(reinterpret_cast<const char *>(found->blob.data()),
                    found->blob.size());
+  return Error::success();
+}
+
+/// A vision model takes images, to calibrate on and to run.
+Error Compilation::checkImages() const {
+  const ImageInfo &image = *model.info.image;
+  size_t numbers = image.channels * image.size * image.size;
+  for (const CalibrationText &each : request.calibration) {
+    if (!each.pixels)
+      return Error::make(request.calibrationName,
+                         ": found a text, expected images");
+    if (each.pixels->size() != numbers)
+      return Error::make(request.calibrationName, ": found an image of ",
+                         each.pixels->size(), " numbers, expected ", numbers);
+  }
+  if (request.emit == EmitKind::Executable)
+    return Error::make(request.output, ": found a vision model, expected a "
+                                       "text model: executables read texts; "
+                                       "emit an object or a module");
+  return Error::success();
+}
+
+Error Compilation::import() {
+  begin("import", 0.02);
+  Expected<ImportedModel> imported = importModel(*context, request.modelFolder);
+  if (!imported)
+    return imported.takeError();
+  model = std::move(*imported);
+  if (Error error = model.info.image ? checkImages() : importWords())
+    return error;
   real.emplace(*model.module, tokenizer, request.threads);
   bool learned = llvm::any_of(model.ignoredTensors, [](StringRef name) {
     return name.ends_with("_quantizer.quantizer._delta") ||
@@ -190,8 +221,9 @@ static std::vector<CalibrationText> builtInTexts(bool pairs) {
 }
 
 std::vector<CalibrationText> Compilation::calibrationTexts() const {
-  return request.calibration.empty() ? builtInTexts(model.info.typeVocab > 1)
-                                     : request.calibration;
+  return request.calibration.empty() && !model.info.image
+             ? builtInTexts(model.info.typeVocab > 1)
+             : request.calibration;
 }
 
 /// ranges.json, or the quantizers of a checkpoint.
@@ -339,10 +371,17 @@ Error Compilation::correctBias() {
   return dump("00-import.mlir");
 }
 
-/// The first calibration texts as tokens.
+/// The first calibration texts as tokens; vision models are interpreted on
+/// generated patches.
 Error Compilation::startValidation() {
   if (!request.validate)
     return Error::success();
+  if (model.info.image) {
+    ValidatorOptions options;
+    options.more = request.promises;
+    validator = std::make_unique<Validator>(std::move(options));
+    return Error::success();
+  }
   Tokenizer reader;
   if (const char *problem = reader.open(tokenizer.data(), tokenizer.size()))
     return Error::make(request.modelFolder, ": tokenizer: ", problem);

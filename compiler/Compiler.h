@@ -14,6 +14,7 @@
 #include "lib/Support/Status.h"
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -28,10 +29,12 @@ namespace quern {
 /// What compile() writes.
 enum class EmitKind { Module, Object, Executable, Mlir, Llvm, Assembly };
 
-/// A text, or a pair of texts, to calibrate on.
+/// A text, a pair of texts, or an image to calibrate on.
 struct CalibrationText {
   std::string text;
-  std::optional<std::string> pair;
+  std::optional<std::string> pair = std::nullopt;
+  /// Of a vision model: the numbers that quern_run_images takes.
+  std::shared_ptr<const std::vector<float>> pixels = nullptr;
 };
 
 /// What to compile and how.
@@ -44,7 +47,8 @@ struct CompileRequest {
   std::string quantDict;
   /// `SITE=SCHEME` overrides, in order.
   std::vector<std::string> overrides;
-  /// Calibration texts; empty means the built-in ones.
+  /// Calibration texts; empty means the built-in ones. A vision model takes
+  /// images, of which there are none built in.
   std::vector<CalibrationText> calibration;
   /// Where the texts came from, for the report.
   std::string calibrationName = "built-in text";

@@ -26,6 +26,9 @@ Error FloatModel::run(const std::vector<CalibrationText> &texts,
                       const BatchListener &listener,
                       const std::function<void(double)> &progress,
                       unsigned batchSize) {
+  // There are built-in texts.
+  if (texts.empty())
+    return Error("found nothing to calibrate on, expected images");
   if (!program) {
     Expected<HostProgram> compiled =
         HostProgram::compileFloat(module, tokenizer, threads);

@@ -75,8 +75,23 @@ Expected<HostProgram> HostProgram::compileFloat(mlir::ModuleOp module,
   return compileTiles(*copy, tokenizer, threads);
 }
 
+Expected<quern_output> HostProgram::runImages(const CalibrationText *images,
+                                              size_t count) {
+  std::vector<float> pixels;
+  for (size_t i = 0; i < count; ++i)
+    pixels.insert(pixels.end(), images[i].pixels->begin(),
+                  images[i].pixels->end());
+  quern_output output = {};
+  quern_error error = {};
+  if (quern_run_images(session.get(), pixels.data(), count, &output, &error))
+    return Error(error.message);
+  return output;
+}
+
 Expected<quern_output> HostProgram::run(const CalibrationText *texts,
                                         size_t count) {
+  if (count && texts[0].pixels)
+    return runImages(texts, count);
   std::vector<quern_text> views;
   for (size_t i = 0; i < count; ++i)
     views.push_back({texts[i].text.data(), texts[i].text.size(),

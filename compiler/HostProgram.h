@@ -42,7 +42,8 @@ public:
   /// Keeps every site of a run.
   void capture() { quern_session_set_capture(session.get(), 1); }
 
-  /// Runs texts as one batch; what it gives is valid until the next run.
+  /// Runs texts, or images, as one batch; what it gives is valid until the next
+  /// run.
   Expected<quern_output> run(const CalibrationText *texts, size_t count);
 
   /// Runs the tokens of another program's run.
@@ -58,6 +59,7 @@ public:
 
 private:
   HostProgram() = default;
+  Expected<quern_output> runImages(const CalibrationText *images, size_t count);
 
   /// Goes away last.
   std::optional<TemporaryFolder> folder;

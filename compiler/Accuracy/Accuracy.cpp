@@ -156,6 +156,9 @@ Error Measurement::openModule() {
   report.modelFolder = request.modelFolder.empty()
                            ? folderOf(manifestOf(module->getModule()))
                            : request.modelFolder;
+  if (about.image.channels)
+    return Error::make(request.module,
+                       ": found a vision model, expected a text model");
   if (!about.has_tokenizer)
     return Error::make(request.module, ": found no tokenizer in the module, "
                                        "expected one for the texts");

@@ -80,6 +80,7 @@ public:
 
 private:
   flatbuffers::Offset<fb::Model> model();
+  flatbuffers::Offset<fb::Image> image(DictionaryAttr info);
   LogicalResult buffers();
   LogicalResult data();
   void kernels();
@@ -108,6 +109,24 @@ private:
 };
 } // namespace
 
+static std::vector<float> floats(DictionaryAttr dict, StringRef name) {
+  auto array = dict.getAs<DenseF32ArrayAttr>(name);
+  return array ? array.asArrayRef().vec() : std::vector<float>();
+}
+
+/// What a vision model sees; nothing of others.
+flatbuffers::Offset<fb::Image> ManifestBuilder::image(DictionaryAttr info) {
+  if (!info || !info.contains("image_size"))
+    return {};
+  auto rescale = info.getAs<FloatAttr>("pixel_rescale");
+  auto mean = builder.CreateVector(floats(info, "pixel_mean"));
+  auto deviation = builder.CreateVector(floats(info, "pixel_deviation"));
+  return fb::CreateImage(
+      builder, intAttr(info, "image_size"), intAttr(info, "patch_size"),
+      intAttr(info, "channels"), intAttr(info, "special_tokens", 1),
+      rescale ? rescale.getValueAsDouble() : 1, mean, deviation);
+}
+
 flatbuffers::Offset<fb::Model> ManifestBuilder::model() {
   auto info = module->getAttrOfType<DictionaryAttr>("tq.model");
   std::vector<flatbuffers::Offset<flatbuffers::String>> labels;
@@ -132,6 +151,7 @@ flatbuffers::Offset<fb::Model> ManifestBuilder::model() {
   for (auto buffer : module.getOps<tk::BufferOp>())
     if (buffer.getKind() == tk::BufferKind::Output)
       columns = intAttr(buffer->getAttrDictionary(), "columns");
+  auto imageTable = image(info);
   fb::ModelBuilder out(builder);
   out.add_family(family);
   out.add_head(kind);
@@ -151,6 +171,8 @@ flatbuffers::Offset<fb::Model> ManifestBuilder::model() {
   out.add_columns(columns);
   out.add_rows(byToken ? fb::Unit::Tokens : fb::Unit::Sequences);
   out.add_name(name);
+  if (!imageTable.IsNull())
+    out.add_image(imageTable);
   return out.Finish();
 }
 
@@ -178,6 +200,7 @@ LogicalResult ManifestBuilder::buffers() {
                  .Case("ids", fb::Role::Ids)
                  .Case("types", fb::Role::Types)
                  .Case("positions", fb::Role::Positions)
+                 .Case("patches", fb::Role::Patches)
                  .Default(fb::Role::Offsets);
       if (role == fb::Role::Offsets)
         unit = fb::Unit::Offsets;

@@ -7,8 +7,9 @@
 //
 // Read from the IR, beside the operands that the tk ops define:
 //   module         tq.model, tq.scheme, tk.arena, tk.scratch_bytes
-//   tk.buffer      columns, role ("ids", "types", "positions", "offsets"),
-//                  tap (unit), arena = [per token, per sequence, constant]
+//   tk.buffer      columns, role ("ids", "types", "positions", "offsets",
+//                  "patches"), tap (unit), arena = [per token, per sequence,
+//                  constant]
 //   tk.data        bits, parameters, scheme, and those of ConstantTable.h
 //   tk.launch      step, op, layer, gemm = [n, k], macs = [per token, per pair,
 //                  per sequence], sites = [{name, key, layer, buffer, column,

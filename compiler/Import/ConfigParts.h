@@ -29,6 +29,9 @@ Expected<std::string> readArchitecture(const JsonObject &config,
 
 /// True for "vit" and "deit".
 bool isVision(std::string_view modelType);
+/// What preprocessor_config.json says of bytes and numbers, if the folder has
+/// one. Sizes are config.json's: images are not resized.
+Error readPreprocessor(const std::string &folder, ImageInfo &image);
 /// All of the configuration of a ViT or DeiT. Whether a model without a head
 /// has a pooler is for the checkpoint to say.
 Error readVision(const JsonObject &config, ModelInfo &info);

@@ -46,6 +46,10 @@ DictionaryAttr quern::modelAttribute(MLIRContext &context,
     model.set("image_size", b.getI64IntegerAttr(info.image->size));
     model.set("patch_size", b.getI64IntegerAttr(info.image->patch));
     model.set("channels", b.getI64IntegerAttr(info.image->channels));
+    model.set("special_tokens", b.getI64IntegerAttr(info.image->specialTokens));
+    model.set("pixel_rescale", b.getF64FloatAttr(info.image->rescale));
+    model.set("pixel_mean", b.getDenseF32ArrayAttr(info.image->mean));
+    model.set("pixel_deviation", b.getDenseF32ArrayAttr(info.image->deviation));
   }
   return model.getDictionary(&context);
 }

@@ -243,5 +243,8 @@ Expected<ModelInfo> quern::readHfConfig(const std::string &folder) {
                                 "\"bert\" (BERT, MiniLM, BGE, E5 and other "
                                 "encoders of that type), \"vit\" or \"deit\""))
     return error;
+  if (info.image)
+    if (Error error = readPreprocessor(folder, *info.image))
+      return error;
   return info;
 }

@@ -96,8 +96,7 @@ Expected<ImportedModel> quern::importTextModel(mlir::MLIRContext &context,
   if (model && model->info.image)
     return Error::make(joinPath(folder, "config.json"),
                        ": model_type: found \"", model->info.family,
-                       "\", expected \"bert\": vision models can be imported, "
-                       "quantized and interpreted, but modules do not take "
-                       "images yet");
+                       "\", expected \"bert\": recipes are measured on "
+                       "texts; a vision model needs a named one");
   return model;
 }

@@ -38,7 +38,7 @@ struct ImportedModel {
 Expected<ImportedModel> importModel(mlir::MLIRContext &context,
                                     const std::string &folder);
 
-/// The same for what runs texts: a vision model is an error.
+/// The same for what measures recipes on texts: a vision model is an error.
 Expected<ImportedModel> importTextModel(mlir::MLIRContext &context,
                                         const std::string &folder);
 

@@ -46,6 +46,10 @@ struct ImageInfo {
   /// Tokens before those of the patches: the class, and in DeiT one for
   /// distillation.
   int64_t specialTokens = 1;
+  /// A byte of a file stands for (byte * rescale - mean) / deviation, of its
+  /// channel; no means where the folder does not say.
+  double rescale = 1;
+  std::vector<float> mean, deviation;
 
   int64_t patches() const { return (size / patch) * (size / patch); }
   /// Numbers in a patch.

@@ -6,6 +6,7 @@
 #include "compiler/Verify/ModuleLevels.h"
 
 #include "compiler/Verify/LearnedCodes.h"
+#include "runtime/include/quern/image.h"
 #include "runtime/src/manifest_generated.h"
 
 #include <filesystem>
@@ -26,7 +27,11 @@ std::vector<Tensor> TokenBatch::inputs() const {
   for (size_t s = 0; s + 1 < offsets.size(); ++s)
     for (int32_t i = offsets[s]; i < offsets[s + 1]; ++i)
       positions.push_back(i - offsets[s]);
-  return {vectorOf(ids), vectorOf(types), vectorOf(positions),
+  if (pixels.empty())
+    return {vectorOf(ids), vectorOf(types), vectorOf(positions),
+            vectorOf(offsets)};
+  int64_t rows = positions.size(), width = patches.size() / rows;
+  return {Tensor::of(patches, {rows, width}), vectorOf(positions),
           vectorOf(offsets)};
 }
 
@@ -60,10 +65,56 @@ Expected<RebuiltLevels> levelsOf(LevelContext &context,
       });
 }
 
+/// Appends an image to a batch.
+static void addImage(const manifest::Image &image,
+                     const std::vector<float> &pixels, TokenBatch &batch) {
+  batch.pixels.insert(batch.pixels.end(), pixels.begin(), pixels.end());
+  uint32_t across = image.size() / image.patch();
+  size_t width = size_t(image.channels()) * image.patch() * image.patch();
+  std::vector<float> &patches = batch.patches;
+  patches.resize(patches.size() + image.special() * width);
+  for (uint32_t p = 0; p < across * across; ++p) {
+    patches.resize(patches.size() + width);
+    quern_image_patch(pixels.data(), image.channels(), image.size(),
+                      image.patch(), p,
+                      patches.data() + patches.size() - width);
+  }
+  batch.offsets.push_back(int32_t(patches.size() / width));
+}
+
+/// The images of a vision module in batches.
+static Expected<std::vector<TokenBatch>>
+imageBatches(const quern_module *module, const std::string &name,
+             const std::vector<CalibrationText> &images, uint32_t batchTokens) {
+  const manifest::Model &model = *manifestOf(module).model();
+  const manifest::Image &image = *model.image();
+  size_t numbers = size_t(image.channels()) * image.size() * image.size();
+  std::vector<TokenBatch> batches;
+  for (const CalibrationText &each : images) {
+    size_t found = each.pixels ? each.pixels->size() : 0;
+    if (found != numbers)
+      return Error::make(name, ": found ",
+                         each.pixels ? std::to_string(found) + " numbers"
+                                     : std::string("a text"),
+                         ", expected an image of ", numbers);
+    if (batches.empty() ||
+        batches.back().tokens() + model.max_length() > batchTokens) {
+      batches.emplace_back();
+      batches.back().offsets.push_back(0);
+    }
+    addImage(image, *each.pixels, batches.back());
+  }
+  if (batches.empty())
+    return Error::make(name, ": found no image to run");
+  return batches;
+}
+
 Expected<std::vector<TokenBatch>>
 tokenBatches(const quern_module *module, const std::string &name,
              const std::vector<CalibrationText> &texts, uint32_t batchTokens,
              uint32_t maxLength) {
+  if (manifestOf(module).model()->image())
+    return imageBatches(module, name, texts, batchTokens);
   quern_error error = {};
   quern_session *made = nullptr;
   if (quern_session_create(module, 1, &made, &error))

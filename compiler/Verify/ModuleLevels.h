@@ -16,12 +16,16 @@
 
 namespace quern {
 
-/// Token ids of a batch.
+/// Token ids of a batch, or its images.
 struct TokenBatch {
   std::vector<int32_t> ids, types, offsets;
+  /// Of images: what quern_run_images takes, and the same as rows of patches.
+  std::vector<float> pixels, patches;
 
-  /// ids, types, positions, offsets: what a graph takes.
+  /// ids, types, positions, offsets, or patches, positions, offsets: what a
+  /// graph takes.
   std::vector<Tensor> inputs() const;
+  size_t tokens() const { return offsets.back(); }
 };
 
 /// The folder that a module says it was made from, or "".
@@ -35,8 +39,9 @@ Expected<RebuiltLevels> levelsOf(LevelContext &context,
                                  const std::string &name,
                                  const std::string &folder);
 
-/// Tokens of texts in batches of up to `batchTokens`, or of one text where that
-/// alone has more. Texts are cut to `maxLength` tokens, 0 for the model's own.
+/// Tokens of texts (rows of images) in batches of up to `batchTokens`, or of
+/// one text where that alone has more. Texts are cut to `maxLength` tokens, 0
+/// for the model's own.
 Expected<std::vector<TokenBatch>>
 tokenBatches(const quern_module *module, const std::string &name,
              const std::vector<CalibrationText> &texts, uint32_t batchTokens,

@@ -109,6 +109,11 @@ Expected<MachineRun> MachineRun::create(const quern_module *module,
 
 Error MachineRun::run(const TokenBatch &batch) {
   quern_error error = {};
+  if (!batch.pixels.empty())
+    return quern_run_images(session.get(), batch.pixels.data(),
+                            batch.offsets.size() - 1, &output, &error)
+               ? Error(error.message)
+               : Error::success();
   if (quern_run_ids(session.get(), batch.ids.data(), batch.types.data(),
                     batch.offsets.data(), batch.offsets.size() - 1, &output,
                     &error))

@@ -193,7 +193,7 @@ Expected<VerifyReport> Verification::run() {
     return batches.takeError();
   for (const TokenBatch &batch : *batches) {
     report.texts += batch.offsets.size() - 1;
-    report.tokens += batch.ids.size();
+    report.tokens += batch.tokens();
   }
   Expected<RebuiltLevels> levels =
       levelsOf(context, request.module, request.name, request.modelFolder);

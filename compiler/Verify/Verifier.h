@@ -51,6 +51,7 @@ struct VerifyRequest {
   std::string name;
   /// The folder it was made from; empty takes the one in its manifest.
   std::string modelFolder;
+  /// Images for a vision module.
   std::vector<CalibrationText> texts;
   /// Thread counts of the machine runs.
   std::vector<uint32_t> threads = {1, 2};

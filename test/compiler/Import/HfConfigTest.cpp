@@ -280,3 +280,61 @@ TEST_F(HfConfigTest, Vision) {
   EXPECT_THAT(with("model_type", "swin"),
               HasSubstr("model_type: found \"swin\", expected \"bert\""));
 }
+
+TEST_F(HfConfigTest, Preprocessor) {
+  config = {{"architectures", {"ViTModel"}},
+            {"hidden_size", 32},
+            {"image_size", 48},
+            {"intermediate_size", 64},
+            {"model_type", "vit"},
+            {"num_attention_heads", 2},
+            {"num_channels", 3},
+            {"num_hidden_layers", 2},
+            {"patch_size", 16}};
+  // Without the file nobody knows what bytes stand for.
+  auto none = read();
+  ASSERT_TRUE(none) << none.message();
+  EXPECT_TRUE(none->image->mean.empty());
+  auto image = [&](const std::string &text) {
+    EXPECT_FALSE(writeFile(folder.file("preprocessor_config.json"), text));
+    return read();
+  };
+  // Hugging Face's defaults.
+  auto plain = image(R"({"size": 224, "do_resize": true})");
+  ASSERT_TRUE(plain) << plain.message();
+  EXPECT_EQ(plain->image->rescale, 1.0 / 255);
+  EXPECT_THAT(plain->image->mean, ElementsAre(0.5f, 0.5f, 0.5f));
+  EXPECT_THAT(plain->image->deviation, ElementsAre(0.5f, 0.5f, 0.5f));
+  auto given = image(R"({"image_mean": [0.25, 0, -1], "image_std": 2,
+                         "do_rescale": false})");
+  ASSERT_TRUE(given) << given.message();
+  EXPECT_EQ(given->image->rescale, 1);
+  EXPECT_THAT(given->image->mean, ElementsAre(0.25f, 0.0f, -1.0f));
+  EXPECT_THAT(given->image->deviation, ElementsAre(2.0f, 2.0f, 2.0f));
+  auto off = image(R"({"image_mean": [9, 9, 9], "do_normalize": false,
+                       "rescale_factor": 0.5})");
+  ASSERT_TRUE(off) << off.message();
+  EXPECT_EQ(off->image->rescale, 0.5);
+  EXPECT_THAT(off->image->mean, ElementsAre(0.0f, 0.0f, 0.0f));
+  EXPECT_THAT(off->image->deviation, ElementsAre(1.0f, 1.0f, 1.0f));
+  auto wrong = [&](const std::string &text) {
+    auto info = image(text);
+    return info ? "no error" : info.message();
+  };
+  EXPECT_THAT(
+      wrong(R"({"image_mean": [0.5, 0.5]})"),
+      HasSubstr("image_mean: found an array of 2, expected a number for "
+                "each of 3 channels"));
+  EXPECT_THAT(wrong(R"({"image_mean": [0.5, 0.5, "x"]})"),
+              HasSubstr("image_mean"));
+  EXPECT_THAT(wrong(R"({"image_mean": [0.5, 0.5, 1e300]})"),
+              HasSubstr("expected finite numbers"));
+  EXPECT_THAT(
+      wrong(R"({"image_std": [0.5, 0, 0.5]})"),
+      HasSubstr("image_std: found an array of 3, expected numbers above "
+                "0"));
+  EXPECT_THAT(wrong(R"({"rescale_factor": 0})"),
+              HasSubstr("rescale_factor: found 0, expected a number above 0"));
+  EXPECT_THAT(wrong(R"({"do_rescale": 1})"), HasSubstr("do_rescale: found 1"));
+  EXPECT_THAT(wrong("[]"), HasSubstr("preprocessor_config.json"));
+}

@@ -92,8 +92,8 @@ TEST_F(VisionImportTest, BadWeightsAreNamed) {
       HasSubstr("found shape 32x192, expected"));
 }
 
-/// Modules take texts.
-TEST_F(VisionImportTest, IsNotCompiledYet) {
+/// Recipes are measured on texts.
+TEST_F(VisionImportTest, IsNoTextModel) {
   ASSERT_FALSE(writeTinyVision(folder.path(), options));
   auto model = importTextModel(context, folder.path());
   ASSERT_FALSE(model);
