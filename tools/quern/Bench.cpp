@@ -234,6 +234,8 @@ static int bench(const BenchOptions &options) {
   Expected<ModuleHandle> module = openModule(options.module);
   if (!module)
     return fail(module.message());
+  if (Error error = refuseImages(module->get(), options.module))
+    return fail(error.message());
   quern_description about;
   quern_module_describe(module->get(), &about);
   BenchReport report{options.module, about.recipe, {}};

@@ -5,10 +5,12 @@
 //===----------------------------------------------------------------------===//
 #include "tools/quern/AutoRecipe.h"
 #include "tools/quern/Commands.h"
+#include "tools/quern/ImageInput.h"
 #include "tools/quern/Input.h"
 #include "tools/quern/Progress.h"
 
 #include "compiler/Compiler.h"
+#include "compiler/Import/HfConfig.h"
 #include "compiler/Recipe/Recipe.h"
 
 #include <filesystem>
@@ -32,8 +34,8 @@ static bool isBlank(const std::string &text) {
 }
 
 /// Lines, or two texts with a tab between, or JSON lines.
-static Error readCalibration(const std::string &path, unsigned samples,
-                             std::vector<CalibrationText> &texts) {
+static Error readTexts(const std::string &path, unsigned samples,
+                       std::vector<CalibrationText> &texts) {
   Expected<RecordReader> reader = RecordReader::open(path, false);
   if (!reader)
     return reader.takeError();
@@ -50,11 +52,46 @@ static Error readCalibration(const std::string &path, unsigned samples,
       record.text.resize(tab);
     }
     if (!isBlank(record.text) || !isBlank(record.pair.value_or("")))
-      texts.push_back({record.text, record.pair});
+      texts.push_back({record.text, record.pair, nullptr});
   }
   if (texts.empty())
     return Error::make(path, ": found no text, expected a line for each text");
   return Error::success();
+}
+
+static Error readImages(const std::string &path, unsigned samples,
+                        const ImageInfo &info,
+                        std::vector<CalibrationText> &images) {
+  Expected<std::vector<std::string>> paths = imagePaths(path, samples);
+  if (!paths)
+    return paths.takeError();
+  bool isKnown = !info.mean.empty();
+  quern_image_format format = {uint32_t(info.channels),
+                               uint32_t(info.size),
+                               uint32_t(info.size),
+                               info.rescale,
+                               isKnown ? info.mean.data() : nullptr,
+                               isKnown ? info.deviation.data() : nullptr};
+  for (const std::string &each : *paths) {
+    Expected<std::vector<float>> pixels = readImage(each, format);
+    if (!pixels)
+      return pixels.takeError();
+    images.emplace_back();
+    images.back().pixels =
+        std::make_shared<const std::vector<float>>(std::move(*pixels));
+  }
+  return Error::success();
+}
+
+/// Texts, or images where the folder is one of a vision model. What is wrong
+/// with the folder is for the compilation to say.
+static Error readCalibration(const CompileOptions &options,
+                             std::vector<CalibrationText> &texts) {
+  Expected<ModelInfo> info = readHfConfig(options.request.modelFolder);
+  return info && info->image
+             ? readImages(options.calibrate, options.samples, *info->image,
+                          texts)
+             : readTexts(options.calibrate, options.samples, texts);
 }
 
 static int compileCommand(CompileOptions options) {
@@ -65,8 +102,7 @@ static int compileCommand(CompileOptions options) {
   CompileRequest &request = options.request;
   request.emit = kinds.at(options.emit);
   if (!options.calibrate.empty()) {
-    if (Error error = readCalibration(options.calibrate, options.samples,
-                                      request.calibration))
+    if (Error error = readCalibration(options, request.calibration))
       return fail(error.message());
     request.calibrationName = options.calibrate;
   }
@@ -147,10 +183,12 @@ void addCompile(CLI::App &app, Action &action) {
                       "L3.x=fp32; repeatable");
   command->add_option("--calibrate", options->calibrate,
                       "Texts to find the ranges with: one a line, or a "
-                      "tab-separated pair, or JSON lines");
+                      "tab-separated pair, or JSON lines. For a vision model "
+                      "images of its size (.ppm, .pgm or .npy): a folder, or "
+                      "a file with a path on each line");
   command
       ->add_option("--samples", options->samples,
-                   "Calibration texts to use at most")
+                   "Calibration texts or images to use at most")
       ->check(CLI::Range(1u, 1000000u));
   command->add_option("--ranges", request.rangesIn,
                       "ranges.json of an earlier calibration, or a checkpoint "

@@ -226,6 +226,8 @@ static int eval(const EvalOptions &options) {
   Expected<ModuleHandle> module = openModule(options.module);
   if (!module)
     return fail(module.message());
+  if (Error error = refuseImages(module->get(), options.module))
+    return fail(error.message());
   quern_description about;
   quern_module_describe(module->get(), &about);
   size_t wanted = task->outputs();

@@ -42,6 +42,15 @@ inline Expected<ModuleHandle> openModule(const std::string &path) {
   return Expected<ModuleHandle>(ModuleHandle(module));
 }
 
+/// An error on a module of a vision model, which takes no texts.
+inline Error refuseImages(const quern_module *module, const std::string &path) {
+  quern_description about;
+  quern_module_describe(module, &about);
+  if (!about.image.channels)
+    return Error::success();
+  return Error::make(path, ": found a vision model, expected a text model");
+}
+
 /// Creates a session; 0 threads means one per usable CPU.
 inline Expected<SessionHandle> createSession(quern_module *module,
                                              unsigned threads) {

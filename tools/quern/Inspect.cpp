@@ -39,6 +39,22 @@ static std::string hex(uint64_t value) {
   return text;
 }
 
+/// What a vision model sees; null of a text model.
+static json imageJson(const fb::Image *image) {
+  if (!image)
+    return nullptr;
+  auto numbers = [](const flatbuffers::Vector<float> *values) {
+    return values ? json(std::vector<float>(values->begin(), values->end()))
+                  : json::array();
+  };
+  return {{"channels", image->channels()},
+          {"size", image->size()},
+          {"patch", image->patch()},
+          {"rescale", image->rescale()},
+          {"mean", numbers(image->mean())},
+          {"deviation", numbers(image->deviation())}};
+}
+
 static json modelJson(const fb::Model &model) {
   json labels = json::array();
   if (model.labels())
@@ -56,6 +72,7 @@ static json modelJson(const fb::Model &model) {
           {"intermediate", model.intermediate()},
           {"vocabulary", model.vocab()},
           {"max_length", model.max_length()},
+          {"image", imageJson(model.image())},
           {"columns", model.columns()}};
 }
 
@@ -221,6 +238,10 @@ static void printSummary(const std::string &path, const json &all) {
               text(model["head"]).c_str(), text(model["layers"]).c_str(),
               text(model["hidden"]).c_str(), text(model["heads"]).c_str(),
               text(model["max_length"]).c_str());
+  if (const json &image = model["image"]; !image.is_null())
+    std::printf("images of %s x %s x %s (channels, height, width)\n",
+                text(image["channels"]).c_str(), text(image["size"]).c_str(),
+                text(image["size"]).c_str());
   std::printf("recipe %s, target %s, tiers", text(all["recipe"]).c_str(),
               text(all["target"]).c_str());
   for (const json &tier : all["tiers"])

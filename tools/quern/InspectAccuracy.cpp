@@ -28,7 +28,7 @@ readTexts(const InspectOptions &options) {
       return more.takeError();
     if (!*more)
       break;
-    texts.push_back({std::move(record.text), std::move(record.pair)});
+    texts.push_back({std::move(record.text), std::move(record.pair), nullptr});
   }
   if (texts.empty())
     return Error::make(options.text,

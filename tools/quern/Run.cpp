@@ -1,10 +1,12 @@
-//===- Run.cpp - quern run: text in, label or embedding out ---------------===//
+//===- Run.cpp - quern run: text or image in, label or embedding out ------===//
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 //===----------------------------------------------------------------------===//
+#include "lib/Support/File.h"
 #include "tools/quern/Commands.h"
 #include "tools/quern/Handles.h"
+#include "tools/quern/ImageInput.h"
 #include "tools/quern/Input.h"
 #include "tools/quern/Output.h"
 
@@ -22,17 +24,37 @@ struct RunOptions {
 };
 } // namespace
 
-/// A message about "text N" of a batch, counted from 0, as one about a text of
-/// the whole input, counted from 1 as lines are.
-static std::string renumbered(const std::string &message, size_t firstRow) {
-  constexpr std::string_view prefix = "text ";
-  size_t end = message.find_first_not_of("0123456789", prefix.size());
-  if (message.compare(0, prefix.size(), prefix) != 0 ||
-      end == std::string::npos || end == prefix.size())
+/// A message about "KIND N" of a batch, counted from 0, with the name that
+/// `nameOf` gives it instead.
+static std::string renamed(const std::string &message, std::string_view kind,
+                           const std::function<std::string(size_t)> &nameOf) {
+  size_t end = message.find_first_not_of("0123456789", kind.size());
+  if (message.compare(0, kind.size(), kind) != 0 || end == std::string::npos ||
+      end == kind.size())
     return message;
-  size_t number =
-      std::stoul(message.substr(prefix.size(), end - prefix.size()));
-  return "text " + std::to_string(firstRow + number + 1) + message.substr(end);
+  size_t number = std::stoul(message.substr(kind.size(), end - kind.size()));
+  return nameOf(number) + message.substr(end);
+}
+
+/// The same for images, whose records hold paths.
+static Error runImages(quern_session *session,
+                       const quern_description &description,
+                       const std::vector<Record> &records,
+                       OutputWriter &writer) {
+  std::vector<float> pixels;
+  for (const Record &record : records) {
+    Expected<std::vector<float>> image =
+        readImage(record.text, description.image);
+    if (!image)
+      return image.takeError();
+    pixels.insert(pixels.end(), image->begin(), image->end());
+  }
+  quern_output output = {};
+  quern_error error = {};
+  if (quern_run_images(session, pixels.data(), records.size(), &output, &error))
+    return Error(renamed(error.message, "image ",
+                         [&](size_t i) { return records[i].text; }));
+  return writer.write(records, output);
 }
 
 /// Runs one batch of records and hands its outputs to the writer.
@@ -40,6 +62,8 @@ static Error runBatch(const RunOptions &options, quern_session *session,
                       const quern_description &description,
                       const std::vector<Record> &records, size_t firstRow,
                       OutputWriter &writer) {
+  if (description.image.channels)
+    return runImages(session, description, records, writer);
   std::vector<quern_text> texts;
   for (const Record &record : records)
     texts.push_back(record.view());
@@ -47,7 +71,10 @@ static Error runBatch(const RunOptions &options, quern_session *session,
   quern_error error = {};
   if (quern_run_texts(session, texts.data(), texts.size(),
                       options.strict ? QUERN_RUN_STRICT : 0, &output, &error))
-    return Error(renumbered(error.message, firstRow));
+    // Counted over all batches, from 1 as lines are.
+    return Error(renamed(error.message, "text ", [&](size_t i) {
+      return "text " + std::to_string(firstRow + i + 1);
+    }));
   for (size_t i = 0; i < records.size(); ++i)
     if (output.truncated && output.truncated[i])
       warn("text " + std::to_string(firstRow + i + 1) + " was cut to " +
@@ -55,9 +82,34 @@ static Error runBatch(const RunOptions &options, quern_session *session,
   return writer.write(records, output);
 }
 
+/// What the command line says has to fit what the module takes.
+static Error checkInput(const RunOptions &options,
+                        const quern_description &description) {
+  if (description.image.channels) {
+    if (!options.pairs && options.pair.empty() && !options.strict)
+      return Error::success();
+    return Error::make(options.module,
+                       ": found a vision model, expected a text model for "
+                       "--pair, --with and --strict");
+  }
+  std::vector<std::string> names = options.texts;
+  names.push_back(options.input);
+  for (const std::string &name : names)
+    if (isImageName(name) && fileExists(name))
+      return Error::make(name, ": found an image file, expected a text: ",
+                         options.module, " takes texts");
+  return Error::success();
+}
+
+/// A record of an image has its path as the id of its output.
+static void nameImage(Record &record, const quern_description &description) {
+  if (description.image.channels && record.id.is_null())
+    record.id = record.text;
+}
+
 static int run(const RunOptions &options) {
   if (options.texts.empty() && options.input.empty())
-    return misuse("found no text, expected texts or --input FILE");
+    return misuse("found no text, expected texts, images or --input FILE");
   if (!options.pair.empty() && options.texts.size() != 1)
     return misuse("--with: found " + std::to_string(options.texts.size()) +
                   " texts, expected exactly one");
@@ -69,6 +121,8 @@ static int run(const RunOptions &options) {
     return fail(module.message());
   quern_description description;
   quern_module_describe(module->get(), &description);
+  if (Error error = checkInput(options, description))
+    return fail(error.message());
   Expected<SessionHandle> session =
       createSession(module->get(), options.threads);
   if (!session)
@@ -97,6 +151,7 @@ static int run(const RunOptions &options) {
       record.pair = options.texts[++i];
     else if (!options.pair.empty())
       record.pair = options.pair;
+    nameImage(record, description);
     batch.push_back(std::move(record));
   }
   if (Error error = flush())
@@ -114,6 +169,7 @@ static int run(const RunOptions &options) {
         return fail(more.message());
       if (!*more)
         break;
+      nameImage(record, description);
       batch.push_back(std::move(record));
       if (batch.size() >= options.batch)
         if (Error error = flush())
@@ -130,11 +186,13 @@ static int run(const RunOptions &options) {
 void addRun(CLI::App &app, Action &action) {
   auto options = std::make_shared<RunOptions>();
   CLI::App *command =
-      app.add_subcommand("run", "Run a module on texts: label, score or "
-                                "embedding as JSON lines");
+      app.add_subcommand("run", "Run a module on texts or images: label, score "
+                                "or embedding as JSON lines");
   command->add_option("module", options->module, "Module file (.qbm)")
       ->required();
-  command->add_option("text", options->texts, "Texts to run");
+  command->add_option("text", options->texts,
+                      "Texts to run, or images of the model's size: "
+                      ".ppm, .pgm or .npy");
   command->add_flag("--pair", options->pairs,
                     "Texts come in pairs: two arguments, or two columns with "
                     "a tab between in --input");
@@ -142,7 +200,8 @@ void addRun(CLI::App &app, Action &action) {
                       "Second text of the pair for a single text");
   command->add_option("--input", options->input,
                       "File of lines or JSON lines {\"id\", \"text\", "
-                      "\"text_pair\"}; - is standard input");
+                      "\"text_pair\"}; - is standard input. For a vision "
+                      "model the lines are paths of images");
   command->add_option("--output", options->output, "json or npy")
       ->check(CLI::IsMember({"json", "npy"}));
   command->add_option("-o,--output-file", options->file,
@@ -150,8 +209,9 @@ void addRun(CLI::App &app, Action &action) {
   command->add_option("--threads", options->threads,
                       "Threads; 0 is one per CPU. Results do not depend on it");
   command
-      ->add_option("--batch", options->batch,
-                   "Texts that run together. Results do not depend on it")
+      ->add_option(
+          "--batch", options->batch,
+          "Texts or images that run together. Results do not depend on it")
       ->check(CLI::Range(1u, 65536u));
   command->add_flag("--strict", options->strict,
                     "Refuse a text that is too long instead of cutting it");

@@ -54,6 +54,9 @@ static int tokenize(TokenizeCommand command) {
   uint64_t size = 0;
   const void *bytes =
       quern_inspect_section(inspection, QUERN_SECTION_TOKENIZER, &size);
+  if (size == 0)
+    return fail(command.source + ": found no tokenizer in the module, expected "
+                                 "one of a text model");
   return tokenizeWith(command, bytes, size);
 }
 

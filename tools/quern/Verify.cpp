@@ -9,6 +9,7 @@
 
 #include "tools/quern/Commands.h"
 #include "tools/quern/Handles.h"
+#include "tools/quern/ImageInput.h"
 #include "tools/quern/Input.h"
 #include "tools/quern/Progress.h"
 
@@ -22,7 +23,7 @@ namespace quern::cli {
 
 namespace {
 struct VerifyOptions {
-  std::string module, text, model;
+  std::string module, text, images, model;
   unsigned samples = 8;
   bool pairs = false, asJson = false, quiet = false;
 };
@@ -135,7 +136,7 @@ readTexts(const VerifyOptions &options) {
       return more.takeError();
     if (!*more)
       break;
-    texts.push_back({std::move(record.text), std::move(record.pair)});
+    texts.push_back({std::move(record.text), std::move(record.pair), nullptr});
   }
   if (texts.empty())
     return Error::make(options.text,
@@ -143,11 +144,47 @@ readTexts(const VerifyOptions &options) {
   return texts;
 }
 
+static Expected<std::vector<CalibrationText>>
+readImages(const VerifyOptions &options, const quern_image_format &format) {
+  Expected<std::vector<std::string>> paths =
+      imagePaths(options.images, options.samples);
+  if (!paths)
+    return paths.takeError();
+  std::vector<CalibrationText> images;
+  for (const std::string &path : *paths) {
+    Expected<std::vector<float>> pixels = readImage(path, format);
+    if (!pixels)
+      return pixels.takeError();
+    images.emplace_back();
+    images.back().pixels =
+        std::make_shared<const std::vector<float>>(std::move(*pixels));
+  }
+  return images;
+}
+
+/// The texts or images that the module takes.
+static Expected<std::vector<CalibrationText>>
+readInputs(const VerifyOptions &options, const quern_module *module) {
+  quern_description about;
+  quern_module_describe(module, &about);
+  if (about.image.channels && options.images.empty())
+    return Error::make(options.module, ": found a vision model, expected "
+                                       "--images PATH");
+  if (!about.image.channels && options.text.empty())
+    return Error::make(options.module,
+                       ": found a text model, expected --text FILE");
+  return about.image.channels ? readImages(options, about.image)
+                              : readTexts(options);
+}
+
 static int verify(const VerifyOptions &options) {
+  if (options.text.empty() == options.images.empty())
+    return misuse("expected either --text FILE or --images PATH");
   Expected<ModuleHandle> module = openModule(options.module);
   if (!module)
     return fail(module.message());
-  Expected<std::vector<CalibrationText>> texts = readTexts(options);
+  Expected<std::vector<CalibrationText>> texts =
+      readInputs(options, module->get());
   if (!texts)
     return fail(texts.message());
   Progress progress(!options.quiet);
@@ -175,16 +212,17 @@ void addVerify(CLI::App &app, Action &action) {
                 "site by site");
   command->add_option("module", options->module, "Module file (.qbm)")
       ->required();
-  command
-      ->add_option("--text", options->text,
-                   "File of lines or JSON lines; - is standard input")
-      ->required();
+  command->add_option("--text", options->text,
+                      "File of lines or JSON lines; - is standard input");
+  command->add_option("--images", options->images,
+                      "Of a vision model: a folder of images, or a file with "
+                      "a path on each line");
   command->add_option("--model", options->model,
                       "Model folder; by default the one that the module was "
                       "made from");
   command
       ->add_option("--samples", options->samples,
-                   "How many texts of the file are run (8)")
+                   "How many texts or images are run (8)")
       ->check(CLI::Range(1u, 1u << 20));
   command->add_flag("--pair", options->pairs,
                     "Two columns with a tab between are a pair");
