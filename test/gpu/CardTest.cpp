@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/src/cuda/Device.h"
 #include "test/lib/Target/NVPTX/AttentionCase.h"
+#include "test/lib/Target/NVPTX/ElementCase.h"
 #include "test/lib/Target/NVPTX/GemmCase.h"
 #include "test/lib/Target/NVPTX/RowCase.h"
 
@@ -140,6 +141,9 @@ TEST_F(OnCard, Attention) {
   checkAttention<uint8_t>(*card, {64}, 2, {1, 33, 200, 7});
   checkAttention<uint8_t>(*card, {32}, 3, {128, 64, 5});
   checkAttention<uint8_t>(*card, {64}, 1, {nvptx::kLongestSequence});
+  checkAttention<uint8_t>(*card, {64, Storage::U8, true}, 2, {1, 33, 200});
 }
+
+TEST_F(OnCard, Elements) { checkAllElements(*card); }
 
 } // namespace

@@ -26,7 +26,8 @@ using Values = DeviceBuilder::Values;
 using Param = DeviceBuilder::Param;
 
 static constexpr int64_t kWarps = 4, kThreads = kWarps * 32;
-static constexpr int64_t kQueries = kWarps * 16;
+static constexpr int64_t kQueries = kAttentionQueries;
+static_assert(kQueries == kWarps * 16, "16 queries to a warp");
 /// Bytes of the table of exponentials.
 static constexpr int64_t kTableBytes = 256 * 4;
 
@@ -38,14 +39,14 @@ Error checkAttention(const AttentionForm &form) {
 }
 
 std::string getAttentionName(const AttentionForm &form) {
-  return "attention_" + std::to_string(form.headDim) + "_" +
-         storageName(form.context).str();
+  return (form.firstQuery ? "attention_first_" : "attention_") +
+         std::to_string(form.headDim) + "_" + storageName(form.context).str();
 }
 
 AttentionLaunch getAttentionLaunch(const AttentionForm &form, int64_t sequences,
                                    int64_t heads, int64_t longest) {
   AttentionLaunch launch;
-  launch.gridX = (longest + kQueries - 1) / kQueries;
+  launch.gridX = form.firstQuery ? 1 : (longest + kQueries - 1) / kQueries;
   launch.gridY = sequences * heads;
   launch.threads = kThreads;
   launch.keys = (longest + 31) / 32 * 32;
@@ -112,8 +113,11 @@ private:
   const AttentionForm &form;
   int64_t dim;
   Value qkv, offsets, params, out, heads, keys, qkvStride, contextStride;
+  Value askers, queryStride;
   Value qColumn, kColumn, vColumn, scoreHi, probHi, contextLo, contextHi;
   Value thread, lane, quad, headColumn, first, length, chunks, row;
+  /// Where queries and contexts begin, and how many there are.
+  Value firstAsker, askerCount;
   Value table, keyRows, valueRows, codes, terms;
   Value zq, zk, zv;
   /// Of the warp's queries: fragments, and what their sums contribute.
@@ -123,9 +127,14 @@ private:
 } // namespace
 
 void AttentionEmitter::takeParams() {
-  for (Value *pointer : {&qkv, &offsets, &params, &out, &heads, &keys,
-                         &qkvStride, &contextStride, &qColumn, &kColumn,
-                         &vColumn, &scoreHi, &probHi, &contextLo, &contextHi})
+  for (Value *pointer : {&qkv, &offsets, &params})
+    *pointer = k.param();
+  askers = form.firstQuery ? k.param() : qkv;
+  for (Value *pointer : {&out, &heads, &keys, &qkvStride, &contextStride,
+                         &qColumn, &kColumn, &vColumn})
+    *pointer = k.param();
+  queryStride = form.firstQuery ? k.param() : qkvStride;
+  for (Value *pointer : {&scoreHi, &probHi, &contextLo, &contextHi})
     *pointer = k.param();
 }
 
@@ -238,9 +247,10 @@ void AttentionEmitter::loadQueries() {
   Values rows;
   for (int64_t half = 0; half != 2; ++half) {
     // Rows beyond the end are those of the last token, and not stored.
-    Value token = k.min(k.add(row, half * 8), k.sub(length, k.c(1)));
+    Value query = k.min(k.add(row, half * 8), k.sub(askerCount, k.c(1)));
     rows.push_back(
-        k.at(k.at(qkv, k.mulWide(k.add(first, token), qkvStride)), column));
+        k.at(k.at(askers, k.mulWide(k.add(firstAsker, query), queryStride)),
+             column));
   }
   Values sums(2, k.c(0));
   for (int64_t step = 0; step != dim / 32; ++step) {
@@ -407,10 +417,10 @@ void AttentionEmitter::storeContext(ArrayRef<Value> acc,
   Value multiplier = constant(35), offset = constant(36);
   for (int64_t half = 0; half != 2; ++half) {
     Value query = k.add(row, half * 8);
-    k.ifThen(k.less(query, length), [&] {
+    k.ifThen(k.less(query, askerCount), [&] {
       int64_t bytes = storageBytes(form.context);
-      Value to = k.at(
-          out, k.mulWide(k.add(first, query), k.mul(contextStride, bytes)));
+      Value to = k.at(out, k.mulWide(k.add(firstAsker, query),
+                                     k.mul(contextStride, bytes)));
       for (int64_t span = 0; span != dim / 32; ++span) {
         Values eight;
         for (int64_t e = 0; e != 8; ++e) {
@@ -453,6 +463,8 @@ void AttentionEmitter::emit() {
   Value at = k.at(offsets, k.wide(k.shl(sequence, 2)));
   first = k.load(at, k.i32(), 4);
   length = k.sub(k.load(k.at(at, k.c(4)), k.i32(), 4), first);
+  firstAsker = form.firstQuery ? sequence : first;
+  askerCount = form.firstQuery ? k.min(length, k.c(1)) : length;
   chunks = k.shr(k.add(length, 31), 5);
   zq = k.round(constant(37));
   zk = k.round(constant(38));
@@ -460,13 +472,13 @@ void AttentionEmitter::emit() {
   Value start = k.mul(k.block(0), kQueries);
   row = k.add(k.add(start, k.mul(k.div(thread, 32), 16)), k.div(lane, 4));
   // Of all the block's threads, or of none.
-  k.ifThen(k.less(start, length), [&] { head(); });
+  k.ifThen(k.less(start, askerCount), [&] { head(); });
 }
 
 void buildAttention(ModuleOp module, const AttentionForm &form) {
-  SmallVector<Param> params(3, Param::Input);
+  SmallVector<Param> params(form.firstQuery ? 4 : 3, Param::Input);
   params.push_back(Param::Output);
-  params.append(7, Param::I32);
+  params.append(form.firstQuery ? 8 : 7, Param::I32);
   params.append(4, Param::F32);
   DeviceBuilder k(module, getAttentionName(form), params, kThreads);
   AttentionEmitter(k, form).emit();

@@ -24,15 +24,21 @@ struct AttentionForm {
   /// 32 or 64.
   int64_t headDim = 64;
   Storage context = Storage::U8;
+  /// Only the first token of each sequence asks: queries and contexts have a
+  /// row for each sequence.
+  bool firstQuery = false;
 };
 
 /// The longest sequence whose keys, values and scores fit shared memory.
 inline constexpr int64_t kLongestSequence = 512;
 
+/// Queries of a block.
+inline constexpr int64_t kAttentionQueries = 64;
+
 /// An error where the form has no kernel.
 Error checkAttention(const AttentionForm &form);
 
-/// Such as `attention_64_u8`.
+/// Such as `attention_64_u8`, or `attention_first_64_u8`.
 std::string getAttentionName(const AttentionForm &form);
 
 struct AttentionLaunch {
@@ -44,14 +50,18 @@ AttentionLaunch getAttentionLaunch(const AttentionForm &form, int64_t sequences,
                                    int64_t heads, int64_t longest);
 
 /// Appends the kernel. Block y is head y % heads of sequence y / heads, block x
-/// its queries from 64 x on. Parameters, in order; pointers on 16 bytes:
+/// its queries from 64 x on (one, with firstQuery). Parameters, in order;
+/// pointers on 16 bytes:
 ///   qkv      u8  [tokens][qkvStride]
 ///   offsets  i32 [sequences + 1]
 ///   params   f32, as QAttentionParams of lib/Tile/Attention.h
-///   context  codes or f32 [tokens][contextStride]
+///   queries  u8  [sequences][queryStride]; only with firstQuery
+///   context  codes or f32 [tokens][contextStride]; of sequences with
+///            firstQuery
 ///   heads, keys, qkvStride, contextStride, qColumn, kColumn, vColumn   i32;
 ///            keys is the longest length rounded up to 32, columns and strides
 ///            are multiples of 16
+///   queryStride                           i32; only with firstQuery
 ///   scoreHi, probHi, contextLo, contextHi   f32
 void buildAttention(mlir::ModuleOp module, const AttentionForm &form);
 

@@ -60,9 +60,8 @@ Value elementAt(DeviceBuilder &k, Value base, Value row, Value stride,
               k.mul(column, bytes));
 }
 
-/// The mean of the codes, and the reciprocal of their deviation, in f32.
-static std::pair<Value, Value> statistics(WarpRow &columns,
-                                          ArrayRef<Value> codes, Value norm) {
+std::pair<Value, Value> codeStatistics(WarpRow &columns, ArrayRef<Value> codes,
+                                       Value norm) {
   DeviceBuilder &k = columns.k;
   Value first = k.c(0), second = k.wide(k.c(0));
   for (int64_t i = 0; i != columns.steps(); ++i)
@@ -87,7 +86,7 @@ static std::pair<Value, Value> statistics(WarpRow &columns,
 void normalizeRow(WarpRow &columns, ArrayRef<Value> codes, Value norm,
                   Value gamma, Value beta, Value row, const RowResult &result) {
   DeviceBuilder &k = columns.k;
-  auto [mean, rs] = statistics(columns, codes, norm);
+  auto [mean, rs] = codeStatistics(columns, codes, norm);
   for (int64_t i = 0; i != columns.steps(); ++i) {
     Values scales = columns.reals(gamma, i), offsets = columns.reals(beta, i);
     Values results;

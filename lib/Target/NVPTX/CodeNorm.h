@@ -55,6 +55,12 @@ struct RowResult {
   Storage storage = Storage::U8;
 };
 
+/// The mean of the codes of a row, and the reciprocal of their deviation, in
+/// f32.
+std::pair<mlir::Value, mlir::Value>
+codeStatistics(WarpRow &columns, llvm::ArrayRef<mlir::Value> codes,
+               mlir::Value norm);
+
 /// Normalizes the codes of `row`, four for each step, and stores the results.
 /// `norm` points to three f64: scale, factor and eps, as CodeNormParams of
 /// lib/Tile/Norm.h; gamma and beta to f32.

@@ -171,6 +171,8 @@ Value DeviceBuilder::unsignedToFloat(Value x) {
   return arith::UIToFPOp::create(b, f32(), x);
 }
 Value DeviceBuilder::toDouble(Value x) {
+  if (x.getType() == f32())
+    return arith::ExtFOp::create(b, f64(), x);
   return arith::SIToFPOp::create(b, f64(), x);
 }
 Value DeviceBuilder::sqrt(Value x) {

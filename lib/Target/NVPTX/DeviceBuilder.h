@@ -97,7 +97,7 @@ public:
   /// The f32 nearest to an i32 or an f64.
   Value toFloat(Value x);
   Value unsignedToFloat(Value x);
-  /// The f64 nearest to an i64.
+  /// The f64 nearest to an i64, or equal to an f32.
   Value toDouble(Value x);
   /// Of an f64.
   Value sqrt(Value x);

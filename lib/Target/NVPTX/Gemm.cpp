@@ -69,14 +69,20 @@ Error checkForm(const GemmSchedule &s, const GemmForm &form) {
   if (form.grouped && form.hasZeros)
     return Error("groups of columns: found weights with zero points, expected "
                  "none");
-  if (form.grouped && s.warpM * s.warpN > 32 * 64)
+  if (form.wide && (form.grouped || form.hasZeros))
+    return Error("16-bit codes: found groups of columns or weights with zero "
+                 "points, expected neither");
+  if ((form.grouped || form.wide) && s.warpM * s.warpN > 32 * 64)
     return Error::make("schedule: a warp makes ", s.warpM, "x", s.warpN,
-                       ", but only 2048 sums of groups fit its registers");
+                       ", but only 2048 sums of ",
+                       form.grouped ? "groups" : "planes of bytes",
+                       " fit its registers");
   return Error::success();
 }
 
 std::string getGemmName(const GemmSchedule &s, const GemmForm &form) {
-  std::string name = "gemm_u8_" + shapeToString(std::array{s.blockM, s.blockN});
+  std::string name = (form.wide ? "gemm_u16_" : "gemm_u8_") +
+                     shapeToString(std::array{s.blockM, s.blockN});
   name += "_" + shapeToString(std::array{s.warpM, s.warpN}) + "_s" +
           std::to_string(s.stages);
   if (form.hasZeros)
@@ -134,6 +140,8 @@ private:
   /// First of the eight columns of a thread, and its first row.
   Value column, row;
   Value stepColumns, groupEnds;
+  /// Of 16-bit codes: steps of a plane, bytes from one to the next.
+  Value planeSteps, xStride;
   Copies left, right;
 };
 } // namespace
@@ -168,6 +176,13 @@ void GemmEmitter::startStage(Value step, Value stage) {
   Value inW = k.wide(k.mul(step, kGemmStep)), inX = inW;
   if (form.grouped)
     inX = k.wide(k.load(k.at(stepColumns, k.shl(step, 2)), k.i32(), 4));
+  if (form.wide) {
+    // The second plane starts again with the weights.
+    Value isHigh = k.less(step, planeSteps);
+    Value within = k.select(isHigh, step, k.sub(step, planeSteps));
+    inW = k.wide(k.mul(within, kGemmStep));
+    inX = k.add(inW, k.wide(k.select(isHigh, k.c(0), xStride)));
+  }
   for (const Copies *copies : {&left, &right})
     for (size_t i = 0; i != copies->from.size(); ++i)
       k.copyAsync(k.at(shared, k.add(start, copies->to[i])),
@@ -266,7 +281,7 @@ void GemmEmitter::emit() {
   }
   GemmEpilogue epilogue(k, form);
   Value m = k.param(), n = k.param(), depth = k.param();
-  Value xStride = k.param();
+  xStride = k.param();
   Value groups = epilogue.takeParams(m, n);
 
   shared = k.dynamicShared();
@@ -280,8 +295,10 @@ void GemmEmitter::emit() {
   Value firstColumn = k.mul(k.block(0), s.blockN);
   row = k.add(k.add(firstRow, warpRow), k.div(lane, 4));
   column = k.add(k.add(firstColumn, warpColumn), k.mul(k.rem(lane, 4), 8));
-  steps = k.div(depth, kGemmStep);
-  left = planCopies(x, m, xStride, firstRow, s.blockM, 0, false);
+  planeSteps = k.div(depth, kGemmStep);
+  steps = form.wide ? k.shl(planeSteps, 1) : planeSteps;
+  left = planCopies(x, m, form.wide ? k.shl(xStride, 1) : xStride, firstRow,
+                    s.blockM, 0, false);
   right = planCopies(w, n, depth, firstColumn, s.blockN, s.blockM * kGemmStep,
                      true);
   epilogue.prepare(k.at(shared, k.c(s.stages * stageBytes(s))), thread,
@@ -292,7 +309,10 @@ void GemmEmitter::emit() {
     k.commitCopies();
   }
   Values sums = form.grouped ? multiplyGroups(epilogue, groups)
-                             : multiplySteps(k.c(0), steps);
+                             : multiplySteps(k.c(0), planeSteps);
+  Values lows;
+  if (form.wide)
+    lows = multiplySteps(planeSteps, steps);
 
   for (int64_t j = 0; j != spans; ++j) {
     epilogue.columns(k.add(column, j * 32), [&] {
@@ -300,9 +320,13 @@ void GemmEmitter::emit() {
         for (int64_t half = 0; half != 2; ++half) {
           Values eight;
           for (int64_t tile = 0; tile != 4; ++tile)
-            for (int64_t e = 0; e != 2; ++e)
-              eight.push_back(
-                  sums[((i * spans + j) * 4 + tile) * 4 + half * 2 + e]);
+            for (int64_t e = 0; e != 2; ++e) {
+              int64_t at = ((i * spans + j) * 4 + tile) * 4 + half * 2 + e;
+              eight.push_back(sums[at]);
+              if (form.wide)
+                eight.back() =
+                    epilogue.joined(sums[at], lows[at], tile * 2 + e);
+            }
           Value codes;
           if (form.hasZeros)
             codes = sums[tilesM * spans * 16 + i * 4 + half * 2];

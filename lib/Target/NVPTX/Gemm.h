@@ -41,6 +41,9 @@ struct GemmForm {
   bool hasZeros = false;
   /// The columns of x come in groups with a scale of their own.
   bool grouped = false;
+  /// The codes of x have 16 bits: high bytes, then low bytes, share the
+  /// weights.
+  bool wide = false;
 };
 
 /// What is to be said at a launch.
@@ -65,13 +68,14 @@ GemmLaunch getGemmLaunch(const GemmSchedule &schedule, int64_t m, int64_t n);
 
 /// Appends the kernel to `module`. Parameters, in order; pointers on 16 bytes:
 ///   x          u8  [m][xStride]; with hasZeros, zeros where the product has no
-///                  such column
+///                  such column; with wide [m][2][xStride], high bytes first
 ///   w          s8  [n][k], zeros where the product has no such row or column
 ///   columns    i32 [k / 64]: first column of x of each step, a multiple of
 ///                  16; only with grouped
 ///   ends       i32 [groups]: steps up to the end of each group, all of them
 ///                  different; only with grouped
-///   correction i32 [n]: added to every sum; with grouped [groups][n]
+///   correction i32 [n]: added to every sum; with grouped [groups][n]; with
+///                  wide [2][n], for the sums of high and of low bytes
 ///   zeros      i32 [n]: of the weights, taken off times the sum of the codes
 ///                  of the row; only with hasZeros
 ///   multiplier f32 [n]; with grouped [groups][n]

@@ -71,6 +71,12 @@ Value GemmEpilogue::scaled(Value sum, int64_t which) {
                 multipliers[size_t(which)]);
 }
 
+Value GemmEpilogue::joined(Value high, Value low, int64_t which) {
+  high = k.add(high, corrections[size_t(which)]);
+  low = k.add(low, lowCorrections[size_t(which)]);
+  return k.add(k.mulWide(high, k.c(256)), k.wide(low));
+}
+
 void GemmEpilogue::prepare(Value shared, Value thread, int64_t threads) {
   tables = shared;
   copyTables(k, form.activation, shared, thread, threads);
@@ -88,6 +94,8 @@ void GemmEpilogue::columns(Value column, DeviceBuilder::Body body) {
     }
     if (form.hasZeros)
       zeroPoints = eight(zeros, k.i32());
+    if (form.wide)
+      lowCorrections = loadEight(k, correction, k.add(column, n), k.i32());
     offsets = eight(offset, k.f32());
     if (nvptx::hasPost(form)) {
       Values two = k.loadMany(post, k.f32(), 2);
@@ -104,7 +112,7 @@ void GemmEpilogue::finish(Value row, ArrayRef<Value> sums, Value codes) {
     for (size_t i = 0; i != sums.size(); ++i) {
       Value v = sums[i];
       if (!form.grouped) {
-        Value sum = k.add(v, corrections[i]);
+        Value sum = form.wide ? v : k.add(v, corrections[i]);
         if (form.hasZeros)
           sum = k.sub(sum, k.mul(zeroPoints[i], codes));
         v = k.mulF(k.toFloat(sum), multipliers[i]);

@@ -36,13 +36,17 @@ public:
   /// The sum of a group in the `which`-th of these columns, as f32.
   Value scaled(Value sum, int64_t which);
 
+  /// The sum, an i64, of the `which`-th column of 16-bit codes from those of
+  /// their bytes; within columns().
+  Value joined(Value high, Value low, int64_t which);
+
   /// Fills the tables; a barrier must follow.
   void prepare(Value shared, Value thread, int64_t threads);
 
   /// Runs `body` where the eight columns from `column` on are there.
   void columns(Value column, DeviceBuilder::Body body);
   /// Finishes these columns of `row`, whose codes have the sum `codes`, if it
-  /// is there. Sums of groups are scaled already.
+  /// is there. Sums of groups are scaled, those of 16-bit codes joined already.
   void finish(Value row, llvm::ArrayRef<Value> sums, Value codes);
 
 private:
@@ -50,7 +54,8 @@ private:
   GemmForm form;
   Value correction, zeros, multiplier, offset, post, y, m, n, yStride, lo, hi;
   Value tables, column, postScale, postOffset;
-  DeviceBuilder::Values corrections, zeroPoints, multipliers, offsets;
+  DeviceBuilder::Values corrections, lowCorrections, zeroPoints, multipliers,
+      offsets;
 };
 
 } // namespace quern::nvptx

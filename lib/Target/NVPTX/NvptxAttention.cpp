@@ -34,7 +34,7 @@ struct NvptxAttention : impl::NvptxAttentionBase<NvptxAttention> {
     auto storage = nvptx::parseStorage(result);
     if (!storage)
       return storage.takeError();
-    nvptx::AttentionForm form = {headDim, *storage};
+    nvptx::AttentionForm form = {headDim, *storage, firstQuery};
     if (Error error = nvptx::checkAttention(form))
       return error;
     nvptx::buildAttention(getOperation(), form);

@@ -38,7 +38,7 @@ struct NvptxGemm : impl::NvptxGemmBase<NvptxGemm> {
     auto stored = nvptx::parseStorage(result);
     if (!stored)
       return stored.takeError();
-    nvptx::GemmForm form = {*function, *stored, zeros, groups};
+    nvptx::GemmForm form = {*function, *stored, zeros, groups, wide};
     if (Error error = nvptx::checkForm(schedule, form))
       return error;
     nvptx::buildGemm(getOperation(), schedule, form);

@@ -39,7 +39,9 @@ def NvptxGemm : Pass<"tq-nvptx-gemm", "::mlir::ModuleOp"> {
     Option<"zeros", "zeros", "bool", /*default=*/"false",
            "The weights have a zero point for each column">,
     Option<"groups", "groups", "bool", /*default=*/"false",
-           "The columns of x come in groups with scales of their own">
+           "The columns of x come in groups with scales of their own">,
+    Option<"wide", "wide", "bool", /*default=*/"false",
+           "The codes of x have 16 bits, as planes of bytes">
   ];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect",
@@ -51,7 +53,8 @@ def NvptxAddNorm : Pass<"tq-nvptx-add-norm", "::mlir::ModuleOp"> {
   let summary = "append a residual sum with LayerNorm for GPUs";
   let description = [{
     Appends the kernel that `buildAddNorm` of lib/Target/NVPTX/AddNorm.h makes:
-    `tq.qadd_norm` with one warp to a row. Expects nothing of the module.
+    `tq.qadd_norm` with one warp to a row; with groups or an order that of
+    `buildGroupNorm`. Expects nothing of the module.
 
     ```mlir
     module {}
@@ -71,7 +74,11 @@ def NvptxAddNorm : Pass<"tq-nvptx-add-norm", "::mlir::ModuleOp"> {
     Option<"sum", "sum", "std::string", /*default=*/"\"u8\"",
            "Codes of the sum: u8 or u16">,
     Option<"result", "result", "std::string", /*default=*/"\"u8\"",
-           "What is stored: u8, u16 or f32">
+           "What is stored: u8, u16 or f32">,
+    Option<"groups", "groups", "bool", /*default=*/"false",
+           "The sum has groups of channels with scales of their own">,
+    Option<"ordered", "ordered", "bool", /*default=*/"false",
+           "The result has its channels in another order">
   ];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect",
@@ -135,6 +142,39 @@ def NvptxAttention : Pass<"tq-nvptx-attention", "::mlir::ModuleOp"> {
     Option<"headDim", "head-dim", "int64_t", /*default=*/"64",
            "Channels of a head: 32 or 64">,
     Option<"result", "result", "std::string", /*default=*/"\"u8\"",
+           "What is stored: u8, u16 or f32">,
+    Option<"firstQuery", "first-query", "bool", /*default=*/"false",
+           "Only the first token of each sequence asks">
+  ];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::NVVM::NVVMDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
+def NvptxElements : Pass<"tq-nvptx-elements", "::mlir::ModuleOp"> {
+  let summary = "append a way between values and codes, or a pooling, for GPUs";
+  let description = [{
+    Appends the kernel that `buildElements` of lib/Target/NVPTX/Elements.h
+    makes: `tq.quantize`, `tq.dequantize`, `tq.requantize`, `tq.qpool` or
+    `tq.normalize` with one warp to a row. Expects nothing of the module.
+
+    ```mlir
+    module {}
+    ```
+    becomes
+    ```mlir
+    llvm.func @dequantize_u8_f32(%x: !llvm.ptr<1>, ...)
+        attributes {nvvm.kernel, nvvm.reqntid = array<i32: 128, 1, 1>} {...}
+    ```
+  }];
+  let options = [
+    Option<"function", "function", "std::string", /*default=*/"\"dequantize\"",
+           "quantize, dequantize, requantize, pool_first, pool_mean, "
+           "normalize or planes">,
+    Option<"in", "in", "std::string", /*default=*/"\"u8\"",
+           "What is read: u8, u16 or f32">,
+    Option<"out", "out", "std::string", /*default=*/"\"f32\"",
            "What is stored: u8, u16 or f32">
   ];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect",

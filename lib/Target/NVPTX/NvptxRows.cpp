@@ -6,7 +6,9 @@
 #include "lib/Target/NVPTX/NvptxPasses.h"
 
 #include "lib/Target/NVPTX/AddNorm.h"
+#include "lib/Target/NVPTX/Elements.h"
 #include "lib/Target/NVPTX/Embed.h"
+#include "lib/Target/NVPTX/GroupNorm.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -18,6 +20,7 @@ using namespace mlir;
 namespace quern {
 
 #define GEN_PASS_DEF_NVPTXADDNORM
+#define GEN_PASS_DEF_NVPTXELEMENTS
 #define GEN_PASS_DEF_NVPTXEMBED
 #include "lib/Target/NVPTX/NvptxPasses.h.inc"
 
@@ -52,9 +55,41 @@ struct NvptxAddNorm : impl::NvptxAddNormBase<NvptxAddNorm> {
                                 {sum, &form.sum},
                                 {result, &form.out}}))
       return error;
+    if (groups || ordered) {
+      nvptx::GroupNormForm grouped = {form, groups, ordered};
+      if (Error error = nvptx::checkGroupNorm(grouped))
+        return error;
+      nvptx::buildGroupNorm(getOperation(), grouped);
+      return Error::success();
+    }
     if (Error error = nvptx::checkAddNorm(form))
       return error;
     nvptx::buildAddNorm(getOperation(), form);
+    return Error::success();
+  }
+};
+
+struct NvptxElements : impl::NvptxElementsBase<NvptxElements> {
+  using Base::Base;
+
+  void runOnOperation() override {
+    if (Error error = append()) {
+      getOperation().emitError(error.message());
+      signalPassFailure();
+    }
+  }
+
+  Error append() {
+    auto parsed = nvptx::parseElementFunction(function);
+    if (!parsed)
+      return parsed.takeError();
+    nvptx::ElementForm form;
+    form.function = *parsed;
+    if (Error error = parseAll({{in, &form.in}, {out, &form.out}}))
+      return error;
+    if (Error error = nvptx::checkElements(form))
+      return error;
+    nvptx::buildElements(getOperation(), form);
     return Error::success();
   }
 };

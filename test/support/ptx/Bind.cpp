@@ -20,7 +20,7 @@ static Parts split(std::string_view name) {
 
 /// Operands of scalar instructions: a result, and what it is made of.
 static size_t scalarOperands(std::string_view base) {
-  for (std::string_view one : {"neg", "abs", "sqrt", "not"})
+  for (std::string_view one : {"neg", "abs", "sqrt", "rcp", "not"})
     if (base == one)
       return 2;
   for (std::string_view three : {"mad", "selp", "shf", "prmt", "bfe", "dp4a"})

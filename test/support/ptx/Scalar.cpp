@@ -181,6 +181,9 @@ struct CopySign {
 struct Root {
   template <typename T> static T of(T a) { return std::sqrt(a); }
 };
+struct Reciprocal {
+  template <typename T> static T of(T a) { return T(1) / a; }
+};
 } // namespace
 
 template <typename F>
@@ -231,11 +234,12 @@ static Handler remainder(Instruction &i, const Parts &parts) {
                                      : run2<Rem, uint32_t, uint32_t>;
 }
 
-static Handler squareRoot(Instruction &i, const Parts &parts) {
+/// What is rounded to the nearest.
+template <typename F>
+static Handler nearest(Instruction &i, const Parts &parts) {
   if (parts.size() != 3 || parts[1] != "rn" || !takeType(i, parts))
     return nullptr;
-  return i.type.bits == 64 ? run1<Root, double, double>
-                           : run1<Root, float, float>;
+  return i.type.bits == 64 ? run1<F, double, double> : run1<F, float, float>;
 }
 
 static Handler copySign(Instruction &, const Parts &parts) {
@@ -487,13 +491,14 @@ const Binders &scalarBinders() {
       {"div", arithmetic<Div>}, {"rem", remainder},
       {"min", extreme<Min>},    {"max", extreme<Max>},
       {"neg", sign<Negate>},    {"abs", sign<Magnitude>},
-      {"sqrt", squareRoot},     {"and", logic<And>},
-      {"or", logic<Or>},        {"xor", logic<Xor>},
-      {"not", inverse},         {"shl", shifts},
-      {"shr", shifts},          {"shf", funnels},
-      {"prmt", permutes},       {"bfe", bitFields},
-      {"setp", compares},       {"selp", choices},
-      {"dp4a", dots},           {"copysign", copySign}};
+      {"sqrt", nearest<Root>},  {"rcp", nearest<Reciprocal>},
+      {"and", logic<And>},      {"or", logic<Or>},
+      {"xor", logic<Xor>},      {"not", inverse},
+      {"shl", shifts},          {"shr", shifts},
+      {"shf", funnels},         {"prmt", permutes},
+      {"bfe", bitFields},       {"setp", compares},
+      {"selp", choices},        {"dp4a", dots},
+      {"copysign", copySign}};
   return binders;
 }
 

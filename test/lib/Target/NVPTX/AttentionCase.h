@@ -79,6 +79,21 @@ void checkAttention(Runner &runner, const nvptx::AttentionForm &form,
   std::vector<T> context(size_t(tokens * width)), want = context;
   quern::test::qattention(shape, params, qkv, offsets, want, sTap, pTap);
 
+  // Queries and contexts of first tokens move to buffers of their own.
+  std::vector<uint8_t> queries;
+  if (form.firstQuery) {
+    std::vector<T> firsts;
+    for (size_t s = 0; s != lengths.size(); ++s) {
+      auto row = qkv.begin() + offsets[s] * shape.qkvStride;
+      queries.insert(queries.end(), row, row + width);
+      std::fill(row, row + width, uint8_t(77));
+      auto from = want.begin() + offsets[s] * width;
+      firsts.insert(firsts.end(), from, from + width);
+    }
+    want = firsts;
+    context.resize(firsts.size());
+  }
+
   std::vector<float> flat = flatten(params);
   nvptx::AttentionLaunch launch =
       nvptx::getAttentionLaunch(form, int64_t(lengths.size()), heads, longest);
@@ -91,9 +106,13 @@ void checkAttention(Runner &runner, const nvptx::AttentionForm &form,
   call.input("qkv", qkv);
   call.input("offsets", offsets);
   call.input("params", flat);
+  if (form.firstQuery)
+    call.input("queries", queries);
   call.output("context", context);
   call.integers({heads, launch.keys, shape.qkvStride, shape.contextStride,
                  shape.qColumn, shape.kColumn, shape.vColumn});
+  if (form.firstQuery)
+    call.integers({width});
   call.reals({255.0f, 255.0f, 0.0f, float(shape.contextRange.hi)});
   ASSERT_EQ(runner.run(call), "");
   EXPECT_EQ(context, want) << nvptx::getAttentionName(form);

@@ -38,6 +38,11 @@ TEST(NvptxAttention, LongestSequence) {
   EXPECT_LE(launch.sharedBytes, 99 * 1024);
 }
 
+TEST(NvptxAttention, FirstQueriesAlone) {
+  check<uint8_t>({64, Storage::U8, true}, 2, {1, 33, 70});
+  check<float>({32, Storage::F32, true}, 3, {64, 5});
+}
+
 TEST(NvptxAttention, OtherResults) {
   check<float>({64, Storage::F32}, 2, {20, 37});
   check<uint16_t>({32, Storage::U16}, 2, {20, 37});

@@ -88,7 +88,8 @@ public:
 
 private:
   void fillCodes() {
-    x.resize(size_t(size.m * k));
+    // With 16-bit codes every row has two planes.
+    x.resize(size_t(size.m * k * (form.wide ? 2 : 1)));
     w.resize(size_t(n * k));
     for (size_t i = 0; i < x.size(); ++i)
       x[i] = form.hasZeros && int64_t(i) % k >= size.k ? 0 : uint8_t(random());
@@ -119,20 +120,41 @@ private:
                            (1.0f + 0.3f * unit(random)));
       offset.push_back((direct ? middle : 0.0f) + unit(random));
     }
+    // Of 16-bit codes those of high bytes; of low bytes behind them.
+    for (int64_t i = 0; form.wide && i < n; ++i) {
+      correction.push_back(int32_t(random() % 256));
+      multiplier[size_t(i)] /= 256;
+    }
     post = {hi / 7.3f, 21.0f};
   }
 
   /// The bits of one output.
   uint32_t expected(int64_t row, int64_t column) const {
+    if (form.wide)
+      return finished(float(wideSum(row, column)), column);
     uint32_t sum = uint32_t(correction[size_t(column)]);
     for (int64_t j = 0; j < size.k; ++j)
       sum += uint32_t(int32_t(x[size_t(row * k + j)]) *
                       (w[size_t(column * k + j)] - zeros[size_t(column)]));
-    float mul = multiplier[size_t(column)], off = offset[size_t(column)];
+    return finished(float(int32_t(sum)), column);
+  }
+
+  int64_t wideSum(int64_t row, int64_t column) const {
+    int64_t sum = 256 * int64_t(correction[size_t(column)]) +
+                  correction[size_t(n + column)];
+    for (int64_t j = 0; j < size.k; ++j)
+      sum += (256 * int64_t(x[size_t(row * 2 * k + j)]) +
+              x[size_t((row * 2 + 1) * k + j)]) *
+             w[size_t(column * k + j)];
+    return sum;
+  }
+
+  /// The bits of the output that a sum becomes.
+  uint32_t finished(float sum, int64_t column) const {
+    float v = sum * multiplier[size_t(column)];
+    v = v + offset[size_t(column)];
     if (form.activation == Activation::None && form.result != Storage::F32)
-      return uint32_t(qm_requant(int32_t(sum), mul, off, 0.0f, hi));
-    float v = float(int32_t(sum)) * mul;
-    v = v + off;
+      return uint32_t(qm_round_code(v, 0.0f, hi));
     v = referenceActivation(form.activation, v);
     if (form.result == Storage::F32)
       return uint32_t(argument(v));

@@ -71,6 +71,17 @@ TEST(NvptxGemm, WeightsWithZeroPoints) {
         {{19, 80, 128}});
 }
 
+/// Both planes of bytes, with steps that do not fill the stages.
+TEST(NvptxGemm, CodesOf16Bits) {
+  GemmForm form;
+  form.wide = true;
+  check(form, {}, {{5, 64, 64}, {70, 100, 100}, {3, 768, 768}});
+  form.activation = Activation::Gelu;
+  check(form, {64, 128, 32, 64, 3}, {{19, 80, 320}});
+  form.result = Storage::F32;
+  check(form, {}, {{1, 16, 1}});
+}
+
 /// Sums whose product lies in the middle between two codes, and next to it.
 TEST(NvptxGemm, TiesGoToTheEvenCode) {
   GemmForm form;

@@ -3,7 +3,7 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 //===----------------------------------------------------------------------===//
-#include "test/lib/Target/NVPTX/RowCase.h"
+#include "test/lib/Target/NVPTX/ElementCase.h"
 
 using namespace quern::nvptx::test;
 namespace nvptx = quern::nvptx;
@@ -45,6 +45,11 @@ TEST(NvptxEmbed, Tables) {
   checkEmbed(emulator, {100, {true, false, true}}, 5);
   checkEmbed(emulator, {384, {true, false, false}, Storage::U16, Storage::U16},
              4);
+}
+
+TEST(NvptxElements, AllFunctions) {
+  Emulator emulator;
+  checkAllElements(emulator);
 }
 
 } // namespace

@@ -7,6 +7,8 @@
 // RUN: not quern-opt %s --tq-nvptx-gemm="activation=selu" 2>&1 | FileCheck %s --check-prefix=ACTIVATION
 // RUN: not quern-opt %s --tq-nvptx-gemm="result=s8" 2>&1 | FileCheck %s --check-prefix=RESULT
 // RUN: not quern-opt %s --tq-nvptx-gemm="groups=true zeros=true" 2>&1 | FileCheck %s --check-prefix=GROUPS
+// RUN: not quern-opt %s --tq-nvptx-gemm="wide=true zeros=true" 2>&1 | FileCheck %s --check-prefix=WIDE
+// RUN: not quern-opt %s --tq-nvptx-gemm="wide=true block-m=128 block-n=128 warp-m=64 warp-n=64 stages=2" 2>&1 | FileCheck %s --check-prefix=PLANES
 // RUN: not quern-translate %s --mlir-to-ptx --ptx-variant=sm_75 2>&1 | FileCheck %s --check-prefix=VARIANT
 
 // expected-error@+1 {{schedule: a warp makes 32x16, expected a multiple of 16x32}}
@@ -21,3 +23,5 @@ module {}
 // RESULT: result: found 's8', expected u8, u16 or f32
 // VARIANT: PTX variant: found 'sm_75', expected sm_80 or sm_90a
 // GROUPS: groups of columns: found weights with zero points, expected none
+// WIDE: 16-bit codes: found groups of columns or weights with zero points, expected neither
+// PLANES: schedule: a warp makes 64x64, but only 2048 sums of planes of bytes fit its registers

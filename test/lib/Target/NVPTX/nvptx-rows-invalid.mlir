@@ -3,6 +3,10 @@
 // RUN: not quern-opt %s --tq-nvptx-add-norm="a=s8" 2>&1 | FileCheck %s --check-prefix=STORAGE
 // RUN: not quern-opt %s --tq-nvptx-embed="d=4096" 2>&1 | FileCheck %s --check-prefix=WIDE
 // RUN: not quern-opt %s --tq-nvptx-embed="e2=f32" 2>&1 | FileCheck %s --check-prefix=EMBED
+// RUN: not quern-opt %s --tq-nvptx-elements="function=round" 2>&1 | FileCheck %s --check-prefix=FUNCTION
+// RUN: not quern-opt %s --tq-nvptx-elements="in=f32" 2>&1 | FileCheck %s --check-prefix=REALS
+// RUN: not quern-opt %s --tq-nvptx-elements="function=planes" 2>&1 | FileCheck %s --check-prefix=CODES
+// RUN: not quern-opt %s --tq-nvptx-add-norm="groups=true sum=u16" 2>&1 | FileCheck %s --check-prefix=GROUPED
 
 module {}
 
@@ -11,3 +15,7 @@ module {}
 // STORAGE: result: found 's8', expected u8, u16 or f32
 // WIDE: rows of 4096 columns, expected a multiple of 4, at most 2048
 // EMBED: sums of embeddings in f32, expected u8 or u16
+// FUNCTION: function: found 'round', expected quantize, dequantize, requantize, pool_first, pool_mean, normalize or planes
+// REALS: dequantize: found f32 to f32, expected codes to f32
+// CODES: planes: found u8 to f32, expected u16 to u8
+// GROUPED: groups of a residual's sum: found u16, expected u8

@@ -1,5 +1,7 @@
 // RUN: quern-opt %s --tq-nvptx-add-norm --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=NORM --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-embed="d=384 word-scales=true result=f32" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=EMBED --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-elements="function=pool_mean" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=POOL --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-add-norm="groups=true ordered=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=GROUPED --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
 
 module {}
 
@@ -23,3 +25,21 @@ module {}
 // EMBED: shfl.sync.bfly.b32
 // EMBED: sqrt.rn.f64
 // EMBED: st.global.v4.b32
+
+// Sums of codes are integers; one division for a row.
+// POOL: .entry pool_mean_u8_f32(
+// POOL: div.rn.f32
+// POOL-DAG: add.s32
+// POOL-DAG: cvt.rn.f32.s32
+// POOL-DAG: mul.rn.f32
+// POOL-DAG: st.global.v4.b32
+
+// Shares of the groups are added in f64, one after the other; then channels are
+// gathered, byte by byte.
+// GROUPED: .entry add_norm_768_u8_u8_u8_u8_groups_ordered(
+// GROUPED: shfl.sync.bfly.b32
+// GROUPED: mul.rn.f64
+// GROUPED: add.rn.f64
+// GROUPED: sqrt.rn.f64
+// GROUPED: ld.global.nc.b8
+// GROUPED: st.global.b32

@@ -1,0 +1,228 @@
+//===- GroupNorm.cpp - Residual sum and LayerNorm of grouped codes --------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// The f64 steps are those of lib/Tile/GroupNorm.cpp: shares of the groups are
+// added in ascending order. A result in another order is gathered: a lane makes
+// the codes of the channels that its columns have, once more.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Target/NVPTX/GroupNorm.h"
+
+using namespace mlir;
+
+namespace quern::nvptx {
+
+using Values = DeviceBuilder::Values;
+using Param = DeviceBuilder::Param;
+
+/// Bytes of groupNormParams before the groups, and of each group.
+static constexpr int64_t kHeaderBytes = 16, kGroupBytes = 40;
+
+Error checkGroupNorm(const GroupNormForm &form) {
+  if (form.grouped && form.norm.sum != Storage::U8)
+    return Error::make("groups of a residual's sum: found ",
+                       storageName(form.norm.sum).str(), ", expected u8");
+  return checkAddNorm(form.norm);
+}
+
+std::string getGroupNormName(const GroupNormForm &form) {
+  return getAddNormName(form.norm) + (form.grouped ? "_groups" : "") +
+         (form.ordered ? "_ordered" : "");
+}
+
+namespace {
+class GroupNormEmitter {
+public:
+  GroupNormEmitter(DeviceBuilder &k, const GroupNormForm &form)
+      : k(k), form(form), columns(k, form.norm.d) {}
+
+  void emit();
+
+private:
+  void takeParams();
+  void emitRow(Value row);
+  /// The codes of the sum, four for each step.
+  Values sumCodes(Value row);
+  /// The code of one channel of the row.
+  Value codeAt(Value row, Value channel);
+  Value codeOf(Value x, Value y, Value scaleX, Value scaleY, Value offset);
+  std::pair<Value, Value> statistics(ArrayRef<Value> codes);
+  Value normalized(Value code, Value zero, Value scale, Value gamma,
+                   Value beta);
+  Value real(Value vector, Value channel) {
+    return k.load(k.at(vector, k.shl(channel, 2)), k.f32(), 4);
+  }
+  Value number(Value at, int64_t offset, Type type) {
+    return k.load(k.at(at, k.c(offset)), type, 8);
+  }
+
+  DeviceBuilder &k;
+  const GroupNormForm &form;
+  WarpRow columns;
+  Value a, b, ma, mb, mo, gamma, beta, norm, masks, zeros, scales, order, tap;
+  Value m, aStride, bStride, tapStride, maskStride, groups, tapping;
+  Value sumLo, sumHi, mean, rs;
+  RowResult result;
+};
+} // namespace
+
+void GroupNormEmitter::takeParams() {
+  for (Value *pointer : {&a, &b, &ma, &mb, &mo, &gamma, &beta, &norm})
+    *pointer = k.param();
+  if (form.grouped)
+    for (Value *pointer : {&masks, &zeros, &scales})
+      *pointer = k.param();
+  if (form.ordered)
+    order = k.param();
+  for (Value *each :
+       {&result.out, &tap, &m, &aStride, &bStride, &result.stride, &tapStride})
+    *each = k.param();
+  if (form.grouped)
+    for (Value *each : {&maskStride, &groups})
+      *each = k.param();
+  for (Value *each : {&tapping, &sumLo, &sumHi, &result.lo, &result.hi})
+    *each = k.param();
+  result.storage = form.norm.out;
+}
+
+Value GroupNormEmitter::codeOf(Value x, Value y, Value scaleX, Value scaleY,
+                               Value offset) {
+  Value v = k.addF(k.mulF(k.toFloat(x), scaleX), k.mulF(k.toFloat(y), scaleY));
+  return k.round(k.minF(k.maxF(k.addF(v, offset), sumLo), sumHi));
+}
+
+Values GroupNormEmitter::sumCodes(Value row) {
+  Values codes;
+  for (int64_t i = 0; i != columns.steps(); ++i) {
+    auto load = [&](Value from, Value stride, Storage storage) {
+      return loadCodes(
+          k, elementAt(k, from, row, stride, columns.column(i), storage),
+          storage, 4);
+    };
+    Values x = load(a, aStride, form.norm.a), y = load(b, bStride, form.norm.b);
+    Values scaleX = columns.reals(ma, i), scaleY = columns.reals(mb, i);
+    Values offset = columns.reals(mo, i);
+    for (size_t e = 0; e != 4; ++e)
+      codes.push_back(codeOf(x[e], y[e], scaleX[e], scaleY[e], offset[e]));
+  }
+  return codes;
+}
+
+Value GroupNormEmitter::codeAt(Value row, Value channel) {
+  auto load = [&](Value from, Value stride, Storage storage) {
+    Type type = storage == Storage::U8 ? k.i8() : k.i16();
+    return k.zeroExtend(
+        k.load(elementAt(k, from, row, stride, channel, storage), type,
+               storageBytes(storage)));
+  };
+  return codeOf(load(a, aStride, form.norm.a), load(b, bStride, form.norm.b),
+                real(ma, channel), real(mb, channel), real(mo, channel));
+}
+
+/// The mean of the values, and the reciprocal of their deviation, in f32.
+std::pair<Value, Value> GroupNormEmitter::statistics(ArrayRef<Value> codes) {
+  if (!form.grouped)
+    return codeStatistics(columns, codes, norm);
+  Value none = k.f64(0.0);
+  Values sums = k.loop(
+      k.c(0), groups, 1, {none, none},
+      [&](Value group, ArrayRef<Value> carried) {
+        Value first = k.c(0), second = k.c(0);
+        Value mask = k.at(masks, k.mul(group, maskStride));
+        for (int64_t i = 0; i != columns.steps(); ++i) {
+          Value word = k.load(k.at(mask, columns.column(i)), k.i32(), 4);
+          word = columns.orZero(i, word);
+          for (int64_t e = 0; e != 4; ++e) {
+            Value isIn = k.bitAnd(k.shr(word, 8 * e), 1);
+            Value u = k.mul(codes[size_t(i * 4 + e)], isIn);
+            first = k.add(first, u);
+            second = k.add(second, k.mul(u, u));
+          }
+        }
+        first = k.wide(k.warpSum(first));
+        second = k.wide(k.warpSum(second));
+        Value at = k.at(norm, k.add(k.mul(group, kGroupBytes), kHeaderBytes));
+        Value share = k.toDouble(k.sub(first, number(at, 16, k.i64())));
+        share = k.mulF(number(at, 0, k.f64()), share);
+        second = k.sub(second, k.mul(number(at, 24, k.i64()), first));
+        second = k.add(second, number(at, 32, k.i64()));
+        Value squares = k.mulF(number(at, 8, k.f64()), k.toDouble(second));
+        return Values{k.addF(carried[0], share), k.addF(carried[1], squares)};
+      });
+  Value width = number(norm, 8, k.f64());
+  Value middle = k.divF(sums[0], width);
+  Value spread = k.subF(k.divF(sums[1], width), k.mulF(middle, middle));
+  spread = k.select(k.lessF(spread, none), none, spread);
+  Value variance = k.addF(spread, number(norm, 0, k.f64()));
+  return {k.toFloat(middle), k.toFloat(k.divF(k.f64(1.0), k.sqrt(variance)))};
+}
+
+Value GroupNormEmitter::normalized(Value code, Value zero, Value scale,
+                                   Value gamma, Value beta) {
+  Value v = k.toFloat(code);
+  if (form.grouped)
+    v = k.mulF(k.subF(v, zero), scale);
+  v = k.mulF(k.subF(v, mean), rs);
+  v = k.addF(k.mulF(v, gamma), beta);
+  if (result.storage != Storage::F32)
+    v = k.round(k.minF(k.maxF(v, result.lo), result.hi));
+  return v;
+}
+
+void GroupNormEmitter::emitRow(Value row) {
+  Values codes = sumCodes(row);
+  k.ifThen(k.less(k.c(0), tapping), [&] {
+    for (int64_t i = 0; i != columns.steps(); ++i)
+      columns.ifInside(i, [&] {
+        storeCodes(
+            k, ArrayRef(codes).slice(size_t(i) * 4, 4),
+            elementAt(k, tap, row, tapStride, columns.column(i), form.norm.sum),
+            form.norm.sum);
+      });
+  });
+  std::tie(mean, rs) = statistics(codes);
+  for (int64_t i = 0; i != columns.steps(); ++i) {
+    Values channels, results;
+    if (form.ordered)
+      channels =
+          k.loadMany(k.at(order, k.shl(columns.column(i), 2)), k.i32(), 4);
+    for (int64_t e = 0; e != 4; ++e) {
+      Value channel =
+          form.ordered ? channels[size_t(e)] : k.add(columns.column(i), e);
+      Value code =
+          form.ordered ? codeAt(row, channel) : codes[size_t(i * 4 + e)];
+      Value zero, scale;
+      if (form.grouped) {
+        zero = real(zeros, channel);
+        scale = real(scales, channel);
+      }
+      results.push_back(normalized(code, zero, scale, real(gamma, channel),
+                                   real(beta, channel)));
+    }
+    columns.ifInside(i, [&] {
+      storeCodes(k, results,
+                 elementAt(k, result.out, row, result.stride, columns.column(i),
+                           result.storage),
+                 result.storage);
+    });
+  }
+}
+
+void GroupNormEmitter::emit() {
+  takeParams();
+  forEachWarpRow(k, m, [&](Value row) { emitRow(row); });
+}
+
+void buildGroupNorm(ModuleOp module, const GroupNormForm &form) {
+  SmallVector<Param> params(8 + (form.grouped ? 3 : 0) + form.ordered,
+                            Param::Input);
+  params.append(2, Param::Output);
+  params.append(form.grouped ? 8 : 6, Param::I32);
+  params.append(4, Param::F32);
+  DeviceBuilder k(module, getGroupNormName(form), params, kRowsPerBlock * 32);
+  GroupNormEmitter(k, form).emit();
+  k.finish();
+}
+
+} // namespace quern::nvptx
