@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/Elementwise.h"
 #include "lib/Tile/Gemm.h"
+#include "lib/Tile/KernelForms.h"
 #include "lib/Tile/Pool.h"
 #include "lib/Tile/Tiler.h"
 
@@ -235,6 +236,7 @@ LogicalResult Tiler::tileNormalize(tq::NormalizeOp op) {
                      [&](StringRef name) {
                        return buildNormalize(program.module(), name, shape);
                      });
+  describeRows(program.module(), kernel, "normalize", shape);
   std::string params =
       program.data(info.step + ".eps",
                    std::vector<float>{float(op.getEps().convertToDouble())});

@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/GemmGroup.h"
+#include "lib/Tile/KernelForms.h"
 #include "lib/Tile/Tiler.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -123,6 +124,7 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
       getGroupGemmScratchBytes(shape));
   program.explain(kernel,
                   gemmNotes(shape.gemm, GemmInput::Codes, shape.groups()));
+  describeGroupGemm(program.module(), kernel, shape);
   program.launch(kernel, operands, gemmChunks(shape.gemm), info);
   return success();
 }

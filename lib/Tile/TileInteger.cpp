@@ -8,6 +8,7 @@
 #include "lib/Tile/FixedAttention.h"
 #include "lib/Tile/GemmToken.h"
 #include "lib/Tile/GemmWide.h"
+#include "lib/Tile/KernelForms.h"
 #include "lib/Tile/Tiler.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -114,6 +115,8 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
   program.explain(kernel, gemmNotes(shape, isWide     ? GemmInput::Planes
                                            : perToken ? GemmInput::Tokens
                                                       : GemmInput::Codes));
+  if (!perToken && !shape.fixed)
+    describeGemm(program.module(), kernel, shape, isWide);
   program.launch(kernel, operands, gemmChunks(shape), info);
   return success();
 }
@@ -161,6 +164,7 @@ std::string Tiler::planesOf(const Place &x, StringRef step) {
                      [&](StringRef name) {
                        return buildPlanes(program.module(), name, shape);
                      });
+  describePlanes(program.module(), kernel, shape);
   program.launch(kernel, {x.buffer, planes.buffer}, rowChunks(x.rows), info);
   return planes.buffer;
 }
@@ -291,6 +295,8 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
       },
       qattentionScratch(shape));
   program.explain(kernel, attentionNotes(shape, /*isReal=*/false));
+  if (!shape.fixed && !shape.isLog())
+    describeAttention(program.module(), kernel, shape);
   Place s = program.scoreTap(siteOr(sites, 0, info.step + ".s"), shape.heads,
                              Storage::U8, firstQuery);
   Place p = program.scoreTap(siteOr(sites, 1, info.step + ".p"), shape.heads,

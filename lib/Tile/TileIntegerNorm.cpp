@@ -9,6 +9,7 @@
 #include "lib/Tile/FixedNorm.h"
 #include "lib/Tile/FixedPoint.h"
 #include "lib/Tile/GroupNorm.h"
+#include "lib/Tile/KernelForms.h"
 #include "lib/Tile/Tiler.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -155,6 +156,10 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
   if (grouped.ordered)
     notes.reasons.push_back("channels are stored one by one, in another order");
   program.explain(kernel, notes);
+  if (isPlain)
+    describeAddNorm(program.module(), kernel, shape);
+  else if (!grouped.each)
+    describeGroupNorm(program.module(), kernel, grouped);
   std::vector<std::string> operands = {
       a->buffer,
       b->buffer,
@@ -297,6 +302,9 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
         return buildQEmbed(program.module(), name, shape);
       },
       qembedScratch(shape));
+  if (llvm::all_equal({shape.tableBits[0], shape.tableBits[1],
+                       shape.tableBits[2], int64_t(8)}))
+    describeEmbed(program.module(), kernel, shape);
   program.launch(kernel, operands, rowChunks(RowsOf::Tokens), info);
   return success();
 }

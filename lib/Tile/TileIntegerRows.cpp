@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/TQ/FixedPoint.h"
 #include "lib/Tile/Elementwise.h"
+#include "lib/Tile/KernelForms.h"
 #include "lib/Tile/Pool.h"
 #include "lib/Tile/ShiftGelu.h"
 #include "lib/Tile/Tiler.h"
@@ -55,6 +56,7 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
       joinName({mean ? "pool_mean" : "pool_cls", storageName(x->storage).str(),
                 num(x->d)}),
       [&](StringRef name) { return buildPool(program.module(), name, shape); });
+  describePool(program.module(), kernel, shape);
   program.launch(kernel, {x->buffer, *offsets, params, out.buffer},
                  {tk::Base::Sequences, 1, 1}, info);
   return success();
@@ -96,6 +98,7 @@ LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
       [&](StringRef name) {
         return buildQuantize(program.module(), name, shape);
       });
+  describeRows(program.module(), kernel, "quantize", shape);
   program.launch(kernel, {x->buffer, params, out.buffer}, rowChunks(x->rows),
                  info);
   return success();
@@ -128,6 +131,7 @@ LogicalResult Tiler::tileDequantize(tq::DequantizeOp op) {
       [&](StringRef name) {
         return buildDequantize(program.module(), name, shape);
       });
+  describeRows(program.module(), kernel, "dequantize", shape);
   program.launch(kernel, {x->buffer, params, out.buffer}, rowChunks(x->rows),
                  info);
   return success();
@@ -159,6 +163,7 @@ LogicalResult Tiler::tileRequantize(tq::RequantizeOp op) {
                      [&](StringRef name) {
                        return buildRequantize(program.module(), name, shape);
                      });
+  describeRows(program.module(), kernel, "requantize", shape);
   program.launch(kernel, {x->buffer, params, out.buffer}, rowChunks(x->rows),
                  info);
   return success();

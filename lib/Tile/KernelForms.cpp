@@ -1,0 +1,167 @@
+//===- KernelForms.cpp - What a kernel computes, as data ------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Tile/KernelForms.h"
+
+#include "lib/Tile/Tiler.h"
+
+using namespace mlir;
+
+namespace quern {
+
+namespace {
+/// Collects the entries of a form.
+class Form {
+public:
+  Form(ModuleOp module, StringRef kernel, StringRef kind)
+      : b(module.getContext()), kernel(module.lookupSymbol(kernel)) {
+    text("kind", kind);
+  }
+
+  /// Gives them to the kernel.
+  ~Form() { kernel->setAttr(kFormAttr, entries.getDictionary(b.getContext())); }
+
+  void text(StringRef name, StringRef value) {
+    entries.set(name, b.getStringAttr(value));
+  }
+  void number(StringRef name, int64_t value) {
+    entries.set(name, b.getI64IntegerAttr(value));
+  }
+  void storage(StringRef name, Storage value) {
+    text(name, storageName(value));
+  }
+  void range(StringRef prefix, CodeRange range) {
+    number((prefix + "lo").str(), int64_t(range.lo));
+    number((prefix + "hi").str(), int64_t(range.hi));
+  }
+  void rows(RowsOf rows) {
+    text("rows", rows == RowsOf::Tokens ? "tokens" : "sequences");
+  }
+
+private:
+  Builder b;
+  Operation *kernel;
+  NamedAttrList entries;
+};
+} // namespace
+
+static void fillGemm(Form &form, const GemmShape &shape, bool isWide) {
+  form.number("k", shape.k);
+  form.number("n", shape.n);
+  form.number("x_stride", shape.xStride);
+  form.number("out_stride", shape.outStride);
+  form.text("activation", activationName(shape.activation));
+  form.storage("out", shape.out);
+  form.range("", shape.range);
+  form.rows(shape.rows);
+  form.number("zeros", shape.hasZeros);
+  form.number("bits", shape.weightBits);
+  form.number("wide", isWide);
+}
+
+void describeGemm(ModuleOp module, StringRef kernel, const GemmShape &shape,
+                  bool isWide) {
+  Form form(module, kernel, "linear");
+  fillGemm(form, shape, isWide);
+}
+
+void describeGroupGemm(ModuleOp module, StringRef kernel,
+                       const GroupGemmShape &shape) {
+  Form form(module, kernel, "group_linear");
+  fillGemm(form, shape.gemm, /*isWide=*/false);
+}
+
+void describePlanes(ModuleOp module, StringRef kernel,
+                    const PlanesShape &shape) {
+  RowShape rows{
+      shape.d,      shape.inStride, 0,         planesWidth(shape.d) / 2,
+      Storage::U16, Storage::U8,    shape.rows};
+  describeRows(module, kernel, "planes", rows);
+}
+
+void describeAttention(ModuleOp module, StringRef kernel,
+                       const AttentionShape &shape) {
+  Form form(module, kernel, "attention");
+  form.number("heads", shape.heads);
+  form.number("head_dim", shape.headDim);
+  form.number("qkv_stride", shape.qkvStride);
+  form.number("q_column", shape.qColumn);
+  form.number("k_column", shape.kColumn);
+  form.number("v_column", shape.vColumn);
+  form.number("first", shape.firstQuery);
+  form.number("query_stride", shape.queryStride);
+  form.number("context_stride", shape.contextStride);
+  form.storage("out", shape.context);
+  form.range("", shape.contextRange);
+  form.number("score_hi", int64_t(shape.scoreRange.hi));
+  form.number("prob_hi", int64_t(shape.probRange.hi));
+}
+
+static void fillAddNorm(Form &form, const AddNormShape &shape) {
+  form.number("d", shape.d);
+  form.number("a_stride", shape.aStride);
+  form.number("b_stride", shape.bStride);
+  form.number("out_stride", shape.outStride);
+  form.number("tap_stride", shape.tapStride);
+  form.storage("a", shape.a);
+  form.storage("b", shape.b);
+  form.storage("sum", shape.sum);
+  form.storage("out", shape.out);
+  form.range("sum_", shape.sumRange);
+  form.range("", shape.outRange);
+  form.rows(shape.rows);
+}
+
+void describeAddNorm(ModuleOp module, StringRef kernel,
+                     const AddNormShape &shape) {
+  Form form(module, kernel, "add_norm");
+  fillAddNorm(form, shape);
+}
+
+void describeGroupNorm(ModuleOp module, StringRef kernel,
+                       const GroupNormShape &shape) {
+  Form form(module, kernel, "group_norm");
+  fillAddNorm(form, shape.norm);
+  form.number("groups", shape.groups);
+  form.number("ordered", shape.ordered);
+}
+
+void describeEmbed(ModuleOp module, StringRef kernel, const EmbedShape &shape) {
+  Form form(module, kernel, "embed");
+  form.number("d", shape.d);
+  form.number("table_stride", shape.tableStride);
+  form.number("out_stride", shape.outStride);
+  form.number("word_scales", shape.wordScales);
+  form.number("type_scales", shape.typeScales);
+  form.number("position_scales", shape.positionScales);
+  form.storage("e1", shape.e1);
+  form.storage("e2", shape.e2);
+  form.storage("out", shape.out);
+  form.range("e1_", shape.e1Range);
+  form.range("e2_", shape.e2Range);
+  form.range("", shape.outRange);
+}
+
+void describeRows(ModuleOp module, StringRef kernel, StringRef kind,
+                  const RowShape &shape) {
+  Form form(module, kernel, kind);
+  form.number("d", shape.d);
+  form.number("x_stride", shape.inStride);
+  form.number("out_stride", shape.outStride);
+  form.storage("in", shape.in);
+  form.storage("out", shape.out);
+  form.rows(shape.rows);
+}
+
+void describePool(ModuleOp module, StringRef kernel, const PoolShape &shape) {
+  Form form(module, kernel, shape.mean ? "pool_mean" : "pool_first");
+  form.number("d", shape.d);
+  form.number("x_stride", shape.inStride);
+  form.number("out_stride", shape.outStride);
+  form.storage("in", shape.in);
+  form.storage("out", shape.mean ? Storage::F32 : shape.in);
+}
+
+} // namespace quern

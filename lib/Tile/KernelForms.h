@@ -1,0 +1,66 @@
+//===- KernelForms.h - What a kernel computes, as data ----------*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// A target that writes kernels of its own need not read loops: a kernel carries
+// the attribute `form`, a dictionary of its kind and of the numbers it was
+// built with. Strides count elements, storages are "u8", "u16" and "f32", rows
+// are "tokens" or "sequences". Kernels without one are known to CPUs alone.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_TILE_KERNELFORMS_H
+#define QUERN_LIB_TILE_KERNELFORMS_H
+
+#include "lib/Tile/AddNorm.h"
+#include "lib/Tile/Attention.h"
+#include "lib/Tile/Elementwise.h"
+#include "lib/Tile/Embed.h"
+#include "lib/Tile/GemmGroup.h"
+#include "lib/Tile/GemmWide.h"
+#include "lib/Tile/GroupNorm.h"
+#include "lib/Tile/Pool.h"
+
+namespace quern {
+
+/// Name of the attribute.
+inline constexpr llvm::StringLiteral kFormAttr = "form";
+
+/// "linear": k, n, x_stride, out_stride, activation, out, lo, hi, rows, zeros,
+/// bits, wide. To be given to the u8 kernel and, as `isWide`, the u16 kernel.
+void describeGemm(mlir::ModuleOp module, llvm::StringRef kernel,
+                  const GemmShape &shape, bool isWide);
+/// "group_linear": as "linear". Where the groups lie is data of the launch.
+void describeGroupGemm(mlir::ModuleOp module, llvm::StringRef kernel,
+                       const GroupGemmShape &shape);
+/// "planes": d, x_stride, out_stride (of one plane), in, out, rows.
+void describePlanes(mlir::ModuleOp module, llvm::StringRef kernel,
+                    const PlanesShape &shape);
+/// "attention": heads, head_dim, qkv_stride, q_column, k_column, v_column,
+/// first, query_stride, context_stride, out, lo, hi, score_hi, prob_hi. Of
+/// uniform probabilities.
+void describeAttention(mlir::ModuleOp module, llvm::StringRef kernel,
+                       const AttentionShape &shape);
+/// "add_norm": d, a_stride, b_stride, out_stride, tap_stride, a, b, sum, out,
+/// sum_lo, sum_hi, lo, hi, rows.
+void describeAddNorm(mlir::ModuleOp module, llvm::StringRef kernel,
+                     const AddNormShape &shape);
+/// "group_norm": as "add_norm", and groups (0: none), ordered. Not where every
+/// channel is a group.
+void describeGroupNorm(mlir::ModuleOp module, llvm::StringRef kernel,
+                       const GroupNormShape &shape);
+/// "embed": d, table_stride, out_stride, word_scales, type_scales,
+/// position_scales, e1, e2, out, e1_lo, e1_hi, e2_lo, e2_hi, lo, hi. Only where
+/// all tables have 8 bits.
+void describeEmbed(mlir::ModuleOp module, llvm::StringRef kernel,
+                   const EmbedShape &shape);
+/// "quantize", "dequantize", "requantize" or "normalize": d, x_stride,
+/// out_stride, in, out, rows.
+void describeRows(mlir::ModuleOp module, llvm::StringRef kernel,
+                  llvm::StringRef kind, const RowShape &shape);
+/// "pool_first" or "pool_mean": d, x_stride, out_stride, in, out. Of codes.
+void describePool(mlir::ModuleOp module, llvm::StringRef kernel,
+                  const PoolShape &shape);
+
+} // namespace quern
+
+#endif // QUERN_LIB_TILE_KERNELFORMS_H
