@@ -1,0 +1,464 @@
+//===- DeviceProgram.cpp - A program's launches on a GPU ------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Target/NVPTX/DeviceProgram.h"
+
+#include "dialects/TK/TKDialect.h"
+#include "lib/Target/NVPTX/AddNorm.h"
+#include "lib/Target/NVPTX/Attention.h"
+#include "lib/Target/NVPTX/Elements.h"
+#include "lib/Target/NVPTX/Embed.h"
+#include "lib/Target/NVPTX/Gemm.h"
+#include "lib/Target/NVPTX/GroupNorm.h"
+
+#include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <cstring>
+
+using namespace mlir;
+
+namespace quern::nvptx {
+
+namespace {
+
+/// The attribute `form` of a CPU kernel; remembers what it lacks.
+class Form {
+public:
+  explicit Form(DictionaryAttr entries) : entries(entries) {}
+
+  std::string text(StringRef name) {
+    auto attr = entries.getAs<StringAttr>(name);
+    return attr ? attr.str() : missing(name);
+  }
+  int64_t number(StringRef name) {
+    if (auto attr = entries.getAs<IntegerAttr>(name))
+      return attr.getInt();
+    missing(name);
+    return 0;
+  }
+  float real(StringRef name) { return float(number(name)); }
+  Storage storage(StringRef name) {
+    auto parsed = parseStorage(text(name));
+    if (parsed)
+      return *parsed;
+    missing(name);
+    return Storage::U8;
+  }
+  /// Empty where everything was there.
+  std::string problem;
+
+private:
+  std::string missing(StringRef name) {
+    if (problem.empty())
+      problem = ("its form has no usable '" + name + "'").str();
+    return "";
+  }
+  DictionaryAttr entries;
+};
+
+class ProgramEmitter {
+public:
+  ProgramEmitter(ModuleOp tiles, ModuleOp device)
+      : tiles(tiles), device(device) {}
+
+  Error add(tk::LaunchOp op);
+  DeviceProgram program;
+
+private:
+  Error linear(Form &form);
+  Error groupLinear(Form &form);
+  Error attention(Form &form);
+  Error addNorm(Form &form);
+  Error groupNorm(Form &form);
+  Error embed(Form &form);
+  Error elements(Form &form, ElementFunction function);
+
+  /// The kernel of this name, made by `build` at its first use.
+  void kernel(const std::string &name, int64_t threads, int64_t sharedBytes,
+              int64_t sharedPerKey, function_ref<void()> build);
+  void rowKernel(const std::string &name, function_ref<void()> build) {
+    kernel(name, kRowsPerBlock * 32, 0, 0, build);
+  }
+
+  // Parameters of the launch, one after the other.
+  void pointer(size_t operand);
+  void pointers(size_t first, size_t end) {
+    for (size_t i = first; i != end; ++i)
+      pointer(i);
+  }
+  void weights(size_t operand, int64_t n, int64_t k, int64_t bits,
+               std::vector<int32_t> blocks = {});
+  void table(std::vector<int32_t> values) {
+    param(DeviceParam::Table, uint32_t(program.tables.size()));
+    program.tables.push_back(std::move(values));
+  }
+  void param(DeviceParam::Kind kind, uint32_t value = 0) {
+    now.params.push_back({kind, "", value});
+  }
+  void integers(std::initializer_list<int64_t> values) {
+    for (int64_t value : values)
+      param(DeviceParam::Number, uint32_t(value));
+  }
+  void reals(std::initializer_list<float> values) {
+    for (float value : values) {
+      uint32_t bits;
+      std::memcpy(&bits, &value, sizeof bits);
+      param(DeviceParam::Number, bits);
+    }
+  }
+  /// The number of rows; `perBlock` of them go to a block of grid dimension
+  /// `grid`.
+  void rows(Form &form, DeviceCount &grid, int64_t perBlock) {
+    bool byToken = form.text("rows") == "tokens";
+    grid = {byToken ? CountOf::Tokens : CountOf::Sequences, perBlock, 1};
+    param(byToken ? DeviceParam::Tokens : DeviceParam::Sequences);
+  }
+
+  ModuleOp tiles, device;
+  tk::LaunchOp op;
+  DeviceLaunch now;
+  llvm::StringMap<uint32_t> kernels, weightIndex;
+};
+} // namespace
+
+void ProgramEmitter::kernel(const std::string &name, int64_t threads,
+                            int64_t sharedBytes, int64_t sharedPerKey,
+                            function_ref<void()> build) {
+  auto [at, isNew] =
+      kernels.try_emplace(name, uint32_t(program.kernels.size()));
+  now.kernel = at->second;
+  if (!isNew)
+    return;
+  program.kernels.push_back({name, threads, sharedBytes, sharedPerKey});
+  build();
+}
+
+void ProgramEmitter::pointer(size_t operand) {
+  auto symbol = cast<FlatSymbolRefAttr>(op.getBuffers()[operand]);
+  Operation *target = tiles.lookupSymbol(symbol.getValue());
+  DeviceParam::Kind kind = isa<tk::DataOp>(target)  ? DeviceParam::Data
+                           : target->hasAttr("tap") ? DeviceParam::Tap
+                                                    : DeviceParam::Buffer;
+  now.params.push_back({kind, symbol.getValue().str(), 0});
+}
+
+void ProgramEmitter::weights(size_t operand, int64_t n, int64_t k, int64_t bits,
+                             std::vector<int32_t> blocks) {
+  std::string symbol =
+      cast<FlatSymbolRefAttr>(op.getBuffers()[operand]).getValue().str();
+  auto [at, isNew] =
+      weightIndex.try_emplace(symbol, uint32_t(program.weights.size()));
+  if (isNew)
+    program.weights.push_back({symbol, n, k, bits, std::move(blocks)});
+  param(DeviceParam::Weights, at->second);
+}
+
+/// x, w, correction, [zeros], multiplier, offset, [post], y.
+Error ProgramEmitter::linear(Form &form) {
+  GemmSchedule schedule;
+  GemmForm gemm;
+  auto activation = parseActivation(form.text("activation"));
+  if (!activation)
+    return activation.takeError();
+  gemm.activation = *activation;
+  gemm.result = form.storage("out");
+  gemm.hasZeros = form.number("zeros");
+  gemm.wide = form.number("wide");
+  int64_t k = form.number("k"), n = form.number("n");
+  if (gemm.hasZeros && k % kGemmStep)
+    return Error::make("weights with zero points over ", k,
+                       " columns, expected a multiple of ", kGemmStep);
+  if (Error error = checkForm(schedule, gemm))
+    return error;
+  GemmLaunch launch = getGemmLaunch(schedule, 1, n);
+  kernel(getGemmName(schedule, gemm), launch.threads, launch.sharedBytes, 0,
+         [&] { buildGemm(device, schedule, gemm); });
+  pointer(0);
+  weights(1, n, k, form.number("bits"));
+  pointers(2, op.getBuffers().size());
+  now.gridX.multiply = launch.gridX;
+  rows(form, now.gridY, schedule.blockM);
+  integers({int64_t(llvm::alignTo(n, kGemmColumns)),
+            int64_t(llvm::alignTo(k, kGemmStep)), form.number("x_stride"),
+            form.number("out_stride")});
+  if (gemm.result != Storage::F32)
+    reals({form.real("lo"), form.real("hi")});
+  return Error::success();
+}
+
+/// The elements of a constant of i32; empty if it is none.
+static std::vector<int32_t> readTable(Operation *data) {
+  ElementsAttr value = cast<tk::DataOp>(data).getValue();
+  if (auto blob = dyn_cast<DenseI32ResourceElementsAttr>(value))
+    if (auto values = blob.tryGetAsArrayRef())
+      return values->vec();
+  if (auto dense = dyn_cast<DenseIntElementsAttr>(value)) {
+    auto values = dense.getValues<int32_t>();
+    return {values.begin(), values.end()};
+  }
+  return {};
+}
+
+namespace {
+/// How groups of columns are cut into steps of 64, as getGroupSteps does it
+/// from the ends, here from what CPUs multiply: for each group its first column
+/// and how many times four follow. Beside those of the group they have zeros.
+struct GroupCut {
+  std::vector<int32_t> columns, ends, blocks;
+
+  GroupCut(ArrayRef<int32_t> steps, int64_t k) {
+    int64_t width = int64_t(llvm::alignTo(k, kGemmStep)), before = 0;
+    for (size_t i = 0; i + 1 < steps.size(); i += 2) {
+      int64_t begin = steps[i], end = begin + 4 * int64_t(steps[i + 1]);
+      int64_t first = begin / 16 * 16;
+      int64_t count = (end - first + kGemmStep - 1) / kGemmStep;
+      first = std::max<int64_t>(0, std::min(first, width - count * kGemmStep));
+      for (int64_t c = first; c != first + count * kGemmStep; c += 4) {
+        if ((c - first) % kGemmStep == 0)
+          columns.push_back(int32_t(c));
+        bool isThere = c >= begin && c < end;
+        blocks.push_back(isThere ? int32_t(before + (c - begin) / 4) : -1);
+      }
+      ends.push_back(int32_t(columns.size()));
+      before += steps[i + 1];
+    }
+  }
+};
+} // namespace
+
+/// x, w, steps, correction, multiplier, offset, [post], y.
+Error ProgramEmitter::groupLinear(Form &form) {
+  GemmSchedule schedule;
+  GemmForm gemm;
+  auto activation = parseActivation(form.text("activation"));
+  if (!activation)
+    return activation.takeError();
+  gemm.activation = *activation;
+  gemm.result = form.storage("out");
+  gemm.grouped = true;
+  if (Error error = checkForm(schedule, gemm))
+    return error;
+  int64_t n = form.number("n");
+  auto symbol = cast<FlatSymbolRefAttr>(op.getBuffers()[2]);
+  GroupCut cut(readTable(tiles.lookupSymbol(symbol.getValue())),
+               form.number("k"));
+  if (cut.ends.empty())
+    return Error("its steps are no constant");
+  GemmLaunch launch = getGemmLaunch(schedule, 1, n);
+  kernel(getGemmName(schedule, gemm), launch.threads, launch.sharedBytes, 0,
+         [&] { buildGemm(device, schedule, gemm); });
+  auto groups = int64_t(cut.ends.size());
+  auto k = int64_t(cut.blocks.size()) * 4;
+  pointer(0);
+  weights(1, n, k, form.number("bits"), std::move(cut.blocks));
+  table(std::move(cut.columns));
+  table(std::move(cut.ends));
+  pointers(3, op.getBuffers().size());
+  now.gridX.multiply = launch.gridX;
+  rows(form, now.gridY, schedule.blockM);
+  integers({int64_t(llvm::alignTo(n, kGemmColumns)), k, form.number("x_stride"),
+            form.number("out_stride"), groups});
+  if (gemm.result != Storage::F32)
+    reals({form.real("lo"), form.real("hi")});
+  return Error::success();
+}
+
+/// qkv, offsets, params, context, [queries], taps.
+Error ProgramEmitter::attention(Form &form) {
+  AttentionForm shape;
+  shape.headDim = form.number("head_dim");
+  shape.context = form.storage("out");
+  shape.firstQuery = form.number("first");
+  if (Error error = checkAttention(shape))
+    return error;
+  auto model = tiles->getAttrOfType<DictionaryAttr>("tq.model");
+  auto longest = model ? model.getAs<IntegerAttr>("max_length") : IntegerAttr();
+  if (!longest || longest.getInt() > kLongestSequence)
+    return Error::make("attention over ", longest ? longest.getInt() : 0,
+                       " tokens, expected at most ", kLongestSequence);
+  int64_t heads = form.number("heads");
+  AttentionLaunch none = getAttentionLaunch(shape, 1, heads, 0);
+  AttentionLaunch some = getAttentionLaunch(shape, 1, heads, 32);
+  kernel(getAttentionName(shape), some.threads, none.sharedBytes,
+         (some.sharedBytes - none.sharedBytes) / 32,
+         [&] { buildAttention(device, shape); });
+  pointers(0, 3);
+  if (shape.firstQuery)
+    pointer(4);
+  pointer(3);
+  if (!shape.firstQuery)
+    now.gridX = {CountOf::Longest, kAttentionQueries, 1};
+  now.gridY = {CountOf::Sequences, 1, heads};
+  integers({heads});
+  param(DeviceParam::Keys);
+  integers({form.number("qkv_stride"), form.number("context_stride"),
+            form.number("q_column"), form.number("k_column"),
+            form.number("v_column")});
+  if (shape.firstQuery)
+    integers({form.number("query_stride")});
+  reals({form.real("score_hi"), form.real("prob_hi"), form.real("lo"),
+         form.real("hi")});
+  return Error::success();
+}
+
+/// a, b, ma, mb, mo, gamma, beta, norm, out, tap.
+Error ProgramEmitter::addNorm(Form &form) {
+  AddNormForm shape;
+  shape.d = form.number("d");
+  shape.a = form.storage("a");
+  shape.b = form.storage("b");
+  shape.sum = form.storage("sum");
+  shape.out = form.storage("out");
+  if (Error error = checkAddNorm(shape))
+    return error;
+  rowKernel(getAddNormName(shape), [&] { buildAddNorm(device, shape); });
+  pointers(0, 10);
+  rows(form, now.gridX, kRowsPerBlock);
+  integers({form.number("a_stride"), form.number("b_stride"),
+            form.number("out_stride"), form.number("tap_stride")});
+  param(DeviceParam::Taps);
+  reals({form.real("sum_lo"), form.real("sum_hi"), form.real("lo"),
+         form.real("hi")});
+  return Error::success();
+}
+
+/// a, b, ma, mb, mo, gamma, beta, norm, out, [masks, zeros, scales], [order],
+/// tap.
+Error ProgramEmitter::groupNorm(Form &form) {
+  GroupNormForm shape;
+  shape.norm.d = form.number("d");
+  shape.norm.a = form.storage("a");
+  shape.norm.b = form.storage("b");
+  shape.norm.sum = form.storage("sum");
+  shape.norm.out = form.storage("out");
+  int64_t groups = form.number("groups");
+  shape.grouped = groups != 0;
+  shape.ordered = form.number("ordered");
+  if (Error error = checkGroupNorm(shape))
+    return error;
+  rowKernel(getGroupNormName(shape), [&] { buildGroupNorm(device, shape); });
+  size_t last = op.getBuffers().size() - 1;
+  pointers(0, 8);
+  pointers(9, last);
+  pointer(8);
+  pointer(last);
+  rows(form, now.gridX, kRowsPerBlock);
+  integers({form.number("a_stride"), form.number("b_stride"),
+            form.number("out_stride"), form.number("tap_stride")});
+  // Masks are padded like rows of bytes.
+  if (shape.grouped)
+    integers({int64_t(llvm::alignTo(shape.norm.d, 64)), groups});
+  param(DeviceParam::Taps);
+  reals({form.real("sum_lo"), form.real("sum_hi"), form.real("lo"),
+         form.real("hi")});
+  return Error::success();
+}
+
+/// ids, types, positions, tables, scales, params, gamma, beta, norm, out, taps.
+Error ProgramEmitter::embed(Form &form) {
+  EmbedForm shape;
+  shape.d = form.number("d");
+  shape.rowScales[0] = form.number("word_scales");
+  shape.rowScales[1] = form.number("type_scales");
+  shape.rowScales[2] = form.number("position_scales");
+  shape.e1 = form.storage("e1");
+  shape.e2 = form.storage("e2");
+  shape.out = form.storage("out");
+  if (Error error = checkEmbed(shape))
+    return error;
+  rowKernel(getEmbedName(shape), [&] { buildEmbed(device, shape); });
+  pointers(0, 14);
+  now.gridX = {CountOf::Tokens, kRowsPerBlock, 1};
+  param(DeviceParam::Tokens);
+  integers({form.number("table_stride"), form.number("out_stride")});
+  reals({form.real("e1_lo"), form.real("e1_hi"), form.real("e2_lo"),
+         form.real("e2_hi"), form.real("lo"), form.real("hi")});
+  return Error::success();
+}
+
+/// x, [offsets], params, out.
+Error ProgramEmitter::elements(Form &form, ElementFunction function) {
+  ElementForm shape;
+  shape.function = function;
+  shape.in = form.storage("in");
+  shape.out = form.storage("out");
+  if (Error error = checkElements(shape))
+    return error;
+  rowKernel(getElementsName(shape), [&] { buildElements(device, shape); });
+  pointers(0, op.getBuffers().size());
+  if (shape.pools()) {
+    now.gridX = {CountOf::Sequences, kRowsPerBlock, 1};
+    param(DeviceParam::Sequences);
+  } else {
+    rows(form, now.gridX, kRowsPerBlock);
+  }
+  int64_t d = form.number("d");
+  if (function != ElementFunction::Normalize)
+    d = int64_t(llvm::alignTo(d, 4));
+  integers({d, form.number("x_stride"), form.number("out_stride")});
+  return Error::success();
+}
+
+Error ProgramEmitter::add(tk::LaunchOp launch) {
+  op = launch;
+  now = DeviceLaunch();
+  Operation *cpu = tiles.lookupSymbol(op.getKernel());
+  auto entries = cpu->getAttrOfType<DictionaryAttr>("form");
+  if (!entries)
+    return Error::make("kernel ", op.getKernel().str(),
+                       " has no counterpart on GPUs");
+  Form form(entries);
+  std::string kind = form.text("kind");
+  Error error = Error::success();
+  if (kind == "linear")
+    error = linear(form);
+  else if (kind == "group_linear")
+    error = groupLinear(form);
+  else if (kind == "attention")
+    error = attention(form);
+  else if (kind == "add_norm")
+    error = addNorm(form);
+  else if (kind == "group_norm")
+    error = groupNorm(form);
+  else if (kind == "embed")
+    error = embed(form);
+  else if (auto function = parseElementFunction(kind))
+    error = elements(form, *function);
+  else
+    return Error::make("kernels of kind '", printable(kind),
+                       "' are unknown on GPUs");
+  if (!error && !form.problem.empty())
+    return Error(form.problem);
+  if (error)
+    return error;
+  program.launches.push_back(std::move(now));
+  return Error::success();
+}
+
+Expected<DeviceProgram> buildDeviceProgram(ModuleOp tiles, PtxVariant variant) {
+  MLIRContext *context = tiles.getContext();
+  context->loadDialect<arith::ArithDialect, cf::ControlFlowDialect,
+                       LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect>();
+  OwningOpRef<ModuleOp> device = ModuleOp::create(tiles.getLoc());
+  ProgramEmitter emitter(tiles, *device);
+  for (auto program : tiles.getOps<tk::ProgramOp>())
+    for (auto launch : program.getBody().getOps<tk::LaunchOp>())
+      if (Error error = emitter.add(launch)) {
+        auto step = launch->getAttrOfType<StringAttr>("step");
+        return Error::make("GPU: step ", step ? step.str() : "without a name",
+                           ": ", error.message());
+      }
+  auto ptx = emitPtx(*device, variant);
+  if (!ptx)
+    return ptx.takeError();
+  emitter.program.ptx = std::move(*ptx);
+  return Expected<DeviceProgram>(std::move(emitter.program));
+}
+
+} // namespace quern::nvptx
