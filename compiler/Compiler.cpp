@@ -76,6 +76,7 @@ private:
   const CompileRequest &request;
   LevelContext context;
   std::vector<Tier> tiers;
+  bool forGpus = false;
   ImportedModel model;
   std::string tokenizer;
   std::optional<FloatModel> real;
@@ -101,6 +102,8 @@ void Compilation::begin(const std::string &name, double fraction) {
 
 Error Compilation::chooseTiers() {
   std::vector<std::string> targets = request.targets;
+  forGpus = llvm::is_contained(targets, "nvptx");
+  llvm::erase(targets, "nvptx");
   if (targets.empty())
     targets = {"x86"};
   auto add = [&](Tier tier) {
@@ -120,7 +123,7 @@ Error Compilation::chooseTiers() {
     if (!known)
       return Error::make("target ", target,
                          ": found an unknown name, expected host, x86, "
-                         "x86-avx512vnni, x86-avx2 or x86-scalar");
+                         "x86-avx512vnni, x86-avx2, x86-scalar or nvptx");
   }
   return Error::success();
 }
@@ -505,6 +508,13 @@ Error Compilation::emit() {
                                           ? "none"
                                           : request.rangesIn},
                       {"model", absolutePath(request.modelFolder)}};
+  if (forGpus) {
+    Expected<nvptx::DeviceProgram> device =
+        nvptx::buildDeviceProgram(module, nvptx::PtxVariant::Sm80);
+    if (!device)
+      return failed(device.message());
+    about.device = std::move(*device);
+  }
   Expected<AssembledModule> assembled =
       assembleModule(module, tiers, about, tokenizer, setup);
   if (!assembled)

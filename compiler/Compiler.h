@@ -56,7 +56,8 @@ struct CompileRequest {
   std::string rangesIn, rangesOut;
   /// File that keeps the codes of layers rounded by AdaRound, or "".
   std::string roundingCache;
-  /// Instruction tiers; empty means those of the target `x86`.
+  /// Instruction tiers, none meaning those of the target `x86`, and "nvptx" for
+  /// GPUs beside them.
   std::vector<std::string> targets;
   EmitKind emit = EmitKind::Module;
   /// Folder for the dumps of all levels, or "".

@@ -6,6 +6,7 @@
 #include "compiler/Emit/Manifest.h"
 
 #include "compiler/Emit/ConstantTable.h"
+#include "compiler/Emit/DeviceTable.h"
 #include "dialects/TK/TKDialect.h"
 #include "lib/Quantize/SchemeAttr.h"
 #include "runtime/include/quern/module_abi.h"
@@ -496,6 +497,15 @@ FailureOr<ManifestResult> ManifestBuilder::build() {
     properties.push_back(fb::CreateProperty(builder, text(key), text(value)));
   auto provenance = builder.CreateVector(properties);
   fb::Extent arena = extentOf(module->getAttr("tk.arena"));
+  flatbuffers::Offset<fb::Device> device;
+  if (request.device)
+    device = writeDevice(builder, *request.device, nvptx::PtxVariant::Sm80,
+                         [&](StringRef symbol) {
+                           auto found = bufferIndex.find(symbol);
+                           return found != bufferIndex.end()
+                                      ? found->second
+                                      : *constants.find(symbol);
+                         });
 
   fb::ManifestBuilder out(builder);
   out.add_abi_version(QUERN_ABI_VERSION);
@@ -514,6 +524,8 @@ FailureOr<ManifestResult> ManifestBuilder::build() {
   out.add_recipe_json(recipeJson);
   out.add_provenance(provenance);
   out.add_scheme(scheme);
+  if (request.device)
+    out.add_device(device);
   fb::FinishManifestBuffer(builder, out.Finish());
   result.bytes.assign(
       reinterpret_cast<const char *>(builder.GetBufferPointer()),

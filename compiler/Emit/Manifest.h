@@ -20,11 +20,13 @@
 #define QUERN_COMPILER_EMIT_MANIFEST_H
 
 #include "compiler/Emit/ModuleFile.h"
+#include "lib/Target/NVPTX/DeviceProgram.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -50,6 +52,8 @@ struct ManifestRequest {
   std::vector<TierInfo> tiers;
   /// Versions, options, calibration: for people.
   std::vector<std::pair<std::string, std::string>> provenance;
+  /// The program on GPUs from sm_80 on, if the module is for them, too.
+  std::optional<nvptx::DeviceProgram> device;
 };
 
 /// The manifest and what it describes.

@@ -10,6 +10,7 @@
 
 #include "quern/expand.h"
 #include "quern/huffman.h"
+#include "runtime/src/DeviceCheck.h"
 #include "runtime/src/ImageCheck.h"
 
 #include <cinttypes>
@@ -504,6 +505,8 @@ quern_status quern::readManifest(const char *path, const void *data,
                 path, bytes, ManifestIdentifier());
   const Manifest *found = GetManifest(start);
   if (quern_status status = Checker(path, *found, weightsBytes, error).check())
+    return status;
+  if (quern_status status = checkDevice(path, *found, error))
     return status;
   *manifest = found;
   return QUERN_OK;

@@ -202,11 +202,11 @@ void addCompile(CLI::App &app, Action &action) {
   command
       ->add_option("--target", request.targets,
                    "host, x86 (all tiers, the default), x86-avx512vnni, "
-                   "x86-avx2 or x86-scalar; repeatable. Every module has the "
-                   "scalar tier, "
-                   "which runs on any x86-64")
-      ->check(CLI::IsMember(
-          {"host", "x86", "x86-avx512vnni", "x86-avx2", "x86-scalar"}));
+                   "x86-avx2, x86-scalar, or nvptx, which adds kernels for "
+                   "NVIDIA GPUs; repeatable. Every module has the scalar "
+                   "tier, which runs on any x86-64")
+      ->check(CLI::IsMember({"host", "x86", "x86-avx512vnni", "x86-avx2",
+                             "x86-scalar", "nvptx"}));
   command
       ->add_option("--emit", options->emit,
                    "qbm (module), obj (object and C header), exe (program), "
