@@ -98,10 +98,13 @@ Expected<MachineRun> MachineRun::create(const quern_module *module,
   MachineRun run;
   quern_error error = {};
   quern_session *session = nullptr;
-  if (quern_session_create(module, threads, &session, &error))
+  bool onGpu = tier == QUERN_TIER_CUDA;
+  if (quern_session_create_on(module,
+                              onGpu ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU,
+                              threads, &session, &error))
     return Error(error.message);
   run.session.reset(session);
-  if (quern_session_force_tier(session, tier, &error))
+  if (!onGpu && quern_session_force_tier(session, tier, &error))
     return Error(error.message);
   quern_session_set_capture(session, 1);
   return Expected<MachineRun>(std::move(run));

@@ -36,7 +36,8 @@ mlir::FailureOr<SiteRun> runGraph(mlir::ModuleOp module, Arithmetic arithmetic,
 /// without their zero points.
 void compare(const Tensor &a, const Tensor &b, Difference &difference);
 
-/// A session with capture on, of one tier and a number of threads.
+/// A session with capture on, of one tier and a number of threads; of the tier
+/// QUERN_TIER_CUDA it runs on a GPU.
 class MachineRun {
 public:
   static Expected<MachineRun> create(const quern_module *module, uint32_t tier,

@@ -87,6 +87,17 @@ Error Verification::chooseTiers() {
       machines.push_back({report.tiers.size() - 1, std::move(*run)});
     }
   }
+  if (manifestOf(request.module).device()) {
+    Expected<MachineRun> run =
+        MachineRun::create(request.module, QUERN_TIER_CUDA, 1);
+    if (run) {
+      report.tiers.push_back(quern_tier_name(QUERN_TIER_CUDA));
+      machines.push_back({report.tiers.size() - 1, std::move(*run)});
+    } else {
+      report.skipped.push_back(
+          {quern_tier_name(QUERN_TIER_CUDA), run.message()});
+    }
+  }
   report.threads = request.threads;
   if (machines.empty())
     return Error::make(request.name, ": found no tier that this CPU can run");

@@ -39,6 +39,8 @@ public:
 
   bool on() const { return memory.data() != nullptr; }
   uint64_t bytes() const { return memory.size(); }
+  /// What the taps' addresses lie in.
+  const char *data() const { return memory.data(); }
   /// The captured site `index`; false where it is nowhere.
   bool view(const manifest::Manifest &manifest, uint32_t index,
             const Array<char *> &addresses, quern_view &view) const;

@@ -96,8 +96,7 @@ void reportCuda(Writer &out, bool json) {
   if (json)
     out.print("\"cuda\": {\"driver\": \"%d.%d\", \"devices\": [", major, minor);
   else
-    out.print("cuda        driver for %d.%d; modules hold no GPU code yet\n",
-              major, minor);
+    out.print("cuda        driver for %d.%d\n", major, minor);
   for (int i = 0; i < driver.deviceCount(); ++i) {
     cuda::DeviceInfo info;
     bool known = !driver.describe(i, info, &error);

@@ -60,7 +60,22 @@ int64_t PlannedStep::chunkCount(int64_t tokens, int64_t sequences) const {
   return (base + divide - 1) / divide * int64_t(source->multiply());
 }
 
-quern_status quern_session::start(uint32_t threads, quern_error *error) {
+quern_status quern_session::start(quern_device device, uint32_t threads,
+                                  quern_error *error) {
+  if (device == QUERN_DEVICE_CUDA) {
+    if (quern_status status = openGpu(error))
+      return status;
+  } else if (device == QUERN_DEVICE_AUTO) {
+    openGpu(&whyCpu);
+  } else if (device != QUERN_DEVICE_CPU) {
+    return fail(error, QUERN_ERROR_ARGUMENT,
+                "device: found %d, expected %d to %d", int(device),
+                int(QUERN_DEVICE_CPU), int(QUERN_DEVICE_AUTO));
+  }
+  mayFallBack = device == QUERN_DEVICE_AUTO;
+  // The caller alone, where there is never anything to share.
+  if (device == QUERN_DEVICE_CUDA)
+    threads = 1;
   if (threads == 0) {
     threads = usableCpuCount();
     threads = threads > Pool::maxThreads ? Pool::maxThreads : threads;
@@ -172,6 +187,14 @@ quern_status quern_session::reserve(uint64_t tokens, uint64_t sequences,
         buffer->bytes_per_unit() != 4 * uint64_t(buffer->columns()))
       denseFloats = room.rows(buffer->unit()) * buffer->columns();
   }
+  quern_error why = {};
+  if (gpu && gpu->reserve(total, &why)) {
+    if (!mayFallBack)
+      return fail(error, why.status, "%s", why.message);
+    whyCpu = why;
+    destroy(gpu);
+    gpu = nullptr;
+  }
   if (!input.ids.reserve(tokens) || !input.types.reserve(tokens) ||
       !input.spans.reserve(tokens) || !input.truncated.reserve(sequences) ||
       !input.offsets.reserve(sequences + 1) || !dense.reserve(denseFloats) ||
@@ -236,6 +259,8 @@ quern_status quern_session::run(quern_error *error) {
     resolveOperands();
   }
   fillInputs();
+  if (gpu)
+    return runOnGpu(error);
   unsigned rounding = _mm_getcsr();
   _mm_setcsr(plainRounding);
   runSteps();
@@ -282,6 +307,55 @@ void quern_session::runSteps() {
   counters.chunks_by_caller = pool.chunksOf(0) - callerBefore;
   counters.involuntary_switches =
       timing ? involuntarySwitches() - switchesBefore : 0;
+}
+
+quern_status quern_session::openGpu(quern_error *error) {
+  gpu = create<cuda::DeviceProgram>(module);
+  if (!gpu)
+    return fail(error, QUERN_ERROR_MEMORY, "out of memory");
+  quern_status status = gpu->open(error);
+  if (status) {
+    destroy(gpu);
+    gpu = nullptr;
+  }
+  return status;
+}
+
+quern_status quern_session::runOnGpu(quern_error *error) {
+  uint64_t start = nanoseconds();
+  int32_t longest = 0;
+  for (uint32_t s = 0; s < input.sequences(); ++s) {
+    int32_t length = input.offsets[s + 1] - input.offsets[s];
+    longest = length > longest ? length : longest;
+  }
+  cuda::HostRun run = {addresses,
+                       memory.data(),
+                       {input.tokens(), input.sequences(), rowsOf(Unit::Pairs)},
+                       uint32_t(longest),
+                       capture.on() ? &capture : nullptr};
+  if (quern_status status = gpu->begin(run, error))
+    return status;
+  for (uint32_t i = 0; i < steps.size(); ++i) {
+    uint64_t before = timing ? nanoseconds() : 0;
+    if (quern_status status = gpu->launch(run, i, error))
+      return status;
+    // Launches return at once; a step by itself is measured to its end.
+    if (timing)
+      if (quern_status status = gpu->wait(error))
+        return status;
+    steps[i].nanoseconds = timing ? nanoseconds() - before : 0;
+    steps[i].chunks = 0;
+    if (capture.on())
+      capture.afterStep(*module.manifest, i, addresses);
+    if (callback)
+      callback(callbackContext, i);
+  }
+  if (quern_status status = gpu->end(run, error))
+    return status;
+  counters = {};
+  counters.nanoseconds = nanoseconds() - start;
+  packResult();
+  return QUERN_OK;
 }
 
 void quern_session::packResult() {

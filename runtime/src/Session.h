@@ -14,6 +14,7 @@
 #include "runtime/src/Capture.h"
 #include "runtime/src/Module.h"
 #include "runtime/src/Pool.h"
+#include "runtime/src/cuda/DeviceProgram.h"
 
 namespace quern {
 
@@ -53,9 +54,10 @@ struct TokenInput {
 /// The opaque type of quern.h.
 struct quern_session {
   explicit quern_session(const quern_module &module) : module(module) {}
+  ~quern_session() { quern::destroy(gpu); }
 
-  /// Starts threads and takes the first memory.
-  quern_status start(uint32_t threads, quern_error *error);
+  /// Finds the device, starts threads and takes the first memory.
+  quern_status start(quern_device device, uint32_t threads, quern_error *error);
   /// Chooses a kernel for each step, of tiers up to `cap` and the
   /// environment's cap.
   quern_status chooseKernels(uint32_t cap, quern_error *error);
@@ -100,6 +102,12 @@ struct quern_session {
   quern::Array<float> dense;
   const float *result = nullptr;
 
+  /// Null where the CPU runs.
+  quern::cuda::DeviceProgram *gpu = nullptr;
+  /// Why the CPU runs although either would have done.
+  quern_error whyCpu = {};
+  bool mayFallBack = false;
+
   /// Longest encoding of a text; at most the model's limit.
   uint32_t lengthLimit = 0;
 
@@ -117,6 +125,8 @@ private:
   quern_status refuseImages(quern_error *error) const;
   void packResult();
   void runSteps();
+  quern_status openGpu(quern_error *error);
+  quern_status runOnGpu(quern_error *error);
   quern_status checkRange(const char *what, uint64_t tokens, uint64_t sequences,
                           quern_error *error) const;
 };

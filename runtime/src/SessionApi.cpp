@@ -15,18 +15,33 @@ using namespace quern::manifest;
 
 quern_status quern_session_create(const quern_module *module, uint32_t threads,
                                   quern_session **session, quern_error *error) {
+  return quern_session_create_on(module, QUERN_DEVICE_CPU, threads, session,
+                                 error);
+}
+
+quern_status quern_session_create_on(const quern_module *module,
+                                     quern_device device, uint32_t threads,
+                                     quern_session **session,
+                                     quern_error *error) {
   if (!module || !session)
     return fail(error, QUERN_ERROR_ARGUMENT, "quern_session_create: null");
   *session = nullptr;
   quern_session *created = create<quern_session>(*module);
   if (!created)
     return fail(error, QUERN_ERROR_MEMORY, "out of memory");
-  if (quern_status status = created->start(threads, error)) {
+  if (quern_status status = created->start(device, threads, error)) {
     destroy(created);
     return status;
   }
   *session = created;
   return QUERN_OK;
+}
+
+quern_device quern_session_device(const quern_session *session,
+                                  const char **about) {
+  if (about)
+    *about = session->gpu ? session->gpu->info().name : session->whyCpu.message;
+  return session->gpu ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU;
 }
 
 void quern_session_destroy(quern_session *session) { destroy(session); }
@@ -115,7 +130,7 @@ quern_status quern_session_force_tier(quern_session *session, uint32_t tier,
 }
 
 uint32_t quern_session_tier(const quern_session *session) {
-  uint32_t highest = 0;
+  uint32_t highest = session->gpu ? uint32_t(QUERN_TIER_CUDA) : 0;
   for (const PlannedStep &step : session->steps)
     highest = step.tier > highest ? step.tier : highest;
   return highest;
@@ -163,6 +178,11 @@ quern_status quern_session_step(const quern_session *session, uint32_t index,
       info->family = textOf(kernel.tiers()->Get(i)->family());
   info->layer = source.layer();
   info->tier = step.tier;
+  if (session->gpu) {
+    info->kernel = session->gpu->kernelOf(index).name()->c_str();
+    info->family = "ptx";
+    info->tier = QUERN_TIER_CUDA;
+  }
   info->gemm_n = source.gemm_n();
   info->gemm_k = source.gemm_k();
   info->nanoseconds = step.nanoseconds;
@@ -220,6 +240,10 @@ quern_status quern_session_site(const quern_session *session, const char *name,
     if (!session->capture.on())
       return fail(error, QUERN_ERROR_ARGUMENT,
                   "site %s: capture was off in the last run", name);
+    int32_t buffer = manifest.sites()->Get(i)->buffer();
+    if (session->gpu && buffer >= 0 && !session->gpu->keeps(uint32_t(buffer)))
+      return fail(error, QUERN_ERROR_ARGUMENT,
+                  "site %s does not leave its kernel on a GPU", name);
     if (!session->capture.view(manifest, i, session->addresses, *view))
       return fail(error, QUERN_ERROR_ARGUMENT,
                   "site %s is not materialized in this module", name);

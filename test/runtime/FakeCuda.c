@@ -4,8 +4,8 @@
 //
 // Behaves as FAKE_CUDA says: "nodevice" and "unstarted" fail at cuInit, "mute"
 // at a question, "busy" at the context, "full" at memory, "crash" at the end of
-// a kernel; else there are an H100 and a T4. Memory of the device is that of
-// the program.
+// a kernel; else there are an H100 and a T4 ("swapped": the other way round;
+// "old": two T4). Memory of the device is that of the program.
 //
 //===----------------------------------------------------------------------===*/
 #include <stdlib.h>
@@ -45,18 +45,22 @@ int cuDeviceGet(int *device, int ordinal) {
   return 0;
 }
 
+static int isNew(int device) {
+  return !is("old") && device == (is("swapped") ? 41 : 40);
+}
+
 int cuDeviceGetName(char *name, int size, int device) {
-  strncpy(name, device == 40 ? "Fake H100" : "Fake T4", (size_t)size);
+  strncpy(name, isNew(device) ? "Fake H100" : "Fake T4", (size_t)size);
   return 0;
 }
 
 int cuDeviceTotalMem_v2(size_t *bytes, int device) {
-  *bytes = (size_t)(device == 40 ? 80 : 16) << 30;
+  *bytes = (size_t)(isNew(device) ? 80 : 16) << 30;
   return 0;
 }
 
 int cuDeviceGetAttribute(int *value, int attribute, int device) {
-  int first = device == 40;
+  int first = isNew(device);
   switch (attribute) {
   case 16:
     *value = first ? 132 : 40;

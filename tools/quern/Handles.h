@@ -52,11 +52,12 @@ inline Error refuseImages(const quern_module *module, const std::string &path) {
 }
 
 /// Creates a session; 0 threads means one per usable CPU.
-inline Expected<SessionHandle> createSession(quern_module *module,
-                                             unsigned threads) {
+inline Expected<SessionHandle>
+createSession(quern_module *module, unsigned threads,
+              quern_device device = QUERN_DEVICE_CPU) {
   quern_session *session = nullptr;
   quern_error error = {};
-  if (quern_session_create(module, threads, &session, &error))
+  if (quern_session_create_on(module, device, threads, &session, &error))
     return Error(error.message);
   return Expected<SessionHandle>(SessionHandle(session));
 }

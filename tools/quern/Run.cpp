@@ -18,7 +18,7 @@ namespace {
 struct RunOptions {
   std::string module;
   std::vector<std::string> texts;
-  std::string input, output = "json", file, pair;
+  std::string input, output = "json", file, pair, device = "cpu";
   unsigned threads = 0, batch = 32;
   bool pairs = false, strict = false;
 };
@@ -123,8 +123,11 @@ static int run(const RunOptions &options) {
   quern_module_describe(module->get(), &description);
   if (Error error = checkInput(options, description))
     return fail(error.message());
+  quern_device device = options.device == "cuda"   ? QUERN_DEVICE_CUDA
+                        : options.device == "auto" ? QUERN_DEVICE_AUTO
+                                                   : QUERN_DEVICE_CPU;
   Expected<SessionHandle> session =
-      createSession(module->get(), options.threads);
+      createSession(module->get(), options.threads, device);
   if (!session)
     return fail(session.message());
   Expected<std::unique_ptr<OutputWriter>> writer = OutputWriter::create(
@@ -206,6 +209,12 @@ void addRun(CLI::App &app, Action &action) {
       ->check(CLI::IsMember({"json", "npy"}));
   command->add_option("-o,--output-file", options->file,
                       "Where the output goes (standard output)");
+  command
+      ->add_option("--device", options->device,
+                   "cpu, cuda (an NVIDIA GPU; the module must be compiled with "
+                   "--target nvptx), or auto, the GPU where there is one. "
+                   "Results do not depend on it")
+      ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
   command->add_option("--threads", options->threads,
                       "Threads; 0 is one per CPU. Results do not depend on it");
   command

@@ -195,6 +195,33 @@ QUERN_API quern_status quern_session_create(const quern_module *module,
                                             quern_session **session,
                                             quern_error *error);
 
+/** Where a session runs. */
+typedef enum quern_device {
+  QUERN_DEVICE_CPU = 0,
+  QUERN_DEVICE_CUDA = 1, /**< the first NVIDIA GPU; its driver is looked for */
+  QUERN_DEVICE_AUTO = 2  /**< that GPU, or the CPU where it cannot be used */
+} quern_device;
+
+/**
+ * Creates a session on a device: results are the same bytes. Modules for GPUs
+ * are compiled with `--target nvptx`. With QUERN_DEVICE_CUDA `threads` does not
+ * matter. Errors: those of quern_session_create, and, not with
+ * QUERN_DEVICE_AUTO, UNSUPPORTED (the module has no code for GPUs, no driver,
+ * no device, too old a device, the driver cannot compile the kernels) and
+ * MEMORY (of the device). Thread-safe.
+ */
+QUERN_API quern_status quern_session_create_on(const quern_module *module,
+                                               quern_device device,
+                                               uint32_t threads,
+                                               quern_session **session,
+                                               quern_error *error);
+
+/** Where the session runs: CPU or CUDA. Writes the device's name or, after
+ *  QUERN_DEVICE_AUTO came to the CPU, why; otherwise "". `about` may be null,
+ *  the string lives as long as the session and its next run. */
+QUERN_API quern_device quern_session_device(const quern_session *session,
+                                            const char **about);
+
 /** Stops the session's threads and frees its memory. Null is allowed. */
 QUERN_API void quern_session_destroy(quern_session *session);
 

@@ -40,13 +40,30 @@ uint64_t GlobalMemory::add(std::string name, void *data, size_t size,
                      size,
                      base,
                      writable,
+                     false,
+                     {},
                      {}});
   return base;
 }
 
+uint64_t GlobalMemory::lend(std::string name, void *data, size_t size) {
+  uint64_t base = add(std::move(name), data, size, /*writable=*/true);
+  buffers.back().lent = true;
+  return base;
+}
+
+bool GlobalMemory::remove(uint64_t address) {
+  for (size_t i = 0; i != buffers.size(); ++i)
+    if (buffers[i].base == address) {
+      buffers.erase(buffers.begin() + int64_t(i));
+      return true;
+    }
+  return false;
+}
+
 void GlobalMemory::startLaunch() {
   for (Buffer &buffer : buffers)
-    buffer.writers.clear();
+    buffer.writers.clear(), buffer.cached.clear();
 }
 
 GlobalMemory::Buffer *GlobalMemory::find(uint64_t address, size_t size,
@@ -79,12 +96,21 @@ const uint8_t *GlobalMemory::read(uint64_t address, size_t size, bool readOnly,
   Buffer *buffer = find(address, size, "read", problem);
   if (!buffer)
     return nullptr;
-  if (readOnly && buffer->writable) {
+  size_t at = size_t(address - buffer->base);
+  bool isWritten = buffer->writable && !buffer->lent;
+  if (readOnly && buffer->lent) {
+    buffer->cached.resize(buffer->size);
+    for (size_t i = at; i != at + size; ++i) {
+      buffer->cached[i] = true;
+      isWritten |= !buffer->writers.empty() && buffer->writers[i] != 0;
+    }
+  }
+  if (readOnly && isWritten) {
     problem = "a load that may be cached reads '" + buffer->name +
               "', which the kernel writes";
     return nullptr;
   }
-  return buffer->data + (address - buffer->base);
+  return buffer->data + at;
 }
 
 uint8_t *GlobalMemory::write(uint64_t address, size_t size, uint64_t writer,
@@ -106,6 +132,11 @@ uint8_t *GlobalMemory::write(uint64_t address, size_t size, uint64_t writer,
     if (last != 0 && last != writer) {
       problem = "byte " + std::to_string(i) + " of '" + buffer->name +
                 "' is written by two threads";
+      return nullptr;
+    }
+    if (!buffer->cached.empty() && buffer->cached[i]) {
+      problem = "byte " + std::to_string(i) + " of '" + buffer->name +
+                "' is written after a load that may be cached";
       return nullptr;
     }
     last = writer;

@@ -31,6 +31,12 @@ public:
   /// Lends the device `size` bytes; returns their address.
   uint64_t add(std::string name, void *data, size_t size, bool writable);
 
+  /// The same for memory of which a launch may read some bytes and write
+  /// others, whatever was done to them before: all that a driver gives.
+  uint64_t lend(std::string name, void *data, size_t size);
+  /// Takes a buffer back; false if there is none at `address`.
+  bool remove(uint64_t address);
+
   /// Bytes at `address`, or null with a problem. `readOnly` loads (ld.nc) may
   /// not see what the kernel writes.
   const uint8_t *read(uint64_t address, size_t size, bool readOnly,
@@ -47,8 +53,10 @@ private:
     uint8_t *data;
     size_t size;
     uint64_t base;
-    bool writable;
+    bool writable, lent;
     std::vector<uint64_t> writers;
+    /// Of lent ones: bytes that a load may have cached.
+    std::vector<bool> cached;
   };
   Buffer *find(uint64_t address, size_t size, const char *doing,
                Problem &problem);

@@ -1,0 +1,321 @@
+//===- DeviceProgram.cpp - a module on a GPU ------------------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+
+#include "runtime/src/cuda/DeviceProgram.h"
+
+#include "runtime/src/DeviceCheck.h"
+
+namespace quern::cuda {
+
+using namespace quern::manifest;
+
+/// Sequences are cut to whole chunks of keys.
+static constexpr uint32_t kKeyStep = 32;
+/// Between constants; more than any access of a kernel needs.
+static constexpr uint64_t kConstantAlign = 256;
+
+void unpackWeights(const DeviceWeights &weights, const char *packed,
+                   uint64_t packedBytes, char *rows) {
+  uint64_t n = roundUp(weights.n(), 16), k = roundUp(weights.k(), 64);
+  uint32_t bits = weights.bits(), perByte = 8 / bits, unused = 8 - bits;
+  uint64_t panelBytes = packedBytes / (n / 16);
+  const auto *blocks = lengthOf(weights.blocks()) ? weights.blocks() : nullptr;
+  for (uint64_t row = 0; row < n; ++row) {
+    const char *panel = packed + row / 16 * panelBytes + row % 16 * 4;
+    for (uint64_t column = 0; column < k; ++column) {
+      int64_t group =
+          blocks ? blocks->Get(uint32_t(column / 4)) : int64_t(column / 4);
+      if (group < 0) {
+        rows[row * k + column] = 0;
+        continue;
+      }
+      auto byte = uint8_t(panel[group / perByte * 64 + column % 4]);
+      // The code to the top of a byte, and down again with its sign.
+      auto code = int8_t(byte << (unused - uint32_t(group % perByte) * bits));
+      rows[row * k + column] = char(code >> unused);
+    }
+  }
+}
+
+static uint64_t weightBytes(const DeviceWeights &weights) {
+  return roundUp(weights.n(), 16) * roundUp(weights.k(), 64);
+}
+
+DeviceProgram::~DeviceProgram() {
+  for (Address address : {constants, memory, taps})
+    if (address)
+      context.release(address);
+  if (code)
+    context.unload(code);
+}
+
+quern_status DeviceProgram::open(quern_error *error) {
+  if (!module.manifest->device())
+    return fail(error, QUERN_ERROR_UNSUPPORTED,
+                "the module has no code for GPUs; compile it with "
+                "--target nvptx");
+  if (quern_status status = driver.load(error))
+    return status;
+  // The first that is new enough, or the first one's reason.
+  int ordinal = 0;
+  for (int i = driver.deviceCount(); i-- > 0;) {
+    DeviceInfo info;
+    if (!driver.describe(i, info, nullptr) && ptxVariant(info, nullptr))
+      ordinal = i;
+  }
+  if (quern_status status = context.open(ordinal, error))
+    return status;
+  if (quern_status status = compile(error))
+    return status;
+  return upload(error);
+}
+
+quern_status DeviceProgram::compile(quern_error *error) {
+  const char *wanted = ptxVariant(context.info(), nullptr);
+  const char *text = nullptr;
+  for (const DeviceCode *each : *table().code()) {
+    bool isBest = strcmp(each->variant()->c_str(), wanted) == 0;
+    if (isBest || (!text && strcmp(each->variant()->c_str(), "sm_80") == 0))
+      text = each->ptx()->c_str();
+  }
+  if (!text)
+    return fail(error, QUERN_ERROR_UNSUPPORTED,
+                "the module has no code for CUDA device %d, %s: expected the "
+                "variant sm_80 or %s",
+                info().ordinal, info().name, wanted);
+  if (quern_status status = context.load(text, code, error))
+    return status;
+  uint64_t keys = roundUp(module.manifest->model()->max_length(), kKeyStep);
+  for (const DeviceKernel *kernel : *table().kernels()) {
+    uint64_t shared = kernel->shared_bytes() + kernel->shared_per_key() * keys;
+    Function function;
+    if (quern_status status = context.find(code, kernel->name()->c_str(),
+                                           unsigned(shared), function, error))
+      return status;
+    if (!functions.push(function))
+      return fail(error, QUERN_ERROR_MEMORY, "out of memory");
+  }
+  return QUERN_OK;
+}
+
+quern_status DeviceProgram::upload(quern_error *error) {
+  const auto &all = *module.manifest->data();
+  uint32_t count = lengthOf(table().weights());
+  uint32_t tableCount = lengthOf(table().tables());
+  if (!data.resize(all.size()) || !weights.resize(count) ||
+      !tables.resize(tableCount))
+    return fail(error, QUERN_ERROR_MEMORY, "out of memory");
+  // Places first, weights and tables in front: those are made in memory of the
+  // host.
+  uint64_t made = 0;
+  for (uint32_t i = 0; i < count; ++i) {
+    weights[i] = made;
+    made += roundUp(weightBytes(*table().weights()->Get(i)), kConstantAlign);
+  }
+  for (uint32_t i = 0; i < tableCount; ++i) {
+    tables[i] = made;
+    made +=
+        roundUp(table().tables()->Get(i)->values()->size() * 4, kConstantAlign);
+  }
+  uint64_t total = made;
+  // Address 0 is that of weights, or of nothing.
+  total += kConstantAlign;
+  for (const DeviceStep *step : *table().steps())
+    for (const DeviceParam *param : *step->params())
+      if (param->kind() == DeviceParamKind::Data && !data[param->value()]) {
+        data[param->value()] = total;
+        total += roundUp(all.Get(param->value())->bytes() + QUERN_SLACK_BYTES,
+                         kConstantAlign);
+      }
+  Pages rows;
+  if (!rows.allocate(made + 1))
+    return fail(error, QUERN_ERROR_MEMORY, "out of memory for %llu bytes",
+                (unsigned long long)made);
+  if (quern_status status = context.allocate(total, constants, error)) {
+    constants = 0;
+    return status;
+  }
+  for (uint32_t i = 0; i < count; ++i) {
+    const DeviceWeights &each = *table().weights()->Get(i);
+    unpackWeights(each, module.constants[each.data()],
+                  all.Get(each.data())->bytes(), rows.data() + weights[i]);
+    weights[i] += constants;
+  }
+  for (uint32_t i = 0; i < tableCount; ++i) {
+    const auto &values = *table().tables()->Get(i)->values();
+    memcpy(rows.data() + tables[i], values.data(), values.size() * 4);
+    tables[i] += constants;
+  }
+  quern_status status = context.copyIn(constants, rows.data(), made, error);
+  for (uint32_t i = 0; i < all.size() && status == QUERN_OK; ++i) {
+    if (!data[i])
+      continue;
+    data[i] += constants;
+    status = context.copyIn(data[i], module.constants[i], all.Get(i)->bytes(),
+                            error);
+  }
+  // The copies read memory of this function until then.
+  quern_status waited = context.synchronize(status ? nullptr : error);
+  return status ? status : waited;
+}
+
+quern_status DeviceProgram::reserve(uint64_t bytes, quern_error *error) {
+  if (bytes <= memoryBytes)
+    return QUERN_OK;
+  Address more = 0;
+  if (quern_status status = context.allocate(bytes, more, error))
+    return status;
+  if (memory)
+    context.release(memory);
+  memory = more;
+  memoryBytes = bytes;
+  return QUERN_OK;
+}
+
+Address DeviceProgram::addressOf(const HostRun &run, uint32_t buffer) const {
+  if (module.manifest->buffers()->Get(buffer)->role() != Role::Tap)
+    return memory + uint64_t(run.addresses[buffer] - run.memory);
+  // Kernels that write no taps are given some address all the same.
+  return run.capture
+             ? taps + uint64_t(run.addresses[buffer] - run.capture->data())
+             : memory;
+}
+
+quern_status DeviceProgram::begin(const HostRun &run, quern_error *error) {
+  if (run.capture && run.capture->bytes() > tapBytes) {
+    if (taps)
+      context.release(taps);
+    taps = 0;
+    tapBytes = 0;
+    if (quern_status status =
+            context.allocate(run.capture->bytes(), taps, error)) {
+      taps = 0;
+      return status;
+    }
+    tapBytes = run.capture->bytes();
+  }
+  const auto &buffers = *module.manifest->buffers();
+  for (uint32_t i = 0; i < buffers.size(); ++i) {
+    const Buffer &buffer = *buffers.Get(i);
+    switch (buffer.role()) {
+    case Role::Ids:
+    case Role::Types:
+    case Role::Positions:
+    case Role::Offsets: {
+      uint64_t bytes = (run.size.rows(buffer.unit()) + QUERN_SLACK_ROWS) *
+                       buffer.bytes_per_unit();
+      if (quern_status status =
+              context.copyIn(addressOf(run, i), run.addresses[i], bytes, error))
+        return status;
+      break;
+    }
+    default:
+      break;
+    }
+  }
+  return QUERN_OK;
+}
+
+uint64_t DeviceProgram::valueOf(const DeviceParam &param,
+                                const HostRun &run) const {
+  switch (param.kind()) {
+  case DeviceParamKind::Buffer:
+  case DeviceParamKind::Tap:
+    return addressOf(run, param.value());
+  case DeviceParamKind::Data:
+    return data[param.value()];
+  case DeviceParamKind::Weights:
+    return weights[param.value()];
+  case DeviceParamKind::Table:
+    return tables[param.value()];
+  case DeviceParamKind::Number:
+    return param.value();
+  case DeviceParamKind::Tokens:
+    return run.size.tokens;
+  case DeviceParamKind::Sequences:
+    return run.size.sequences;
+  case DeviceParamKind::Keys:
+    return roundUp(run.longest, kKeyStep);
+  case DeviceParamKind::Taps:
+    return run.capture != nullptr;
+  }
+  return 0;
+}
+
+static unsigned blocksOf(const DeviceCount &count, const HostRun &run) {
+  uint64_t base = count.base() == DeviceBase::Tokens      ? run.size.tokens
+                  : count.base() == DeviceBase::Sequences ? run.size.sequences
+                  : count.base() == DeviceBase::Longest   ? run.longest
+                                                          : 1;
+  return unsigned((base + count.divide() - 1) / count.divide() *
+                  count.multiply());
+}
+
+const DeviceKernel &DeviceProgram::kernelOf(uint32_t step) const {
+  return *table().kernels()->Get(table().steps()->Get(step)->kernel());
+}
+
+quern_status DeviceProgram::launch(const HostRun &run, uint32_t index,
+                                   quern_error *error) {
+  const DeviceStep &step = *table().steps()->Get(index);
+  const DeviceKernel &kernel = kernelOf(index);
+  uint64_t values[kMostDeviceParams];
+  void *pointers[kMostDeviceParams];
+  for (uint32_t i = 0; i < step.params()->size(); ++i) {
+    values[i] = valueOf(*step.params()->Get(i), run);
+    pointers[i] = &values[i];
+  }
+  Grid grid;
+  grid.x = blocksOf(*step.x(), run);
+  grid.y = blocksOf(*step.y(), run);
+  grid.threads = kernel.threads();
+  grid.sharedBytes =
+      unsigned(kernel.shared_bytes() +
+               kernel.shared_per_key() * roundUp(run.longest, kKeyStep));
+  if (quern_status status =
+          context.launch(functions[step.kernel()], grid, pointers, error))
+    return status;
+  if (!run.capture)
+    return QUERN_OK;
+  const Step &source = *module.manifest->steps()->Get(index);
+  for (uint32_t i = 0; i < lengthOf(source.sites()); ++i) {
+    int32_t buffer =
+        module.manifest->sites()->Get(source.sites()->Get(i))->buffer();
+    if (buffer >= 0 && keeps(uint32_t(buffer)))
+      if (quern_status status = copyBack(run, uint32_t(buffer), error))
+        return status;
+  }
+  return context.synchronize(error);
+}
+
+quern_status DeviceProgram::copyBack(const HostRun &run, uint32_t index,
+                                     quern_error *error) {
+  const Buffer &buffer = *module.manifest->buffers()->Get(index);
+  return context.copyOut(run.addresses[index], addressOf(run, index),
+                         run.size.rows(buffer.unit()) * buffer.bytes_per_unit(),
+                         error);
+}
+
+quern_status DeviceProgram::end(const HostRun &run, quern_error *error) {
+  const auto &buffers = *module.manifest->buffers();
+  for (uint32_t i = 0; i < buffers.size(); ++i)
+    if (buffers.Get(i)->role() == Role::Output)
+      if (quern_status status = copyBack(run, i, error))
+        return status;
+  return context.synchronize(error);
+}
+
+bool DeviceProgram::keeps(uint32_t buffer) const {
+  if (module.manifest->buffers()->Get(buffer)->role() != Role::Tap)
+    return true;
+  for (const DeviceStep *step : *table().steps())
+    for (const DeviceParam *param : *step->params())
+      if (param->kind() == DeviceParamKind::Tap && param->value() == buffer)
+        return true;
+  return false;
+}
+
+} // namespace quern::cuda

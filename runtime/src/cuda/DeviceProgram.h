@@ -1,0 +1,93 @@
+//===- DeviceProgram.h - a module on a GPU --------------------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// The steps of a module as launches on a device. Its memory there mirrors that
+// of a session: the same buffers at the same distances, so that planning stays
+// in one place. Inputs go in, the output comes back; with capture on, so does
+// every site.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef QUERN_RUNTIME_SRC_CUDA_DEVICEPROGRAM_H
+#define QUERN_RUNTIME_SRC_CUDA_DEVICEPROGRAM_H
+
+#include "runtime/src/Capture.h"
+#include "runtime/src/Module.h"
+#include "runtime/src/cuda/Device.h"
+
+namespace quern::cuda {
+
+/// A run as the session has laid it out in memory of the host.
+struct HostRun {
+  /// By buffer index; those but taps lie in `memory`.
+  const Array<char *> &addresses;
+  const char *memory;
+  RunSize size;
+  /// Length of the longest sequence.
+  uint32_t longest;
+  /// Set while sites are captured.
+  Capture *capture;
+};
+
+class DeviceProgram {
+public:
+  explicit DeviceProgram(const quern_module &module)
+      : module(module), context(driver) {}
+  DeviceProgram(const DeviceProgram &) = delete;
+  DeviceProgram &operator=(const DeviceProgram &) = delete;
+  ~DeviceProgram();
+
+  /// Finds a device, has its driver compile the kernels and gives it the
+  /// constants. Errors: UNSUPPORTED (no code in the module, no driver, no
+  /// device, too old a device, a failed compilation), MEMORY.
+  quern_status open(quern_error *error);
+  const DeviceInfo &info() const { return context.info(); }
+
+  /// Takes as much memory as the session's own. On failure the old memory
+  /// stays. Errors: MEMORY.
+  quern_status reserve(uint64_t bytes, quern_error *error);
+
+  /// Copies the inputs to the device.
+  quern_status begin(const HostRun &run, quern_error *error);
+  /// Launches a step; with capture on, waits for it and brings back its sites.
+  quern_status launch(const HostRun &run, uint32_t step, quern_error *error);
+  /// Waits for what was launched.
+  quern_status wait(quern_error *error) { return context.synchronize(error); }
+  /// Waits, and brings back the output.
+  quern_status end(const HostRun &run, quern_error *error);
+
+  /// Whether a site of this buffer is there after a run: the kernels of a GPU
+  /// write fewer taps.
+  bool keeps(uint32_t buffer) const;
+  const manifest::DeviceKernel &kernelOf(uint32_t step) const;
+
+private:
+  const manifest::Device &table() const { return *module.manifest->device(); }
+  quern_status compile(quern_error *error);
+  quern_status upload(quern_error *error);
+  quern_status copyBack(const HostRun &run, uint32_t buffer,
+                        quern_error *error);
+  Address addressOf(const HostRun &run, uint32_t buffer) const;
+  uint64_t valueOf(const manifest::DeviceParam &param,
+                   const HostRun &run) const;
+
+  const quern_module &module;
+  Driver driver;
+  DeviceContext context;
+  Module code = nullptr;
+  Array<Function> functions;
+  /// All constants; then by index of the manifest's data and weights.
+  Address constants = 0;
+  Array<Address> data, weights, tables;
+  Address memory = 0, taps = 0;
+  uint64_t memoryBytes = 0, tapBytes = 0;
+};
+
+/// Lays packed weights out row by row, [n up to 16][k up to 64] bytes.
+void unpackWeights(const manifest::DeviceWeights &weights, const char *packed,
+                   uint64_t packedBytes, char *rows);
+
+} // namespace quern::cuda
+
+#endif // QUERN_RUNTIME_SRC_CUDA_DEVICEPROGRAM_H

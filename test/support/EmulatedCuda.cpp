@@ -1,0 +1,219 @@
+//===- EmulatedCuda.cpp - a CUDA driver whose device is the emulator ------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// A library that the runtime takes for libcuda: it compiles PTX with the parser
+// of test/support/ptx and runs it on the CPU. One device of capability 8.0,
+// whose memory is EMULATED_CUDA_MEMORY bytes, if that is set. What the emulator
+// finds wrong is what the driver says of CUDA_ERROR_LAUNCH_FAILED.
+//
+//===----------------------------------------------------------------------===//
+#include "test/support/ptx/Machine.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <map>
+
+using namespace quern;
+
+namespace {
+
+enum : int {
+  Success = 0,
+  InvalidValue = 1,
+  OutOfMemory = 2,
+  InvalidPtx = 218,
+  NotFound = 500,
+  LaunchFailed = 719
+};
+
+struct LoadedModule {
+  ptx::Program program;
+};
+struct LoadedFunction {
+  LoadedModule *module;
+  const ptx::Kernel *kernel;
+};
+
+/// Allocations, with what they may take together.
+struct Device {
+  ptx::Machine machine;
+  std::map<uint64_t, std::vector<uint8_t>> memory;
+  size_t used = 0;
+  std::deque<LoadedFunction> functions;
+  std::string fault;
+};
+
+Device &device() {
+  static Device one;
+  return one;
+}
+
+/// Bytes of the device as the host sees them, or null.
+uint8_t *bytesAt(unsigned long long address, size_t bytes) {
+  auto after = device().memory.upper_bound(address);
+  if (after == device().memory.begin())
+    return nullptr;
+  auto &[base, data] = *std::prev(after);
+  if (address - base > data.size() || data.size() - (address - base) < bytes)
+    return nullptr;
+  return data.data() + (address - base);
+}
+
+} // namespace
+
+extern "C" {
+
+int cuInit(unsigned) { return Success; }
+int cuDriverGetVersion(int *version) {
+  *version = 12040;
+  return Success;
+}
+int cuGetErrorName(int result, const char **name) {
+  *name = result == OutOfMemory    ? "CUDA_ERROR_OUT_OF_MEMORY"
+          : result == InvalidPtx   ? "CUDA_ERROR_INVALID_PTX"
+          : result == NotFound     ? "CUDA_ERROR_NOT_FOUND"
+          : result == LaunchFailed ? "CUDA_ERROR_LAUNCH_FAILED"
+                                   : "CUDA_ERROR_INVALID_VALUE";
+  return Success;
+}
+int cuGetErrorString(int result, const char **text) {
+  *text = result == LaunchFailed ? device().fault.c_str() : "emulated";
+  return Success;
+}
+int cuDeviceGetCount(int *count) {
+  *count = 1;
+  return Success;
+}
+int cuDeviceGet(int *handle, int ordinal) {
+  *handle = ordinal;
+  return ordinal == 0 ? Success : InvalidValue;
+}
+int cuDeviceGetName(char *name, int size, int) {
+  std::strncpy(name, "PTX emulator", size_t(size));
+  return Success;
+}
+int cuDeviceTotalMem_v2(size_t *bytes, int) {
+  const char *limit = std::getenv("EMULATED_CUDA_MEMORY");
+  *bytes = limit ? size_t(std::atoll(limit)) : size_t(1) << 30;
+  return Success;
+}
+int cuDeviceGetAttribute(int *value, int attribute, int) {
+  *value = attribute == 16   ? 1
+           : attribute == 75 ? 8
+           : attribute == 97 ? 166912
+                             : 0;
+  return Success;
+}
+int cuDevicePrimaryCtxRetain(void **context, int) {
+  *context = &device();
+  return Success;
+}
+int cuDevicePrimaryCtxRelease_v2(int) { return Success; }
+int cuCtxPushCurrent_v2(void *) { return Success; }
+int cuCtxPopCurrent_v2(void **context) {
+  *context = &device();
+  return Success;
+}
+
+int cuModuleLoadDataEx(void **module, const void *image, unsigned count,
+                       int *options, void **values) {
+  auto program = ptx::parseProgram(static_cast<const char *>(image));
+  if (!program) {
+    for (unsigned i = 0; i < count; ++i)
+      if (options[i] == 5)
+        std::strncpy(static_cast<char *>(values[i]), program.message().c_str(),
+                     1024);
+    return InvalidPtx;
+  }
+  *module = new LoadedModule{std::move(*program)};
+  return Success;
+}
+int cuModuleUnload(void *module) {
+  delete static_cast<LoadedModule *>(module);
+  return Success;
+}
+int cuModuleGetFunction(void **function, void *handle, const char *name) {
+  auto *module = static_cast<LoadedModule *>(handle);
+  auto found = module->program.kernels.find(name);
+  if (found == module->program.kernels.end())
+    return NotFound;
+  device().functions.push_back({module, &found->second});
+  *function = &device().functions.back();
+  return Success;
+}
+int cuFuncSetAttribute(void *, int, int) { return Success; }
+
+int cuMemAlloc_v2(unsigned long long *address, size_t bytes) {
+  size_t total;
+  cuDeviceTotalMem_v2(&total, 0);
+  if (bytes == 0)
+    return InvalidValue;
+  if (device().used + bytes > total)
+    return OutOfMemory;
+  // As memory that nobody has written yet.
+  std::vector<uint8_t> data(bytes, 0xcd);
+  *address = device().machine.memory.lend("device memory", data.data(), bytes);
+  device().memory.emplace(*address, std::move(data));
+  device().used += bytes;
+  return Success;
+}
+int cuMemFree_v2(unsigned long long address) {
+  auto found = device().memory.find(address);
+  if (found == device().memory.end() ||
+      !device().machine.memory.remove(address))
+    return InvalidValue;
+  device().used -= found->second.size();
+  device().memory.erase(found);
+  return Success;
+}
+int cuMemcpyHtoDAsync_v2(unsigned long long to, const void *from, size_t bytes,
+                         void *) {
+  uint8_t *place = bytesAt(to, bytes);
+  if (!place)
+    return InvalidValue;
+  std::memcpy(place, from, bytes);
+  return Success;
+}
+int cuMemcpyDtoHAsync_v2(void *to, unsigned long long from, size_t bytes,
+                         void *) {
+  const uint8_t *place = bytesAt(from, bytes);
+  if (!place)
+    return InvalidValue;
+  std::memcpy(to, place, bytes);
+  return Success;
+}
+int cuStreamCreate(void **stream, unsigned) {
+  *stream = &device();
+  return Success;
+}
+int cuStreamDestroy_v2(void *) { return Success; }
+int cuStreamSynchronize(void *) { return Success; }
+
+int cuLaunchKernel(void *handle, unsigned gridX, unsigned gridY, unsigned gridZ,
+                   unsigned blockX, unsigned blockY, unsigned blockZ,
+                   unsigned sharedBytes, void *, void **parameters, void **) {
+  auto *function = static_cast<LoadedFunction *>(handle);
+  const ptx::Kernel &kernel = *function->kernel;
+  if (gridX == 0 || gridY == 0 || gridZ != 1 || blockY != 1 || blockZ != 1 ||
+      int(blockX) != kernel.threads)
+    return InvalidValue;
+  std::vector<uint64_t> arguments;
+  for (size_t i = 0; i != kernel.params.size(); ++i) {
+    uint64_t value = 0;
+    std::memcpy(&value, parameters[i], size_t(kernel.params[i].type.bytes()));
+    arguments.push_back(value);
+  }
+  Error error = device().machine.run(function->module->program, kernel.name,
+                                     {gridX, gridY, sharedBytes}, arguments);
+  if (!error)
+    return Success;
+  device().fault = kernel.name + ": " + error.message();
+  return LaunchFailed;
+}
+
+/// Not of the driver: bytes that are allocated.
+size_t emulatedCudaMemory() { return device().used; }
+
+} // extern "C"
