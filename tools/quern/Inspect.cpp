@@ -188,6 +188,22 @@ static json constantsJson(const fb::Manifest &manifest) {
   return constants;
 }
 
+/// What a module has for GPUs; null if nothing.
+static json deviceJson(const fb::Device *device) {
+  if (!device)
+    return nullptr;
+  json code = json::array(), kernels = json::array();
+  for (const fb::DeviceCode *each : *device->code())
+    code.push_back({{"variant", str(each->variant())},
+                    {"ptx_bytes", each->ptx()->size()}});
+  for (const fb::DeviceKernel *kernel : *device->kernels())
+    kernels.push_back({{"name", str(kernel->name())},
+                       {"threads", kernel->threads()},
+                       {"shared_bytes", kernel->shared_bytes()},
+                       {"shared_bytes_per_key", kernel->shared_per_key()}});
+  return {{"code", code}, {"kernels", kernels}};
+}
+
 static json inspectionJson(const quern_inspection *inspection) {
   uint64_t bytes = 0;
   const void *data =
@@ -224,6 +240,7 @@ static json inspectionJson(const quern_inspection *inspection) {
           {"sites", sitesJson(manifest)},
           {"steps", stepsJson(manifest)},
           {"buffers", buffersJson(manifest)},
+          {"gpu", deviceJson(manifest.device())},
           {"provenance", provenance}};
 }
 
@@ -246,7 +263,13 @@ static void printSummary(const std::string &path, const json &all) {
               text(all["target"]).c_str());
   for (const json &tier : all["tiers"])
     std::printf(" %s", text(tier).c_str());
-  std::printf("\n\nsections\n");
+  std::printf("\n");
+  if (const json &gpu = all["gpu"]; !gpu.is_null())
+    for (const json &code : gpu["code"])
+      std::printf("GPUs from %s on: %zu kernels, %s bytes of PTX\n",
+                  text(code["variant"]).c_str(), gpu["kernels"].size(),
+                  text(code["ptx_bytes"]).c_str());
+  std::printf("\nsections\n");
   for (const json &section : all["sections"])
     std::printf("  %-10s %12s bytes  xxh64 %s\n", text(section["name"]).c_str(),
                 text(section["bytes"]).c_str(), text(section["xxh64"]).c_str());
