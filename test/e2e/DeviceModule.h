@@ -1,0 +1,120 @@
+//===- DeviceModule.h - A tiny model that only a GPU can run --------------===//
+//
+// The module that the compiler would write with --target nvptx, linked into the
+// test, without code for CPUs, which takes long to make and is not what is
+// tested: whoever runs a kernel of the CPU aborts. Beside it the graph of L2.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_TEST_E2E_DEVICEMODULE_H
+#define QUERN_TEST_E2E_DEVICEMODULE_H
+
+#include "compiler/Compiler.h"
+#include "compiler/Emit/Manifest.h"
+#include "compiler/Levels.h"
+#include "runtime/include/quern/introspect.h"
+#include "test/support/TempFolder.h"
+#include "test/support/TinyModel.h"
+
+#include "mlir/Parser/Parser.h"
+
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+
+namespace quern::test {
+
+class DeviceModule {
+public:
+  /// A failure is a failure of the test; get() is null then.
+  DeviceModule(const TinyModelOptions &options, const std::string &recipe,
+               const std::vector<std::string> &overrides = {}) {
+    Error error = make(options, recipe, overrides);
+    if (error)
+      ADD_FAILURE() << recipe << ": " << error.message();
+  }
+  ~DeviceModule() { quern_module_close(module); }
+  DeviceModule(const DeviceModule &) = delete;
+  DeviceModule &operator=(const DeviceModule &) = delete;
+
+  const quern_module *get() const { return module; }
+  mlir::ModuleOp integer() { return *levelTwo; }
+
+private:
+  static void noKernel(void *const *, int64_t, int64_t, int64_t, int64_t,
+                       int64_t, void *) {
+    std::abort();
+  }
+
+  Error make(const TinyModelOptions &options, const std::string &recipe,
+             const std::vector<std::string> &overrides) {
+    TempFolder folder;
+    CompileRequest request;
+    request.modelFolder = folder.file("model");
+    if (Error error = writeTinyModel(request.modelFolder, options))
+      return error;
+    request.output = folder.file("tiles.mlir");
+    request.saveTemps = folder.file("levels");
+    request.emit = EmitKind::Mlir;
+    request.recipe = recipe;
+    request.overrides = overrides;
+    request.threads = 1;
+    request.calibration = {{"the first film was a great story", std::nullopt},
+                           {"two people, 3 dogs and a cat", "they like it"}};
+    Expected<CompileResult> result = compile(request);
+    if (!result)
+      return result.takeError();
+    levelTwo = mlir::parseSourceFile<mlir::ModuleOp>(
+        request.saveTemps + "/20-integer.mlir", &*context);
+    if (!levelTwo)
+      return context.failed("20-integer.mlir", "cannot be read");
+    tiles = levelTwo->clone();
+    if (!lowerTo(Level::Tiles, *tiles))
+      return context.failed("20-integer.mlir", "cannot be tiled");
+    return link();
+  }
+
+  Error link() {
+    ManifestRequest about;
+    about.tiers = {{QUERN_TIER_SCALAR, "scalar", "none", ""}};
+    Expected<nvptx::DeviceProgram> device =
+        nvptx::buildDeviceProgram(*tiles, nvptx::PtxVariant::Sm80);
+    if (!device)
+      return device.takeError();
+    about.device = std::move(*device);
+    mlir::FailureOr<ManifestResult> built = buildManifest(*tiles, about);
+    if (mlir::failed(built))
+      return Error("the program cannot be described");
+    manifest = std::move(*built);
+    weights.reset(std::aligned_alloc(QUERN_DATA_ALIGN, manifest.weightBytes));
+    for (const DataPiece &piece : manifest.data)
+      std::memcpy(static_cast<char *>(weights.get()) + piece.offset,
+                  piece.bytes.data(), piece.bytes.size());
+    kernels.assign(manifest.kernels.size(), &noKernel);
+    tier = {QUERN_TIER_SCALAR, uint32_t(kernels.size()), kernels.data()};
+    table = {QUERN_ABI_VERSION, 1, &tier};
+    image.abi_version = QUERN_ABI_VERSION;
+    image.table = &table;
+    image.manifest = manifest.bytes.data();
+    image.manifest_bytes = manifest.bytes.size();
+    image.weights = weights.get();
+    image.weights_bytes = manifest.weightBytes;
+    quern_error error = {};
+    if (quern_module_open_linked(&image, &module, &error))
+      return Error(error.message);
+    return Error::success();
+  }
+
+  LevelContext context;
+  mlir::OwningOpRef<mlir::ModuleOp> levelTwo, tiles;
+  ManifestResult manifest;
+  std::unique_ptr<void, void (*)(void *)> weights{nullptr, std::free};
+  std::vector<quern_kernel> kernels;
+  quern_tier tier = {};
+  quern_kernel_table table = {};
+  quern_linked_image image = {};
+  quern_module *module = nullptr;
+};
+
+} // namespace quern::test
+
+#endif // QUERN_TEST_E2E_DEVICEMODULE_H

@@ -1,0 +1,215 @@
+//===- DeviceTest.cpp - A model on a GPU that the emulator plays ----------===//
+//
+// The runtime's own way to a GPU (driver, PTX, memory, launches) with a driver
+// that runs the kernels on the CPU: every site that leaves a kernel must hold
+// what the interpreter of L2 finds, and so must the output, bit for bit. That
+// the code of CPUs does is shown elsewhere; test/tools/quern/device.test has
+// both in one module.
+//
+//===----------------------------------------------------------------------===//
+#include "test/e2e/DeviceModule.h"
+
+#include "compiler/Verify/SiteRuns.h"
+#include "runtime/src/manifest_generated.h"
+
+#include <gmock/gmock.h>
+
+#include <cstdlib>
+#include <random>
+
+using namespace quern;
+using namespace quern::test;
+using testing::HasSubstr;
+
+namespace {
+
+TinyModelOptions optionsFor(HeadKind head) {
+  TinyModelOptions options;
+  options.head = head;
+  options.hidden = 64;
+  options.heads = 2;
+  options.intermediate = 80;
+  options.positions = 40;
+  options.vocab = tinyVocabularySize();
+  options.labels = 3;
+  return options;
+}
+
+/// Sequences of one token, of a few, and of more than a chunk of keys.
+TokenBatch mixedBatch(int64_t vocab) {
+  std::mt19937 random(7);
+  TokenBatch batch;
+  batch.offsets = {0};
+  for (int32_t length : {5, 1, 34}) {
+    for (int32_t i = 0; i < length; ++i) {
+      batch.ids.push_back(int32_t(random() % uint32_t(vocab)));
+      batch.types.push_back(i > length / 2);
+    }
+    batch.offsets.push_back(int32_t(batch.ids.size()));
+  }
+  return batch;
+}
+
+class DeviceTest : public testing::Test {
+protected:
+  void SetUp() override {
+    setenv("QUERN_CUDA_DRIVER", QUERN_TEST_EMULATED_CUDA, 1);
+  }
+  void TearDown() override {
+    unsetenv("QUERN_CUDA_DRIVER");
+    unsetenv("EMULATED_CUDA_MEMORY");
+  }
+
+  /// Compares all sites and the output with L2; gives the sites that do not
+  /// leave their kernels.
+  std::vector<std::string> compareWithGraph(DeviceModule &module,
+                                            const TokenBatch &batch) {
+    std::vector<std::string> hidden;
+    auto gpu = MachineRun::create(module.get(), QUERN_TIER_CUDA, 1);
+    if (!gpu) {
+      ADD_FAILURE() << gpu.message();
+      return hidden;
+    }
+    auto expected = runGraph(module.integer(), Arithmetic::Machine, batch);
+    EXPECT_TRUE(mlir::succeeded(expected));
+    if (Error error = gpu->run(batch)) {
+      ADD_FAILURE() << error.message();
+      return hidden;
+    }
+    for (const std::string &name : expected->order) {
+      Difference difference;
+      if (!gpu->compareSite(name, expected->sites.at(name), difference)) {
+        hidden.push_back(name);
+        continue;
+      }
+      EXPECT_EQ(difference.differ, 0u) << name;
+      EXPECT_GT(difference.values, 0u) << name;
+    }
+    Difference output;
+    gpu->compareOutput(expected->output, output);
+    EXPECT_EQ(output.differ, 0u);
+    EXPECT_GT(output.values, 0u);
+    return hidden;
+  }
+};
+
+TEST_F(DeviceTest, EverySiteOfAClassifier) {
+  TinyModelOptions options = optionsFor(HeadKind::Classification);
+  DeviceModule module(options, "w8a8");
+  ASSERT_TRUE(module.get());
+  // Scores, probabilities and the sums of embeddings stay in registers.
+  EXPECT_THAT(
+      compareWithGraph(module, mixedBatch(options.vocab)),
+      testing::ElementsAre("E.t", "E.e", "L0.s", "L0.p", "L1.s", "L1.p"));
+}
+
+struct RecipeCase {
+  const char *name, *recipe;
+  HeadKind head;
+  std::vector<std::string> overrides = {};
+};
+void PrintTo(const RecipeCase &value, std::ostream *out) { *out << value.name; }
+
+class DeviceRecipes : public DeviceTest,
+                      public testing::WithParamInterface<RecipeCase> {};
+
+TEST_P(DeviceRecipes, EverySite) {
+  TinyModelOptions options = optionsFor(GetParam().head);
+  options.layers = 1;
+  DeviceModule module(options, GetParam().recipe, GetParam().overrides);
+  ASSERT_TRUE(module.get());
+  compareWithGraph(module, mixedBatch(options.vocab));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Tiny, DeviceRecipes,
+    testing::Values(
+        RecipeCase{"DefaultEmbedding", "default", HeadKind::Embedding},
+        RecipeCase{"WideCodes", "mp", HeadKind::Classification},
+        RecipeCase{"Groups", "peg6", HeadKind::TokenClassification},
+        RecipeCase{
+            "GroupsOfFewBits", "peg3", HeadKind::Classification, {"L=4"}},
+        RecipeCase{
+            "FewBits", "w8a8", HeadKind::QuestionAnswering, {"L=4", "s=6"}}),
+    [](const auto &info) { return std::string(info.param.name); });
+
+/// The same bytes alone and in a batch, with the memory that a larger batch
+/// took; and memory that is out.
+TEST_F(DeviceTest, BatchesAndMemory) {
+  TinyModelOptions options = optionsFor(HeadKind::Classification);
+  options.layers = 1;
+  DeviceModule module(options, "w8a8");
+  ASSERT_TRUE(module.get());
+  TokenBatch batch = mixedBatch(options.vocab);
+  quern_error error = {};
+  quern_session *session = nullptr;
+  ASSERT_EQ(quern_session_create_on(module.get(), QUERN_DEVICE_CUDA, 0,
+                                    &session, &error),
+            QUERN_OK)
+      << error.message;
+  quern_output output = {};
+  ASSERT_EQ(quern_run_ids(session, batch.ids.data(), batch.types.data(),
+                          batch.offsets.data(), 3, &output, &error),
+            QUERN_OK)
+      << error.message;
+  std::vector<float> all(output.data, output.data + 3 * output.columns);
+  for (size_t s = 0; s != 3; ++s) {
+    const int32_t from = batch.offsets[s];
+    const int32_t offsets[] = {0, batch.offsets[s + 1] - from};
+    ASSERT_EQ(quern_run_ids(session, batch.ids.data() + from,
+                            batch.types.data() + from, offsets, 1, &output,
+                            &error),
+              QUERN_OK);
+    EXPECT_EQ(std::memcmp(output.data, &all[s * output.columns],
+                          output.columns * sizeof(float)),
+              0);
+  }
+  quern_session_destroy(session);
+
+  // Room for the constants and for the first texts, not for many.
+  setenv("EMULATED_CUDA_MEMORY", "600000", 1);
+  for (quern_device device : {QUERN_DEVICE_CUDA, QUERN_DEVICE_AUTO}) {
+    ASSERT_EQ(
+        quern_session_create_on(module.get(), device, 1, &session, &error),
+        QUERN_OK)
+        << error.message;
+    ASSERT_EQ(quern_session_device(session, nullptr), QUERN_DEVICE_CUDA);
+    quern_status status = quern_session_reserve(session, 100000, 1, &error);
+    if (device == QUERN_DEVICE_CUDA) {
+      EXPECT_EQ(status, QUERN_ERROR_MEMORY);
+      EXPECT_THAT(error.message,
+                  HasSubstr("CUDA device 0, PTX emulator: out of memory for "));
+    } else {
+      EXPECT_EQ(status, QUERN_OK);
+      const char *why = nullptr;
+      EXPECT_EQ(quern_session_device(session, &why), QUERN_DEVICE_CPU);
+      EXPECT_THAT(why, HasSubstr("out of memory for "));
+    }
+    quern_session_destroy(session);
+  }
+}
+
+/// The first step without a kernel, and why.
+TEST_F(DeviceTest, ModelsWithoutKernels) {
+  TempFolder folder;
+  TinyModelOptions options = optionsFor(HeadKind::Classification);
+  options.heads = 4;
+  ASSERT_FALSE(writeTinyModel(folder.file("model"), options));
+  CompileRequest request;
+  request.modelFolder = folder.file("model");
+  request.output = folder.file("m.qbm");
+  request.threads = 1;
+  request.targets = {"x86-scalar", "nvptx"};
+  request.calibration = {{"a fine film", std::nullopt}};
+  for (auto [recipe, message] :
+       {std::pair("w8a8", "GPU: step L0.attention: attention: heads of 16 "
+                          "channels, expected 32 or 64"),
+        std::pair("fp32", "has no counterpart on GPUs")}) {
+    request.recipe = recipe;
+    Expected<CompileResult> result = compile(request);
+    ASSERT_FALSE(result);
+    EXPECT_THAT(result.message(), HasSubstr(message));
+  }
+}
+
+} // namespace
