@@ -126,9 +126,6 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         RecipeCase{"DefaultEmbedding", "default", HeadKind::Embedding},
         RecipeCase{"WideCodes", "mp", HeadKind::Classification},
-        RecipeCase{"Groups", "peg6", HeadKind::TokenClassification},
-        RecipeCase{
-            "GroupsOfFewBits", "peg3", HeadKind::Classification, {"L=4"}},
         RecipeCase{
             "FewBits", "w8a8", HeadKind::QuestionAnswering, {"L=4", "s=6"}}),
     [](const auto &info) { return std::string(info.param.name); });

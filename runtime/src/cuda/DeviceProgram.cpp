@@ -204,7 +204,8 @@ quern_status DeviceProgram::begin(const HostRun &run, quern_error *error) {
     case Role::Ids:
     case Role::Types:
     case Role::Positions:
-    case Role::Offsets: {
+    case Role::Offsets:
+    case Role::Patches: {
       uint64_t bytes = (run.size.rows(buffer.unit()) + QUERN_SLACK_ROWS) *
                        buffer.bytes_per_unit();
       if (quern_status status =
