@@ -28,11 +28,11 @@ constexpr size_t sampleRows = 1024;
 /// A site to clip, and what is known of it before threads begin.
 struct ClippedSite {
   tq::ObserveOp observe;
-  ActivationScheme scheme;
-  std::vector<tq::ConstantData<float>> weights;
+  ActivationScheme scheme = {};
+  std::vector<tq::ConstantData<float>> weights = {};
   bool sumsReadIt = false;
-  std::vector<Range> ranges;
-  ClipErrors errors;
+  std::vector<Range> ranges = {};
+  ClipErrors errors = {};
 };
 
 ActivationScheme schemeOf(tq::ObserveOp observe, const Recipe &recipe) {

@@ -4,9 +4,10 @@
     tools/dev/run-tests.py --build DIR [--also DIR] [--quick|--runtime|--e2e]
 
 Kernels are compiled once for all tests of a build: QUERN_CACHE_DIR, where it is
-not set, is DIR/kernels. --also adds the GoogleTests of another build tree, as far as it is built: the
-sanitizers'. Ends with one line, `N passed, N failed, N skipped`, and exit code
-1 where a test failed or none ran. The check-quern targets call this.
+not set, is DIR/kernels. --also adds the GoogleTests of another build tree, as
+far as it is built: the sanitizers'. Ends with one line, `N passed, N failed, N
+skipped`, and exit code 1 where a test failed or none ran. The check-quern
+targets call this.
 """
 import argparse
 import json
