@@ -78,6 +78,10 @@ private:
   Error groupNorm(Form &form);
   Error embed(Form &form);
   Error elements(Form &form, ElementFunction function);
+  Error gemmKernel(Form &form, GemmForm &gemm);
+  void gemmNumbers(Form &form, const GemmForm &gemm, int64_t k,
+                   std::initializer_list<int64_t> more);
+  void normNumbers(Form &form, std::initializer_list<int64_t> more);
 
   /// The kernel of this name, made by `build` at its first use.
   void kernel(const std::string &name, int64_t threads, int64_t sharedBytes,
@@ -159,36 +163,50 @@ void ProgramEmitter::weights(size_t operand, int64_t n, int64_t k, int64_t bits,
   param(DeviceParam::Weights, at->second);
 }
 
-/// x, w, correction, [zeros], multiplier, offset, [post], y.
-Error ProgramEmitter::linear(Form &form) {
-  GemmSchedule schedule;
-  GemmForm gemm;
+/// The kernel of a product; takes the rest of `gemm` from the form.
+Error ProgramEmitter::gemmKernel(Form &form, GemmForm &gemm) {
   auto activation = parseActivation(form.text("activation"));
   if (!activation)
     return activation.takeError();
   gemm.activation = *activation;
   gemm.result = form.storage("out");
+  GemmSchedule schedule;
+  if (Error error = checkForm(schedule, gemm))
+    return error;
+  GemmLaunch launch = getGemmLaunch(schedule, 1, form.number("n"));
+  kernel(getGemmName(schedule, gemm), launch.threads, launch.sharedBytes, 0,
+         [&] { buildGemm(device, schedule, gemm); });
+  now.gridX.multiply = launch.gridX;
+  return Error::success();
+}
+
+/// What follows the pointers of a product over `k` columns as the device has
+/// them: its shape, `more`, and the range of codes.
+void ProgramEmitter::gemmNumbers(Form &form, const GemmForm &gemm, int64_t k,
+                                 std::initializer_list<int64_t> more) {
+  rows(form, now.gridY, GemmSchedule().blockM);
+  integers({int64_t(llvm::alignTo(form.number("n"), kGemmColumns)), k,
+            form.number("x_stride"), form.number("out_stride")});
+  integers(more);
+  if (gemm.result != Storage::F32)
+    reals({form.real("lo"), form.real("hi")});
+}
+
+/// x, w, correction, [zeros], multiplier, offset, [post], y.
+Error ProgramEmitter::linear(Form &form) {
+  GemmForm gemm;
   gemm.hasZeros = form.number("zeros");
   gemm.wide = form.number("wide");
   int64_t k = form.number("k"), n = form.number("n");
   if (gemm.hasZeros && k % kGemmStep)
     return Error::make("weights with zero points over ", k,
                        " columns, expected a multiple of ", kGemmStep);
-  if (Error error = checkForm(schedule, gemm))
+  if (Error error = gemmKernel(form, gemm))
     return error;
-  GemmLaunch launch = getGemmLaunch(schedule, 1, n);
-  kernel(getGemmName(schedule, gemm), launch.threads, launch.sharedBytes, 0,
-         [&] { buildGemm(device, schedule, gemm); });
   pointer(0);
   weights(1, n, k, form.number("bits"));
   pointers(2, op.getBuffers().size());
-  now.gridX.multiply = launch.gridX;
-  rows(form, now.gridY, schedule.blockM);
-  integers({int64_t(llvm::alignTo(n, kGemmColumns)),
-            int64_t(llvm::alignTo(k, kGemmStep)), form.number("x_stride"),
-            form.number("out_stride")});
-  if (gemm.result != Storage::F32)
-    reals({form.real("lo"), form.real("hi")});
+  gemmNumbers(form, gemm, int64_t(llvm::alignTo(k, kGemmStep)), {});
   return Error::success();
 }
 
@@ -234,38 +252,23 @@ struct GroupCut {
 
 /// x, w, steps, correction, multiplier, offset, [post], y.
 Error ProgramEmitter::groupLinear(Form &form) {
-  GemmSchedule schedule;
   GemmForm gemm;
-  auto activation = parseActivation(form.text("activation"));
-  if (!activation)
-    return activation.takeError();
-  gemm.activation = *activation;
-  gemm.result = form.storage("out");
   gemm.grouped = true;
-  if (Error error = checkForm(schedule, gemm))
+  if (Error error = gemmKernel(form, gemm))
     return error;
-  int64_t n = form.number("n");
   auto symbol = cast<FlatSymbolRefAttr>(op.getBuffers()[2]);
   GroupCut cut(readTable(tiles.lookupSymbol(symbol.getValue())),
                form.number("k"));
   if (cut.ends.empty())
     return Error("its steps are no constant");
-  GemmLaunch launch = getGemmLaunch(schedule, 1, n);
-  kernel(getGemmName(schedule, gemm), launch.threads, launch.sharedBytes, 0,
-         [&] { buildGemm(device, schedule, gemm); });
   auto groups = int64_t(cut.ends.size());
   auto k = int64_t(cut.blocks.size()) * 4;
   pointer(0);
-  weights(1, n, k, form.number("bits"), std::move(cut.blocks));
+  weights(1, form.number("n"), k, form.number("bits"), std::move(cut.blocks));
   table(std::move(cut.columns));
   table(std::move(cut.ends));
   pointers(3, op.getBuffers().size());
-  now.gridX.multiply = launch.gridX;
-  rows(form, now.gridY, schedule.blockM);
-  integers({int64_t(llvm::alignTo(n, kGemmColumns)), k, form.number("x_stride"),
-            form.number("out_stride"), groups});
-  if (gemm.result != Storage::F32)
-    reals({form.real("lo"), form.real("hi")});
+  gemmNumbers(form, gemm, k, {groups});
   return Error::success();
 }
 
@@ -307,24 +310,37 @@ Error ProgramEmitter::attention(Form &form) {
   return Error::success();
 }
 
-/// a, b, ma, mb, mo, gamma, beta, norm, out, tap.
-Error ProgramEmitter::addNorm(Form &form) {
+static AddNormForm normForm(Form &form) {
   AddNormForm shape;
   shape.d = form.number("d");
   shape.a = form.storage("a");
   shape.b = form.storage("b");
   shape.sum = form.storage("sum");
   shape.out = form.storage("out");
+  return shape;
+}
+
+/// What follows the pointers of a LayerNorm: rows, strides, `more`, whether
+/// there are taps, and the ranges of codes.
+void ProgramEmitter::normNumbers(Form &form,
+                                 std::initializer_list<int64_t> more) {
+  rows(form, now.gridX, kRowsPerBlock);
+  integers({form.number("a_stride"), form.number("b_stride"),
+            form.number("out_stride"), form.number("tap_stride")});
+  integers(more);
+  param(DeviceParam::Taps);
+  reals({form.real("sum_lo"), form.real("sum_hi"), form.real("lo"),
+         form.real("hi")});
+}
+
+/// a, b, ma, mb, mo, gamma, beta, norm, out, tap.
+Error ProgramEmitter::addNorm(Form &form) {
+  AddNormForm shape = normForm(form);
   if (Error error = checkAddNorm(shape))
     return error;
   rowKernel(getAddNormName(shape), [&] { buildAddNorm(device, shape); });
   pointers(0, 10);
-  rows(form, now.gridX, kRowsPerBlock);
-  integers({form.number("a_stride"), form.number("b_stride"),
-            form.number("out_stride"), form.number("tap_stride")});
-  param(DeviceParam::Taps);
-  reals({form.real("sum_lo"), form.real("sum_hi"), form.real("lo"),
-         form.real("hi")});
+  normNumbers(form, {});
   return Error::success();
 }
 
@@ -332,11 +348,7 @@ Error ProgramEmitter::addNorm(Form &form) {
 /// tap.
 Error ProgramEmitter::groupNorm(Form &form) {
   GroupNormForm shape;
-  shape.norm.d = form.number("d");
-  shape.norm.a = form.storage("a");
-  shape.norm.b = form.storage("b");
-  shape.norm.sum = form.storage("sum");
-  shape.norm.out = form.storage("out");
+  shape.norm = normForm(form);
   int64_t groups = form.number("groups");
   shape.grouped = groups != 0;
   shape.ordered = form.number("ordered");
@@ -348,15 +360,11 @@ Error ProgramEmitter::groupNorm(Form &form) {
   pointers(9, last);
   pointer(8);
   pointer(last);
-  rows(form, now.gridX, kRowsPerBlock);
-  integers({form.number("a_stride"), form.number("b_stride"),
-            form.number("out_stride"), form.number("tap_stride")});
   // Masks are padded like rows of bytes.
   if (shape.grouped)
-    integers({int64_t(llvm::alignTo(shape.norm.d, 64)), groups});
-  param(DeviceParam::Taps);
-  reals({form.real("sum_lo"), form.real("sum_hi"), form.real("lo"),
-         form.real("hi")});
+    normNumbers(form, {int64_t(llvm::alignTo(shape.norm.d, 64)), groups});
+  else
+    normNumbers(form, {});
   return Error::success();
 }
 

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Target/NVPTX/NvptxPasses.h"
 
+#include "lib/Target/NVPTX/AppendPass.h"
 #include "lib/Target/NVPTX/Attention.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -20,17 +21,10 @@ namespace quern {
 #include "lib/Target/NVPTX/NvptxPasses.h.inc"
 
 namespace {
-struct NvptxAttention : impl::NvptxAttentionBase<NvptxAttention> {
-  using Base::Base;
+struct NvptxAttention : AppendPass<impl::NvptxAttentionBase<NvptxAttention>> {
+  using AppendPass::AppendPass;
 
-  void runOnOperation() override {
-    if (Error error = append()) {
-      getOperation().emitError(error.message());
-      signalPassFailure();
-    }
-  }
-
-  Error append() {
+  Error append() override {
     auto storage = nvptx::parseStorage(result);
     if (!storage)
       return storage.takeError();

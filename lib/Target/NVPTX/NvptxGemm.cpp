@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Target/NVPTX/NvptxPasses.h"
 
+#include "lib/Target/NVPTX/AppendPass.h"
 #include "lib/Target/NVPTX/Gemm.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -20,17 +21,10 @@ namespace quern {
 #include "lib/Target/NVPTX/NvptxPasses.h.inc"
 
 namespace {
-struct NvptxGemm : impl::NvptxGemmBase<NvptxGemm> {
-  using Base::Base;
+struct NvptxGemm : AppendPass<impl::NvptxGemmBase<NvptxGemm>> {
+  using AppendPass::AppendPass;
 
-  void runOnOperation() override {
-    if (Error error = append()) {
-      getOperation().emitError(error.message());
-      signalPassFailure();
-    }
-  }
-
-  Error append() {
+  Error append() override {
     nvptx::GemmSchedule schedule = {blockM, blockN, warpM, warpN, stages};
     auto function = nvptx::parseActivation(activation);
     if (!function)

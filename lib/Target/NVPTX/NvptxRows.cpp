@@ -6,6 +6,7 @@
 #include "lib/Target/NVPTX/NvptxPasses.h"
 
 #include "lib/Target/NVPTX/AddNorm.h"
+#include "lib/Target/NVPTX/AppendPass.h"
 #include "lib/Target/NVPTX/Elements.h"
 #include "lib/Target/NVPTX/Embed.h"
 #include "lib/Target/NVPTX/GroupNorm.h"
@@ -37,17 +38,10 @@ parseAll(std::initializer_list<std::pair<StringRef, nvptx::Storage *>> all) {
 }
 
 namespace {
-struct NvptxAddNorm : impl::NvptxAddNormBase<NvptxAddNorm> {
-  using Base::Base;
+struct NvptxAddNorm : AppendPass<impl::NvptxAddNormBase<NvptxAddNorm>> {
+  using AppendPass::AppendPass;
 
-  void runOnOperation() override {
-    if (Error error = append()) {
-      getOperation().emitError(error.message());
-      signalPassFailure();
-    }
-  }
-
-  Error append() {
+  Error append() override {
     nvptx::AddNormForm form;
     form.d = d;
     if (Error error = parseAll({{a, &form.a},
@@ -69,17 +63,10 @@ struct NvptxAddNorm : impl::NvptxAddNormBase<NvptxAddNorm> {
   }
 };
 
-struct NvptxElements : impl::NvptxElementsBase<NvptxElements> {
-  using Base::Base;
+struct NvptxElements : AppendPass<impl::NvptxElementsBase<NvptxElements>> {
+  using AppendPass::AppendPass;
 
-  void runOnOperation() override {
-    if (Error error = append()) {
-      getOperation().emitError(error.message());
-      signalPassFailure();
-    }
-  }
-
-  Error append() {
+  Error append() override {
     auto parsed = nvptx::parseElementFunction(function);
     if (!parsed)
       return parsed.takeError();
@@ -94,17 +81,10 @@ struct NvptxElements : impl::NvptxElementsBase<NvptxElements> {
   }
 };
 
-struct NvptxEmbed : impl::NvptxEmbedBase<NvptxEmbed> {
-  using Base::Base;
+struct NvptxEmbed : AppendPass<impl::NvptxEmbedBase<NvptxEmbed>> {
+  using AppendPass::AppendPass;
 
-  void runOnOperation() override {
-    if (Error error = append()) {
-      getOperation().emitError(error.message());
-      signalPassFailure();
-    }
-  }
-
-  Error append() {
+  Error append() override {
     nvptx::EmbedForm form;
     form.d = d;
     form.rowScales[0] = wordScales;
