@@ -82,8 +82,10 @@ std::string buildIdentity() {
 
 Expected<KernelCache> KernelCache::fromEnvironment() {
   const char *folder = std::getenv("QUERN_CACHE_DIR");
+  if (!folder || !*folder)
+    return KernelCache("", "");
   static const std::string build = buildIdentity();
-  if (!folder || !*folder || build.empty())
+  if (build.empty())
     return KernelCache("", "");
   if (std::error_code code = llvm::sys::fs::create_directories(folder))
     return Error::make(folder, ": cannot be created: ", code.message(),

@@ -72,13 +72,11 @@ static void addImage(const manifest::Image &image,
   uint32_t across = image.size() / image.patch();
   size_t width = size_t(image.channels()) * image.patch() * image.patch();
   std::vector<float> &patches = batch.patches;
-  patches.resize(patches.size() + image.special() * width);
-  for (uint32_t p = 0; p < across * across; ++p) {
-    patches.resize(patches.size() + width);
-    quern_image_patch(pixels.data(), image.channels(), image.size(),
-                      image.patch(), p,
-                      patches.data() + patches.size() - width);
-  }
+  size_t begin = patches.size();
+  patches.resize(begin + (image.special() + across * across) * width);
+  quern_image_rows(pixels.data(), image.channels(), image.size(), image.patch(),
+                   image.special(), width * sizeof(float),
+                   reinterpret_cast<char *>(patches.data() + begin));
   batch.offsets.push_back(int32_t(patches.size() / width));
 }
 

@@ -80,16 +80,12 @@ quern_status quern_session::takeImages(const float *images, uint32_t count,
 
 void quern_session::fillPatches(const Buffer &buffer, char *rows) const {
   const Image &image = *module.manifest->model()->image();
-  uint32_t across = image.size() / image.patch();
   uint64_t size = image.size(), stride = buffer.bytes_per_unit();
-  for (uint32_t i = 0; i < input.sequences(); ++i) {
-    const float *from = pixels + i * image.channels() * size * size;
-    memset(rows, 0, image.special() * stride);
-    rows += image.special() * stride;
-    for (uint32_t p = 0; p < across * across; ++p, rows += stride)
-      quern_image_patch(from, image.channels(), image.size(), image.patch(), p,
-                        reinterpret_cast<float *>(rows));
-  }
+  uint64_t perImage = module.manifest->model()->max_length() * stride;
+  for (uint32_t i = 0; i < input.sequences(); ++i)
+    quern_image_rows(pixels + i * image.channels() * size * size,
+                     image.channels(), image.size(), image.patch(),
+                     image.special(), stride, rows + i * perImage);
 }
 
 quern_status quern_normalize_image(const quern_image_format *format,

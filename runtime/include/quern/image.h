@@ -2,8 +2,8 @@
  *
  * Part of Quern, under the Apache License v2.0; see LICENSE.
  *
- * The one definition of two things: the number that a byte of a file stands
- * for, and the order of the numbers in a patch.
+ * The one definition of three things: the number that a byte of a file stands
+ * for, the order of the numbers in a patch, and the rows that an image becomes.
  *
  *===----------------------------------------------------------------------===*/
 
@@ -37,6 +37,19 @@ static inline void quern_image_patch(const float *pixels, uint32_t channels,
              patch * sizeof(float));
       row += patch;
     }
+}
+
+/** Writes the rows of an image, `stride` bytes apart: `special` rows of zeros,
+ *  then its patches in order. */
+static inline void quern_image_rows(const float *pixels, uint32_t channels,
+                                    uint32_t size, uint32_t patch,
+                                    uint32_t special, size_t stride,
+                                    char *rows) {
+  uint32_t across = size / patch;
+  memset(rows, 0, special * stride);
+  rows += special * stride;
+  for (uint32_t p = 0; p < across * across; ++p, rows += stride)
+    quern_image_patch(pixels, channels, size, patch, p, (float *)rows);
 }
 
 #endif /* QUERN_IMAGE_H */
