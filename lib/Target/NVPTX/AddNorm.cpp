@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Target/NVPTX/AddNorm.h"
 
+#include "lib/Target/NVPTX/ResidualSum.h"
+
 using namespace mlir;
 
 namespace quern::nvptx {
@@ -32,47 +34,39 @@ void buildAddNorm(ModuleOp module, const AddNormForm &form) {
   params.append(6, Param::I32);
   params.append(4, Param::F32);
   DeviceBuilder k(module, getAddNormName(form), params, kRowsPerBlock * 32);
-  Value a = k.param(), b = k.param(), ma = k.param(), mb = k.param();
-  Value mo = k.param(), gamma = k.param(), beta = k.param(), norm = k.param();
+  ResidualSum sum;
+  sum.aStorage = form.a;
+  sum.bStorage = form.b;
+  sum.storage = form.sum;
   RowResult result;
-  result.out = k.param();
-  Value tap = k.param(), m = k.param(), aStride = k.param();
-  Value bStride = k.param();
-  result.stride = k.param();
   result.storage = form.out;
-  Value tapStride = k.param(), tapping = k.param();
-  Value sumLo = k.param(), sumHi = k.param();
-  result.lo = k.param();
-  result.hi = k.param();
+  Value gamma, beta, norm, m;
+  for (Value *each : {&sum.a,
+                      &sum.b,
+                      &sum.ma,
+                      &sum.mb,
+                      &sum.mo,
+                      &gamma,
+                      &beta,
+                      &norm,
+                      &result.out,
+                      &sum.tap,
+                      &m,
+                      &sum.aStride,
+                      &sum.bStride,
+                      &result.stride,
+                      &sum.tapStride,
+                      &sum.tapping,
+                      &sum.lo,
+                      &sum.hi,
+                      &result.lo,
+                      &result.hi})
+    *each = k.param();
 
   WarpRow columns(k, form.d);
   forEachWarpRow(k, m, [&](Value row) {
-    Values codes;
-    for (int64_t i = 0; i != columns.steps(); ++i) {
-      auto load = [&](Value from, Value stride, Storage storage) {
-        return loadCodes(
-            k, elementAt(k, from, row, stride, columns.column(i), storage),
-            storage, 4);
-      };
-      Values x = load(a, aStride, form.a), y = load(b, bStride, form.b);
-      Values scaleX = columns.reals(ma, i), scaleY = columns.reals(mb, i);
-      Values offset = columns.reals(mo, i);
-      for (size_t e = 0; e != 4; ++e) {
-        Value v = k.addF(k.mulF(k.toFloat(x[e]), scaleX[e]),
-                         k.mulF(k.toFloat(y[e]), scaleY[e]));
-        v = k.addF(v, offset[e]);
-        codes.push_back(k.round(k.minF(k.maxF(v, sumLo), sumHi)));
-      }
-    }
-    k.ifThen(k.less(k.c(0), tapping), [&] {
-      for (int64_t i = 0; i != columns.steps(); ++i)
-        columns.ifInside(i, [&] {
-          storeCodes(
-              k, ArrayRef(codes).slice(size_t(i) * 4, 4),
-              elementAt(k, tap, row, tapStride, columns.column(i), form.sum),
-              form.sum);
-        });
-    });
+    Values codes = sum.codes(columns, row);
+    sum.keep(columns, codes, row);
     normalizeRow(columns, codes, norm, gamma, beta, row, result);
   });
   k.finish();

@@ -9,6 +9,8 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Target/NVPTX/GroupNorm.h"
 
+#include "lib/Target/NVPTX/ResidualSum.h"
+
 using namespace mlir;
 
 namespace quern::nvptx {
@@ -35,18 +37,20 @@ namespace {
 class GroupNormEmitter {
 public:
   GroupNormEmitter(DeviceBuilder &k, const GroupNormForm &form)
-      : k(k), form(form), columns(k, form.norm.d) {}
+      : k(k), form(form), columns(k, form.norm.d) {
+    sum.aStorage = form.norm.a;
+    sum.bStorage = form.norm.b;
+    sum.storage = form.norm.sum;
+    result.storage = form.norm.out;
+  }
 
   void emit();
 
 private:
   void takeParams();
   void emitRow(Value row);
-  /// The codes of the sum, four for each step.
-  Values sumCodes(Value row);
   /// The code of one channel of the row.
   Value codeAt(Value row, Value channel);
-  Value codeOf(Value x, Value y, Value scaleX, Value scaleY, Value offset);
   std::pair<Value, Value> statistics(ArrayRef<Value> codes);
   Value normalized(Value code, Value zero, Value scale, Value gamma,
                    Value beta);
@@ -60,53 +64,30 @@ private:
   DeviceBuilder &k;
   const GroupNormForm &form;
   WarpRow columns;
-  Value a, b, ma, mb, mo, gamma, beta, norm, masks, zeros, scales, order, tap;
-  Value m, aStride, bStride, tapStride, maskStride, groups, tapping;
-  Value sumLo, sumHi, mean, rs;
+  ResidualSum sum;
+  Value gamma, beta, norm, masks, zeros, scales, order;
+  Value m, maskStride, groups, mean, rs;
   RowResult result;
 };
 } // namespace
 
 void GroupNormEmitter::takeParams() {
-  for (Value *pointer : {&a, &b, &ma, &mb, &mo, &gamma, &beta, &norm})
+  for (Value *pointer :
+       {&sum.a, &sum.b, &sum.ma, &sum.mb, &sum.mo, &gamma, &beta, &norm})
     *pointer = k.param();
   if (form.grouped)
     for (Value *pointer : {&masks, &zeros, &scales})
       *pointer = k.param();
   if (form.ordered)
     order = k.param();
-  for (Value *each :
-       {&result.out, &tap, &m, &aStride, &bStride, &result.stride, &tapStride})
+  for (Value *each : {&result.out, &sum.tap, &m, &sum.aStride, &sum.bStride,
+                      &result.stride, &sum.tapStride})
     *each = k.param();
   if (form.grouped)
     for (Value *each : {&maskStride, &groups})
       *each = k.param();
-  for (Value *each : {&tapping, &sumLo, &sumHi, &result.lo, &result.hi})
+  for (Value *each : {&sum.tapping, &sum.lo, &sum.hi, &result.lo, &result.hi})
     *each = k.param();
-  result.storage = form.norm.out;
-}
-
-Value GroupNormEmitter::codeOf(Value x, Value y, Value scaleX, Value scaleY,
-                               Value offset) {
-  Value v = k.addF(k.mulF(k.toFloat(x), scaleX), k.mulF(k.toFloat(y), scaleY));
-  return k.round(k.minF(k.maxF(k.addF(v, offset), sumLo), sumHi));
-}
-
-Values GroupNormEmitter::sumCodes(Value row) {
-  Values codes;
-  for (int64_t i = 0; i != columns.steps(); ++i) {
-    auto load = [&](Value from, Value stride, Storage storage) {
-      return loadCodes(
-          k, elementAt(k, from, row, stride, columns.column(i), storage),
-          storage, 4);
-    };
-    Values x = load(a, aStride, form.norm.a), y = load(b, bStride, form.norm.b);
-    Values scaleX = columns.reals(ma, i), scaleY = columns.reals(mb, i);
-    Values offset = columns.reals(mo, i);
-    for (size_t e = 0; e != 4; ++e)
-      codes.push_back(codeOf(x[e], y[e], scaleX[e], scaleY[e], offset[e]));
-  }
-  return codes;
 }
 
 Value GroupNormEmitter::codeAt(Value row, Value channel) {
@@ -116,8 +97,10 @@ Value GroupNormEmitter::codeAt(Value row, Value channel) {
         k.load(elementAt(k, from, row, stride, channel, storage), type,
                storageBytes(storage)));
   };
-  return codeOf(load(a, aStride, form.norm.a), load(b, bStride, form.norm.b),
-                real(ma, channel), real(mb, channel), real(mo, channel));
+  Value x = load(sum.a, sum.aStride, form.norm.a);
+  Value y = load(sum.b, sum.bStride, form.norm.b);
+  return sum.code(k, x, y, real(sum.ma, channel), real(sum.mb, channel),
+                  real(sum.mo, channel));
 }
 
 /// The mean of the values, and the reciprocal of their deviation, in f32.
@@ -171,16 +154,8 @@ Value GroupNormEmitter::normalized(Value code, Value zero, Value scale,
 }
 
 void GroupNormEmitter::emitRow(Value row) {
-  Values codes = sumCodes(row);
-  k.ifThen(k.less(k.c(0), tapping), [&] {
-    for (int64_t i = 0; i != columns.steps(); ++i)
-      columns.ifInside(i, [&] {
-        storeCodes(
-            k, ArrayRef(codes).slice(size_t(i) * 4, 4),
-            elementAt(k, tap, row, tapStride, columns.column(i), form.norm.sum),
-            form.norm.sum);
-      });
-  });
+  Values codes = sum.codes(columns, row);
+  sum.keep(columns, codes, row);
   std::tie(mean, rs) = statistics(codes);
   for (int64_t i = 0; i != columns.steps(); ++i) {
     Values channels, results;
