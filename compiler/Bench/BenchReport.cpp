@@ -85,8 +85,8 @@ std::string opsTable(const BenchCell &cell) {
 
 std::string benchMarkdown(const BenchReport &report) {
   std::string text = formatv("# Speed of {0}\n\nRecipe {1}; shares are of the "
-                             "dot-product peak in the same run.\n\n",
-                             report.module, report.recipe)
+                             "dot-product peak in the same run. {2}\n\n",
+                             report.module, report.recipe, report.weights)
                          .str();
   text += gridHead();
   for (const BenchCell &cell : report.cells)

@@ -55,6 +55,8 @@ struct BenchCell {
 
 struct BenchReport {
   std::string module, recipe;
+  /// Where the weights lie, in a sentence.
+  std::string weights;
   std::vector<BenchCell> cells;
 };
 

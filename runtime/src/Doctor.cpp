@@ -10,6 +10,7 @@
 
 #include "quern/introspect.h"
 #include "runtime/src/Cpu.h"
+#include "runtime/src/HugePages.h"
 #include "runtime/src/cuda/Driver.h"
 
 #include <cstdarg>
@@ -62,24 +63,6 @@ private:
 constexpr uint32_t reportedTiers[] = {QUERN_TIER_SCALAR, QUERN_TIER_AVX2,
                                       QUERN_TIER_AVX512BW,
                                       QUERN_TIER_AVX512VNNI, QUERN_TIER_AMX};
-
-/// The chosen word of a kernel setting such as "always [madvise] never".
-void readChoice(const char *path, char (&choice)[32]) {
-  strcpy(choice, "unknown");
-  FILE *file = fopen(path, "re");
-  if (!file)
-    return;
-  char line[128] = {};
-  size_t length = fread(line, 1, sizeof(line) - 1, file);
-  fclose(file);
-  line[length] = '\0';
-  const char *open = strchr(line, '[');
-  const char *close = open ? strchr(open, ']') : nullptr;
-  if (close && size_t(close - open) < sizeof(choice)) {
-    memcpy(choice, open + 1, close - open - 1);
-    choice[close - open - 1] = '\0';
-  }
-}
 
 /// The CUDA driver and its devices, or why there are none.
 void reportCuda(Writer &out, bool json) {
@@ -139,7 +122,10 @@ size_t quern_doctor(int json, char *buffer, size_t size) {
   CpuInfo cpu = queryCpu();
   const char *cap = getenv("QUERN_MAX_ISA");
   char hugePages[32];
-  readChoice("/sys/kernel/mm/transparent_hugepage/enabled", hugePages);
+  readHugePageMode(hugePages);
+  const char *weights = getenv("QUERN_WEIGHTS");
+  bool isKnown = isWeightsSetting(weights);
+  const char *mapped = whyMapped(weights, hugePages, UINT64_MAX);
   uint32_t best = QUERN_TIER_SCALAR;
   for (uint32_t tier : reportedTiers)
     if (quern_tier_usable(tier, nullptr))
@@ -157,7 +143,9 @@ size_t quern_doctor(int json, char *buffer, size_t size) {
     for (uint32_t i = 0; i < FeatureCount; ++i)
       out.print("%s\"%s\": %s", i ? ", " : "", featureName(i),
                 cpu.features >> i & 1 ? "true" : "false");
-    out.print("}}, \"huge_pages\": \"%s\", \"max_isa\": ", hugePages);
+    out.print("}}, \"huge_pages\": \"%s\", \"weights\": ", hugePages);
+    out.print(!isKnown ? "null" : mapped ? "\"mapped\"" : "\"huge\"");
+    out.print(", \"max_isa\": ");
     if (cap)
       out.quote(cap);
     else
@@ -197,6 +185,14 @@ size_t quern_doctor(int json, char *buffer, size_t size) {
     if (!(cpu.features >> i & 1))
       out.print(" %s", featureName(i));
   out.print("\nhuge pages  %s\n", hugePages);
+  if (!isKnown)
+    out.print("weights     QUERN_WEIGHTS: found \"%s\", expected huge or "
+              "mapped\n",
+              weights);
+  else if (mapped)
+    out.print("weights     stay in the mapped file: %s\n", mapped);
+  else
+    out.print("weights     of 4 MB and more are read into huge pages\n");
   if (cap)
     out.print("QUERN_MAX_ISA=%s\n", cap);
   out.print("tiers\n");

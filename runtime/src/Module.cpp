@@ -20,7 +20,7 @@ namespace {
 
 constexpr uint32_t maxTiers = 16;
 
-/// Maps and checks a file, its manifest included.
+/// Maps and checks a file, its manifest included, but for the weights' bytes.
 quern_status openFile(const char *path, ModuleFile &file,
                       const Manifest **manifest, quern_error *error) {
   if (quern_status status = file.open(path, error))
@@ -47,8 +47,8 @@ quern_status finishFile(const char *path, quern_module &module,
           path, file.section(QUERN_SECTION_TOKENIZER),
           file.sectionBytes(QUERN_SECTION_TOKENIZER), error))
     return status;
-  if (quern_status status =
-          module.constants.open(path, *module.manifest, module.weights, error))
+  if (quern_status status = module.constants.open(path, *module.manifest,
+                                                  module.weights, &file, error))
     return status;
   if (quern_status status = module.loadCode(path, error))
     return status;
@@ -74,8 +74,8 @@ quern_status finishLinked(const quern_linked_image &image, quern_module &module,
   module.manifestBytes = image.manifest_bytes;
   module.weights = static_cast<const char *>(image.weights);
   module.table = image.table;
-  if (quern_status status =
-          module.constants.open(path, *module.manifest, module.weights, error))
+  if (quern_status status = module.constants.open(
+          path, *module.manifest, module.weights, nullptr, error))
     return status;
   if (quern_status status = module.loadTokenizer(path, image.tokenizer,
                                                  image.tokenizer_bytes, error))
@@ -270,6 +270,13 @@ const void *quern_module_constant(const quern_module *module, uint32_t index) {
                                                   : nullptr;
 }
 
+void quern_module_weights(const quern_module *module,
+                          quern_weights_info *info) {
+  const Constants &constants = module->constants;
+  *info = {constants.readBytes(), constants.madeBytes(), constants.hugeBytes(),
+           constants.whyMapped()};
+}
+
 quern_status quern_inspect_open(const char *path, quern_inspection **inspection,
                                 quern_error *error) {
   if (!path || !inspection)
@@ -279,7 +286,10 @@ quern_status quern_inspect_open(const char *path, quern_inspection **inspection,
   if (!opened)
     return outOfMemory(path, error);
   const Manifest *manifest;
-  if (quern_status status = openFile(path, opened->file, &manifest, error)) {
+  quern_status status = openFile(path, opened->file, &manifest, error);
+  if (!status)
+    status = opened->file.checkWeights(path, false, error);
+  if (status) {
     destroy(opened);
     return status;
   }

@@ -35,6 +35,9 @@ constexpr SectionRule rules[QUERN_SECTION_COUNT] = {
     {"tokenizer", QUERN_TOKENIZER_ALIGN, true},
     {"weights", QUERN_WEIGHTS_ALIGN, true}};
 
+/// Weights that are hashed between two times that pages are given back.
+constexpr uint64_t dropBytes = 4u << 20;
+
 /// First byte of [begin, end) that is not zero, or `end`.
 uint64_t firstNonZero(const char *base, uint64_t begin, uint64_t end) {
   while (begin < end && base[begin] == 0)
@@ -154,12 +157,12 @@ quern_status ModuleFile::checkSections(const char *path,
           "%s: padding before the %s section: found a byte %02x at %" PRIu64
           ", expected 00",
           path, rule.name, uint8_t(base[dirty]), dirty);
-    uint64_t hash = XXH64(base + section.offset, section.bytes, 0);
-    if (hash != section.xxh64)
-      return fail(error, QUERN_ERROR_FORMAT,
-                  "%s: %s section is damaged: checksum found %016" PRIx64
-                  ", expected %016" PRIx64,
-                  path, rule.name, hash, section.xxh64);
+    if (i != QUERN_SECTION_WEIGHTS) {
+      uint64_t hash = XXH64(base + section.offset, section.bytes, 0);
+      if (quern_status status =
+              checkHash(path, quern_section_id(i), hash, error))
+        return status;
+    }
     previous = section.offset + section.bytes;
   }
   if (roundUp(previous, QUERN_TRAILER_ALIGN) != limit ||
@@ -169,4 +172,53 @@ quern_status ModuleFile::checkSections(const char *path,
                 " and the trailer at %" PRIu64,
                 path, previous, limit);
   return QUERN_OK;
+}
+
+quern_status ModuleFile::checkHash(const char *path, quern_section_id id,
+                                   uint64_t found, quern_error *error) const {
+  uint64_t expected = end->sections[id].xxh64;
+  if (found == expected)
+    return QUERN_OK;
+  return fail(error, QUERN_ERROR_FORMAT,
+              "%s: %s section is damaged: checksum found %016" PRIx64
+              ", expected %016" PRIx64,
+              path, rules[id].name, found, expected);
+}
+
+quern_status ModuleFile::checkWeights(const char *path, bool drop,
+                                      quern_error *error) const {
+  const char *weights = section(QUERN_SECTION_WEIGHTS);
+  uint64_t total = sectionBytes(QUERN_SECTION_WEIGHTS), part;
+  XXH64_state_t state;
+  XXH64_reset(&state, 0);
+  for (uint64_t at = 0; at < total; at += part) {
+    part = drop && total - at > dropBytes ? dropBytes : total - at;
+    XXH64_update(&state, weights + at, part);
+    if (drop)
+      dropWeights(at, part);
+  }
+  return checkHash(path, QUERN_SECTION_WEIGHTS, XXH64_digest(&state), error);
+}
+
+void ModuleFile::dropWeights(uint64_t offset, uint64_t count) const {
+  offset += end->sections[QUERN_SECTION_WEIGHTS].offset;
+  uint64_t begin = offset & ~uint64_t(QUERN_WEIGHTS_ALIGN - 1);
+  madvise(const_cast<char *>(base) + begin, offset + count - begin,
+          MADV_DONTNEED);
+}
+
+bool ModuleFile::readWeights(uint64_t offset, void *to, uint64_t bytes) const {
+  offset += end->sections[QUERN_SECTION_WEIGHTS].offset;
+  auto *next = static_cast<char *>(to);
+  while (bytes) {
+    ssize_t done = pread(fd, next, bytes, off_t(offset));
+    if (done < 0 && errno == EINTR)
+      continue;
+    if (done <= 0)
+      return false;
+    next += done;
+    offset += uint64_t(done);
+    bytes -= uint64_t(done);
+  }
+  return true;
 }

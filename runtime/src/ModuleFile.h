@@ -4,7 +4,8 @@
 //
 // Everything about a file that can be known without executing it. Both
 // loading and inspecting begin here: trailer, sizes, padding and checksums are
-// checked before anything else looks at the file.
+// checked before anything else looks at the file. The checksum of the weights,
+// the one that takes long, is asked for by itself.
 //
 //===----------------------------------------------------------------------===//
 
@@ -22,8 +23,20 @@ public:
   ModuleFile &operator=(const ModuleFile &) = delete;
   ~ModuleFile();
 
-  /// Maps and checks `path`. Once, on an empty object.
+  /// Maps `path` and checks all but the weights' bytes. Once, on an empty
+  /// object.
   quern_status open(const char *path, quern_error *error);
+
+  /// Checks the weights' bytes. With `drop` their mapped pages are given back
+  /// on the way, for those who read the file another way.
+  quern_status checkWeights(const char *path, bool drop,
+                            quern_error *error) const;
+  /// Gives back the mapped pages of `bytes` bytes of the weights at `offset`,
+  /// and what else lies in them; they come again when used.
+  void dropWeights(uint64_t offset, uint64_t bytes) const;
+  /// Reads `bytes` bytes of the weights at `offset` from the file. False where
+  /// it cannot be read.
+  bool readWeights(uint64_t offset, void *to, uint64_t bytes) const;
 
   const quern_trailer &trailer() const { return *end; }
   const char *section(quern_section_id id) const {
@@ -39,6 +52,8 @@ private:
   quern_status map(const char *path, quern_error *error);
   quern_status checkTrailer(const char *path, quern_error *error);
   quern_status checkSections(const char *path, quern_error *error) const;
+  quern_status checkHash(const char *path, quern_section_id id, uint64_t found,
+                         quern_error *error) const;
 
   int fd = -1;
   const char *base = nullptr;

@@ -72,7 +72,8 @@ struct MadeModule : TestModule {
         readManifest("some.qbm", bytes.get(), manifestBytes.size(),
                      weights.size(), &read, &error);
     if (!status)
-      status = constants.open("some.qbm", *read, alignedWeights.get(), &error);
+      status = constants.open("some.qbm", *read, alignedWeights.get(), nullptr,
+                              &error);
     message = error.message;
     return status;
   }
@@ -439,7 +440,8 @@ TEST(Constants, AlteredManifestNeverCrashes) {
       continue;
     }
     Constants constants;
-    (void)constants.open("altered", *read, module.alignedWeights.get(), &error);
+    (void)constants.open("altered", *read, module.alignedWeights.get(), nullptr,
+                         &error);
     ++accepted;
   }
   EXPECT_GT(accepted, 0);

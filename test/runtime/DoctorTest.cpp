@@ -35,6 +35,21 @@ TEST(Doctor, TextNamesTiersAndReasons) {
   EXPECT_THAT(text, HasSubstr("avx512vnni  no: "));
 }
 
+TEST(Doctor, SaysWhereWeightsWillLie) {
+  EXPECT_THAT(report(0), HasSubstr("\nweights     "));
+  setenv("QUERN_WEIGHTS", "mapped", 1);
+  EXPECT_THAT(report(0), HasSubstr("weights     stay in the mapped file: "
+                                   "QUERN_WEIGHTS=mapped\n"));
+  EXPECT_THAT(report(1), HasSubstr("\"weights\": \"mapped\""));
+  setenv("QUERN_WEIGHTS", "huge", 1);
+  EXPECT_THAT(report(0), HasSubstr("are read into huge pages"));
+  EXPECT_THAT(report(1), HasSubstr("\"weights\": \"huge\""));
+  setenv("QUERN_WEIGHTS", "big", 1);
+  EXPECT_THAT(report(0), HasSubstr("QUERN_WEIGHTS: found \"big\""));
+  EXPECT_THAT(report(1), HasSubstr("\"weights\": null"));
+  unsetenv("QUERN_WEIGHTS");
+}
+
 TEST(Doctor, JsonIsOneObject) {
   setenv("QUERN_MAX_ISA", "a\"b", 1);
   std::string json = report(1);

@@ -155,6 +155,33 @@ static Error measure(const BenchOptions &options, quern_module *module,
   return Error::success();
 }
 
+/// Where the module's constants lie: their pages decide how fast they come.
+static std::string weightsSentence(const quern_module *module) {
+  quern_weights_info info = {};
+  quern_module_weights(module, &info);
+  auto mb = [](uint64_t bytes) {
+    char text[32];
+    std::snprintf(text, sizeof(text), "%.1f MB", double(bytes) * 1e-6);
+    return std::string(text);
+  };
+  std::string text = "Weights: ";
+  if (info.reason)
+    text += std::string("in the mapped file, for ") + info.reason;
+  else
+    text += mb(info.read_bytes) + " read into memory";
+  return text + ", " + mb(info.made_bytes) + " made; " + mb(info.huge_bytes) +
+         " in huge pages.";
+}
+
+static json weightsJson(const quern_module *module) {
+  quern_weights_info info = {};
+  quern_module_weights(module, &info);
+  return {{"read_bytes", info.read_bytes},
+          {"made_bytes", info.made_bytes},
+          {"huge_bytes", info.huge_bytes},
+          {"mapped_because", info.reason ? json(info.reason) : json()}};
+}
+
 static json cellJson(const BenchCell &cell) {
   json ops = json::array();
   for (const BenchOp &op : cell.ops)
@@ -238,9 +265,10 @@ static int bench(const BenchOptions &options) {
     return fail(error.message());
   quern_description about;
   quern_module_describe(module->get(), &about);
-  BenchReport report{options.module, about.recipe, {}};
+  BenchReport report{
+      options.module, about.recipe, weightsSentence(module->get()), {}};
   if (!options.asJson)
-    std::printf("%s", gridHead().c_str());
+    std::printf("%s\n\n%s", report.weights.c_str(), gridHead().c_str());
   for (uint32_t threads : grid.threads)
     for (uint32_t batch : grid.batches)
       for (uint32_t length : grid.lengths) {
@@ -258,8 +286,10 @@ static int bench(const BenchOptions &options) {
       }
   if (options.asJson) {
     json all = json::array();
-    for (const BenchCell &cell : report.cells)
+    for (const BenchCell &cell : report.cells) {
       all.push_back(cellJson(cell));
+      all.back()["weights"] = weightsJson(module->get());
+    }
     std::printf("%s\n", all.dump(1).c_str());
   }
   if (!options.markdown.empty())

@@ -50,6 +50,19 @@ QUERN_API const void *quern_module_manifest(const quern_module *module,
 QUERN_API const void *quern_module_constant(const quern_module *module,
                                             uint32_t index);
 
+/** Where the constants of an opened module lie, but for those in the mapped
+ *  file. */
+typedef struct quern_weights_info {
+  uint64_t read_bytes; /**< matrices that were read into memory */
+  uint64_t made_bytes; /**< constants that follow from others */
+  uint64_t huge_bytes; /**< of both, those in huge pages now */
+  const char *reason;  /**< why matrices stay in the mapped file, or null */
+} quern_weights_info;
+
+/** Fills `info`. Asks the kernel, which takes a millisecond. Thread-safe. */
+QUERN_API void quern_module_weights(const quern_module *module,
+                                    quern_weights_info *info);
+
 /** Value of `name` ("scalar", "avx512vnni", ...), or -1. */
 QUERN_API int quern_tier_from_name(const char *name);
 

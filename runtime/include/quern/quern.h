@@ -147,7 +147,10 @@ QUERN_API const char *quern_version(void);
 
 /**
  * Opens a module file: maps it, checks its layout, checksums and manifest, and
- * only then loads its code. `*module` is the caller's; free it with
+ * only then loads its code. Matrices of 4 MB and more in all are read into
+ * memory in huge pages, on threads that end before this returns; with
+ * QUERN_WEIGHTS=mapped in the environment they stay in the file's mapping,
+ * which processes share. `*module` is the caller's; free it with
  * quern_module_close after its sessions. Thread-safe.
  * Errors: FILE, FORMAT, VERSION, UNSUPPORTED, MEMORY; the message names the
  * file, what was found and what was expected.

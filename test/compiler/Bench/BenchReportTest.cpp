@@ -41,7 +41,7 @@ TEST(BenchGrid, SaysWhatIsWrong) {
 }
 
 BenchReport example() {
-  BenchReport report{"<m>.qbm", "default", {}};
+  BenchReport report{"<m>.qbm", "default", "Weights: here.", {}};
   for (uint32_t length : {32u, 128u}) {
     BenchCell cell;
     cell.batch = 2;
