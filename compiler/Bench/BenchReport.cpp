@@ -58,18 +58,19 @@ static std::string percent(double share) {
 
 std::string gridHead() {
   return "| batch | tokens | threads | tier | p50 ms | p90 ms | p99 ms | seq/s "
-         "| tok/s | GOP/s | of peak | preempted |\n"
-         "|---|---|---|---|---|---|---|---|---|---|---|---|\n";
+         "| tok/s | GOP/s | of peak | preempted | hand-off ns |\n"
+         "|---|---|---|---|---|---|---|---|---|---|---|---|---|\n";
 }
 
 std::string gridRow(const BenchCell &cell) {
-  return formatv("| {0} | {1} | {2} | {3} | {4:f2} | {5:f2} | {6:f2} | {7:f1} "
-                 "| {8:f0} | {9:f0} | {10} | {11} |\n",
-                 cell.batch, cell.length, cell.threads, cell.tier,
-                 cell.p50 * 1e3, cell.p90 * 1e3, cell.p99 * 1e3,
-                 cell.sequencesPerSecond(), cell.tokensPerSecond(),
-                 cell.operations / cell.p50 * 1e-9, percent(cell.share()),
-                 cell.switches)
+  return formatv(
+             "| {0} | {1} | {2} | {3} | {4:f2} | {5:f2} | {6:f2} | {7:f1} "
+             "| {8:f0} | {9:f0} | {10} | {11} | {12} |\n",
+             cell.batch, cell.length, cell.threads, cell.tier, cell.p50 * 1e3,
+             cell.p90 * 1e3, cell.p99 * 1e3, cell.sequencesPerSecond(),
+             cell.tokensPerSecond(), cell.operations / cell.p50 * 1e-9,
+             percent(cell.share()), cell.switches,
+             cell.handoff ? formatv("{0:f0}", cell.handoff * 1e9).str() : "-")
       .str();
 }
 

@@ -45,6 +45,10 @@ struct BenchCell {
   double peakBefore = 0, peakAfter = 0;
   /// Involuntary context switches of the timed runs.
   long switches = 0;
+  /// Seconds from one core to the other; 0 on one thread.
+  double handoff = 0;
+  /// What the module gave for the first sequence.
+  std::vector<float> firstRow;
   std::vector<BenchOp> ops;
 
   double peak() const { return std::max(peakBefore, peakAfter) * threads; }

@@ -2,8 +2,12 @@
 
 The graph has the form that PyTorch's exporter gives (MatMul and Add apart,
 GELU by Erf), because the peers' fusion patterns look for that form. Outputs:
-`last_hidden_state`, and `sentence_embedding` (mean, unit length) or `pooled`
-(first token through the pooler).
+`last_hidden_state`, and `result`, which is what a module of the same folder
+gives for a sequence: HEAD says what of the hidden state that is.
+
+    mean, mean-unit, cls, cls-unit   mean or first token, perhaps of length one
+    pooler                           first token through the pooler
+    logits                           the same through the classifier
 """
 import json
 import os
@@ -13,43 +17,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
 
-SHAPES = {"bert-base": (12, 768, 12, 3072), "minilm": (6, 384, 12, 1536)}
-
-
-def random_weights(name, seed=7):
-    """Weights of the shape of `name` for machines without the checkpoint:
-    the time a peer takes does not depend on their values."""
-    layers, hidden, heads, inner = SHAPES[name]
-    rng = np.random.default_rng(seed)
-
-    def normal(*shape):
-        return rng.standard_normal(shape, dtype=np.float32) * np.float32(0.03)
-
-    config = dict(num_hidden_layers=layers, hidden_size=hidden,
-                  num_attention_heads=heads, intermediate_size=inner,
-                  vocab_size=30522, max_position_embeddings=512,
-                  layer_norm_eps=1e-12)
-    out = {"embeddings.word_embeddings.weight": normal(30522, hidden),
-           "embeddings.position_embeddings.weight": normal(512, hidden),
-           "embeddings.token_type_embeddings.weight": normal(2, hidden)}
-    linears = [("pooler.dense", hidden, hidden)]
-    norms = ["embeddings.LayerNorm"]
-    for layer in range(layers):
-        prefix = f"encoder.layer.{layer}."
-        linears += [(prefix + "attention.self." + n, hidden, hidden)
-                    for n in ("query", "key", "value")]
-        linears += [(prefix + "attention.output.dense", hidden, hidden),
-                    (prefix + "intermediate.dense", inner, hidden),
-                    (prefix + "output.dense", hidden, inner)]
-        norms += [prefix + "attention.output.LayerNorm",
-                  prefix + "output.LayerNorm"]
-    for linear, rows, columns in linears:
-        out[linear + ".weight"] = normal(rows, columns)
-        out[linear + ".bias"] = normal(rows)
-    for norm in norms:
-        out[norm + ".weight"] = 1 + normal(hidden)
-        out[norm + ".bias"] = normal(hidden)
-    return config, out
+HEADS = ("mean", "mean-unit", "cls", "cls-unit", "pooler", "logits")
 
 
 def load(folder):
@@ -75,7 +43,7 @@ class Graph:
         return out
 
 
-def export(config, tensors, path, embedding):
+def export(config, tensors, path, head):
     g = Graph()
     hidden, heads = config["hidden_size"], config["num_attention_heads"]
 
@@ -141,27 +109,29 @@ def export(config, tensors, path, embedding):
         x = norm(g.op("Add", linear(h, p + "output.dense"), x),
                  p + "output.LayerNorm")
     g.nodes.append(helper.make_node("Identity", [x], ["last_hidden_state"]))
-    if embedding:
-        name = "sentence_embedding"
+    if head.startswith("mean"):
         weight = g.op("Cast", g.op("Unsqueeze", "attention_mask",
                                    integers("axis2", 2)),
                       to=TensorProto.FLOAT)
         axis = integers("axis1", 1)
         total = g.op("ReduceSum", g.op("Mul", x, weight), axis, keepdims=0)
         y = g.op("Div", total, g.op("ReduceSum", weight, axis, keepdims=0))
-        y = g.op("Div", y, g.op("ReduceL2", y, axes=[-1], keepdims=1))
     else:
-        name = "pooled"
-        first = g.op("Gather", x, g.constant("zero", np.int64(0)), axis=1)
-        y = g.op("Tanh", linear(first, "pooler.dense"))
-    g.nodes.append(helper.make_node("Identity", [y], [name]))
+        y = g.op("Gather", x, g.constant("zero", np.int64(0)), axis=1)
+    if head.endswith("-unit"):
+        y = g.op("Div", y, g.op("ReduceL2", y, axes=[-1], keepdims=1))
+    if head in ("pooler", "logits"):
+        y = g.op("Tanh", linear(y, "pooler.dense"))
+    if head == "logits":
+        y = linear(y, "classifier")
+    g.nodes.append(helper.make_node("Identity", [y], ["result"]))
     inputs = [helper.make_tensor_value_info(n, TensorProto.INT64,
                                             ["batch", "length"])
               for n in ("input_ids", "attention_mask", "token_type_ids")]
     outputs = [helper.make_tensor_value_info(
         "last_hidden_state", TensorProto.FLOAT, ["batch", "length", hidden]),
-        helper.make_tensor_value_info(name, TensorProto.FLOAT,
-                                      ["batch", hidden])]
+        helper.make_tensor_value_info("result", TensorProto.FLOAT,
+                                      ["batch", "columns"])]
     graph = helper.make_graph(
         g.nodes, "encoder", inputs, outputs,
         [numpy_helper.from_array(v, n) for n, v in g.weights.items()])

@@ -1,18 +1,27 @@
 #!/usr/bin/env python3
-"""Time Quern and its peers side by side, in turns, on one machine.
+"""Time a Quern module and its peers side by side, in turns, on one machine.
 
-    peers.py --work DIR --python VENV_PYTHON --quern BUILD/bin/quern
+    peers.py --quern BUILD/bin/quern --module M.qbm --model DIR --work DIR
+             [--peers NAME...] [--lengths N...] [--batches N...]
+             [--threads N...] [--rounds N] [--seconds S] [--json]
 
-DIR holds what make_peers.py wrote (DIR/bert-base, DIR/minilm), the peak
-program and NAME.qbm for each model; peers.sh prepares all of it. In every
-round each contender gets a fresh pinned process, one after the other, so that
-a drift of the machine meets all alike. A row gives the median over the rounds,
-the rate over GEMM and attention operations beside the peak loop's of the same
-round, the share of time its threads waited for a core and how often they were
-taken off one: rows with more than a few percent there are worth little.
+`quern bench M.qbm --peer NAME,...` calls this through peers.sh. DIR of --model
+is the checkpoint that the module was made from; the peers' models are made of
+it once, in --work. In every round each contender gets a fresh pinned process,
+one after the other, so that a drift of the machine meets all alike. The first
+round tries every setting of a peer, the others only its fastest one.
+
+p50 is the median over the rounds of each process's median, the ratio is taken
+within rounds. `waited` is the share of time that a contender's threads had no
+core, `switches` how often a second they were taken off one: rows with more
+than a few percent there are worth little. The cosine is that of the first
+sequence's result to the f32 model's.
 """
 import argparse
+import hashlib
+import importlib.util
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -21,18 +30,30 @@ import tempfile
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-SHAPES = {"bert-base": (12, 768, 3072), "minilm": (6, 384, 1536)}
-CASES = [("bert-base", 128), ("minilm", 32), ("minilm", 128)]
-PEERS = {"openvino:ov-int8-sym-nosq+bf16+static": "OpenVINO int8, bf16 rest",
-         "openvino:ov-int8+static": "OpenVINO int8",
-         "onnxruntime:ort-dynamic-s8": "ONNX Runtime dynamic int8"}
+# The best settings known, on CPUs with and without tiles and bf16.
+SETTINGS = {
+    "openvino": {"openvino:ov-int8-sym-nosq+bf16+static": "int8, bf16 rest",
+                 "openvino:ov-int8+static": "int8",
+                 "openvino:ov-fp32+bf16+static": "bf16"},
+    "onnxruntime": {"onnxruntime:ort-dynamic-s8": "dynamic int8"},
+    "ctranslate2": {"ctranslate2:int8": "int8",
+                    "ctranslate2:int8_bfloat16": "int8, bf16 rest",
+                    "ctranslate2:bfloat16": "bf16"},
+}
+TITLES = {"openvino": "OpenVINO", "onnxruntime": "ONNX Runtime",
+          "ctranslate2": "CTranslate2", "quern": "Quern"}
+PACKAGES = {"openvino": ("openvino", "nncf", "onnx", "onnxruntime"),
+            "onnxruntime": ("onnxruntime", "onnx"),
+            "ctranslate2": ("ctranslate2", "onnx", "onnxruntime")}
 
 
-def giga_operations(model, length):
-    """Multiplications and additions of the linear layers and of attention."""
-    layers, hidden, inner = SHAPES[model]
-    linear = length * (4 * hidden * hidden + 2 * hidden * inner)
-    return 2e-9 * layers * (linear + 2 * length * length * hidden)
+def check_packages(peers):
+    needed = ["numpy", "safetensors"] + [p for peer in peers
+                                         for p in PACKAGES[peer]]
+    missing = sorted({p for p in needed if not importlib.util.find_spec(p)})
+    if missing:
+        sys.exit(f"peers: error: no package {', '.join(missing)} in "
+                 f"{sys.prefix}; {HERE}/peers.sh --setup installs it")
 
 
 def waited(pid):
@@ -49,8 +70,10 @@ def waited(pid):
 
 def parse(text):
     """A row from what a contender prints: one object, or a list of one."""
-    row = json.loads(text[min(i for i in (text.find("["), text.find("{"))
-                              if i >= 0):])
+    starts = [i for i in (text.find("["), text.find("{")) if i >= 0]
+    if not starts:
+        raise ValueError("no JSON")
+    row = json.loads(text[min(starts):])
     return row[0] if isinstance(row, list) else row
 
 
@@ -76,7 +99,8 @@ def run_pinned(command, threads):
         printed = out.read().decode(errors="replace")
         if child.returncode:
             tail = err.read().decode(errors="replace").strip().splitlines()
-            raise RuntimeError(tail[-1] if tail else "failed")
+            raise RuntimeError(tail[-1] if tail
+                               else f"ended with {child.returncode}")
     try:
         row = parse(printed)
     except ValueError:
@@ -86,106 +110,196 @@ def run_pinned(command, threads):
     return row
 
 
-def contenders(args, model, length, threads):
-    for setting, title in PEERS.items():
-        yield title, [args.python, os.path.join(HERE, "peer_worker.py"),
-                      setting, os.path.join(args.work, model), "1",
-                      str(length), str(threads), str(args.seconds)]
-    module = os.path.join(args.work, model + ".qbm")
-    if args.quern and os.path.exists(module):
-        # As many runs as fit the peers' seconds at their speed, roughly.
-        rate = 1.5e3 * threads / giga_operations(model, length)
-        runs = max(20, int(args.seconds * rate / 2))
-        yield "Quern", [args.quern, "bench", module, "--lengths", str(length),
-                        "--batches", "1", "--threads", str(threads),
-                        "--runs", str(runs), "--json"]
+def head_of(about, folder):
+    """What of the hidden state the module gives; see bert_onnx.py."""
+    model = about["model"]
+    if model["head"] in ("Classification", "Regression"):
+        return "logits"
+    unit = "-unit" if model["normalize"] else ""
+    if model["head"] == "Embedding" and model["pooling"] == "Mean":
+        return "mean" + unit
+    if (model["head"] == "Embedding"
+            and not os.path.exists(os.path.join(folder, "modules.json"))):
+        return "pooler"
+    return "cls" + unit
 
 
-def measure(args):
-    rows = {}
-    peak = os.path.join(args.work, "peak")
+def prepare(args):
+    """The folder with the peers' models."""
+    inspected = subprocess.run(
+        [args.quern, "inspect", args.module, "--json"], text=True,
+        stdout=subprocess.PIPE)
+    if inspected.returncode:
+        sys.exit(1)
+    about = json.loads(inspected.stdout)
+    if about["model"]["family"] != "bert":
+        sys.exit(f"peers: error: {args.module}: found a model of the family "
+                 f"{about['model']['family']}, expected bert")
+    weights = os.path.join(args.model, "model.safetensors")
+    if not os.path.exists(weights):
+        sys.exit(f"peers: error: {weights}: not found; --model FOLDER names "
+                 "the checkpoint that the module was made from")
+    head = head_of(about, args.model)
+    info = os.stat(weights)
+    key = f"{os.path.realpath(weights)} {info.st_size} {info.st_mtime} {head}"
+    name = os.path.basename(os.path.normpath(args.model))
+    folder = os.path.join(args.work, f"{name}-"
+                          + hashlib.sha256(key.encode()).hexdigest()[:8])
+    made = subprocess.run(
+        [sys.executable, os.path.join(HERE, "make_peers.py"), folder,
+         "--checkpoint", args.model, "--head", head, "--peers", *args.peers],
+        stdout=sys.stderr)
+    if made.returncode:
+        sys.exit(f"peers: error: the peers' models of {args.model} could not "
+                 "be made")
+    return folder
+
+
+def worker(setting, folder, case, seconds):
+    return [sys.executable, os.path.join(HERE, "peer_worker.py"), setting,
+            folder, *(str(n) for n in case), str(seconds)]
+
+
+def our_command(args, case, runs):
+    options = zip(("--batches", "--lengths", "--threads", "--runs"),
+                  (*case, runs))
+    return [args.quern, "bench", args.module, "--json",
+            *(str(word) for option in options for word in option)]
+
+
+def cosine(a, b):
+    if not a or not b or len(a) != len(b):
+        return None
+    norms = math.sqrt(sum(x * x for x in a) * sum(y * y for y in b))
+    return sum(x * y for x, y in zip(a, b)) / norms if norms else None
+
+
+def measure(args, folder):
+    """rows[case][(peer, setting)]: what each process gave."""
+    rows, reference, fastest, runs = {}, {}, {}, {}
+    cases = [(b, l, t) for l in args.lengths for b in args.batches
+             for t in args.threads]
     for turn in range(args.rounds):
-        for model, length in CASES:
-            if args.model and model not in args.model:
-                continue
-            for threads in args.threads:
-                rate = float(subprocess.run(
-                    [peak, str(threads)], check=True,
-                    stdout=subprocess.PIPE, text=True).stdout)
-                for title, command in contenders(args, model, length,
-                                                 threads):
-                    where = f"{model} {length} tokens {threads} threads"
-                    try:
-                        row = run_pinned(command, threads)
-                    except RuntimeError as error:
-                        print(f"{where}: {title}: {error}", file=sys.stderr)
-                        continue
-                    row["median_ms"] = row.get("median_ms", row.get("p50_ms"))
-                    row["peak"], row["turn"] = rate, turn
-                    print(f"round {turn + 1}: {where}: {title}: "
-                          f"{row['median_ms']:.3f} ms", file=sys.stderr)
-                    key = (model, length, threads)
-                    rows.setdefault(key, {}).setdefault(title, []).append(row)
-    return rows
+        for case in cases:
+            batch, length, threads = case
+            if case[:2] not in reference:
+                reference[case[:2]] = run_pinned(
+                    worker("onnxruntime:fp32", folder, case, 0),
+                    threads)["output"]
+            contenders = [(peer, setting) for peer in args.peers
+                          for setting in SETTINGS[peer]
+                          if fastest.get((case, peer), setting) == setting]
+            found = rows.setdefault(case, {})
+            for peer, setting in [("quern", "")] + contenders:
+                command = (worker(setting, folder, case, args.seconds)
+                           if peer != "quern" else
+                           our_command(args, case, runs.get(case, 20)))
+                where = (f"round {turn + 1}: {batch} x {length} tokens, "
+                         f"{threads} threads: {TITLES[peer]} {setting}")
+                try:
+                    row = run_pinned(command, threads)
+                    if peer == "quern" and case not in runs:
+                        # As many runs as fit the peers' seconds.
+                        runs[case] = max(20, int(args.seconds * 1e3
+                                                 / row["p50_ms"]))
+                        row = run_pinned(our_command(args, case, runs[case]),
+                                         threads)
+                except RuntimeError as error:
+                    print(f"{where}: {error}", file=sys.stderr)
+                    if peer == "quern":
+                        sys.exit(1)
+                    continue
+                row["ms"] = row.get("median_ms", row.get("p50_ms"))
+                row["cosine"] = cosine(row.pop("output", None),
+                                       reference[case[:2]])
+                row["turn"] = turn
+                row.pop("ops", None)
+                print(f"{where}: {row['ms']:.3f} ms", file=sys.stderr)
+                found.setdefault((peer, setting), []).append(row)
+            for peer in args.peers:
+                mine = {s: middle(r, "ms") for (p, s), r in found.items()
+                        if p == peer}
+                if not mine:
+                    sys.exit(f"peers: error: {TITLES[peer]} could not be run")
+                fastest[case, peer] = min(mine, key=mine.get)
+    return rows, fastest
 
 
 def middle(rows, key):
     return statistics.median(row[key] for row in rows)
 
 
-def table(rows):
-    """Markdown: contenders by time, with the ratio to the fastest peer."""
-    lines = []
-    for (model, length, threads), found in sorted(rows.items()):
-        lines += [f"### {model}, {length} tokens, batch 1, "
-                  f"{threads} thread{'s' * (threads > 1)}", "",
-                  "| | median ms | GOP/s | of peak | times fastest peer | "
-                  "waited | switches/s |", "|---|---|---|---|---|---|---|"]
-        fastest = min((t for t in found if t != "Quern"), default="Quern",
-                      key=lambda t: middle(found[t], "median_ms"))
-        by_turn = {r["turn"]: r["median_ms"] for r in found[fastest]}
-        work = giga_operations(model, length)
-        for title in sorted(found,
-                            key=lambda t: middle(found[t], "median_ms")):
-            mine = found[title]
-            ratio = statistics.median(
-                [r["median_ms"] / by_turn[r["turn"]] for r in mine
-                 if r["turn"] in by_turn] or [float("nan")])
-            share = statistics.median(
-                work / r["median_ms"] * 1e3 / r["peak"] if r["peak"] else 0
-                for r in mine)
-            milliseconds = middle(mine, "median_ms")
-            lines.append(
-                f"| {title} | {milliseconds:.3f} | "
-                f"{work / milliseconds * 1e3:.0f} | {share:.0%} | "
-                f"{ratio:.3f} | {middle(mine, 'wait'):.1%} | "
-                f"{middle(mine, 'switches'):.1f} |")
-        lines.append("")
+def summary(args, rows, fastest):
+    """One entry for each contender of each case."""
+    entries = []
+    for case, found in rows.items():
+        ours = found["quern", ""]
+        by_turn = {row["turn"]: row["ms"] for row in ours}
+        contenders = [("quern", "")] + [(peer, fastest[case, peer])
+                                        for peer in args.peers]
+        for peer, setting in contenders:
+            mine = found[peer, setting]
+            entry = {
+                "batch": case[0], "tokens": case[1], "threads": case[2],
+                "system": TITLES[peer],
+                "setting": (SETTINGS[peer][setting] if setting
+                            else ours[0]["tier"]),
+                "p50_ms": middle(mine, "ms"), "rounds": len(mine),
+                "times_quern": statistics.median(
+                    row["ms"] / by_turn[row["turn"]] for row in mine),
+                "cosine": mine[-1]["cosine"],
+                "waited": middle(mine, "wait"),
+                "involuntary_switches_a_second": middle(mine, "switches")}
+            if peer == "quern":
+                entry["handoff_ns"] = middle(ours, "handoff_ns")
+                entry["share_of_peak"] = middle(ours, "share_of_peak")
+            entries.append(entry)
+    return entries
+
+
+def table(entries):
+    lines = ["| batch | tokens | threads | system | setting | p50 ms | times "
+             "Quern | cosine to f32 | waited | switches/s | hand-off ns |",
+             "|---" * 11 + "|"]
+    for e in entries:
+        near = "-" if e["cosine"] is None else f"{e['cosine']:.5f}"
+        handoff = e.get("handoff_ns", 0)
+        lines.append(
+            f"| {e['batch']} | {e['tokens']} | {e['threads']} | {e['system']} "
+            f"| {e['setting']} | {e['p50_ms']:.3f} | {e['times_quern']:.2f} | "
+            f"{near} | {e['waited']:.1%} | "
+            f"{e['involuntary_switches_a_second']:.1f} | "
+            f"{f'{handoff:.0f}' if handoff else '-'} |")
     return "\n".join(lines)
 
 
 def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--work", required=True)
-    parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--quern")
+    for name in ("quern", "module", "model", "work"):
+        parser.add_argument("--" + name, required=True)
+    parser.add_argument("--peers", nargs="+", choices=SETTINGS,
+                        default=list(SETTINGS))
+    for name, value in (("lengths", 128), ("batches", 1), ("threads", 1)):
+        parser.add_argument("--" + name, type=int, nargs="+", default=[value])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5)
-    parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--model", nargs="+", choices=SHAPES)
-    parser.add_argument("--json", help="write every measured row here")
+    parser.add_argument("--json", action="store_true",
+                        help="the table and every measured row as JSON")
     args = parser.parse_args()
-    rows = measure(args)
-    if not rows:
-        sys.exit("peers: error: nothing could be measured")
-    if args.json:
-        with open(args.json, "w") as f:
-            json.dump([dict(row, model=m, tokens=l, threads=t, contender=c)
-                       for (m, l, t), found in rows.items()
-                       for c, all_rows in found.items()
-                       for row in all_rows], f, indent=1)
-    print(table(rows))
+    check_packages(args.peers)
+    rows, fastest = measure(args, prepare(args))
+    entries = summary(args, rows, fastest)
+    if not args.json:
+        print(table(entries))
+        return
+    print(json.dumps({
+        "table": entries,
+        "rows": [dict(row, system=TITLES[peer], setting=setting,
+                      batch=case[0], tokens=case[1], threads=case[2])
+                 for case, found in rows.items()
+                 for (peer, setting), mine in found.items()
+                 for row in mine]}, indent=1))
 
 
 if __name__ == "__main__":

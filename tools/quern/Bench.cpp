@@ -7,11 +7,13 @@
 // can be compared.
 //
 //===----------------------------------------------------------------------===//
+#include "tools/quern/BenchPeers.h"
 #include "tools/quern/Commands.h"
 #include "tools/quern/Handles.h"
 
 #include "compiler/Bench/BenchReport.h"
 #include "compiler/Bench/DotPeak.h"
+#include "compiler/Bench/Handoff.h"
 #include "compiler/Bench/KernelBench.h"
 #include "compiler/Bench/Overhead.h"
 #include "compiler/Emit/Assemble.h"
@@ -35,6 +37,7 @@ struct BenchOptions {
   std::string module, gridText, html, markdown;
   BenchGrid grid;
   unsigned runs = 30, warmup = 5;
+  PeerOptions peers;
   bool kernels = false, overhead = false, asJson = false, ops = false;
 
   bool needsOps() const {
@@ -119,6 +122,7 @@ static Error measure(const BenchOptions &options, quern_module *module,
     if (quern_run_ids(session->get(), ids.data(), nullptr, offsets.data(),
                       cell.batch, &output, &error))
       return Error(error.message);
+    cell.firstRow.assign(output.data, output.data + output.columns);
     return Error::success();
   };
   for (unsigned i = 0; i < options.warmup; ++i)
@@ -137,6 +141,7 @@ static Error measure(const BenchOptions &options, quern_module *module,
   }
   cell.switches = involuntarySwitches() - before;
   cell.peakAfter = measureDotPeak(tier);
+  cell.handoff = cell.threads > 1 ? measureHandoff() : 0;
   cell.p50 = quantile(times, 0.5);
   cell.p90 = quantile(times, 0.9);
   cell.p99 = quantile(times, 0.99);
@@ -204,6 +209,8 @@ static json cellJson(const BenchCell &cell) {
           {"peak_gops_one_core", cell.peak() / cell.threads * 1e-9},
           {"share_of_peak", cell.share()},
           {"involuntary_switches", cell.switches},
+          {"handoff_ns", cell.handoff * 1e9},
+          {"output", cell.firstRow},
           {"ops", ops}};
 }
 
@@ -253,6 +260,8 @@ static int bench(const BenchOptions &options) {
     }
     grid = *parsed;
   }
+  if (!options.peers.peers.empty())
+    return benchPeers(options.module, grid, options.asJson, options.peers);
   // Before minutes of work, not after.
   for (const std::string &path : {options.html, options.markdown})
     if (!path.empty())
@@ -327,18 +336,51 @@ void addBench(CLI::App &app, Action &action) {
                    "The three in one, BATCHES x LENGTHS @ THREADS: "
                    "1,8x32,128@1,2")
       ->excludes("--lengths", "--batches", "--threads");
-  command->add_option("--runs", options->runs, "Timed runs of a cell")
-      ->check(CLI::Range(1u, 100000u));
+  PeerOptions &peers = options->peers;
+  CLI::Option *peer =
+      command
+          ->add_option("--peer", peers.peers,
+                       "Time these beside the module, at their fastest int8 "
+                       "or bf16 settings, on the same ids and in turns: "
+                       "openvino, onnxruntime, ctranslate2")
+          ->delimiter(',')
+          ->check(CLI::IsMember({"openvino", "onnxruntime", "ctranslate2"}))
+          ->excludes(kernels);
+  command
+      ->add_option("--model", peers.model,
+                   "Checkpoint of the peers; by default the folder that the "
+                   "module was made from")
+      ->needs(peer);
+  command
+      ->add_option("--rounds", peers.rounds,
+                   "How often everyone's turn comes, each time in a new "
+                   "process (5)")
+      ->check(CLI::Range(1u, 1000u))
+      ->needs(peer);
+  command
+      ->add_option("--seconds", peers.seconds,
+                   "Seconds of a turn, without its start (1.5)")
+      ->check(CLI::Range(0.01, 600.0))
+      ->needs(peer);
+  CLI::Option *runs =
+      command->add_option("--runs", options->runs, "Timed runs of a cell")
+          ->check(CLI::Range(1u, 100000u));
   command->add_option("--warmup", options->warmup, "Runs before them");
-  command->add_flag("--ops", options->ops, "Time every kind of op too");
+  CLI::Option *ops =
+      command->add_flag("--ops", options->ops, "Time every kind of op too");
   command->add_flag("--json", options->asJson,
                     "As JSON, with every kind of op");
-  command->add_option("--html", options->html,
-                      "Write a page with plots and every kind of op");
-  command->add_option("--markdown", options->markdown,
-                      "Write all tables, also of every kind of op");
+  CLI::Option *html = command->add_option(
+      "--html", options->html, "Write a page with plots and every kind of op");
+  CLI::Option *markdown =
+      command->add_option("--markdown", options->markdown,
+                          "Write all tables, also of every kind of op");
+  for (CLI::Option *other : {runs, ops, html, markdown})
+    peer->excludes(other);
   command->footer("Example: quern bench m.qbm --lengths 32,128 --threads 1,2 "
                   "--ops\n"
+                  "Example: quern bench m.qbm --peer openvino,onnxruntime "
+                  "--threads 1,2\n"
                   "Example: quern bench m.qbm --grid 1,8x16,128@1,2 "
                   "--html speed.html");
   command->callback(

@@ -42,18 +42,6 @@ struct EvalOptions {
 using Logits = std::vector<std::vector<float>>;
 } // namespace
 
-/// The value of a provenance key in a module's manifest.
-static std::string provenance(const quern_module *module, const char *key) {
-  uint64_t bytes = 0;
-  const auto *manifest =
-      manifest::GetManifest(quern_module_manifest(module, &bytes));
-  if (manifest->provenance())
-    for (const manifest::Property *property : *manifest->provenance())
-      if (property->key()->str() == key && property->value())
-        return property->value()->str();
-  return "";
-}
-
 /// Logits of all rows.
 static Expected<Logits> runRows(quern_module *module,
                                 const std::vector<GlueRow> &rows, bool pairs,

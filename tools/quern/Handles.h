@@ -9,6 +9,7 @@
 #include "lib/Support/Status.h"
 #include "runtime/include/quern/introspect.h"
 #include "runtime/include/quern/quern.h"
+#include "runtime/src/manifest_generated.h"
 
 #include <memory>
 #include <string>
@@ -40,6 +41,17 @@ inline Expected<ModuleHandle> openModule(const std::string &path) {
   if (quern_module_open(path.c_str(), &module, &error))
     return Error(error.message);
   return Expected<ModuleHandle>(ModuleHandle(module));
+}
+
+/// The value of a provenance key in a module's manifest, or "".
+inline std::string provenance(const quern_module *module, const char *key) {
+  const auto *manifest =
+      manifest::GetManifest(quern_module_manifest(module, nullptr));
+  if (manifest->provenance())
+    for (const manifest::Property *property : *manifest->provenance())
+      if (property->key()->str() == key && property->value())
+        return property->value()->str();
+  return "";
 }
 
 /// An error on a module of a vision model, which takes no texts.

@@ -54,6 +54,7 @@ BenchReport example() {
     cell.operations = length * 1e8;
     cell.peakBefore = 1e12;
     cell.peakAfter = 2e12;
+    cell.handoff = length == 32 ? 0 : 71e-9;
     cell.ops = {{"linear a&b", 12, 1.5, 900, 0.45}, {"pool c", 1, 0.5, 0, 0}};
     report.cells.push_back(cell);
   }
@@ -73,9 +74,11 @@ TEST(BenchReport, NumbersOfACell) {
 TEST(BenchReport, Markdown) {
   std::string text = benchMarkdown(example());
   EXPECT_NE(text.find("| 2 | 32 | 1 | avx512vnni | 3.20 | 6.40 | 9.60 | 625.0 "
-                      "| 20000 | 1000 | 50.0 % | 0 |"),
+                      "| 20000 | 1000 | 50.0 % | 0 | - |"),
             std::string::npos)
       << text;
+  EXPECT_NE(text.find("| 0 | 71 |"), std::string::npos) << text;
+  EXPECT_NE(text.find("Weights: here."), std::string::npos) << text;
   EXPECT_NE(text.find("## Batch 2, 128 tokens, threads 1"), std::string::npos);
   EXPECT_NE(text.find("| linear a&b | 12 | 1.500 | 900 | 45.0 % |"),
             std::string::npos)
