@@ -123,7 +123,8 @@ Error Compilation::chooseTiers() {
     if (!known)
       return Error::make("target ", target,
                          ": found an unknown name, expected host, x86, "
-                         "x86-avx512vnni, x86-avx2, x86-scalar or nvptx");
+                         "x86-amx, x86-avx512vnni, x86-avx2, x86-scalar or "
+                         "nvptx");
   }
   return Error::success();
 }

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Bench/GemmCase.h"
+#include "quern/module_abi.h"
 
 #include "quern/quant_math.h"
 
@@ -27,12 +28,13 @@ static int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }
 GemmCase::GemmCase(const GemmShape &shape, int64_t rows, bool real)
     : shape(shape), rows(rows), real(real),
       kernel(real ? getFloatGemmName(shape) : getGemmName(shape)),
-      x((rows + 16) * shape.xStride * (real ? 4 : 1) + 64, kUntouched),
+      x((rows + QUERN_SLACK_ROWS) * shape.xStride * (real ? 4 : 1) + 64,
+        kUntouched),
       w(real ? packedFloatGemmSize(shape.n, shape.k) * 4
              : packedGemmBytes(shape.n, shape.k, shape.weightBits)),
       correction(padded(shape.n) * 4), zeros(padded(shape.n) * 4),
       multiplier(padded(shape.n) * 4), offset(padded(shape.n) * 4), post(8),
-      y((rows + (shape.exact ? 0 : 16)) * shape.outStride *
+      y((rows + (shape.exact ? 0 : QUERN_SLACK_ROWS)) * shape.outStride *
                 storageBytes(real ? Storage::F32 : shape.out) +
             64,
         kUntouched),

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Bench/GroupGemmCase.h"
+#include "quern/module_abi.h"
 
 #include "quern/quant_math.h"
 
@@ -21,11 +22,13 @@ std::vector<int64_t> equalGroupEnds(int64_t k, int64_t groups) {
 
 GroupGemmCase::GroupGemmCase(const GroupGemmShape &shape, int64_t rows)
     : shape(shape), rows(rows), columns((shape.gemm.n + 15) / 16 * 16),
-      x((rows + 16) * shape.gemm.xStride + 64, 0xa5),
+      x((rows + QUERN_SLACK_ROWS) * shape.gemm.xStride + 64, 0xa5),
       w(packedGroupGemmBytes(shape)), steps(8 * shape.groups()),
       correction(4 * shape.groups() * columns),
       multiplier(4 * shape.groups() * columns), offset(4 * columns), post(8),
-      y((rows + 16) * shape.gemm.outStride * storageBytes(shape.gemm.out) + 64,
+      y((rows + QUERN_SLACK_ROWS) * shape.gemm.outStride *
+                storageBytes(shape.gemm.out) +
+            64,
         0xa5),
       weights(shape.gemm.n * shape.gemm.k) {
   fill();

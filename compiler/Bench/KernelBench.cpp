@@ -76,7 +76,7 @@ static KernelBenchRow time(GemmCase &gemm, KernelEntry entry,
   row.k = layer.k;
   row.n = layer.n;
   std::vector<void *> operands = gemm.operands();
-  AlignedBytes scratch(1 << 14);
+  AlignedBytes scratch(1 << 16);
   auto run = [&] {
     entry(operands.data(), tokens, 1, 0, 0, gemm.chunks(), scratch.as<void>());
   };

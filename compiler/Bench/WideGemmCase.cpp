@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Bench/WideGemmCase.h"
+#include "quern/module_abi.h"
 
 #include "quern/quant_math.h"
 
@@ -27,11 +28,13 @@ WideData randomWideData(int64_t rows, const GemmShape &shape) {
 WideGemmCase::WideGemmCase(const GemmShape &shape, int64_t rows,
                            const WideData &data, float scale)
     : shape(shape), rows(rows), columns((shape.n + 15) / 16 * 16),
-      x(2 * (rows + 16) * rowStride(shape.k) + 64, 0xab),
-      planes((rows + 16) * planesWidth(shape.k) + 64, 0x77),
+      x(2 * (rows + QUERN_SLACK_ROWS) * rowStride(shape.k) + 64, 0xab),
+      planes((rows + QUERN_SLACK_ROWS) * planesWidth(shape.k) + 64, 0x77),
       w(packedGemmBytes(shape.n, shape.k)), correction(8 * columns),
       multiplier(4 * columns), offset(4 * columns), post(8),
-      y((rows + 16) * shape.outStride * storageBytes(shape.out) + 64, 0xa5) {
+      y((rows + QUERN_SLACK_ROWS) * shape.outStride * storageBytes(shape.out) +
+            64,
+        0xa5) {
   for (int64_t i = 0; i < rows; ++i)
     std::copy_n(data.x.begin() + i * shape.k, shape.k,
                 x.as<uint16_t>() + i * rowStride(shape.k));

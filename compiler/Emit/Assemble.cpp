@@ -27,6 +27,9 @@ TierInfo describeTier(Tier tier) {
         "and summed in pairs"};
   case Tier::Avx512Vnni:
     return {QUERN_TIER_AVX512VNNI, getTierName(tier).str(), "vpdpbusd zmm", ""};
+  case Tier::Amx:
+    return {QUERN_TIER_AMX, getTierName(tier).str(), "tdpbusd tmm",
+            "kernels without tiles are those of avx512vnni"};
   }
   llvm_unreachable("every tier is described");
 }
@@ -47,7 +50,11 @@ Expected<AssembledModule> assembleModule(mlir::ModuleOp module,
   result.tokenizer = std::move(tokenizer);
   for (Tier tier : tiers) {
     request.tiers.push_back(describeTier(tier));
-    auto objects = emitObjects(module, tier, setup);
+    // A tier shares kernels with the one before it only.
+    static const std::vector<KernelObject> none;
+    auto objects =
+        emitObjects(module, tier, setup,
+                    result.tiers.empty() ? none : result.tiers.back().objects);
     if (!objects)
       return objects.takeError();
     result.tiers.push_back(

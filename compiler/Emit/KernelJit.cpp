@@ -17,11 +17,21 @@
 #include "llvm/TargetParser/Host.h"
 
 #include <cstdlib>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 namespace quern {
 
 static Error convert(llvm::Error error) {
   return Error(llvm::toString(std::move(error)));
+}
+
+/// Asks the system for the tile registers, which a process must do once.
+static bool requestTiles() {
+  constexpr long archRequestPermission = 0x1023, tileData = 18;
+  static const bool granted =
+      syscall(SYS_arch_prctl, archRequestPermission, tileData) == 0;
+  return granted;
 }
 
 bool canRun(Tier tier) {
@@ -30,6 +40,7 @@ bool canRun(Tier tier) {
   static const char *const avx512[] = {"avx512f",   "avx512bw", "avx512dq",
                                        "avx512vl",  "avx512cd", "avx512vnni",
                                        "avx512vbmi"};
+  static const char *const amx[] = {"amx-tile", "amx-int8"};
   auto features = llvm::sys::getHostCPUFeatures();
   auto hasAll = [&](llvm::ArrayRef<const char *> names) {
     return llvm::all_of(
@@ -42,6 +53,8 @@ bool canRun(Tier tier) {
     return hasAll(avx2);
   case Tier::Avx512Vnni:
     return hasAll(avx2) && hasAll(avx512);
+  case Tier::Amx:
+    return hasAll(avx2) && hasAll(avx512) && hasAll(amx) && requestTiles();
   }
   llvm_unreachable("every tier has its features");
 }
@@ -65,8 +78,8 @@ Tier bestHostTier() {
   return best;
 }
 
-KernelJit::KernelJit(std::unique_ptr<llvm::orc::LLJIT> jit, Tier tier)
-    : jit(std::move(jit)), tier(tier) {}
+KernelJit::KernelJit(std::unique_ptr<llvm::orc::LLJIT> jit)
+    : jit(std::move(jit)) {}
 KernelJit::KernelJit(KernelJit &&) = default;
 KernelJit &KernelJit::operator=(KernelJit &&) = default;
 KernelJit::~KernelJit() = default;
@@ -78,7 +91,7 @@ Expected<KernelJit> KernelJit::create(mlir::ModuleOp module, Tier tier) {
   return load(*objects, tier);
 }
 
-Expected<KernelJit> KernelJit::load(const std::vector<std::string> &objects,
+Expected<KernelJit> KernelJit::load(const std::vector<KernelObject> &objects,
                                     Tier tier) {
   auto machine = createTargetMachine(tier);
   if (!machine)
@@ -92,7 +105,7 @@ Expected<KernelJit> KernelJit::load(const std::vector<std::string> &objects,
   for (size_t i = 0; i < objects.size(); ++i)
     if (llvm::Error error =
             (*jit)->addObjectFile(llvm::MemoryBuffer::getMemBufferCopy(
-                objects[i], "kernels." + std::to_string(i))))
+                objects[i].bytes, "kernels." + std::to_string(i))))
       return convert(std::move(error));
   llvm::StringRef library = libraryOf(tier);
   if (!library.empty()) {
@@ -104,11 +117,17 @@ Expected<KernelJit> KernelJit::load(const std::vector<std::string> &objects,
       return convert(archive.takeError());
     (*jit)->getMainJITDylib().addGenerator(std::move(*archive));
   }
-  return KernelJit(std::move(*jit), tier);
+  KernelJit result(std::move(*jit));
+  for (const KernelObject &object : objects)
+    result.entries[object.kernel] = object.entry;
+  return Expected<KernelJit>(std::move(result));
 }
 
 Expected<KernelEntry> KernelJit::lookup(llvm::StringRef kernel) const {
-  auto address = jit->lookup(getEntryName(kernel, tier));
+  auto entry = entries.find(kernel);
+  if (entry == entries.end())
+    return Error::make("kernel ", kernel.str(), ": found none of that name");
+  auto address = jit->lookup(entry->second);
   if (!address)
     return convert(address.takeError());
   return address->toPtr<KernelEntry>();

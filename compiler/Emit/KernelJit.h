@@ -8,7 +8,9 @@
 #ifndef QUERN_COMPILER_EMIT_KERNELJIT_H
 #define QUERN_COMPILER_EMIT_KERNELJIT_H
 
-#include "compiler/Emit/ObjectCode.h"
+#include "compiler/Emit/KernelObjects.h"
+
+#include "llvm/ADT/StringMap.h"
 
 namespace llvm::orc {
 class LLJIT;
@@ -21,7 +23,8 @@ using KernelEntry = void (*)(void *const *buffers, int64_t tokens,
                              int64_t sequences, int64_t flags, int64_t begin,
                              int64_t end, void *scratch);
 
-/// True if this machine can run code of `tier`, by cpuid.
+/// True if this machine can run code of `tier`, by cpuid. Asks the system for
+/// the permission to use tile registers.
 bool canRun(Tier tier);
 
 /// The tiers that this machine can run, the plain one first.
@@ -41,17 +44,18 @@ public:
   static Expected<KernelJit> create(mlir::ModuleOp module, Tier tier);
 
   /// Loads object files of kernels, as emitObjects makes them.
-  static Expected<KernelJit> load(const std::vector<std::string> &objects,
+  static Expected<KernelJit> load(const std::vector<KernelObject> &objects,
                                   Tier tier);
 
   /// The entry of `kernel` (its name without the tier).
   Expected<KernelEntry> lookup(llvm::StringRef kernel) const;
 
 private:
-  KernelJit(std::unique_ptr<llvm::orc::LLJIT> jit, Tier tier);
+  explicit KernelJit(std::unique_ptr<llvm::orc::LLJIT> jit);
 
   std::unique_ptr<llvm::orc::LLJIT> jit;
-  Tier tier;
+  /// Symbols by kernel.
+  llvm::StringMap<std::string> entries;
 };
 
 } // namespace quern

@@ -17,8 +17,13 @@ using namespace mlir;
 
 namespace quern {
 
-/// A module for each kernel, with its variants.
-static std::vector<OwningOpRef<ModuleOp>> splitKernels(ModuleOp module) {
+/// A kernel with its variants, in a module of its own.
+struct KernelPart {
+  std::string name;
+  OwningOpRef<ModuleOp> module;
+};
+
+static std::vector<KernelPart> splitKernels(ModuleOp module) {
   llvm::MapVector<StringAttr, OwningOpRef<ModuleOp>> parts;
   for (Operation &op : *module.getBody()) {
     if (!tk::isKernel(&op))
@@ -32,29 +37,42 @@ static std::vector<OwningOpRef<ModuleOp>> splitKernels(ModuleOp module) {
       part = ModuleOp::create(module.getLoc());
     part->push_back(op.clone());
   }
-  std::vector<OwningOpRef<ModuleOp>> result;
+  std::vector<KernelPart> result;
   for (auto &[name, part] : parts)
-    result.push_back(std::move(part));
+    result.push_back({name.str(), std::move(part)});
   return result;
 }
 
-Expected<std::vector<std::string>> makeObjects(ModuleOp module,
-                                               const ObjectMaker &maker) {
+Expected<std::vector<KernelObject>>
+makeObjects(ModuleOp module, const ObjectMaker &maker,
+            const std::vector<KernelObject> &known) {
   Expected<KernelCache> cache = KernelCache::fromEnvironment();
   if (!cache)
     return cache.takeError();
-  std::vector<OwningOpRef<ModuleOp>> parts = splitKernels(module);
-  std::vector<std::string> objects(parts.size());
+  std::vector<KernelPart> parts = splitKernels(module);
+  std::vector<KernelObject> objects(parts.size());
   std::vector<std::optional<Error>> errors(parts.size());
   auto make = [&](size_t i) {
+    ModuleOp part = *parts[i].module;
+    Tier tier = getCodeTier(part, maker.tier);
+    KernelObject &object = objects[i];
+    object.kernel = parts[i].name;
+    object.entry = getEntryName(object.kernel, tier);
+    auto made = llvm::find_if(known, [&](const KernelObject &other) {
+      return other.entry == object.entry;
+    });
+    if (made != known.end()) {
+      object.bytes = made->bytes;
+      return;
+    }
     std::string text;
-    llvm::raw_string_ostream(text) << *parts[i];
-    Expected<std::string> object =
-        cache->get(text, maker.tag, [&] { return maker.make(*parts[i]); });
-    if (object)
-      objects[i] = std::move(*object);
+    llvm::raw_string_ostream(text) << part;
+    Expected<std::string> bytes = cache->get(
+        text, maker.tag(tier), [&] { return maker.make(part, tier); });
+    if (bytes)
+      object.bytes = std::move(*bytes);
     else
-      errors[i] = object.takeError();
+      errors[i] = bytes.takeError();
   };
   // The first alone: it loads the dialects of the passes into the context,
   // which must not happen on several threads.
@@ -67,15 +85,17 @@ Expected<std::vector<std::string>> makeObjects(ModuleOp module,
   return objects;
 }
 
-Expected<std::vector<std::string>> emitObjects(ModuleOp module, Tier tier,
-                                               const PassSetup &setup) {
+Expected<std::vector<KernelObject>>
+emitObjects(ModuleOp module, Tier tier, const PassSetup &setup,
+            const std::vector<KernelObject> &known) {
   if (setup)
     if (auto lowered = lowerKernels(module, tier, setup); !lowered)
       return lowered.takeError();
-  return makeObjects(module, {getTierName(tier).str(), [&](ModuleOp kernel) {
-                                return emitKernels(kernel, tier,
-                                                   CodeForm::Object);
-                              }});
+  ObjectMaker maker = {tier, [](Tier code) { return getTierName(code).str(); },
+                       [](ModuleOp kernel, Tier code) {
+                         return emitKernels(kernel, code, CodeForm::Object);
+                       }};
+  return makeObjects(module, maker, known);
 }
 
 } // namespace quern

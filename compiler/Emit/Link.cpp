@@ -13,12 +13,23 @@
 #include "lib/Support/File.h"
 #include "runtime/include/quern/module_abi.h"
 
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
 #include <cctype>
 
 namespace quern {
+
+/// The symbol of a kernel, which every tier has.
+static const std::string &entryOf(const TierObject &tier,
+                                  const std::string &kernel) {
+  auto object = llvm::find_if(tier.objects, [&](const KernelObject &candidate) {
+    return candidate.kernel == kernel;
+  });
+  assert(object != tier.objects.end() && "a tier has all kernels");
+  return object->entry;
+}
 
 /// Assembly of a quern_kernel_table under `symbol`.
 static std::string tableAssembly(const std::string &symbol,
@@ -29,7 +40,7 @@ static std::string tableAssembly(const std::string &symbol,
   for (const TierObject &tier : tiers) {
     text += ".Lkernels_" + getTierName(tier.tier).str() + ":\n";
     for (const std::string &kernel : kernels)
-      text += "  .quad \"" + getEntryName(kernel, tier.tier) + "\"\n";
+      text += "  .quad \"" + entryOf(tier, kernel) + "\"\n";
   }
   text += ".Ltiers:\n";
   for (const TierObject &tier : tiers)
@@ -85,16 +96,17 @@ static Expected<std::vector<std::string>>
 writeObjects(const TemporaryFolder &folder,
              const std::vector<TierObject> &tiers) {
   std::vector<std::string> paths;
-  for (const TierObject &tier : tiers) {
-    for (size_t i = 0; i < tier.objects.size(); ++i) {
-      Expected<std::string> path = folder.write(
-          getTierName(tier.tier).str() + "." + std::to_string(i) + ".o",
-          tier.objects[i]);
+  llvm::StringSet<> written;
+  for (const TierObject &tier : tiers)
+    for (const KernelObject &object : tier.objects) {
+      if (!written.insert(object.entry).second)
+        continue;
+      Expected<std::string> path =
+          folder.write(std::to_string(paths.size()) + ".o", object.bytes);
       if (!path)
         return path.takeError();
       paths.push_back(*path);
     }
-  }
   // An archive: what no kernel calls stays out.
   for (const TierObject &tier : tiers) {
     llvm::StringRef library = libraryOf(tier.tier);

@@ -10,8 +10,8 @@
 #ifndef QUERN_COMPILER_EMIT_LINK_H
 #define QUERN_COMPILER_EMIT_LINK_H
 
+#include "compiler/Emit/KernelObjects.h"
 #include "compiler/Emit/ModuleFile.h"
-#include "compiler/Emit/ObjectCode.h"
 
 #include <string>
 #include <vector>
@@ -22,8 +22,8 @@ namespace quern {
 struct TierObject {
   Tier tier;
   uint32_t id = 0; ///< quern_tier_id
-  /// Object files, which together have all kernels.
-  std::vector<std::string> objects;
+  /// All kernels. An entry that several tiers share is linked once.
+  std::vector<KernelObject> objects;
 };
 
 /// The ELF shared object of a module file: all tiers and the table

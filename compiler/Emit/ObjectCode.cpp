@@ -7,6 +7,7 @@
 #include "compiler/Emit/ObjectCode.h"
 
 #include "compiler/Emit/LibraryCode.h"
+#include "dialects/TK/TKDialect.h"
 #include "lib/Lower/LowerPasses.h"
 #include "lib/Target/X86/X86Passes.h"
 
@@ -37,7 +38,8 @@ struct TierPipelineOptions : PassPipelineOptions<TierPipelineOptions> {
       llvm::cl::values(clEnumValN(Tier::Scalar, "scalar", "any x86-64"),
                        clEnumValN(Tier::Avx2, "avx2", "x86-64-v3"),
                        clEnumValN(Tier::Avx512Vnni, "avx512vnni",
-                                  "AVX-512 with VNNI and VBMI"))};
+                                  "AVX-512 with VNNI and VBMI"),
+                       clEnumValN(Tier::Amx, "amx", "the same and AMX-INT8"))};
 };
 
 /// What LLVM is told of a tier.
@@ -55,11 +57,17 @@ struct TierTraits {
 };
 } // namespace
 
+/// What tk.variant says of kernels with tiles.
+static constexpr llvm::StringLiteral kTileMeans("tiles");
+
 static const TierTraits &traitsOf(Tier tier) {
   static const TierTraits scalar = {"scalar", "x86-64", "", false, false};
   static const TierTraits avx2 = {"avx2", "x86-64-v3", "", true, false};
   static const TierTraits avx512Vnni = {"avx512vnni", "x86-64-v4",
                                         "+avx512vnni,+avx512vbmi", true, true};
+  static const TierTraits amx = {"amx", "x86-64-v4",
+                                 "+avx512vnni,+avx512vbmi,+amx-tile,+amx-int8",
+                                 true, true};
   switch (tier) {
   case Tier::Scalar:
     return scalar;
@@ -67,6 +75,8 @@ static const TierTraits &traitsOf(Tier tier) {
     return avx2;
   case Tier::Avx512Vnni:
     return avx512Vnni;
+  case Tier::Amx:
+    return amx;
   }
   llvm_unreachable("every tier has traits");
 }
@@ -77,15 +87,34 @@ std::string getEntryName(llvm::StringRef kernel, Tier tier) {
   return (kernel + "." + getTierName(tier)).str();
 }
 
-void buildTierPipeline(OpPassManager &pm, Tier tier) {
+Tier getCodeTier(ModuleOp module, Tier tier) {
+  if (tier != Tier::Amx)
+    return tier;
+  for (Operation &op : *module.getBody())
+    if (tk::getVariantMeans(&op) == kTileMeans)
+      return tier;
+  return Tier::Avx512Vnni;
+}
+
+void buildTierPipeline(OpPassManager &pm, Tier tier, TileCode tiles) {
   bool library = !libraryOf(tier).empty();
-  buildExpandPipeline(pm, library);
+  bool hasTiles = tier == Tier::Amx;
+  llvm::StringRef means;
+  if (library)
+    means = "library";
+  if (hasTiles)
+    means = kTileMeans;
+  buildExpandPipeline(pm, means);
   if (library) {
     LowerProductsOptions products;
     products.tier = getTierName(tier).str();
     pm.addPass(createLowerProducts(products));
   }
-  if (tier == Tier::Avx512Vnni)
+  if (hasTiles)
+    // Without registers, tiles become rows with dot products for the next pass.
+    pm.addPass(tiles == TileCode::Registers ? createLowerAmx()
+                                            : createLowerTiles());
+  if (tier == Tier::Avx512Vnni || tier == Tier::Amx)
     pm.addPass(createLowerAvx512Vnni());
   if (tier == Tier::Avx2)
     pm.addPass(createLowerAvx2());
@@ -126,12 +155,13 @@ Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(Tier tier) {
 }
 
 Expected<OwningOpRef<ModuleOp>> lowerKernels(ModuleOp module, Tier tier,
-                                             const PassSetup &setup) {
+                                             const PassSetup &setup,
+                                             TileCode tiles) {
   OwningOpRef<ModuleOp> copy(module.clone());
   PassManager pm(module.getContext());
   if (setup)
     setup(pm);
-  buildTierPipeline(pm, tier);
+  buildTierPipeline(pm, tier, tiles);
   if (failed(pm.run(*copy)))
     return Error::make("kernels cannot be lowered for tier ",
                        getTierName(tier).str());

@@ -37,12 +37,15 @@ enum class Tier {
   Avx2,
   /// AVX-512 with VNNI and VBMI.
   Avx512Vnni,
+  /// The last one and AMX-INT8.
+  Amx,
 };
 
 /// All of them, the slowest first.
-inline constexpr Tier allTiers[] = {Tier::Scalar, Tier::Avx2, Tier::Avx512Vnni};
+inline constexpr Tier allTiers[] = {Tier::Scalar, Tier::Avx2, Tier::Avx512Vnni,
+                                    Tier::Amx};
 
-/// "scalar", "avx2" or "avx512vnni", also the ending of entry names.
+/// "scalar", "avx2", "avx512vnni" or "amx", also the ending of entry names.
 llvm::StringRef getTierName(Tier tier);
 
 /// What to make of the lowered kernels.
@@ -51,8 +54,18 @@ enum class CodeForm { Object, Assembly, LLVMText };
 /// Name of the symbol of `kernel` in the object of `tier`.
 std::string getEntryName(llvm::StringRef kernel, Tier tier);
 
-/// Adds all passes from an L3 module to the LLVM dialect for `tier`.
-void buildTierPipeline(mlir::OpPassManager &pm, Tier tier);
+/// The tier whose code `tier` runs for the kernel in `module`, a module of one
+/// kernel and its variants: AMX has code of its own only for kernels with
+/// tiles.
+Tier getCodeTier(mlir::ModuleOp module, Tier tier);
+
+/// How the tiles of the AMX tier are lowered.
+enum class TileCode { Registers, Vectors };
+
+/// Adds all passes from an L3 module to the LLVM dialect for `tier`. With
+/// TileCode::Vectors, tiles become vectors, for machines without AMX.
+void buildTierPipeline(mlir::OpPassManager &pm, Tier tier,
+                       TileCode tiles = TileCode::Registers);
 
 /// Registers tq-x86-pipeline, which is buildTierPipeline with the tier as an
 /// option.
@@ -67,7 +80,8 @@ using PassSetup = std::function<void(mlir::PassManager &)>;
 /// A copy of the kernels of `module` in the LLVM dialect. Diagnostics of the
 /// passes go to the context's handler.
 Expected<mlir::OwningOpRef<mlir::ModuleOp>>
-lowerKernels(mlir::ModuleOp module, Tier tier, const PassSetup &setup = {});
+lowerKernels(mlir::ModuleOp module, Tier tier, const PassSetup &setup = {},
+             TileCode tiles = TileCode::Registers);
 
 /// Machine code, assembly or LLVM text of a module in the LLVM dialect.
 Expected<std::string> emitLowered(mlir::ModuleOp lowered, Tier tier,

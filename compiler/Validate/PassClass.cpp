@@ -56,6 +56,8 @@ ArrayRef<PassPromise> passPromises() {
       {"tq-choose-variants", PassClass::Exact},
       {"tq-expand-math", PassClass::Exact},
       {"tq-x86-products", PassClass::Exact},
+      {"tq-x86-amx", PassClass::Exact},
+      {"tq-lower-tiles", PassClass::Exact},
       {"tq-x86-avx512vnni", PassClass::Exact},
       {"tq-x86-avx2", PassClass::Exact},
       {"tq-lower-micro-ops", PassClass::Exact},

@@ -33,7 +33,8 @@ def TK_Dialect : Dialect {
     Every micro-op has exactly one result for given operands on every target.
 
     A kernel with `tk.variant_of = @k` gives the same bytes as the kernel @k for
-    the same arguments by other means; a tier has one of the two.
+    the same arguments by other means, which `tk.variant` names: "library" for
+    products of a library, "tiles" for tile registers. A tier has one of them.
 
     A *program* lists the launches of one inference over symbols: `tk.buffer`
     (activations) and `tk.data` (constants).
@@ -47,9 +48,13 @@ def TK_Dialect : Dialect {
       return "tk.kernel";
     }
     /// Name of the attribute of a kernel that computes what another one does
-    /// and stands in for it on tiers that have a library of products.
+    /// and stands in for it on tiers that have the means.
     static constexpr llvm::StringLiteral getVariantAttrName() {
       return "tk.variant_of";
+    }
+    /// Name of the attribute that says what means a variant needs.
+    static constexpr llvm::StringLiteral getMeansAttrName() {
+      return "tk.variant";
     }
     /// Name of the module attribute with the size of the arena: bytes per
     /// token, per sequence, and besides.

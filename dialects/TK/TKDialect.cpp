@@ -40,6 +40,18 @@ FlatSymbolRefAttr getVariantOf(Operation *kernel) {
       TKDialect::getVariantAttrName());
 }
 
+StringRef getVariantMeans(Operation *kernel) {
+  auto means = kernel->getAttrOfType<StringAttr>(TKDialect::getMeansAttrName());
+  return means ? means.getValue() : StringRef();
+}
+
+void setVariant(Operation *kernel, StringRef of, StringRef means) {
+  Builder b(kernel->getContext());
+  kernel->setAttr(TKDialect::getVariantAttrName(),
+                  FlatSymbolRefAttr::get(b.getContext(), of));
+  kernel->setAttr(TKDialect::getMeansAttrName(), b.getStringAttr(means));
+}
+
 unsigned getNumKernelBuffers(Operation *kernel) {
   return cast<FunctionOpInterface>(kernel).getNumArguments() -
          TKDialect::kTrailingKernelArguments;
@@ -121,6 +133,12 @@ static LogicalResult verifyVariant(Operation *op, NamedAttribute attribute) {
       kernel.getArgumentTypes() != function.getArgumentTypes())
     return op->emitOpError("expects ")
            << reference << " to be a kernel with the same arguments";
+  StringRef means = getVariantMeans(op);
+  if (means != "library" && means != "tiles")
+    return op->emitOpError("expects '")
+           << TKDialect::getMeansAttrName()
+           << "' of a variant to be \"library\" or \"tiles\", got \"" << means
+           << "\"";
   return success();
 }
 
@@ -131,6 +149,12 @@ LogicalResult TKDialect::verifyOperationAttribute(Operation *op,
     return verifyPlan(op, attribute);
   if (attribute.getName() == getVariantAttrName())
     return verifyVariant(op, attribute);
+  if (attribute.getName() == getMeansAttrName()) {
+    if (!getVariantOf(op))
+      return op->emitOpError("expects '") << getMeansAttrName() << "' beside '"
+                                          << getVariantAttrName() << "'";
+    return success();
+  }
   if (attribute.getName() != getKernelAttrName())
     return op->emitOpError("has unknown attribute '")
            << attribute.getName().getValue() << "'";

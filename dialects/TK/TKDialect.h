@@ -35,6 +35,13 @@ bool isKernel(mlir::Operation *op);
 /// The kernel that `kernel` is a variant of, or null.
 mlir::FlatSymbolRefAttr getVariantOf(mlir::Operation *kernel);
 
+/// What the variant `kernel` needs of a tier: "library" or "tiles".
+llvm::StringRef getVariantMeans(mlir::Operation *kernel);
+
+/// Makes `kernel` a variant of the kernel `of` for tiers with these means.
+void setVariant(mlir::Operation *kernel, llvm::StringRef of,
+                llvm::StringRef means);
+
 /// Number of buffer arguments of a kernel.
 unsigned getNumKernelBuffers(mlir::Operation *kernel);
 

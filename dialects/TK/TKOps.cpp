@@ -52,6 +52,20 @@ LogicalResult UnpackOp::verify() {
   return success();
 }
 
+LogicalResult TileLoadOp::verify() {
+  int64_t stride = getStride();
+  if (stride < 0)
+    return emitOpError("expects a stride of 0 or more, got ") << stride;
+  return success();
+}
+
+LogicalResult TileStoreOp::verify() {
+  int64_t stride = getStride();
+  if (stride < 64)
+    return emitOpError("expects a stride of 64 or more, got ") << stride;
+  return success();
+}
+
 LogicalResult ProductOp::verify() {
   int64_t width = getBits();
   if (width != 8 && width != 4 && width != 2)

@@ -41,6 +41,48 @@ def TK_TileDotOp : TK_Op<"tile_dot", [Pure]> {
   let assemblyFormat = "$acc `,` $a `,` $b attr-dict";
 }
 
+def TK_TileLoadOp : TK_Op<"tile_load"> {
+  let summary = "16 rows of 64 bytes of memory";
+  let description = [{
+    `result[m] = memory[index + m * stride ...]`, 64 bytes for each m < 16: as
+    they are, or as 16 numbers of 32 bits, least significant byte first. Index
+    and stride count bytes; a stride of 0 repeats a row. `streamed` says that
+    what is read will be read again only after more than the nearest cache
+    holds. No alignment is needed.
+
+    ```mlir
+    %a = tk.tile_load %x[%i] {stride = 768 : i64, streamed}
+        : memref<?xi8>, vector<16x64xi8>
+    ```
+  }];
+  let arguments = (ins Arg<TK_ByteBuffer, "", [MemRead]>:$memory, Index:$index,
+                       I64Attr:$stride, UnitAttr:$streamed);
+  let results = (outs AnyTypeOf<[TK_ByteTile, TK_LaneTile]>:$result);
+  let assemblyFormat = [{
+    $memory `[` $index `]` attr-dict `:` type($memory) `,` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def TK_TileStoreOp : TK_Op<"tile_store"> {
+  let summary = "a tile of numbers written as 16 rows of 64 bytes";
+  let description = [{
+    `memory[index + m * stride ...] = value[m]`, least significant byte first;
+    index and stride count bytes, and rows may not overlap.
+
+    ```mlir
+    tk.tile_store %sums, %scratch[%i] {stride = 64 : i64} : memref<?xi8>
+    ```
+  }];
+  let arguments = (ins TK_LaneTile:$value,
+                       Arg<TK_ByteBuffer, "", [MemWrite]>:$memory, Index:$index,
+                       I64Attr:$stride);
+  let assemblyFormat = [{
+    $value `,` $memory `[` $index `]` attr-dict `:` type($memory)
+  }];
+  let hasVerifier = 1;
+}
+
 def TK_ProductOp : TK_Op<"product"> {
   let summary = "sums of products of rows of codes and panels of weights";
   let description = [{

@@ -126,6 +126,49 @@ static Step makeTileDot(tk::TileDotOp op, StepBuilder &builder) {
   };
 }
 
+/// Bytes of an element of a tile: 1, or 4 for numbers.
+static int64_t tileElementBytes(Type tile) {
+  return cast<VectorType>(tile).getElementTypeBitWidth() / 8;
+}
+
+static Step makeTileLoad(tk::TileLoadOp op, StepBuilder &builder) {
+  unsigned buffer = builder.slot(op.getMemory());
+  unsigned at = builder.slot(op.getIndex());
+  unsigned result = builder.slot(op.getResult());
+  int64_t stride = op.getStride(), bytes = tileElementBytes(op.getType());
+  return [=](Frame &frame) {
+    Lanes &out = frame.slots[result];
+    out.assign(16 * 64 / bytes, 0);
+    for (int64_t m = 0; m < 16; ++m) {
+      char *from = accessBuffer(
+          op, frame, buffer, frame.slots[at][0] + m * stride, 64, 1, "reads");
+      if (!from)
+        return false;
+      for (int64_t l = 0; l < 64 / bytes; ++l)
+        std::memcpy(&out[m * 64 / bytes + l], from + l * bytes, bytes);
+    }
+    return true;
+  };
+}
+
+static Step makeTileStore(tk::TileStoreOp op, StepBuilder &builder) {
+  unsigned buffer = builder.slot(op.getMemory());
+  unsigned at = builder.slot(op.getIndex());
+  unsigned value = builder.slot(op.getValue());
+  int64_t stride = op.getStride();
+  return [=](Frame &frame) {
+    for (int64_t m = 0; m < 16; ++m) {
+      char *to = accessBuffer(op, frame, buffer,
+                              frame.slots[at][0] + m * stride, 64, 1, "writes");
+      if (!to)
+        return false;
+      for (int64_t l = 0; l < 16; ++l)
+        std::memcpy(to + 4 * l, &frame.slots[value][m * 16 + l], 4);
+    }
+    return true;
+  };
+}
+
 static Step makeBroadcast4(tk::Broadcast4Op op, StepBuilder &builder) {
   unsigned buffer = builder.slot(op.getMemory());
   unsigned at = builder.slot(op.getIndex());
@@ -260,6 +303,8 @@ Step quern::makeMicroOpStep(Operation *op, StepBuilder &builder) {
       .Case([&](tk::Dot4Op o) { return makeDot4(o, builder); })
       .Case([&](tk::ProductOp o) { return makeProduct(o, builder); })
       .Case([&](tk::TileDotOp o) { return makeTileDot(o, builder); })
+      .Case([&](tk::TileLoadOp o) { return makeTileLoad(o, builder); })
+      .Case([&](tk::TileStoreOp o) { return makeTileStore(o, builder); })
       .Case([&](tk::Broadcast4Op o) { return makeBroadcast4(o, builder); })
       .Case([&](tk::UnpackOp o) { return makeUnpack(o, builder); })
       .Case([&](tk::Lut256Op o) { return makeLut256(o, builder); })

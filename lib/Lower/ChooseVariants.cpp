@@ -26,7 +26,7 @@ struct ChooseVariants : quern::impl::ChooseVariantsBase<ChooseVariants> {
         variants.push_back(function);
     for (func::FuncOp variant : variants) {
       FlatSymbolRefAttr of = quern::tk::getVariantOf(variant);
-      if (!library) {
+      if (quern::tk::getVariantMeans(variant) != means) {
         variant.erase();
         continue;
       }
@@ -34,6 +34,7 @@ struct ChooseVariants : quern::impl::ChooseVariantsBase<ChooseVariants> {
       getOperation().lookupSymbol(of.getValue())->erase();
       variant.setSymName(of.getValue());
       variant->removeAttr(quern::tk::TKDialect::getVariantAttrName());
+      variant->removeAttr(quern::tk::TKDialect::getMeansAttrName());
     }
   }
 };

@@ -62,35 +62,6 @@ struct LowerDot4 : OpRewritePattern<tk::Dot4Op> {
   }
 };
 
-struct LowerTileDot : OpRewritePattern<tk::TileDotOp> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(tk::TileDotOp op,
-                                PatternRewriter &b) const override {
-    Location loc = op.getLoc();
-    VectorType lanes = lanesOf(16, b.getI32Type());
-    VectorType bytes = lanesOf(64, b.getI8Type());
-    Value result = op.getAcc();
-    SmallVector<Value> weights;
-    for (int64_t k = 0; k < 16; ++k)
-      weights.push_back(vector::ExtractOp::create(b, loc, op.getB(), k));
-    for (int64_t m = 0; m < 16; ++m) {
-      Value row = vector::ExtractOp::create(b, loc, op.getA(), m);
-      Value words = vector::BitCastOp::create(b, loc, lanes, row);
-      Value acc = vector::ExtractOp::create(b, loc, op.getAcc(), m);
-      for (int64_t k = 0; k < 16; ++k) {
-        Value four = vector::ExtractOp::create(b, loc, words, k);
-        Value all = vector::BroadcastOp::create(b, loc, lanes, four);
-        acc = tk::Dot4Op::create(b, loc, acc,
-                                 vector::BitCastOp::create(b, loc, bytes, all),
-                                 weights[k]);
-      }
-      result = vector::InsertOp::create(b, loc, acc, result, m);
-    }
-    b.replaceOp(op, result);
-    return success();
-  }
-};
-
 struct LowerBroadcast4 : OpRewritePattern<tk::Broadcast4Op> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(tk::Broadcast4Op op,
@@ -266,11 +237,12 @@ struct LowerStoreCodes : OpRewritePattern<tk::StoreCodesOp> {
 struct LowerMicroOps : quern::impl::LowerMicroOpsBase<LowerMicroOps> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns
-        .add<LowerDot4, LowerTileDot, LowerBroadcast4, LowerUnpack, LowerLut256,
-             LowerLut16, LowerRound, LowerLoadCodes, LowerStoreCodes,
-             LowerSelect<tk::MaxOp, arith::CmpFPredicate::OGT>,
-             LowerSelect<tk::MinOp, arith::CmpFPredicate::OLT>>(&getContext());
+    populateTilePatterns(patterns);
+    patterns.add<LowerDot4, LowerBroadcast4, LowerUnpack, LowerLut256,
+                 LowerLut16, LowerRound, LowerLoadCodes, LowerStoreCodes,
+                 LowerSelect<tk::MaxOp, arith::CmpFPredicate::OGT>,
+                 LowerSelect<tk::MinOp, arith::CmpFPredicate::OLT>>(
+        &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     WalkResult left = getOperation()->walk([](Operation *op) {

@@ -14,6 +14,7 @@
 namespace mlir {
 class ModuleOp;
 class OpPassManager;
+class RewritePatternSet;
 } // namespace mlir
 
 namespace quern {
@@ -31,9 +32,12 @@ struct LowerOptions : mlir::PassPipelineOptions<LowerOptions> {
       llvm::cl::desc("Added to the name of each entry, for one per tier")};
 };
 
-/// From a module of kernels to micro-ops that a target may take. `library`: the
-/// target has a library of products.
-void buildExpandPipeline(mlir::OpPassManager &pm, bool library = false);
+/// Tiles to vectors and tk.dot4.
+void populateTilePatterns(mlir::RewritePatternSet &patterns);
+
+/// From a module of kernels to micro-ops that a target may take. `means`: what
+/// the target has for variants of kernels, see tq-choose-variants.
+void buildExpandPipeline(mlir::OpPassManager &pm, llvm::StringRef means = "");
 
 /// From what the target left to the LLVM dialect with entries.
 void buildToLLVMPipeline(mlir::OpPassManager &pm, llvm::StringRef suffix);

@@ -21,20 +21,21 @@ def ChooseVariants : Pass<"tq-choose-variants", "::mlir::ModuleOp"> {
   let summary = "keep of each kernel the form that the tier has";
   let description = [{
     A kernel with `tk.variant_of = @k` replaces @k, under its name, where the
-    tier has a library of products, and is removed where it has none.
+    tier has the means that `tk.variant` names, and is removed where it has not.
 
     ```mlir
     func.func @k(...) attributes {tk.kernel} {...}
-    func.func @k.library(...) attributes {tk.kernel, tk.variant_of = @k} {...}
+    func.func @k.tiles(...)
+        attributes {tk.kernel, tk.variant_of = @k, tk.variant = "tiles"} {...}
     ```
-    with `library=true` becomes
+    with `means=tiles` becomes
     ```mlir
-    func.func @k(...) attributes {tk.kernel} {/* of @k.library */}
+    func.func @k(...) attributes {tk.kernel} {/* of @k.tiles */}
     ```
   }];
   let options = [
-    Option<"library", "library", "bool", /*default=*/"false",
-           "The tier has a library of products">
+    Option<"means", "means", "std::string", /*default=*/"\"\"",
+           "What the tier has: library, tiles, or nothing special">
   ];
 }
 
@@ -60,6 +61,28 @@ def ExpandMath : Pass<"tq-expand-math"> {
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
                            "::quern::tk::TKDialect"];
+}
+
+def LowerTiles : Pass<"tq-lower-tiles"> {
+  let summary = "write tiles as vectors";
+  let description = [{
+    Replaces `tk.tile_load`, `tk.tile_dot` and `tk.tile_store` by 16 vectors of
+    512 bits and `tk.dot4`: what a kernel for tile registers computes, for
+    machines that have none.
+
+    ```mlir
+    %r = tk.tile_dot %acc, %a, %b
+    ```
+    becomes, for each row m of %acc and each four k,
+    ```mlir
+    %four = vector.extract %row[0] : i32 from vector<16xi32>
+    %all = vector.broadcast %four : i32 to vector<16xi32>
+    %bytes = vector.bitcast %all : vector<16xi32> to vector<64xi8>
+    %s = tk.dot4 %sums, %bytes, %weights
+    ```
+  }];
+  let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::vector::VectorDialect"];
 }
 
 def LowerMicroOps : Pass<"tq-lower-micro-ops", "::mlir::ModuleOp"> {

@@ -13,10 +13,10 @@
 
 using namespace mlir;
 
-void quern::buildExpandPipeline(OpPassManager &pm, bool library) {
+void quern::buildExpandPipeline(OpPassManager &pm, llvm::StringRef means) {
   pm.addPass(createIsolateKernels());
   ChooseVariantsOptions variants;
-  variants.library = library;
+  variants.means = means.str();
   pm.addPass(createChooseVariants(variants));
   pm.addPass(createExpandMath());
 }

@@ -9,6 +9,7 @@
 #include "lib/Tile/GemmEpilogue.h"
 #include "lib/Tile/GemmLibrary.h"
 #include "lib/Tile/GemmRowSums.h"
+#include "lib/Tile/GemmTiles.h"
 
 #include <algorithm>
 #include <cassert>
@@ -23,22 +24,13 @@ using Values = KernelBuilder::Values;
 static constexpr int64_t kRows = 8;
 
 int64_t getGemmScratchBytes(const GemmShape &shape) {
-  return std::max(lateScratchBytes(shape, kRows),
-                  getLibraryGemmScratchBytes(shape));
+  return std::max({lateScratchBytes(shape, kRows),
+                   getLibraryGemmScratchBytes(shape),
+                   getTileGemmScratchBytes(shape)});
 }
 
-func::FuncOp buildGemm(ModuleOp module, StringRef name,
-                       const GemmShape &shape) {
-  assert(shape.xStride >= rowStride(shape.k) &&
-         "rows are read in whole blocks");
-  assert((shape.exact || shape.outStride >= (shape.n + 15) / 16 * 16) &&
-         "columns are written in blocks of 16");
-  Builder b(module.getContext());
-  SmallVector<Type> elements = {b.getI8Type(), b.getI8Type(), b.getI32Type()};
-  if (shape.hasZeros)
-    elements.push_back(b.getI32Type());
-  addResultElements(b, shape, elements);
-  KernelBuilder k(module, name, elements);
+/// Products by dot4, in tiles of 8 rows.
+static void emitGemm(KernelBuilder &k, const GemmShape &shape) {
   GemmInputs inputs{k.buffer(0), shape.xStride, k.buffer(1), shape.weightBits};
   Value correction = k.buffer(2);
   GemmEpilogue epilogue(
@@ -70,9 +62,27 @@ func::FuncOp buildGemm(ModuleOp module, StringRef name,
     });
   });
   epilogue.end();
+}
+
+func::FuncOp buildGemm(ModuleOp module, StringRef name,
+                       const GemmShape &shape) {
+  assert(shape.xStride >= rowStride(shape.k) &&
+         "rows are read in whole blocks");
+  assert((shape.exact || shape.outStride >= (shape.n + 15) / 16 * 16) &&
+         "columns are written in blocks of 16");
+  Builder b(module.getContext());
+  SmallVector<Type> elements = {b.getI8Type(), b.getI8Type(), b.getI32Type()};
+  if (shape.hasZeros)
+    elements.push_back(b.getI32Type());
+  addResultElements(b, shape, elements);
+  KernelBuilder k(module, name, elements);
+  emitGemm(k, shape);
   func::FuncOp kernel = k.finish();
   if (!shape.hasZeros)
     buildLibraryGemm(module, name, shape);
+  if (hasTileGemm(shape))
+    buildTileGemm(module, name, shape,
+                  [&](KernelBuilder &few) { emitGemm(few, shape); });
   return kernel;
 }
 

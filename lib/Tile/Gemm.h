@@ -89,7 +89,8 @@ std::string getFloatGemmName(const GemmShape &shape);
 ///   outputs    i8   blocks of packFixed for the columns
 ///   post       i8   one block; only with an activation
 /// and a result in codes, as a fixed tq.qlinear has it.
-/// It also appends the variant `NAME.library`, see GemmLibrary.h.
+/// It also appends the variants `NAME.library` and `NAME.tiles`, see
+/// GemmLibrary.h and GemmTiles.h.
 mlir::func::FuncOp buildGemm(mlir::ModuleOp module, llvm::StringRef name,
                              const GemmShape &shape);
 

@@ -167,8 +167,6 @@ void GemmEpilogue::convertFixed(Values &values, const FixedLanes &outputs) {
     v = fixedCode(k, v, post, shape.range);
 }
 
-/// From sums to what is stored, several in step: each is a long chain of
-/// operations.
 void GemmEpilogue::convert(Values &values, const Constants &constants) {
   if (shape.fixed)
     return convertFixed(values, constants.fixed);

@@ -83,18 +83,23 @@ public:
   /// finished before the next tile is.
   void finishOne(const Pending &pending, mlir::Value i);
 
-private:
-  void keep(const GemmTile &tile,
-            llvm::function_ref<mlir::Value(int64_t, int64_t)> sum);
-  void storePending(const GemmTile &tile);
-
   /// The constants of 16 columns.
   struct Constants {
     mlir::Value multiplier, offset;
     FixedLanes fixed;
   };
   Constants constantsAt(mlir::Value column);
+  /// From sums to what is stored, several in step: each is a long chain of
+  /// operations.
   void convert(Values &values, const Constants &constants);
+  /// The buffer of the result.
+  mlir::Value result() const { return operands.y; }
+
+private:
+  void keep(const GemmTile &tile,
+            llvm::function_ref<mlir::Value(int64_t, int64_t)> sum);
+  void storePending(const GemmTile &tile);
+
   void convertFixed(Values &values, const FixedLanes &outputs);
 
   KernelBuilder &k;

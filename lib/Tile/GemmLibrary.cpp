@@ -58,8 +58,7 @@ func::FuncOp buildLibraryGemm(ModuleOp module, StringRef name,
     });
   });
   func::FuncOp variant = k.finish();
-  variant->setAttr(tk::TKDialect::getVariantAttrName(),
-                   FlatSymbolRefAttr::get(b.getContext(), name));
+  tk::setVariant(variant, name, "library");
   return variant;
 }
 

@@ -29,6 +29,9 @@ GemmPanels getGemmPanels(const GemmShape &shape) {
   panels.width = blocks % 3 == 0 ? 3 : blocks % 2 == 0 ? 2 : 1;
   panels.count = blocks / panels.width;
   panels.perChunk = ceilDiv(panels.count, wantedChunks);
+  // An even number of panels: tile registers take them in twos.
+  if (panels.width % 2 && panels.count > 1)
+    panels.perChunk = std::max<int64_t>(panels.perChunk / 2 * 2, 2);
   return panels;
 }
 
@@ -137,8 +140,8 @@ static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
   });
 }
 
-void forEachPanelGroup(KernelBuilder &k, const GemmShape &shape,
-                       function_ref<void(Value, Value, Value)> body) {
+void forEachChunk(KernelBuilder &k, const GemmShape &shape,
+                  function_ref<void(Value, Value, Value, Value)> body) {
   assert(shape.rowsPerChunk % 8 == 0 && "row blocks are whole tiles");
   GemmPanels panels = getGemmPanels(shape);
   GemmChunks chunks = getGemmChunks(shape);
@@ -149,9 +152,18 @@ void forEachPanelGroup(KernelBuilder &k, const GemmShape &shape,
     Value rows = k.min(k.sub(allRows, firstRow), k.index(shape.rowsPerChunk));
     Value first = k.mul(k.rem(chunk, columns), panels.perChunk);
     Value last = k.min(k.add(first, panels.perChunk), k.index(panels.count));
-    k.loop(first, last, 1,
-           [&](Value i) { body(firstRow, rows, k.mul(i, panels.width)); });
+    body(firstRow, rows, k.mul(first, panels.width), k.mul(last, panels.width));
   });
+}
+
+void forEachPanelGroup(KernelBuilder &k, const GemmShape &shape,
+                       function_ref<void(Value, Value, Value)> body) {
+  int64_t width = getGemmPanels(shape).width;
+  forEachChunk(k, shape,
+               [&](Value firstRow, Value rows, Value first, Value last) {
+                 k.loop(first, last, width,
+                        [&](Value panel) { body(firstRow, rows, panel); });
+               });
 }
 
 void forEachTile(KernelBuilder &k, const GemmShape &shape,

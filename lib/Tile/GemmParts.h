@@ -33,6 +33,13 @@ struct GemmStream {
   int64_t steps = 1;
 };
 
+/// Visits the chunks of [begin, end): body(first row, rows, first 16-column
+/// panel, first panel behind).
+void forEachChunk(
+    KernelBuilder &k, const GemmShape &shape,
+    llvm::function_ref<void(mlir::Value, mlir::Value, mlir::Value, mlir::Value)>
+        body);
+
 /// Visits the groups of `getGemmPanels(shape).width` panels of all chunks of
 /// [begin, end): body(first row, rows, first panel).
 void forEachPanelGroup(

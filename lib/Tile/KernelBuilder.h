@@ -185,6 +185,17 @@ public:
   /// Sums of products to `out` from byte `at` on; see tk.product.
   void product(const ProductOperand &x, const ProductOperand &w, int64_t bits,
                int64_t turns, int64_t panels, Value rows, Value out, Value at);
+  /// 16 rows of 64 bytes, from byte `offset` of an i8 buffer on and `stride`
+  /// bytes apart. `streamed`: see tk.tile_load.
+  Value tileLoad(Value buffer, Value offset, int64_t stride,
+                 bool streamed = false);
+  /// The same as 16 x 16 numbers of 32 bits.
+  Value tileLoadSums(Value buffer, Value offset, int64_t stride);
+  /// 16 x 16 zeros.
+  Value tileZeros();
+  void tileStore(Value sums, Value buffer, Value offset, int64_t stride);
+  /// sums + a * b for a tile of 16 rows of u8 and one of packed weights.
+  Value tileDot(Value sums, Value a, Value b);
   /// The four bytes at `offset`, in each of 16 groups of a vector<64xi8>.
   Value broadcast4(Value buffer, Value offset);
   /// Code `part` of each of 64 bytes that hold 8 / bits signed codes.

@@ -22,6 +22,34 @@ void KernelBuilder::product(const ProductOperand &x, const ProductOperand &w,
                         at, rows, x.stride, turns, panels, w.stride, bits);
 }
 
+Value KernelBuilder::tileLoad(Value buffer, Value offset, int64_t stride,
+                              bool streamed) {
+  return tk::TileLoadOp::create(builder, location,
+                                VectorType::get({16, 64}, i8()), buffer, offset,
+                                stride, streamed);
+}
+
+Value KernelBuilder::tileLoadSums(Value buffer, Value offset, int64_t stride) {
+  return tk::TileLoadOp::create(builder, location,
+                                VectorType::get({16, 16}, i32()), buffer,
+                                offset, stride, /*streamed=*/false);
+}
+
+Value KernelBuilder::tileZeros() {
+  auto type = VectorType::get({16, 16}, i32());
+  return arith::ConstantOp::create(builder, location,
+                                   builder.getZeroAttr(type));
+}
+
+void KernelBuilder::tileStore(Value sums, Value buffer, Value offset,
+                              int64_t stride) {
+  tk::TileStoreOp::create(builder, location, sums, buffer, offset, stride);
+}
+
+Value KernelBuilder::tileDot(Value sums, Value a, Value b) {
+  return tk::TileDotOp::create(builder, location, sums.getType(), sums, a, b);
+}
+
 Value KernelBuilder::broadcast4(Value buffer, Value offset) {
   return tk::Broadcast4Op::create(builder, location, vec(64, i8()), buffer,
                                   offset);

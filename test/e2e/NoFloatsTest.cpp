@@ -97,7 +97,7 @@ FloatsOf floatsOf(const std::string &recipe,
   return read ? readDisassembly(*read) : FloatsOf();
 }
 
-constexpr const char *tiers[] = {"scalar", "avx2", "avx512vnni"};
+constexpr const char *tiers[] = {"scalar", "avx2", "avx512vnni", "amx"};
 
 bool isLogits(const std::string &function) {
   llvm::StringRef name(function);

@@ -112,7 +112,7 @@ private:
 /// The tiers that this machine can run.
 inline std::vector<uint32_t> usableTiers() {
   std::vector<uint32_t> tiers = {QUERN_TIER_SCALAR};
-  for (uint32_t tier : {QUERN_TIER_AVX2, QUERN_TIER_AVX512VNNI})
+  for (uint32_t tier : {QUERN_TIER_AVX2, QUERN_TIER_AVX512VNNI, QUERN_TIER_AMX})
     if (quern_tier_usable(tier, nullptr))
       tiers.push_back(tier);
   return tiers;

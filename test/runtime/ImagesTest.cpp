@@ -46,8 +46,9 @@ void takeImages(ManifestT &manifest) {
   types.role = Role::Arena;
   types.bytes_per_unit = 64;
   types.arena = std::make_unique<Extent>(*manifest.arena);
-  *manifest.arena = Extent(types.arena->per_token() + 64, 0,
-                           types.arena->constant() + 64 * 17);
+  *manifest.arena =
+      Extent(types.arena->per_token() + 64, 0,
+             types.arena->constant() + 64 * (QUERN_SLACK_ROWS + 1));
 }
 
 float pixelOf(int32_t id) {

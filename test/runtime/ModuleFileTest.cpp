@@ -165,7 +165,7 @@ TEST_F(ModuleFileTest, WrongMagicAndVersions) {
   expectError(withTrailer(file, trailer), QUERN_ERROR_FORMAT,
               "sections: found 3, expected 4");
   expectError(altered([](auto &m) { m.abi_version = 7; }), QUERN_ERROR_VERSION,
-              "ABI version: found 7, expected 2");
+              "ABI version: found 7, expected 3");
 }
 
 TEST_F(ModuleFileTest, LyingSections) {
@@ -249,14 +249,18 @@ TEST_F(ModuleFileTest, LyingManifest) {
       {[](auto &m) { *m.arena = manifest::Extent(UINT64_MAX, 0, 0); },
        "arena: bytes per token"},
       {[](auto &m) {
-         *m.buffers[5]->arena = manifest::Extent(128, 0, 17 * 64);
+         *m.buffers[5]->arena =
+             manifest::Extent(128, 0, (QUERN_SLACK_ROWS + 1) * 64);
        },
        "buffer y: end per token: found 256, expected at most 192"},
       {[](auto &m) {
          *m.buffers[5]->arena = manifest::Extent(64, 0, UINT64_MAX - 63);
        },
        "buffer y: end of the constant part"},
-      {[](auto &m) { *m.buffers[5]->arena = manifest::Extent(60, 0, 17 * 64); },
+      {[](auto &m) {
+         *m.buffers[5]->arena =
+             manifest::Extent(60, 0, (QUERN_SLACK_ROWS + 1) * 64);
+       },
        "a multiple of 64"},
       {[](auto &m) { m.buffers[4]->columns = 65; }, "buffer x"},
       {[](auto &m) { m.buffers[4]->bytes_per_unit = 1u << 31; }, "buffer x"},

@@ -157,18 +157,20 @@ TestModule::TestModule() {
       buffer("positions", Unit::Tokens, Role::Positions, Element::I32, 4, 1));
   buffers.push_back(
       buffer("offsets", Unit::Offsets, Role::Offsets, Element::I32, 4, 1));
-  // x needs 64 bytes a token and its slack 16 * 64 + 64; y follows it.
+  // x needs 64 bytes a token and its slack; y follows it.
   buffers.push_back(
       buffer("x", Unit::Tokens, Role::Arena, Element::U8, stride, width));
   buffers.back()->arena = std::make_unique<Extent>(0, 0, 0);
   buffers.push_back(
       buffer("y", Unit::Tokens, Role::Arena, Element::U16, 2 * stride, width));
-  buffers.back()->arena = std::make_unique<Extent>(stride, 0, 17 * stride);
+  buffers.back()->arena =
+      std::make_unique<Extent>(stride, 0, (QUERN_SLACK_ROWS + 1) * stride);
   buffers.push_back(
       buffer("factors", Unit::Pairs, Role::Tap, Element::U8, 1, 1));
   buffers.push_back(
       buffer("out", Unit::Sequences, Role::Output, Element::F32, 64, columns));
-  manifest.arena = std::make_unique<Extent>(3 * stride, 0, (17 + 33) * stride);
+  manifest.arena = std::make_unique<Extent>(
+      3 * stride, 0, (3 * QUERN_SLACK_ROWS + 2) * stride);
   manifest.scratch_bytes = width * 4;
 
   manifest.data.push_back(

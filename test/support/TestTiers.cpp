@@ -233,17 +233,23 @@ Expected<KernelJit> makeKernels(ModuleOp module, Tier tier, bool emulate) {
     return KernelJit::create(module, tier);
   // Symbols keep the name of the tier; only the code is of one that runs here.
   Tier host = canRun(Tier::Avx2) ? Tier::Avx2 : Tier::Scalar;
-  auto emulated = [&](ModuleOp kernel) -> Expected<std::string> {
-    auto lowered = lowerKernels(kernel, tier);
+  // With AVX-512 only the tiles are emulated.
+  bool wide = tier == Tier::Amx && canRun(Tier::Avx512Vnni);
+  if (wide)
+    host = Tier::Avx512Vnni;
+  auto emulated = [&](ModuleOp kernel, Tier code) -> Expected<std::string> {
+    auto lowered = lowerKernels(kernel, code, {}, TileCode::Vectors);
     if (!lowered)
       return lowered.takeError();
-    if (Error error = defineIntrinsics(**lowered))
-      return error;
+    if (!wide)
+      if (Error error = defineIntrinsics(**lowered))
+        return error;
     return emitLowered(**lowered, host, CodeForm::Object);
   };
-  auto objects = makeObjects(
-      module,
-      {getTierName(tier).str() + " on " + getTierName(host).str(), emulated});
+  auto tag = [&](Tier code) {
+    return getTierName(code).str() + " on " + getTierName(host).str();
+  };
+  auto objects = makeObjects(module, {tier, tag, emulated});
   if (!objects)
     return objects.takeError();
   return KernelJit::load(*objects, tier);

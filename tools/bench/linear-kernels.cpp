@@ -46,7 +46,7 @@ static void run(benchmark::State &state, int64_t k, int64_t n,
   if (!entry)
     return state.SkipWithError(entry.message().c_str());
   std::vector<void *> operands = gemm.operands();
-  AlignedBytes scratch(1 << 14);
+  AlignedBytes scratch(real ? 64 : getGemmScratchBytes(shape) + 64);
   for (auto _ : state)
     (*entry)(operands.data(), state.range(0), 1, 0, 0, gemm.chunks(),
              scratch.as<void>());

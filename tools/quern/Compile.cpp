@@ -200,13 +200,14 @@ void addCompile(CLI::App &app, Action &action) {
                       "Where to write ranges.json");
   // Here already, since auto measures for minutes before it compiles.
   command
-      ->add_option("--target", request.targets,
-                   "host, x86 (all tiers, the default), x86-avx512vnni, "
-                   "x86-avx2, x86-scalar, or nvptx, which adds kernels for "
-                   "NVIDIA GPUs; repeatable. Every module has the scalar "
-                   "tier, which runs on any x86-64")
-      ->check(CLI::IsMember({"host", "x86", "x86-avx512vnni", "x86-avx2",
-                             "x86-scalar", "nvptx"}));
+      ->add_option(
+          "--target", request.targets,
+          "host, x86 (all tiers, the default), x86-amx, x86-avx512vnni, "
+          "x86-avx2, x86-scalar, or nvptx, which adds kernels for "
+          "NVIDIA GPUs; repeatable. Every module has the scalar "
+          "tier, which runs on any x86-64")
+      ->check(CLI::IsMember({"host", "x86", "x86-amx", "x86-avx512vnni",
+                             "x86-avx2", "x86-scalar", "nvptx"}));
   command
       ->add_option("--emit", options->emit,
                    "qbm (module), obj (object and C header), exe (program), "

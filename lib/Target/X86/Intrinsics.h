@@ -44,6 +44,17 @@ inline constexpr Name kRound("llvm.x86.avx512.mask.cvtps2dq.512");
 /// (i32 x 16, i8 x 16 passthrough, i16 mask): unsigned saturation
 inline constexpr Name kNarrow("llvm.x86.avx512.mask.pmovus.db.512");
 
+/// (i16 rows, i16 bytes of a row, ptr, i64 stride) -> tile
+inline constexpr Name kTileLoad("llvm.x86.tileloadd64.internal");
+/// The same, kept out of the nearest cache.
+inline constexpr Name kTileLoadStreamed("llvm.x86.tileloaddt164.internal");
+/// (i16 rows, i16 bytes of a row) -> tile
+inline constexpr Name kTileZero("llvm.x86.tilezero.internal");
+/// (i16 rows, i16 bytes of a row, ptr, i64 stride, tile)
+inline constexpr Name kTileStore("llvm.x86.tilestored64.internal");
+/// (i16 m, i16 bytes of n, i16 k, tile acc, tile unsigned, tile signed) -> tile
+inline constexpr Name kTileDot("llvm.x86.tdpbusd.internal");
+
 /// Rounding operand that leaves the mode to the control register, which is
 /// nearest even.
 inline constexpr int32_t kCurrentRounding = 4;

@@ -4,11 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/TK/TKDialect.h"
+#include "lib/Target/X86/Addresses.h"
 #include "lib/Target/X86/X86Passes.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "mlir/IR/BuiltinOps.h"
 
 namespace quern {
@@ -18,6 +16,7 @@ namespace quern {
 
 using namespace mlir;
 using namespace quern;
+using x86::address;
 
 namespace {
 struct LowerProducts : quern::impl::LowerProductsBase<LowerProducts> {
@@ -31,15 +30,6 @@ struct LowerProducts : quern::impl::LowerProductsBase<LowerProducts> {
   }
 
 private:
-  /// The address of byte `at` of a buffer.
-  static Value address(OpBuilder &b, Location loc, Value memory, Value at) {
-    Value base = memref::ExtractAlignedPointerAsIndexOp::create(b, loc, memory);
-    Value sum = arith::AddIOp::create(b, loc, base, at);
-    Value number = arith::IndexCastOp::create(b, loc, b.getI64Type(), sum);
-    return LLVM::IntToPtrOp::create(
-        b, loc, LLVM::LLVMPointerType::get(b.getContext()), number);
-  }
-
   LLVM::LLVMFuncOp entry(int64_t bits) {
     std::string name = "quern_product_" + tier + "_w" + std::to_string(bits);
     if (auto found = getOperation().lookupSymbol<LLVM::LLVMFuncOp>(name))

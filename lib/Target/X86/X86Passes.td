@@ -29,6 +29,30 @@ def LowerAvx512Vnni : Pass<"tq-x86-avx512vnni"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+def LowerAmx : Pass<"tq-x86-amx"> {
+  let summary = "use AMX-INT8 for tiles";
+  let description = [{
+    Replaces `tk.tile_load`, `tk.tile_dot` and `tk.tile_store` by calls of the
+    LLVM intrinsics whose tiles LLVM allocates. Tiles must not leave these ops,
+    and begin as zeros or loads. Where the pass does not run,
+    `tq-lower-micro-ops` makes vectors of 512 bits of tiles, and the same sums.
+
+    ```mlir
+    %r = tk.tile_dot %acc, %a, %b
+    ```
+    becomes
+    ```mlir
+    %r = llvm.call_intrinsic "llvm.x86.tdpbusd.internal"
+        (%c16, %c64, %c64, %acc, %a, %b)
+        : (i16, i16, i16, !llvm.x86_amx, !llvm.x86_amx, !llvm.x86_amx)
+        -> !llvm.x86_amx
+    ```
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect"];
+}
+
 def LowerAvx2 : Pass<"tq-x86-avx2"> {
   let summary = "use AVX2 for micro-ops";
   let description = [{

@@ -32,7 +32,7 @@ extern "C" {
 
 /** Version of the kernel signature, the table, the linked image and the
  *  manifest. */
-#define QUERN_ABI_VERSION 2u
+#define QUERN_ABI_VERSION 3u
 
 /** Version of the file layout above and of the trailer. */
 #define QUERN_FILE_VERSION 2u
@@ -53,7 +53,7 @@ extern "C" {
 
 /** Every buffer can be read and written this far beyond its last unit: rows
  *  of slack (of the buffer's bytes per unit) and then bytes. */
-#define QUERN_SLACK_ROWS 16u
+#define QUERN_SLACK_ROWS 32u
 #define QUERN_SLACK_BYTES 64u
 
 /** Bits of a kernel's flags. */

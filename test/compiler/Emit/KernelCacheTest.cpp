@@ -67,7 +67,7 @@ func.func @two(%out: memref<?xi8>, %tokens: index, %sequences: index,
 func.func @two.library(%out: memref<?xi8>, %tokens: index, %sequences: index,
                        %flags: index, %begin: index, %end: index,
                        %scratch: memref<?xi8>)
-    attributes {tk.kernel, tk.variant_of = @two} {
+    attributes {tk.kernel, tk.variant_of = @two, tk.variant = "library"} {
   %c = arith.constant 2 : i8
   memref.store %c, %out[%begin] : memref<?xi8>
   return
@@ -148,6 +148,15 @@ TEST(KernelCache, FolderThatCannotBeMadeIsAnError) {
 
 TEST(KernelCache, BuildsAreKnown) { EXPECT_GE(buildIdentity().size(), 40u); }
 
+/// Kernel, entry and bytes of each object.
+static std::vector<std::string>
+describe(const std::vector<KernelObject> &objects) {
+  std::vector<std::string> all;
+  for (const KernelObject &object : objects)
+    all.push_back(object.kernel + " " + object.entry + " " + object.bytes);
+  return all;
+}
+
 TEST(KernelObjects, AreTheSameFromTheCache) {
   TempFolder folder;
   KernelRunner runner;
@@ -157,21 +166,47 @@ TEST(KernelObjects, AreTheSameFromTheCache) {
     CacheFolder none("");
     auto objects = emitObjects(runner.module(), Tier::Scalar);
     ASSERT_TRUE(objects) << objects.message();
-    plain = *objects;
+    plain = describe(*objects);
   }
   ASSERT_EQ(plain.size(), 2u);
   CacheFolder set(folder.file("kernels"));
   for (int turn = 0; turn < 2; ++turn) {
     auto objects = emitObjects(runner.module(), Tier::Scalar);
     ASSERT_TRUE(objects) << objects.message();
-    EXPECT_EQ(*objects, plain);
+    EXPECT_EQ(describe(*objects), plain);
   }
   // Kept under the text of one kernel: an altered neighbour changes nothing.
   runner.module().lookupSymbol("one")->erase();
-  ObjectMaker none = {"scalar", [](mlir::ModuleOp) -> Expected<std::string> {
+  ObjectMaker none = {Tier::Scalar, [](Tier) { return "scalar"; },
+                      [](mlir::ModuleOp, Tier) -> Expected<std::string> {
                         return Error("made again");
                       }};
   auto rest = makeObjects(runner.module(), none);
   ASSERT_TRUE(rest) << rest.message();
-  EXPECT_EQ(*rest, std::vector<std::string>{plain[1]});
+  EXPECT_EQ(describe(*rest), std::vector<std::string>{plain[1]});
+}
+
+TEST(KernelObjects, AmxHasCodeOfItsOwnForTilesOnly) {
+  CacheFolder none("");
+  KernelRunner runner;
+  std::string text = kKernels;
+  for (size_t at; (at = text.find("library")) != std::string::npos;)
+    text.replace(at, 7, "tiles");
+  ASSERT_TRUE(runner.parse(text));
+  auto vnni = emitObjects(runner.module(), Tier::Avx512Vnni);
+  ASSERT_TRUE(vnni) << vnni.message();
+  std::vector<std::string> made;
+  ObjectMaker maker = {Tier::Amx,
+                       [](Tier tier) { return getTierName(tier).str(); },
+                       [&](mlir::ModuleOp, Tier tier) {
+                         made.push_back(getTierName(tier).str());
+                         return Expected<std::string>("object");
+                       }};
+  auto amx = makeObjects(runner.module(), maker, *vnni);
+  ASSERT_TRUE(amx) << amx.message();
+  ASSERT_EQ(amx->size(), 2u);
+  EXPECT_EQ((*amx)[0].entry, "one.avx512vnni");
+  EXPECT_EQ((*amx)[0].bytes, (*vnni)[0].bytes);
+  EXPECT_EQ((*amx)[1].entry, "two.amx");
+  EXPECT_EQ(made, std::vector<std::string>{"amx"});
 }

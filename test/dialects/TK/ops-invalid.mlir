@@ -212,7 +212,7 @@ func.func @product_panel_bytes(%x: memref<?xi8>, %i: index) {
 // expected-error @+1 {{expects @missing to be a kernel with the same arguments}}
 func.func @variant(%t: index, %s: index, %f: index, %b: index, %e: index,
                    %scratch: memref<?xi8>)
-    attributes {tk.kernel, tk.variant_of = @missing} {
+    attributes {tk.kernel, tk.variant_of = @missing, tk.variant = "tiles"} {
   return
 }
 
@@ -225,7 +225,7 @@ func.func @kernel(%x: memref<?xi8>, %t: index, %s: index, %f: index, %b: index,
 // expected-error @+1 {{expects @kernel to be a kernel with the same arguments}}
 func.func @variant(%t: index, %s: index, %f: index, %b: index, %e: index,
                    %scratch: memref<?xi8>)
-    attributes {tk.kernel, tk.variant_of = @kernel} {
+    attributes {tk.kernel, tk.variant_of = @kernel, tk.variant = "tiles"} {
   return
 }
 
@@ -233,5 +233,53 @@ func.func @variant(%t: index, %s: index, %f: index, %b: index, %e: index,
 
 // expected-error @+1 {{expects 'tk.variant_of' to be a symbol, on a kernel}}
 func.func @variant() attributes {tk.variant_of = @kernel} {
+  return
+}
+
+// -----
+
+func.func @kernel(%t: index, %s: index, %f: index, %b: index, %e: index,
+                  %scratch: memref<?xi8>) attributes {tk.kernel} {
+  return
+}
+// expected-error @+1 {{expects 'tk.variant' of a variant to be "library" or "tiles", got "magic"}}
+func.func @variant(%t: index, %s: index, %f: index, %b: index, %e: index,
+                   %scratch: memref<?xi8>)
+    attributes {tk.kernel, tk.variant_of = @kernel, tk.variant = "magic"} {
+  return
+}
+
+// -----
+
+// expected-error @+1 {{expects 'tk.variant' beside 'tk.variant_of'}}
+func.func @kernel(%t: index, %s: index, %f: index, %b: index, %e: index,
+                  %scratch: memref<?xi8>)
+    attributes {tk.kernel, tk.variant = "tiles"} {
+  return
+}
+
+// -----
+
+func.func @backward(%m: memref<?xi8>, %i: index) {
+  // expected-error @+1 {{expects a stride of 0 or more, got -64}}
+  %0 = tk.tile_load %m[%i] {stride = -64 : i64}
+      : memref<?xi8>, vector<16x64xi8>
+  return
+}
+
+// -----
+
+func.func @overlap(%m: memref<?xi8>, %i: index, %v: vector<16x16xi32>) {
+  // expected-error @+1 {{expects a stride of 64 or more, got 32}}
+  tk.tile_store %v, %m[%i] {stride = 32 : i64} : memref<?xi8>
+  return
+}
+
+// -----
+
+func.func @bytes(%m: memref<?xi16>, %i: index) {
+  // expected-error @+1 {{operand #0 must be 1D memref of 8-bit signless integer values}}
+  %0 = tk.tile_load %m[%i] {stride = 64 : i64}
+      : memref<?xi16>, vector<16x64xi8>
   return
 }

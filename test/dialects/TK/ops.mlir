@@ -41,7 +41,16 @@ func.func @micro_ops(%acc: vector<16xi32>, %a: vector<64xi8>, %b: vector<64xi8>,
 
 // CHECK-LABEL: func.func @tile
 func.func @tile(%acc: vector<16x16xi32>, %a: vector<16x64xi8>,
-                %b: vector<16x64xi8>) -> vector<16x16xi32> {
+                %b: vector<16x64xi8>, %m: memref<?xi8>, %i: index)
+    -> vector<16x16xi32> {
+  // CHECK: tk.tile_load %{{.+}}[%{{.+}}] {streamed, stride = 768 : i64} : memref<?xi8>, vector<16x64xi8>
+  %x = tk.tile_load %m[%i] {stride = 768 : i64, streamed}
+      : memref<?xi8>, vector<16x64xi8>
+  // CHECK: tk.tile_load %{{.+}}[%{{.+}}] {stride = 0 : i64} : memref<?xi8>, vector<16x16xi32>
+  %s = tk.tile_load %m[%i] {stride = 0 : i64}
+      : memref<?xi8>, vector<16x16xi32>
+  // CHECK: tk.tile_store %{{.+}}, %{{.+}}[%{{.+}}] {stride = 64 : i64} : memref<?xi8>
+  tk.tile_store %s, %m[%i] {stride = 64 : i64} : memref<?xi8>
   // CHECK: tk.tile_dot %{{.+}}, %{{.+}}, %{{.+}}
   %0 = tk.tile_dot %acc, %a, %b
   return %0 : vector<16x16xi32>

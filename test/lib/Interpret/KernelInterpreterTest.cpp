@@ -71,6 +71,43 @@ TEST_F(KernelTest, Dot4MultipliesUnsignedBySigned) {
   }
 }
 
+TEST_F(KernelTest, TilesComeFromMemoryAndGoBack) {
+  a.resize(15 * 48 + 64);
+  b.resize(1024);
+  scratch.resize(1024);
+  for (size_t i = 0; i < a.size(); ++i)
+    a[i] = char(i * 37 + 11);
+  for (size_t i = 0; i < b.size(); ++i)
+    b[i] = char(i * 101 + 7);
+  const char *body =
+      "%x = tk.tile_load %a[%c0] {stride = 48 : i64}"
+      " : memref<?xi8>, vector<16x64xi8>\n"
+      "%w = tk.tile_load %b[%c0] {stride = 64 : i64, streamed}"
+      " : memref<?xi8>, vector<16x64xi8>\n"
+      "%s = tk.tile_load %a[%c1] {stride = 0 : i64}"
+      " : memref<?xi8>, vector<16x16xi32>\n"
+      "%r = tk.tile_dot %s, %x, %w\n"
+      "tk.tile_store %r, %scratch[%c0] {stride = 64 : i64} : memref<?xi8>\n";
+  kernel(body);
+  ASSERT_TRUE(call()) << message;
+  for (int m = 0; m < 16; ++m)
+    for (int n = 0; n < 16; ++n) {
+      int32_t expected, found;
+      std::memcpy(&expected, &a[1 + 4 * n], 4);
+      for (int k = 0; k < 64; ++k)
+        expected =
+            int32_t(uint32_t(expected) +
+                    uint32_t(int(uint8_t(a[48 * m + k])) *
+                             int(int8_t(b[k / 4 * 64 + 4 * n + k % 4]))));
+      std::memcpy(&found, &scratch[m * 64 + 4 * n], 4);
+      EXPECT_EQ(found, expected) << m << ", " << n;
+    }
+  // The last row would reach beyond the buffer.
+  a.pop_back();
+  EXPECT_FALSE(call());
+  EXPECT_NE(message.find("reads"), std::string::npos) << message;
+}
+
 TEST_F(KernelTest, MicroOpsFollowQuantMath) {
   kernel("%x = vector.load %f[%c0] : memref<?xf32>, vector<16xf32>\n"
          "%g = tk.gelu %x\n%t = tk.tanh %g\n%e = tk.exp %t\n"

@@ -222,6 +222,62 @@ TEST(MicroOps, TileDot) {
       });
 }
 
+/// Once for tiers without tiles, once for the one with them; see waysToRun.
+TEST(MicroOps, TilesInMemory) {
+  std::string arguments =
+      "(%a: memref<?xi8>, %b: memref<?xi8>, %y: memref<?xi8>, %tokens: index, "
+      "%sequences: index, %flags: index, %begin: index, %end: index, "
+      "%scratch: memref<?xi8>) attributes {tk.kernel";
+  // Rows overlap at a stride of 48, and one row serves for all at 0.
+  std::string body = R"(} {
+  %c0 = arith.constant 0 : index
+  %c5 = arith.constant 5 : index
+  %c1024 = arith.constant 1024 : index
+  %zero = arith.constant dense<0> : vector<16x16xi32>
+  %x = tk.tile_load %a[%c5] {stride = 48 : i64} : memref<?xi8>, vector<16x64xi8>
+  %w = tk.tile_load %b[%c0] {stride = 64 : i64, streamed}
+      : memref<?xi8>, vector<16x64xi8>
+  %s = tk.tile_load %a[%c5] {stride = 0 : i64}
+      : memref<?xi8>, vector<16x16xi32>
+  %0 = tk.tile_dot %zero, %x, %w
+  %1 = tk.tile_dot %s, %x, %w
+  tk.tile_store %0, %y[%c0] {stride = 64 : i64} : memref<?xi8>
+  tk.tile_store %1, %y[%c1024] {stride = 128 : i64} : memref<?xi8>
+  return
+})";
+  KernelRunner runner;
+  ASSERT_TRUE(runner.parse(
+      "func.func @k" + arguments + body + "\nfunc.func @k.tiles" + arguments +
+      ", tk.variant_of = @k, tk.variant = \"tiles\"" + body));
+  Aligned<uint8_t> a(5 + 15 * 48 + 64), b(1024);
+  std::mt19937 random(7);
+  for (size_t i = 0; i < a.size(); ++i)
+    a[i] = uint8_t(random());
+  for (size_t i = 0; i < b.size(); ++i)
+    b[i] = uint8_t(random());
+  std::vector<std::pair<Tier, bool>> ways = waysToRun();
+  ways.push_back({Tier::Amx, true});
+  for (auto [tier, emulate] : ways) {
+    SCOPED_TRACE(getTierName(tier).str() + (emulate ? ", emulated" : ""));
+    ASSERT_EQ(runner.compile(tier, emulate), "");
+    Aligned<uint8_t> y(3 * 1024, 0xa5);
+    ASSERT_TRUE(runner.run("k", {a.data(), b.data(), y.data()}, {1, 1}));
+    for (int m = 0; m < 16; ++m)
+      for (int n = 0; n < 16; ++n) {
+        int32_t sum = 0, start, plain, started;
+        for (int k = 0; k < 64; ++k)
+          sum += a[5 + 48 * m + k] * int8_t(b[k / 4 * 64 + 4 * n + k % 4]);
+        std::memcpy(&start, &a[5 + 4 * n], 4);
+        std::memcpy(&plain, &y[m * 64 + 4 * n], 4);
+        std::memcpy(&started, &y[1024 + m * 128 + 4 * n], 4);
+        ASSERT_EQ(plain, sum) << m << ", " << n;
+        ASSERT_EQ(uint32_t(started), uint32_t(sum) + uint32_t(start));
+      }
+    // Between the rows nothing is written.
+    EXPECT_EQ(y[1024 + 64], 0xa5);
+  }
+}
+
 TEST(MicroOps, Broadcast4) {
   checkBytes<uint8_t>("%r = tk.broadcast4 %b[%c3] : memref<?xi8>\n"
                       "vector.store %r, %y[%c0] : memref<?xi8>, vector<64xi8>",

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Bench/GemmCase.h"
 #include "lib/Quantize/WeightCodes.h"
+#include "quern/module_abi.h"
 #include "test/support/KernelRunner.h"
 
 #include <gtest/gtest.h>
@@ -23,7 +24,8 @@ constexpr int64_t k = 768, n = 96, rows = 137;
 
 /// Real weights and inputs, quantized, and what a kernel needs of them.
 struct Product {
-  explicit Product(bool perChannel) : x((rows + 16) * rowStride(k) + 64) {
+  explicit Product(bool perChannel)
+      : x((rows + QUERN_SLACK_ROWS) * rowStride(k) + 64) {
     std::mt19937 random(4);
     std::normal_distribution<float> normal;
     std::vector<float> real(rows * k), w(n * k);
@@ -91,7 +93,7 @@ std::vector<T> Product::run(Tier tier, Storage out, double outScale,
   KernelRunner runner;
   buildGemm(runner.module(), "k", shape);
   EXPECT_EQ(runner.compile(tier), "");
-  Aligned<T> y((rows + 16) * shape.outStride + 64);
+  Aligned<T> y((rows + QUERN_SLACK_ROWS) * shape.outStride + 64);
   GemmChunks chunks = getGemmChunks(shape);
   RunCounts counts{rows, 1};
   counts.end = (rows + chunks.divide - 1) / chunks.divide * chunks.multiply;

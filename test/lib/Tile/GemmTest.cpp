@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/Gemm.h"
+#include "quern/module_abi.h"
 
 #include "compiler/Bench/GemmCase.h"
 #include "test/support/KernelRunner.h"
@@ -115,21 +116,23 @@ TEST(Gemm, EpilogueInTheNextTile) {
 TEST(Gemm, ChunksInAnyOrder) {
   for (GemmActivation activation :
        {GemmActivation::None, GemmActivation::Gelu}) {
-    GemmShape shape = makeShape(384, 96);
+    GemmShape shape = makeShape(384, 288);
     shape.activation = activation;
     KernelRunner runner;
     GemmCase gemm(shape, 300);
     gemm.build(runner.module());
-    ASSERT_EQ(runner.compile(KernelRunner::tiers().back()), "");
     std::vector<void *> operands = gemm.operands();
-    for (int64_t i = gemm.chunks(); i-- > 0;)
+    for (Tier tier : {Tier::Avx512Vnni, Tier::Amx}) {
+      ASSERT_EQ(runner.compile(tier), "");
+      for (int64_t i = gemm.chunks(); i-- > 0;)
+        ASSERT_TRUE(runner.run(gemm.name(), {operands.begin(), operands.end()},
+                               {300, 1, 0, i, i + 1}));
+      EXPECT_EQ(gemm.countWrong(), 0);
+      // No chunk at all writes nothing.
       ASSERT_TRUE(runner.run(gemm.name(), {operands.begin(), operands.end()},
-                             {300, 1, 0, i, i + 1}));
-    EXPECT_EQ(gemm.countWrong(), 0);
-    // No chunk at all writes nothing.
-    ASSERT_TRUE(runner.run(gemm.name(), {operands.begin(), operands.end()},
-                           {300, 1, 0, 2, 2}));
-    EXPECT_EQ(gemm.countWrong(), 0);
+                             {300, 1, 0, 2, 2}));
+      EXPECT_EQ(gemm.countWrong(), 0);
+    }
   }
 }
 
@@ -152,6 +155,54 @@ TEST(Gemm, NoRegisterIsSpilledInAnyLoop) {
     EXPECT_EQ(dots, activation == GemmActivation::None ? 144 : 288);
     EXPECT_EQ(spills, 0);
   }
+}
+
+TEST(Gemm, TilesAreConfiguredOnceAndNeverSpilled) {
+  for (int64_t k : {768, 3072}) {
+    KernelRunner runner;
+    buildGemm(runner.module(), "k", makeShape(k, 768));
+    auto text = emitKernels(runner.module(), Tier::Amx, CodeForm::Assembly);
+    ASSERT_TRUE(bool(text));
+    int64_t dots = 0, spills = 0, configurations = 0;
+    for (llvm::StringRef line : llvm::split(llvm::StringRef(*text), '\n')) {
+      dots += line.contains("tdpbusd");
+      configurations += line.contains("ldtilecfg");
+      spills += (line.contains("tilestored") || line.contains("tileloadd")) &&
+                line.contains("(%rsp");
+    }
+    // Four of each step; spans with an epilogue of others or none.
+    EXPECT_EQ(dots, k == 768 ? 4 * 12 : 2 * 4 * 48) << k;
+    EXPECT_EQ(configurations, 1) << k;
+    EXPECT_EQ(spills, 0) << k;
+  }
+}
+
+/// What machines without AMX run, here in vectors everywhere.
+TEST(Gemm, TilesAsVectors) {
+  for (auto [k, n] : {std::pair<int64_t, int64_t>(64, 96), {1600, 48}}) {
+    GemmShape shape = makeShape(k, n);
+    shape.activation = GemmActivation::Gelu;
+    KernelRunner runner;
+    GemmCase(shape, 1).build(runner.module());
+    ASSERT_EQ(runner.compile(Tier::Amx, /*emulate=*/true), "");
+    for (int64_t rows : {1, 31, 33, 128, 200}) {
+      GemmCase gemm(shape, rows);
+      std::vector<void *> operands = gemm.operands();
+      ASSERT_TRUE(runner.run(gemm.name(), {operands.begin(), operands.end()},
+                             {rows, 1, 0, 0, gemm.chunks()}));
+      EXPECT_EQ(gemm.countWrong(), 0) << gemm.name() << ", " << rows;
+    }
+  }
+}
+
+/// Spans of k, groups of chunks, a last panel alone.
+TEST(Gemm, ManySpansAndGroups) {
+  check(makeShape(3072, 336), {1, 31, 32, 33, 127, 129, 300});
+  GemmShape shape = makeShape(1000, 400);
+  shape.activation = GemmActivation::Gelu;
+  check(shape, {64, 130});
+  shape.out = Storage::F32;
+  check(shape, {40});
 }
 
 TEST(Gemm, E14FourBitWeights) {
@@ -191,7 +242,7 @@ TEST(Gemm, E14EqualsTheKernelOfEightBits) {
     std::vector<int8_t> weights(n * k);
     for (int8_t &w : weights)
       w = int8_t(int8_t(random()) >> (8 - bits));
-    Aligned<uint8_t> x((rows + 16) * rowStride(k) + 64);
+    Aligned<uint8_t> x((rows + QUERN_SLACK_ROWS) * rowStride(k) + 64);
     for (size_t i = 0; i < x.size(); ++i)
       x[i] = uint8_t(random());
     Aligned<int32_t> correction(n, 77);
@@ -206,7 +257,7 @@ TEST(Gemm, E14EqualsTheKernelOfEightBits) {
       buildGemm(runner.module(), "k", shape);
       for (Tier tier : KernelRunner::tiers()) {
         ASSERT_EQ(runner.compile(tier), "");
-        Aligned<uint8_t> y((rows + 16) * shape.outStride + 64);
+        Aligned<uint8_t> y((rows + QUERN_SLACK_ROWS) * shape.outStride + 64);
         RunCounts counts{rows, 1};
         counts.end = getGemmChunks(shape).multiply;
         ASSERT_TRUE(runner.run("k",
@@ -287,7 +338,7 @@ TEST(FloatGemm, E14EqualsTheKernelOfNumbers) {
         codes[i] = int8_t(int8_t(random()) >> (8 - bits));
         weights[i] = scales[i / k] * float(codes[i]);
       }
-      Aligned<float> x((rows + 16) * k + 64);
+      Aligned<float> x((rows + QUERN_SLACK_ROWS) * k + 64);
       for (size_t i = 0; i < x.size(); ++i)
         x[i] = float(int32_t(random() % 20001) - 10000) * 3e-4f;
       Aligned<float> reals(packedFloatGemmSize(n, k));
@@ -305,7 +356,7 @@ TEST(FloatGemm, E14EqualsTheKernelOfNumbers) {
                                                          shape);
         for (Tier tier : KernelRunner::tiers()) {
           ASSERT_EQ(runner.compile(tier), "");
-          Aligned<float> y((rows + 16) * padded + 64);
+          Aligned<float> y((rows + QUERN_SLACK_ROWS) * padded + 64);
           RunCounts counts{rows, 1};
           counts.end = getGemmChunks(shape).multiply;
           std::vector<const void *> buffers = {x.data()};
@@ -363,7 +414,8 @@ TEST(GemmShape, ColumnsAreCutEvenly) {
   EXPECT_EQ(getGemmPanels(makeShape(768, 16)).width, 1);
   GemmChunks chunks = getGemmChunks(makeShape(768, 3072));
   EXPECT_EQ(chunks.divide, 128);
-  EXPECT_EQ(chunks.multiply, 22);
+  // 64 tiles of 48 columns, an even number of panels in each chunk.
+  EXPECT_EQ(chunks.multiply, 32);
 }
 
 } // namespace

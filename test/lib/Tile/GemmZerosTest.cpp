@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Quantize/WeightCodes.h"
 #include "lib/Tile/Gemm.h"
+#include "quern/module_abi.h"
 #include "test/support/KernelRunner.h"
 
 #include <gtest/gtest.h>
@@ -60,7 +61,7 @@ TEST(GemmZeros, E05AccumulatorIsExact) {
   shape.out = Storage::F32;
   shape.weightBits = 4;
   shape.hasZeros = true;
-  Aligned<uint8_t> x((rows + 16) * rowStride(k) + 64);
+  Aligned<uint8_t> x((rows + QUERN_SLACK_ROWS) * rowStride(k) + 64);
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < k; ++j)
       x[i * rowStride(k) + j] = i == 0 ? 255 : i == 1 ? 0 : uint8_t(random());
@@ -82,7 +83,7 @@ TEST(GemmZeros, E05AccumulatorIsExact) {
   for (Tier tier : KernelRunner::tiers()) {
     SCOPED_TRACE(getTierName(tier).str());
     ASSERT_EQ(runner.compile(tier), "");
-    Aligned<float> y((rows + 16) * shape.outStride + 64);
+    Aligned<float> y((rows + QUERN_SLACK_ROWS) * shape.outStride + 64);
     GemmChunks chunks = getGemmChunks(shape);
     RunCounts counts{rows, 1};
     counts.end = (rows + chunks.divide - 1) / chunks.divide * chunks.multiply;

@@ -9,6 +9,7 @@
 
 #include "dialects/TK/TKDialect.h"
 #include "lib/Tile/KernelBuilder.h"
+#include "quern/module_abi.h"
 #include "test/support/TestTiers.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
@@ -28,7 +29,7 @@
 namespace quern::test {
 
 /// Rows and bytes that every buffer of tokens has beyond its end.
-constexpr int64_t kSlackRows = 16;
+constexpr int64_t kSlackRows = QUERN_SLACK_ROWS;
 constexpr int64_t kSlackBytes = 64;
 
 /// Elements of a buffer of `rows` rows, with the slack.

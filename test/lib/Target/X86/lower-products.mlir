@@ -10,7 +10,8 @@ func.func @k(%x: memref<?xi8>, %w: memref<?xi8>, %at: index, %rows: index,
   // CHECK: %[[UP:.+]] = arith.addi %[[I]]
   // CHECK: %[[R:.+]] = arith.andi %[[UP]]
   // CHECK: memref.extract_aligned_pointer_as_index %[[X]]
-  // CHECK: arith.addi {{.*}}, %[[AT]]
+  // CHECK: %[[OFFSET:.+]] = arith.index_cast %[[AT]]
+  // CHECK: llvm.getelementptr %{{.+}}[%[[OFFSET]]]
   // CHECK: llvm.call @quern_product_avx2_w4({{.*}}, %[[R]], {{.*}})
   // CHECK-NOT: tk.product
   %c0 = arith.constant 0 : index
