@@ -52,7 +52,6 @@ private:
   Error addFloat();
   Expected<double> compileAndRun(AutoCandidate &candidate,
                                  const Recipe &recipe);
-  void choose();
   void progress(const std::string &stage, double fraction) {
     if (request.progress)
       request.progress(stage, fraction);
@@ -317,37 +316,6 @@ Error Search::addCandidates() {
                       recipeText(true, wide));
 }
 
-void Search::choose() {
-  std::vector<AutoCandidate> &all = result.candidates;
-  double cheapest = std::numeric_limits<double>::infinity();
-  for (const AutoCandidate &one : all)
-    if (one.failure.empty())
-      cheapest = std::min(cheapest, one.cost);
-  for (AutoCandidate &one : all)
-    one.cost /= cheapest;
-  auto beats = [](const AutoCandidate &a, const AutoCandidate &b) {
-    return a.failure.empty() && a.cost <= b.cost && a.bytes <= b.bytes &&
-           a.drop.points <= b.drop.points &&
-           (a.cost < b.cost || a.bytes < b.bytes ||
-            a.drop.points < b.drop.points);
-  };
-  for (AutoCandidate &one : all)
-    one.onFront =
-        one.failure.empty() &&
-        std::none_of(all.begin(), all.end(), [&](const AutoCandidate &other) {
-          return beats(other, one);
-        });
-  // The float model is the last one and always within the drop.
-  result.chosen = all.size() - 1;
-  for (size_t i = 0; i < all.size(); ++i) {
-    const AutoCandidate &best = all[result.chosen];
-    if (all[i].failure.empty() && all[i].drop.points <= request.maxDrop &&
-        std::make_pair(all[i].cost, all[i].bytes) <
-            std::make_pair(best.cost, best.bytes))
-      result.chosen = i;
-  }
-}
-
 Expected<AutoResult> Search::run() {
   if (request.texts.empty())
     return Error("recipe auto: found no calibration texts, expected "
@@ -365,7 +333,7 @@ Expected<AutoResult> Search::run() {
     return error;
   if (Error error = addFloat())
     return error;
-  choose();
+  chooseCandidate(result);
   return std::move(result);
 }
 

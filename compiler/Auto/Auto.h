@@ -68,6 +68,12 @@ struct AutoResult {
 /// always one within the drop.
 Expected<AutoResult> chooseRecipe(const AutoRequest &request);
 
+/// Makes costs relative to the cheapest candidate, marks the front and chooses:
+/// the cheapest candidate whose drop is at most `maxDrop` and, of those as
+/// cheap to within a hundredth, the one that loses least. The last candidate is
+/// taken if there is no other.
+void chooseCandidate(AutoResult &result);
+
 /// The candidates and the most sensitive sites as tables.
 std::string autoTable(const AutoResult &result);
 
