@@ -68,16 +68,15 @@ private:
 
 class Correction {
 public:
-  Correction(ModuleOp module, const SchemeAttr &scheme)
-      : module(module), scheme(scheme) {}
+  Correction(ModuleOp module, SchemeAttr scheme)
+      : module(module), scheme(std::move(scheme)) {}
 
   void findLayers();
-  Error observe(FloatModel &model, const std::vector<CalibrationText> &texts,
-                const std::function<void(double)> &progress);
+  /// Adds what the sites hold in the last run of the float model.
+  Error addRows(const HostProgram &program, unsigned threads);
   Error attach();
 
 private:
-  Expected<bool> addRows(const HostProgram &program, unsigned threads);
   Expected<std::optional<WeightCodes>>
   codesOf(tq::LinearOp linear, const std::vector<float> &weights,
           size_t rows) const;
@@ -85,7 +84,7 @@ private:
                                         StringRef output);
 
   ModuleOp module;
-  const SchemeAttr &scheme;
+  SchemeAttr scheme;
   llvm::MapVector<StringRef, InputMeans> means;
 };
 
@@ -103,8 +102,7 @@ void Correction::findLayers() {
   });
 }
 
-Expected<bool> Correction::addRows(const HostProgram &program,
-                                   unsigned threads) {
+Error Correction::addRows(const HostProgram &program, unsigned threads) {
   std::vector<std::pair<InputMeans *, quern_view>> sites;
   for (auto &[site, mean] : means) {
     Expected<quern_view> view = floatSite(program, site.str());
@@ -117,18 +115,7 @@ Expected<bool> Correction::addRows(const HostProgram &program,
     for (uint64_t row = 0; row < view.rows; ++row)
       mean->add(rowOf(view, row), view.columns);
   });
-  return true;
-}
-
-Error Correction::observe(FloatModel &model,
-                          const std::vector<CalibrationText> &texts,
-                          const std::function<void(double)> &progress) {
-  return model.run(
-      texts,
-      [&](const HostProgram &program, const quern_output &) {
-        return addRows(program, model.getThreads());
-      },
-      progress);
+  return Error::success();
 }
 
 /// The weights' codes, where their error is to be corrected: not where one
@@ -222,17 +209,36 @@ Error Correction::attach() {
   return Error::success();
 }
 
+Error correctBiases(ArrayRef<ModuleOp> modules, FloatModel &model,
+                    const std::vector<CalibrationText> &texts,
+                    const std::function<void(double)> &progress) {
+  std::vector<Correction> corrections;
+  for (ModuleOp module : modules) {
+    std::optional<SchemeAttr> scheme = SchemeAttr::read(module);
+    if (!scheme)
+      return Error("the scheme cannot be read");
+    corrections.emplace_back(module, std::move(*scheme));
+    corrections.back().findLayers();
+  }
+  auto add = [&](const HostProgram &program,
+                 const quern_output &) -> Expected<bool> {
+    for (Correction &correction : corrections)
+      if (Error error = correction.addRows(program, model.getThreads()))
+        return error;
+    return true;
+  };
+  if (Error error = model.run(texts, add, progress))
+    return error;
+  for (Correction &correction : corrections)
+    if (Error error = correction.attach())
+      return error;
+  return Error::success();
+}
+
 Error correctBiases(ModuleOp module, FloatModel &model,
                     const std::vector<CalibrationText> &texts,
                     const std::function<void(double)> &progress) {
-  std::optional<SchemeAttr> scheme = SchemeAttr::read(module);
-  if (!scheme)
-    return Error("the scheme cannot be read");
-  Correction correction(module, *scheme);
-  correction.findLayers();
-  if (Error error = correction.observe(model, texts, progress))
-    return error;
-  return correction.attach();
+  return correctBiases(ArrayRef<ModuleOp>(module), model, texts, progress);
 }
 
 } // namespace quern

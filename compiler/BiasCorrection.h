@@ -28,6 +28,12 @@ Error correctBiases(mlir::ModuleOp module, FloatModel &model,
                     const std::vector<CalibrationText> &texts,
                     const std::function<void(double)> &progress);
 
+/// The same for modules of one model that have different schemes, in one run of
+/// the float model.
+Error correctBiases(llvm::ArrayRef<mlir::ModuleOp> modules, FloatModel &model,
+                    const std::vector<CalibrationText> &texts,
+                    const std::function<void(double)> &progress);
+
 } // namespace quern
 
 #endif // QUERN_COMPILER_BIASCORRECTION_H

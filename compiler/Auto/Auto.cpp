@@ -35,6 +35,12 @@ bool isNormOutput(const std::string &key) {
   return key == "emb" || key == "x" || key == "z";
 }
 
+/// What a candidate compiles, once its scheme is attached.
+struct Prepared {
+  OwningOpRef<ModuleOp> module;
+  bool correctsBias = false;
+};
+
 class Search {
 public:
   explicit Search(const AutoRequest &request) : request(request) {}
@@ -49,9 +55,11 @@ private:
                          const std::vector<std::string> &wide) const;
   Error addCandidate(const std::string &name, const std::string &text);
   Error addCandidates();
+  Error prepare(Prepared &prepared, const Recipe &recipe);
+  Error correctCandidates();
+  Error tryCandidates();
   Error addFloat();
-  Expected<double> compileAndRun(AutoCandidate &candidate,
-                                 const Recipe &recipe);
+  Expected<double> compileAndRun(AutoCandidate &candidate, ModuleOp module);
   void progress(const std::string &stage, double fraction) {
     if (request.progress)
       request.progress(stage, fraction);
@@ -66,6 +74,8 @@ private:
   std::optional<Calibrator> calibrator;
   Outputs real;
   AutoResult result;
+  /// One for each candidate.
+  std::vector<Prepared> prepared;
 };
 
 } // namespace
@@ -182,38 +192,53 @@ static std::string groupedText(unsigned groups, bool isFolded) {
          "\", \"sites\": {" + x + "\"C\": \"fp32\"}}";
 }
 
-/// Compiles for this machine, runs all texts; gives the predicted cost.
-Expected<double> Search::compileAndRun(AutoCandidate &candidate,
-                                       const Recipe &recipe) {
+/// Gives a candidate its ranges and forms.
+Error Search::prepare(Prepared &prepared, const Recipe &recipe) {
   Expected<RangeTable> ranges =
       calibrator->finish(observedSites(sites, recipe));
   if (!ranges)
     return ranges.takeError();
-  OwningOpRef<ModuleOp> module = model.module->clone();
-  if (Error error = attachScheme(*module, recipe, *ranges))
+  prepared.module = model.module->clone();
+  prepared.correctsBias = recipe.correctsBias();
+  if (Error error = attachScheme(*prepared.module, recipe, *ranges))
     return error;
-  if (hasUndecidedForms(*module)) {
-    auto chosen = chooseForms(*module, recipe.correctsBias(), *floatModel,
-                              request.texts, {});
-    if (!chosen)
-      return chosen.takeError();
-  }
-  if (recipe.correctsBias())
-    if (Error error = correctBiases(*module, *floatModel, request.texts, {}))
-      return error;
+  if (!hasUndecidedForms(*prepared.module))
+    return Error::success();
+  auto chosen = chooseForms(*prepared.module, recipe.correctsBias(),
+                            *floatModel, request.texts, {});
+  return chosen ? Error::success() : chosen.takeError();
+}
+
+/// Corrects the biases of all candidates in one run of the float model, which
+/// takes longer than those of the candidates together.
+Error Search::correctCandidates() {
+  std::vector<ModuleOp> modules;
+  for (size_t i = 0; i < prepared.size(); ++i)
+    if (result.candidates[i].failure.empty() && prepared[i].correctsBias)
+      modules.push_back(*prepared[i].module);
+  if (modules.empty())
+    return Error::success();
+  return correctBiases(modules, *floatModel, request.texts, [&](double part) {
+    progress("correct biases", 0.3 + 0.2 * part);
+  });
+}
+
+/// Compiles for this machine, runs all texts; gives the predicted cost.
+Expected<double> Search::compileAndRun(AutoCandidate &candidate,
+                                       ModuleOp module) {
   std::string why;
   ScopedDiagnosticHandler handler(&*context, [&](Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() == DiagnosticSeverity::Error && why.empty())
       why = diagnostic.str();
     return success();
   });
-  if (!lowerTo(Level::Simulation, *module) || !lowerTo(Level::Integer, *module))
+  if (!lowerTo(Level::Simulation, module) || !lowerTo(Level::Integer, module))
     return Error(why);
-  double cost = predictedCost(*module);
-  if (!lowerTo(Level::Tiles, *module))
+  double cost = predictedCost(module);
+  if (!lowerTo(Level::Tiles, module))
     return Error(why);
   Expected<HostProgram> program =
-      HostProgram::compileTiles(*module, tokenizer, request.threads);
+      HostProgram::compileTiles(module, tokenizer, request.threads);
   if (!program)
     return Error::make(program.message(), why.empty() ? "" : ": ", why);
   candidate.bytes = program->bytes();
@@ -246,17 +271,35 @@ Error Search::addCandidate(const std::string &name, const std::string &text) {
       return error;
   if (Error error = recipe->check(sites))
     return error;
-  progress("try " + name,
-           0.25 + 0.6 * std::min(result.candidates.size() / 10.0, 1.0));
+  progress("prepare candidates", 0.22);
   AutoCandidate candidate;
   candidate.name = name;
   candidate.recipe = recipe->toJson();
-  Expected<double> cost = compileAndRun(candidate, *recipe);
-  if (cost)
-    candidate.cost = *cost;
-  else
-    candidate.failure = cost.message();
+  Prepared one;
+  if (Error error = prepare(one, *recipe))
+    candidate.failure = error.message();
   result.candidates.push_back(std::move(candidate));
+  prepared.push_back(std::move(one));
+  return Error::success();
+}
+
+Error Search::tryCandidates() {
+  if (Error error = correctCandidates())
+    return error;
+  for (size_t i = 0; i < prepared.size(); ++i) {
+    AutoCandidate &candidate = result.candidates[i];
+    if (!candidate.failure.empty())
+      continue;
+    progress("try " + candidate.name,
+             0.5 + 0.4 * double(i) / double(prepared.size()));
+    Expected<double> cost = compileAndRun(candidate, *prepared[i].module);
+    if (cost)
+      candidate.cost = *cost;
+    else
+      candidate.failure = cost.message();
+    // The graph in kernels is large.
+    prepared[i].module = {};
+  }
   return Error::success();
 }
 
@@ -330,6 +373,8 @@ Expected<AutoResult> Search::run() {
     return error;
   rankSites();
   if (Error error = addCandidates())
+    return error;
+  if (Error error = tryCandidates())
     return error;
   if (Error error = addFloat())
     return error;

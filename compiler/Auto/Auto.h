@@ -5,7 +5,8 @@
 // One captured pass of the float model says what every site loses in 8 bits
 // per tensor, in 8 bits with a range per channel, and in 16 bits. Candidates
 // widen the most sensitive sites; each is compiled and run on the calibration
-// texts, and the cheapest one within the drop is chosen.
+// texts, and the cheapest one within the drop is chosen. Biases of all
+// candidates are corrected in one run of the float model.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_COMPILER_AUTO_AUTO_H
