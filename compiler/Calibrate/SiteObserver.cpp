@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Calibrate/SiteObserver.h"
+#include "lib/Support/Extremes.h"
 #include "lib/Support/LogRange.h"
 
 #include <algorithm>
@@ -65,8 +66,10 @@ void SiteObserver::observe(const float *values, size_t rowCount, size_t cols,
     byChannel.resize(cols);
   if (!channelsVary && keepsBatches())
     openChannels.resize(cols, nothing);
-  Range seen = nothing;
-  std::vector<Range> channels(channelsVary ? 0 : cols, nothing);
+  // Narrow, as the values are: vectors hold more of them.
+  std::vector<float> lows(channelsVary ? 0 : cols, INFINITY);
+  std::vector<float> highs(lows.size(), -INFINITY);
+  Extremes rest;
   for (size_t row = 0; row < rowCount; ++row) {
     const float *data = values + row * stride;
     all.add(data, cols);
@@ -75,17 +78,22 @@ void SiteObserver::observe(const float *values, size_t rowCount, size_t cols,
       rowSize = cols;
       rows.insert(rows.end(), data, data + cols);
     }
-    for (size_t j = 0; j < channels.size(); ++j)
-      widen(channels[j], {data[j], data[j]});
+    for (size_t j = 0; j < lows.size(); ++j) {
+      lows[j] = data[j] < lows[j] ? data[j] : lows[j];
+      highs[j] = data[j] > highs[j] ? data[j] : highs[j];
+    }
     for (size_t j = 0; j < byChannel.size(); ++j)
       byChannel[j].add(data + j, 1);
-    for (size_t j = 0; j < cols; ++j)
-      widen(seen, {data[j], data[j]});
+    if (channelsVary)
+      rest.add(data, cols);
   }
-  for (size_t j = 0; j < channels.size(); ++j)
-    widen(extremes[j], channels[j]);
+  Range seen{rest.low(), rest.high()};
+  for (size_t j = 0; j < lows.size(); ++j) {
+    widen(seen, {lows[j], highs[j]});
+    widen(extremes[j], {lows[j], highs[j]});
+  }
   for (size_t j = 0; j < openChannels.size(); ++j)
-    widen(openChannels[j], channels[j]);
+    widen(openChannels[j], {lows[j], highs[j]});
   if (!openHasData)
     open = nothing;
   widen(open, seen);

@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Support/Histogram.h"
 
+#include "lib/Support/Extremes.h"
+
 #include <algorithm>
 #include <cstring>
 
@@ -71,20 +73,29 @@ void Histogram::add(const float *values, size_t size) {
     total += to - from;
     from = to + 1;
   };
-  float low = smallest, high = largest;
-  for (size_t i = 0; i < size; ++i) {
-    float value = values[i];
-    if ((bitsOf(value) & 0x7f800000u) == 0x7f800000u) {
+  Extremes extremes;
+  auto takeOne = [&](size_t i) {
+    if ((bitsOf(values[i]) & 0x7f800000u) == 0x7f800000u) {
       take(i);
       ++notFinite;
+    } else {
+      extremes.add(values[i]);
+    }
+  };
+  size_t i = 0;
+  for (; i + extremeLanes <= size; i += extremeLanes) {
+    if (!holdsNonFinite(values + i)) {
+      extremes.addLanes(values + i);
       continue;
     }
-    low = value < low ? value : low;
-    high = value > high ? value : high;
+    for (size_t lane = 0; lane < extremeLanes; ++lane)
+      takeOne(i + lane);
   }
+  for (; i < size; ++i)
+    takeOne(i);
   take(size);
-  smallest = low;
-  largest = high;
+  smallest = std::min(smallest, extremes.low());
+  largest = std::max(largest, extremes.high());
 }
 
 void Histogram::merge(const Histogram &other) {
