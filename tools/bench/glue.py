@@ -4,11 +4,11 @@ recipe, run the dev set, print one Markdown row per model and recipe and, last,
 the mean over the five BERT tasks.
 
     tools/bench/glue.py --models DIR --glue DIR [--tasks rte,mrpc] [--recipes w8a8,default]
-                        [--json FILE [--resume]] [--markdown FILE]
+                        [--json FILE [--resume]] [--markdown FILE] [--adaround-cache DIR]
 
 DIR of --models holds folders named as in ../shared/models (bert-rte, bert-mrpc,
 ..., minilm-sst2); DIR of --glue holds the GLUE files as in ../shared/glue.
-Calibration: 256 rows of the train set, chosen with a fixed seed.
+Calibration: 256 rows of the train set (--calibration), chosen with a fixed seed.
 
 A recipe is a preset, a recipe file, or one of the paper's settings in
 tools/bench/recipes, whose rows shared/design/accuracy.md has:
@@ -91,8 +91,10 @@ class Bench:
         args = self.args
         model = os.path.join(args.models, name)
         module, logits = os.path.join(self.folder, "module.qbm"), os.path.join(self.folder, "logits.json")
+        # Layers rounded for one recipe serve others that feed them the same.
+        cache = ["--adaround-cache", os.path.join(args.adaround_cache, name)] if args.adaround_cache else []
         run([args.quern, "compile", "-q", model, "-o", module, "--recipe", self.source(recipe), "--calibrate", texts,
-             "--threads", str(args.threads)])
+             "--threads", str(args.threads), *cache])
         data = os.path.join(args.glue, TASKS[task][0], "dev.tsv")
         found = json.loads(run([args.quern, "eval", "-q", module, "--task", task, "--data", data, "--no-ref", "--json",
                                 "--batch", "1", "--threads", "1", "--logits", logits]))
@@ -144,11 +146,16 @@ def main():
     ap.add_argument("--quern", default=os.path.join(HERE, "../../build/release/bin/quern"))
     ap.add_argument("--threads", type=int, default=0, help="of the compiler; 0 is one per CPU")
     ap.add_argument("--json", help="append one JSON object a row to this file; logits of the f32 models go beside it")
+    ap.add_argument("--calibration", type=int, default=256, help="rows of the train set that recipes are calibrated on")
+    ap.add_argument("--adaround-cache", metavar="DIR", help="keep layers that AdaRound has rounded in this folder, a file "
+                    "for each model; recipes that share roundings take them from it")
     ap.add_argument("--resume", action="store_true", help="take rows that --json has already")
     ap.add_argument("--markdown", help="write the table to this file, too")
     args = ap.parse_args()
     if args.resume and not args.json:
         ap.error("--resume: expected --json FILE beside it")
+    if args.adaround_cache:
+        os.makedirs(args.adaround_cache, exist_ok=True)
     names = [name if "-" in name else "bert-" + name for name in args.tasks.split(",")]
     for name in names:
         if name.split("-")[-1] not in TASKS:
@@ -175,7 +182,7 @@ def main():
         for name in names:
             task = name.split("-")[-1]
             texts = os.path.join(folder, "calibration.txt")
-            calibration(args.glue, task, texts)
+            calibration(args.glue, task, texts, args.calibration)
             # The f32 model's answers, once for all recipes and runs.
             store = f"{args.json}.{name}.f32.json" if args.json else os.path.join(folder, name + ".json")
             need = [recipe for recipe in recipes if (name, recipe) not in done]
