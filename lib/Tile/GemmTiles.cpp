@@ -14,7 +14,8 @@
 // packed weights lie one after another, as the next cache streams best. The
 // rows of a block must fit, so k is cut into spans; between them the sums of
 // all these columns wait in scratch memory. Spans are unrolled: a loop's exit,
-// mispredicted, drains the tile unit.
+// mispredicted, drains the tile unit. Weights of fewer bits are unpacked to
+// scratch memory once for all rows of a chunk.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/GemmTiles.h"
@@ -70,13 +71,23 @@ static int64_t slotsOf(const GemmShape &shape) {
   return spansOf(shape) == 1 ? 1 : llvm::divideCeil(groupPanels(shape), 2);
 }
 
+/// Where scratch memory holds the weights of a group as bytes, if they are
+/// stored in fewer bits.
+static int64_t unpackedAt(const GemmShape &shape) {
+  return slotsOf(shape) * kSlotBytes + 64;
+}
+
 bool hasTileGemm(const GemmShape &shape) {
-  return !shape.hasZeros && !shape.exact && shape.weightBits == 8 &&
-         shape.n > kTile && shape.rowsPerChunk % kBlock == 0;
+  return !shape.hasZeros && !shape.exact && shape.n > kTile &&
+         shape.rowsPerChunk % kBlock == 0;
 }
 
 int64_t getTileGemmScratchBytes(const GemmShape &shape) {
-  return hasTileGemm(shape) ? slotsOf(shape) * kSlotBytes + 64 : 0;
+  if (!hasTileGemm(shape))
+    return 0;
+  bool unpacks = shape.weightBits != 8;
+  int64_t panels = unpacks ? groupPanels(shape) + 1 : 0;
+  return unpackedAt(shape) + panels * packedGemmBytes(kTile, shape.k);
 }
 
 namespace {
@@ -100,7 +111,9 @@ public:
       : k(k), shape(shape), epilogue(k, shape, resultOperands(k, shape, 3),
                                      GemmSums::Integer, kBlock, /*late=*/false),
         steps(stepsOf(shape)), spans(spansOf(shape)),
-        panelBytes(packedGemmBytes(16, shape.k)) {}
+        panels(getGemmPanels(shape).count * getGemmPanels(shape).width),
+        panelBytes(packedGemmBytes(kTile, shape.k)),
+        storedBytes(packedGemmBytes(kTile, shape.k, shape.weightBits)) {}
 
   void build();
 
@@ -119,6 +132,10 @@ private:
   void forEachGroup(function_ref<void(const Group &)> body);
   void rows(const Group &group, Value number);
   void span(int64_t number, const Block &block, bool finishing);
+  void unpack(const Group &group);
+  Value firstUnpacked(Value firstPanel) {
+    return k.min(firstPanel, k.index(panels - 2));
+  }
   void prefetchRest(const Group &group);
   void prefetch(Value at);
   Value sumsAt(const Block &block, int64_t i, int64_t j) {
@@ -128,7 +145,10 @@ private:
   KernelBuilder &k;
   const GemmShape &shape;
   GemmEpilogue epilogue;
-  int64_t steps, spans, panelBytes;
+  /// Of all columns.
+  int64_t steps, spans, panels;
+  /// Bytes of a panel, as the products read it and as it is stored.
+  int64_t panelBytes, storedBytes;
 };
 
 } // namespace
@@ -196,7 +216,8 @@ void TileGemm::prefetch(Value at) {
 /// of 128 rows prefetch all.
 static int64_t prefetchBytes(const GemmShape &shape) {
   int64_t blocks = shape.rowsPerChunk / kBlock;
-  return 2 * packedGemmBytes(16, shape.k) / blocks / stepsOf(shape);
+  return 2 * packedGemmBytes(kTile, shape.k, shape.weightBits) / blocks /
+         stepsOf(shape);
 }
 
 /// What the steps of fewer rows leave is prefetched here.
@@ -204,8 +225,27 @@ void TileGemm::prefetchRest(const Group &group) {
   Value missing = k.sub(k.index(shape.rowsPerChunk / kBlock), group.rowBlocks);
   Value bytes =
       k.mul(missing, groupPanels(shape) / 2 * steps * prefetchBytes(shape));
-  Value end = k.mul(k.add(group.first, 2 * groupPanels(shape)), panelBytes);
+  Value end = k.mul(k.add(group.first, 2 * groupPanels(shape)), storedBytes);
   k.loop(k.sub(end, bytes), end, 64, [&](Value at) { prefetch(at); });
+}
+
+/// Codes of few bits become bytes, for all rows of the group.
+void TileGemm::unpack(const Group &group) {
+  Value origin = firstUnpacked(group.first);
+  WeightReader reader(k, k.buffer(1), storedBytes, shape.weightBits);
+  int64_t fours = kStep / 4;
+  k.loop(origin, group.last, 1, [&](Value panel) {
+    Value from = k.mul(panel, storedBytes);
+    Value to =
+        k.add(k.mul(k.sub(panel, origin), panelBytes), unpackedAt(shape));
+    k.loop(k.index(0), k.index(steps), 1, [&](Value step) {
+      Value start = k.add(from, k.mul(step, fours * reader.stepBytes()));
+      Value out = k.add(to, k.mul(step, kStep * kTile));
+      for (int64_t t = 0; t < fours; ++t)
+        k.storeBytes(reader.read(start, t, 1)[0], k.scratch(),
+                     k.add(out, 64 * t));
+    });
+  });
 }
 
 void TileGemm::span(int64_t number, const Block &block, bool finishing) {
@@ -221,12 +261,19 @@ void TileGemm::span(int64_t number, const Block &block, bool finishing) {
                          : k.tileZeros());
   int64_t perStep = prefetchBytes(shape);
   Value x = k.mul(block.row, shape.xStride);
-  Value w = k.mul(block.panel, panelBytes);
+  bool unpacks = shape.weightBits != 8;
+  Value weights = unpacks ? k.scratch() : k.buffer(1), w;
+  if (unpacks)
+    w = k.add(
+        k.mul(k.sub(block.panel, firstUnpacked(block.firstPanel)), panelBytes),
+        unpackedAt(shape));
+  else
+    w = k.mul(block.panel, panelBytes);
   // The rows before have prefetched the first parts of all columns.
   Value columns = k.sub(block.panel, block.firstPanel);
   Value place = k.add(k.mul(block.number, groupPanels(shape)), columns);
   Value next =
-      k.add(k.mul(k.add(block.firstPanel, groupPanels(shape)), panelBytes),
+      k.add(k.mul(k.add(block.firstPanel, groupPanels(shape)), storedBytes),
             k.mul(place, steps * perStep / 2));
   for (int64_t step = begin; step < end; ++step) {
     Values a, b;
@@ -235,7 +282,7 @@ void TileGemm::span(int64_t number, const Block &block, bool finishing) {
                              k.add(x, i * kTile * shape.xStride + step * kStep),
                              shape.xStride));
     for (int64_t j = 0; j < 2; ++j)
-      b.push_back(k.tileLoad(k.buffer(1),
+      b.push_back(k.tileLoad(weights,
                              k.add(w, j * panelBytes + step * kStep * 16), 64,
                              /*streamed=*/true));
     for (int64_t i = 0; i < 2; ++i)
@@ -259,7 +306,6 @@ void TileGemm::span(int64_t number, const Block &block, bool finishing) {
 
 /// A block of rows, all columns of a group.
 void TileGemm::rows(const Group &group, Value number) {
-  int64_t all = getGemmPanels(shape).count * getGemmPanels(shape).width;
   auto blockAt = [&](Value panel) -> Block {
     Block block;
     block.row = k.add(group.firstRow, k.mul(number, kBlock));
@@ -268,7 +314,7 @@ void TileGemm::rows(const Group &group, Value number) {
     block.slot = spans == 1 ? k.index(0)
                             : k.mul(k.sub(panel, group.first), kSlotBytes / 2);
     // A last single panel is computed with the one before it.
-    block.panel = k.min(panel, k.index(all - 2));
+    block.panel = k.min(panel, k.index(panels - 2));
     return block;
   };
   for (int64_t i = 0; i < spans; ++i) {
@@ -288,9 +334,7 @@ void TileGemm::rows(const Group &group, Value number) {
 
 /// Chunks of one call that lie side by side are computed together.
 void TileGemm::forEachGroup(function_ref<void(const Group &)> body) {
-  GemmPanels panels = getGemmPanels(shape);
   int64_t columns = getGemmChunks(shape).multiply;
-  int64_t all = panels.count * panels.width;
   Value allRows = shape.rows == RowsOf::Tokens ? k.tokens() : k.sequences();
   Value lastRows = k.div(k.add(k.end(), columns - 1), k.index(columns));
   k.loop(k.div(k.begin(), k.index(columns)), lastRows, 1, [&](Value rowChunk) {
@@ -305,7 +349,7 @@ void TileGemm::forEachGroup(function_ref<void(const Group &)> body) {
     k.loop(from, to, groupChunks(shape), [&](Value chunk) {
       Value behind = k.min(k.add(chunk, groupChunks(shape)), to);
       group.first = k.mul(chunk, chunkPanels(shape));
-      group.last = k.min(k.mul(behind, chunkPanels(shape)), k.index(all));
+      group.last = k.min(k.mul(behind, chunkPanels(shape)), k.index(panels));
       body(group);
     });
   });
@@ -313,16 +357,17 @@ void TileGemm::forEachGroup(function_ref<void(const Group &)> body) {
 
 void TileGemm::build() {
   // The place of the first block, for its first steps to finish.
-  GemmPanels panels = getGemmPanels(shape);
   Value columnChunks = k.index(getGemmChunks(shape).multiply);
   Block start;
   start.row = k.mul(k.div(k.begin(), columnChunks), shape.rowsPerChunk);
   start.panel = k.min(k.mul(k.rem(k.begin(), columnChunks), chunkPanels(shape)),
-                      k.index(panels.count * panels.width - 2));
+                      k.index(panels - 2));
   start.slot = k.index(0);
   keep(start);
   forEachGroup([&](const Group &group) {
     prefetchRest(group);
+    if (shape.weightBits != 8)
+      unpack(group);
     k.loop(k.index(0), group.rowBlocks, 1,
            [&](Value number) { rows(group, number); });
   });
