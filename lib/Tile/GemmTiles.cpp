@@ -15,13 +15,15 @@
 // rows of a block must fit, so k is cut into spans; between them the sums of
 // all these columns wait in scratch memory. Spans are unrolled: a loop's exit,
 // mispredicted, drains the tile unit. Weights of fewer bits are unpacked to
-// scratch memory once for all rows of a chunk.
+// scratch memory once for all rows of a chunk. Two planes of bytes are two
+// parts of the work like spans of k, whose sums stay apart.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/GemmTiles.h"
 
 #include "dialects/TK/TKDialect.h"
 #include "lib/Tile/GemmEpilogue.h"
+#include "lib/Tile/GemmWide.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
 #include "llvm/Support/MathExtras.h"
@@ -66,15 +68,17 @@ static int64_t groupChunks(const GemmShape &shape) {
 static int64_t groupPanels(const GemmShape &shape) {
   return groupChunks(shape) * chunkPanels(shape);
 }
-/// Blocks of columns whose sums lie in scratch memory together.
-static int64_t slotsOf(const GemmShape &shape) {
-  return spansOf(shape) == 1 ? 1 : llvm::divideCeil(groupPanels(shape), 2);
+/// Blocks of sums that lie in scratch memory together.
+static int64_t slotsOf(const GemmShape &shape, int64_t planes) {
+  if (spansOf(shape) * planes == 1)
+    return 1;
+  return llvm::divideCeil(groupPanels(shape), 2) * planes;
 }
 
 /// Where scratch memory holds the weights of a group as bytes, if they are
 /// stored in fewer bits.
-static int64_t unpackedAt(const GemmShape &shape) {
-  return slotsOf(shape) * kSlotBytes + 64;
+static int64_t unpackedAt(const GemmShape &shape, int64_t planes) {
+  return slotsOf(shape, planes) * kSlotBytes + 64;
 }
 
 bool hasTileGemm(const GemmShape &shape) {
@@ -82,12 +86,12 @@ bool hasTileGemm(const GemmShape &shape) {
          shape.rowsPerChunk % kBlock == 0;
 }
 
-int64_t getTileGemmScratchBytes(const GemmShape &shape) {
+int64_t getTileGemmScratchBytes(const GemmShape &shape, int64_t planes) {
   if (!hasTileGemm(shape))
     return 0;
   bool unpacks = shape.weightBits != 8;
-  int64_t panels = unpacks ? groupPanels(shape) + 1 : 0;
-  return unpackedAt(shape) + panels * packedGemmBytes(kTile, shape.k);
+  int64_t unpacked = unpacks ? groupPanels(shape) + 1 : 0;
+  return unpackedAt(shape, planes) + unpacked * packedGemmBytes(kTile, shape.k);
 }
 
 namespace {
@@ -107,9 +111,11 @@ struct Group {
 
 class TileGemm {
 public:
-  TileGemm(KernelBuilder &k, const GemmShape &shape)
-      : k(k), shape(shape), epilogue(k, shape, resultOperands(k, shape, 3),
-                                     GemmSums::Integer, kBlock, /*late=*/false),
+  TileGemm(KernelBuilder &k, const GemmShape &shape, int64_t planes)
+      : k(k), shape(shape), planes(planes),
+        epilogue(k, shape, resultOperands(k, shape, 3),
+                 planes == 1 ? GemmSums::Integer : GemmSums::Real, kBlock,
+                 /*late=*/false),
         steps(stepsOf(shape)), spans(spansOf(shape)),
         panels(getGemmPanels(shape).count * getGemmPanels(shape).width),
         panelBytes(packedGemmBytes(kTile, shape.k)),
@@ -122,7 +128,7 @@ private:
   struct Pending {
     Value at, column, slot;
     GemmEpilogue::Constants constants[2];
-    Value corrections[2];
+    Value corrections[2][2];
   };
   void keep(const Block &block);
   Pending loadPending();
@@ -138,12 +144,15 @@ private:
   }
   void prefetchRest(const Group &group);
   void prefetch(Value at);
-  Value sumsAt(const Block &block, int64_t i, int64_t j) {
-    return k.add(block.slot, (j * kBlock + i * kTile) * 64);
+  Value sumsAt(const Block &block, int64_t plane, int64_t i, int64_t j) {
+    return k.add(block.slot,
+                 plane * kSlotBytes + (j * kBlock + i * kTile) * 64);
   }
 
   KernelBuilder &k;
   const GemmShape &shape;
+  /// Bytes of a code of x.
+  int64_t planes;
   GemmEpilogue epilogue;
   /// Of all columns.
   int64_t steps, spans, panels;
@@ -160,7 +169,7 @@ private:
 void TileGemm::keep(const Block &block) {
   Value column = k.mul(block.panel, 16);
   Value at = k.add(k.mul(block.row, shape.outStride), column);
-  int64_t place = slotsOf(shape) * kSlotBytes;
+  int64_t place = slotsOf(shape, planes) * kSlotBytes;
   for (Value v : {at, column, block.slot}) {
     Value wide = arith::IndexCastOp::create(k.op(), k.loc(), k.i64(), v);
     k.storeBytes(k.broadcast(wide, 1), k.scratch(), k.index(place));
@@ -169,7 +178,7 @@ void TileGemm::keep(const Block &block) {
 }
 
 TileGemm::Pending TileGemm::loadPending() {
-  int64_t place = slotsOf(shape) * kSlotBytes;
+  int64_t place = slotsOf(shape, planes) * kSlotBytes;
   auto load = [&](int64_t i) {
     Value at = k.index(place + 8 * i);
     return k.toIndex(k.lane(k.loadBytes(k.scratch(), at, 1, k.i64()), 0));
@@ -178,7 +187,9 @@ TileGemm::Pending TileGemm::loadPending() {
   for (int64_t j = 0; j < 2; ++j) {
     Value column = k.add(pending.column, 16 * j);
     pending.constants[j] = epilogue.constantsAt(column);
-    pending.corrections[j] = k.loadVector(k.buffer(2), column);
+    for (int64_t plane = 0; plane < planes; ++plane)
+      pending.corrections[j][plane] =
+          k.loadVector(k.buffer(2), k.add(column, plane * panels * 16));
   }
   return pending;
 }
@@ -188,9 +199,15 @@ void TileGemm::finish(const Pending &pending, int64_t group) {
   int64_t j = group / perColumn, row = group % perColumn * kTogether;
   Values sums;
   for (int64_t r = row; r < row + kTogether; ++r) {
-    Value at = k.add(pending.slot, (j * kBlock + r) * 64);
-    sums.push_back(k.add(k.loadBytes(k.scratch(), at, 16, k.i32()),
-                         pending.corrections[j]));
+    Values parts;
+    for (int64_t plane = 0; plane < planes; ++plane) {
+      Value at =
+          k.add(pending.slot, plane * kSlotBytes + (j * kBlock + r) * 64);
+      parts.push_back(k.add(k.loadBytes(k.scratch(), at, 16, k.i32()),
+                            pending.corrections[j][plane]));
+    }
+    sums.push_back(planes == 1 ? parts[0]
+                               : combinePlanes(k, parts[0], parts[1]));
   }
   epilogue.convert(sums, pending.constants[j]);
   for (int64_t r = 0; r < kTogether; ++r) {
@@ -236,8 +253,8 @@ void TileGemm::unpack(const Group &group) {
   int64_t fours = kStep / 4;
   k.loop(origin, group.last, 1, [&](Value panel) {
     Value from = k.mul(panel, storedBytes);
-    Value to =
-        k.add(k.mul(k.sub(panel, origin), panelBytes), unpackedAt(shape));
+    Value to = k.add(k.mul(k.sub(panel, origin), panelBytes),
+                     unpackedAt(shape, planes));
     k.loop(k.index(0), k.index(steps), 1, [&](Value step) {
       Value start = k.add(from, k.mul(step, fours * reader.stepBytes()));
       Value out = k.add(to, k.mul(step, kStep * kTile));
@@ -249,24 +266,25 @@ void TileGemm::unpack(const Group &group) {
 }
 
 void TileGemm::span(int64_t number, const Block &block, bool finishing) {
-  int64_t begin = steps * number / spans, end = steps * (number + 1) / spans;
+  int64_t plane = number / spans, piece = number % spans;
+  int64_t begin = steps * piece / spans, end = steps * (piece + 1) / spans;
   Pending pending;
   if (finishing)
     pending = loadPending();
   Values sums;
   for (int64_t i = 0; i < 2; ++i)
     for (int64_t j = 0; j < 2; ++j)
-      sums.push_back(number
-                         ? k.tileLoadSums(k.scratch(), sumsAt(block, i, j), 64)
-                         : k.tileZeros());
-  int64_t perStep = prefetchBytes(shape);
-  Value x = k.mul(block.row, shape.xStride);
+      sums.push_back(
+          piece ? k.tileLoadSums(k.scratch(), sumsAt(block, plane, i, j), 64)
+                : k.tileZeros());
+  int64_t perStep = prefetchBytes(shape), xStride = planes * shape.xStride;
+  Value x = k.add(k.mul(block.row, xStride), plane * shape.xStride);
   bool unpacks = shape.weightBits != 8;
   Value weights = unpacks ? k.scratch() : k.buffer(1), w;
   if (unpacks)
     w = k.add(
         k.mul(k.sub(block.panel, firstUnpacked(block.firstPanel)), panelBytes),
-        unpackedAt(shape));
+        unpackedAt(shape, planes));
   else
     w = k.mul(block.panel, panelBytes);
   // The rows before have prefetched the first parts of all columns.
@@ -278,9 +296,8 @@ void TileGemm::span(int64_t number, const Block &block, bool finishing) {
   for (int64_t step = begin; step < end; ++step) {
     Values a, b;
     for (int64_t i = 0; i < 2; ++i)
-      a.push_back(k.tileLoad(k.buffer(0),
-                             k.add(x, i * kTile * shape.xStride + step * kStep),
-                             shape.xStride));
+      a.push_back(k.tileLoad(
+          k.buffer(0), k.add(x, i * kTile * xStride + step * kStep), xStride));
     for (int64_t j = 0; j < 2; ++j)
       b.push_back(k.tileLoad(weights,
                              k.add(w, j * panelBytes + step * kStep * 16), 64,
@@ -288,7 +305,8 @@ void TileGemm::span(int64_t number, const Block &block, bool finishing) {
     for (int64_t i = 0; i < 2; ++i)
       for (int64_t j = 0; j < 2; ++j)
         sums[2 * i + j] = k.tileDot(sums[2 * i + j], a[i], b[j]);
-    for (int64_t at = 0; at < perStep; at += 64)
+    // The other plane has the same weights.
+    for (int64_t at = 0; at < perStep && plane == 0; at += 64)
       prefetch(k.add(next, step * perStep + at));
     if (!finishing)
       continue;
@@ -299,29 +317,31 @@ void TileGemm::span(int64_t number, const Block &block, bool finishing) {
   }
   for (int64_t i = 0; i < 2; ++i)
     for (int64_t j = 0; j < 2; ++j)
-      k.tileStore(sums[2 * i + j], k.scratch(), sumsAt(block, i, j), 64);
-  if (number + 1 == spans)
+      k.tileStore(sums[2 * i + j], k.scratch(), sumsAt(block, plane, i, j), 64);
+  if (number + 1 == spans * planes)
     keep(block);
 }
 
 /// A block of rows, all columns of a group.
 void TileGemm::rows(const Group &group, Value number) {
+  int64_t parts = spans * planes;
   auto blockAt = [&](Value panel) -> Block {
     Block block;
     block.row = k.add(group.firstRow, k.mul(number, kBlock));
     block.number = number;
     block.firstPanel = group.first;
-    block.slot = spans == 1 ? k.index(0)
-                            : k.mul(k.sub(panel, group.first), kSlotBytes / 2);
+    block.slot =
+        parts == 1 ? k.index(0)
+                   : k.mul(k.sub(panel, group.first), kSlotBytes / 2 * planes);
     // A last single panel is computed with the one before it.
     block.panel = k.min(panel, k.index(panels - 2));
     return block;
   };
-  for (int64_t i = 0; i < spans; ++i) {
-    bool first = i == 0, last = i + 1 == spans;
-    // Sums wait from the last span of a block to the next block that is begun:
-    // of the columns before in the last span, of the rows before in the first.
-    if (spans == 1) {
+  for (int64_t i = 0; i < parts; ++i) {
+    bool first = i == 0, last = i + 1 == parts;
+    // Sums wait from the last part of a block to the next block that is begun:
+    // of the columns before in the last part, of the rows before in the first.
+    if (parts == 1) {
       k.loop(group.first, group.last, 2,
              [&](Value panel) { span(i, blockAt(panel), true); });
       continue;
@@ -380,7 +400,8 @@ void TileGemm::build() {
 
 func::FuncOp buildTileGemm(ModuleOp module, StringRef name,
                            const GemmShape &shape,
-                           function_ref<void(KernelBuilder &)> few) {
+                           function_ref<void(KernelBuilder &)> few,
+                           int64_t planes) {
   Builder b(module.getContext());
   SmallVector<Type> elements = {b.getI8Type(), b.getI8Type(), b.getI32Type()};
   addResultElements(b, shape, elements);
@@ -388,7 +409,7 @@ func::FuncOp buildTileGemm(ModuleOp module, StringRef name,
   Value rows = shape.rows == RowsOf::Tokens ? k.tokens() : k.sequences();
   k.ifThen(
       k.less(rows, k.index(kLeastRows)), [&] { few(k); },
-      [&] { TileGemm(k, shape).build(); });
+      [&] { TileGemm(k, shape, planes).build(); });
   func::FuncOp variant = k.finish();
   tk::setVariant(variant, name, "tiles");
   return variant;

@@ -8,7 +8,9 @@
 #include "lib/Tile/GemmWide.h"
 
 #include "lib/Tile/GemmEpilogue.h"
+#include "lib/Tile/GemmTiles.h"
 
+#include <algorithm>
 #include <cassert>
 
 using namespace mlir;
@@ -20,33 +22,25 @@ using Values = KernelBuilder::Values;
 /// Rows of a register tile. Tiles of the walk have 8 or 4.
 static constexpr int64_t kRows = 4;
 
-/// f32(256 * high + low), rounded once. The sum does not fit 32 bits.
-static Value combine(KernelBuilder &k, Value high, Value low) {
+Value combinePlanes(KernelBuilder &k, Value high, Value low) {
+  // The sum does not fit 32 bits.
   VectorType wide = k.vec(16, k.i64());
   Value shifted = k.mul(k.sext(high, k.i64()), k.splat(wide, 256));
   return k.toFloat(k.add(shifted, k.sext(low, k.i64())), k.f32());
 }
 
 int64_t getWideGemmScratchBytes(const GemmShape &shape) {
-  return lateScratchBytes(shape, kRows);
+  return std::max(lateScratchBytes(shape, kRows),
+                  getTileGemmScratchBytes(shape, /*planes=*/2));
 }
 
-func::FuncOp buildWideGemm(ModuleOp module, StringRef name,
-                           const GemmShape &shape) {
+/// Products by dot4.
+static void emitWideGemm(KernelBuilder &k, const GemmShape &shape) {
   int64_t columns = (shape.n + 15) / 16 * 16;
-  assert(shape.xStride >= rowStride(shape.k) &&
-         "rows are read in whole blocks");
-  assert((shape.exact || shape.outStride >= columns) &&
-         "columns are written in blocks of 16");
-  assert(shape.k <= kLargestWideK && "sums of a plane fit 32 bits");
-  Builder b(module.getContext());
-  SmallVector<Type> elements = {b.getI8Type(), b.getI8Type(), b.getI32Type()};
-  addResultElements(b, shape, elements);
-  KernelBuilder k(module, name, elements);
   GemmInputs inputs{k.buffer(0), shape.xStride, k.buffer(1), shape.weightBits};
   Value correction = k.buffer(2);
   GemmEpilogue epilogue(k, shape, resultOperands(k, shape, 3), GemmSums::Real,
-                        kRows, getWideGemmScratchBytes(shape) != 0);
+                        kRows, lateScratchBytes(shape, kRows) != 0);
   GemmStream stream = wholeStream(shape);
   epilogue.start();
   forEachTile(k, shape, stream, [&](const GemmTile &walked) {
@@ -67,14 +61,33 @@ func::FuncOp buildWideGemm(ModuleOp module, StringRef name,
                           k.mul(tile.row, 2 * shape.xStride), sums, epilogue);
       epilogue.finish(tile, [&](int64_t row, int64_t panel) {
         int64_t at = row * pair + panel;
-        return combine(k, sums[at], sums[at + tile.width]);
+        return combinePlanes(k, sums[at], sums[at + tile.width]);
       });
       // The first rows have prefetched all of the tile's share.
       tile.prefetches = k.index(0);
     }
   });
   epilogue.end();
-  return k.finish();
+}
+
+func::FuncOp buildWideGemm(ModuleOp module, StringRef name,
+                           const GemmShape &shape) {
+  assert(shape.xStride >= rowStride(shape.k) &&
+         "rows are read in whole blocks");
+  assert((shape.exact || shape.outStride >= (shape.n + 15) / 16 * 16) &&
+         "columns are written in blocks of 16");
+  assert(shape.k <= kLargestWideK && "sums of a plane fit 32 bits");
+  Builder b(module.getContext());
+  SmallVector<Type> elements = {b.getI8Type(), b.getI8Type(), b.getI32Type()};
+  addResultElements(b, shape, elements);
+  KernelBuilder k(module, name, elements);
+  emitWideGemm(k, shape);
+  func::FuncOp kernel = k.finish();
+  if (hasTileGemm(shape))
+    buildTileGemm(
+        module, name, shape,
+        [&](KernelBuilder &few) { emitWideGemm(few, shape); }, /*planes=*/2);
+  return kernel;
 }
 
 func::FuncOp buildPlanes(ModuleOp module, StringRef name,

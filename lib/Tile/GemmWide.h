@@ -47,6 +47,9 @@ inline WideCorrection splitCorrection(int64_t correction) {
 /// Largest k whose sums fit: 256 * 128 * k < 2^31.
 constexpr int64_t kLargestWideK = 65535;
 
+/// f32(256 * high + low) of 16 lanes, rounded once.
+mlir::Value combinePlanes(KernelBuilder &k, mlir::Value high, mlir::Value low);
+
 /// u16 x s8, exact. Buffers, in order:
 ///   x          i8   planes; shape.xStride is that of one plane
 ///   w          i8   packed as by packGemmWeights
@@ -54,6 +57,7 @@ constexpr int64_t kLargestWideK = 65535;
 ///   multiplier, offset, post, y as in buildGemm
 /// acc = 256 * (high correction + sum of high bytes) + low correction + sum of
 /// low bytes, in i64; then as buildGemm goes on from f32(acc).
+/// It also appends the variant `NAME.tiles`, see GemmTiles.h.
 mlir::func::FuncOp buildWideGemm(mlir::ModuleOp module, llvm::StringRef name,
                                  const GemmShape &shape);
 
