@@ -47,7 +47,7 @@ static constexpr int64_t kMostPanels = 24, kMostWeights = 320 << 10;
 /// With fewer rows dot products of vectors are faster than a block of 32.
 static constexpr int64_t kLeastRows = 13;
 /// Vectors that go through the epilogue together; they share a column.
-static constexpr int64_t kTogether = 2;
+static constexpr int64_t kTogether = 4;
 static int64_t stepsOf(const GemmShape &shape) {
   return llvm::divideCeil(shape.k, kStep);
 }

@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/KernelNotes.h"
 
+#include "lib/Tile/GemmTiles.h"
+
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -35,6 +37,10 @@ KernelNotes gemmNotes(const GemmShape &shape, GemmInput input, int64_t groups) {
   int64_t width = getGemmPanels(shape).width, rows = tileRows(input);
   int64_t panels = llvm::divideCeil(shape.n, 16);
   notes.tile = formatv("{0} rows x {1} columns", rows, 16 * width);
+  bool hasTiles = (input == GemmInput::Codes || input == GemmInput::Planes) &&
+                  groups <= 1 && hasTileGemm(shape);
+  if (hasTiles)
+    notes.tile += " (32 x 32 in tile registers)";
   notes.layout = weightLayout(shape, input) +
                  (input == GemmInput::Planes ? ", rows as two planes of bytes"
                                              : ", rows token after token");
