@@ -1,7 +1,7 @@
 //===- KernelBench.cpp - Time single kernels against the peak -------------===//
 //
-// The peak loop runs directly before and after each timing, because clocks
-// and neighbours change within seconds.
+// The peak loop runs directly before and after each timing, and all kernels
+// run in turns, because clocks and neighbours change within seconds.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Bench/KernelBench.h"
@@ -21,8 +21,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
-#include <map>
 #include <ostream>
 
 namespace quern {
@@ -66,42 +66,75 @@ static GemmShape getShape(const Layer &layer) {
   return shape;
 }
 
-/// Times one case; its kernel is in `entry`.
-static KernelBenchRow time(GemmCase &gemm, KernelEntry entry,
-                           const Layer &layer, int64_t tokens,
-                           const KernelBenchOptions &options) {
-  KernelBenchRow row;
-  row.kernel = gemm.name();
-  row.tokens = tokens;
-  row.k = layer.k;
-  row.n = layer.n;
-  std::vector<void *> operands = gemm.operands();
-  AlignedBytes scratch(1 << 16);
-  auto run = [&] {
-    entry(operands.data(), tokens, 1, 0, 0, gemm.chunks(), scratch.as<void>());
-  };
-  run();
-  row.wrong = gemm.countWrong();
-  double operations = 2.0 * double(tokens) * double(layer.k) * double(layer.n);
-  bool hasPeak = options.tier != Tier::Scalar;
-  double guess = hasPeak ? measureDotPeak(options.tier) : 2e10;
-  int calls = std::max(1, int(1.5e-3 * guess / operations));
-  std::vector<double> speeds, shares;
-  for (int i = 0; i < options.repeats; ++i) {
-    double before = hasPeak ? measureDotPeak(options.tier) : 0;
+namespace {
+
+/// One kernel at one number of tokens, and its timings.
+class TimedCase {
+public:
+  TimedCase(const Layer &layer, int64_t tokens, Tier tier)
+      : gemm(getShape(layer), tokens), operands(gemm.operands()), tier(tier),
+        scratch(size_t(
+            std::max<int64_t>(1 << 16, getGemmScratchBytes(getShape(layer))))) {
+    row.kernel = gemm.name();
+    row.tokens = tokens;
+    row.k = layer.k;
+    row.n = layer.n;
+  }
+
+  Error prepare(const KernelJit &jit) {
+    Expected<KernelEntry> found = jit.lookup(row.kernel);
+    if (!found)
+      return found.takeError();
+    entry = *found;
+    run();
+    row.wrong = gemm.countWrong();
+    return Error::success();
+  }
+
+  /// One timing, of enough calls for a millisecond and a half.
+  void time() {
+    bool hasPeak = tier != Tier::Scalar;
+    double operations = 2.0 * double(row.tokens) * double(row.k * row.n);
+    // What other kernels left in the caches is not this one's.
+    run();
+    double before = hasPeak ? measureDotPeak(tier) : 2e10;
+    int calls = std::max(1, int(1.5e-3 * before / operations));
     double start = now();
     for (int c = 0; c < calls; ++c)
       run();
     double speed = operations * calls / (now() - start);
-    double after = hasPeak ? measureDotPeak(options.tier) : 0;
+    double after = hasPeak ? measureDotPeak(tier) : 0;
     speeds.push_back(speed);
-    if (hasPeak)
-      shares.push_back(speed / std::max(before, after));
+    if (!hasPeak)
+      return;
+    double share = speed / std::max(before, after);
+    bool steady = std::abs(before - after) < 0.1 * std::max(before, after);
+    (steady ? steadyShares : otherShares).push_back(share);
   }
-  row.speed = median(speeds);
-  row.share = hasPeak ? median(shares) : 0;
-  return row;
-}
+
+  KernelBenchRow finish() {
+    row.speed = median(speeds);
+    if (tier != Tier::Scalar)
+      row.share = median(steadyShares.empty() ? otherShares : steadyShares);
+    return row;
+  }
+
+private:
+  void run() {
+    entry(operands.data(), row.tokens, 1, 0, 0, gemm.chunks(),
+          scratch.as<void>());
+  }
+
+  GemmCase gemm;
+  std::vector<void *> operands;
+  Tier tier;
+  AlignedBytes scratch;
+  KernelEntry entry = nullptr;
+  KernelBenchRow row;
+  std::vector<double> speeds, steadyShares, otherShares;
+};
+
+} // namespace
 
 Expected<std::vector<KernelBenchRow>>
 runKernelBench(const KernelBenchOptions &options) {
@@ -115,20 +148,33 @@ runKernelBench(const KernelBenchOptions &options) {
                       mlir::vector::VectorDialect, tk::TKDialect>();
   mlir::OwningOpRef<mlir::ModuleOp> module =
       mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
-  for (const Layer &layer : kLayers)
-    buildGemm(*module, getGemmName(getShape(layer)), getShape(layer));
+  std::vector<Layer> layers;
+  for (const Layer &layer : kLayers) {
+    std::string name = getGemmName(getShape(layer));
+    if (name.find(options.match) == std::string::npos)
+      continue;
+    layers.push_back(layer);
+    buildGemm(*module, name, getShape(layer));
+  }
+  if (layers.empty())
+    return Error::make("no kernel has \"", options.match, "\" in its name");
   auto jit = KernelJit::create(*module, options.tier);
   if (!jit)
     return jit.takeError();
   std::vector<KernelBenchRow> rows;
-  for (int64_t tokens : options.tokens)
-    for (const Layer &layer : kLayers) {
-      GemmCase gemm(getShape(layer), tokens);
-      auto entry = jit->lookup(gemm.name());
-      if (!entry)
-        return entry.takeError();
-      rows.push_back(time(gemm, *entry, layer, tokens, options));
-    }
+  for (int64_t tokens : options.tokens) {
+    std::vector<TimedCase> cases;
+    for (const Layer &layer : layers)
+      cases.emplace_back(layer, tokens, options.tier);
+    for (TimedCase &one : cases)
+      if (Error error = one.prepare(*jit))
+        return error;
+    for (int i = 0; i < options.repeats; ++i)
+      for (TimedCase &one : cases)
+        one.time();
+    for (TimedCase &one : cases)
+      rows.push_back(one.finish());
+  }
   return rows;
 }
 

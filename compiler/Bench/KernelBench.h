@@ -21,7 +21,9 @@ namespace quern {
 /// What to time.
 struct KernelBenchOptions {
   Tier tier = bestHostTier();
-  std::vector<int64_t> tokens = {8, 16, 32, 128};
+  std::vector<int64_t> tokens = {8, 16, 32, 128, 384};
+  /// Kernels whose names contain this.
+  std::string match;
   /// Timings of one case; their median counts.
   int repeats = 21;
 };
@@ -33,7 +35,9 @@ struct KernelBenchRow {
   /// Operations (two for each multiply-add) in a second.
   double speed = 0;
   /// Median share of the peak timed before and after; 0 where the tier has no
-  /// dot-product instruction.
+  /// dot-product instruction. Timings in which the peaks before and after
+  /// differ by more than a tenth do not count, if there are others: the clock,
+  /// or who shares the core, changed between them.
   double share = 0;
   /// Outputs that differ from the reference.
   int64_t wrong = 0;

@@ -8,8 +8,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "tools/quern/BenchPeers.h"
+#include "tools/quern/BenchRun.h"
 #include "tools/quern/Commands.h"
-#include "tools/quern/Handles.h"
 
 #include "compiler/Bench/BenchReport.h"
 #include "compiler/Bench/DotPeak.h"
@@ -22,7 +22,6 @@
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <chrono>
 #include <iostream>
 #include <map>
 #include <memory>
@@ -34,7 +33,9 @@ namespace quern::cli {
 
 namespace {
 struct BenchOptions {
-  std::string module, gridText, html, markdown;
+  std::vector<std::string> modules;
+  std::string gridText, html, markdown, match;
+  std::vector<int64_t> tokens;
   BenchGrid grid;
   unsigned runs = 30, warmup = 5;
   PeerOptions peers;
@@ -46,21 +47,10 @@ struct BenchOptions {
 };
 } // namespace
 
-static double now() {
-  return std::chrono::duration<double>(
-             std::chrono::steady_clock::now().time_since_epoch())
-      .count();
-}
-
 static long involuntarySwitches() {
   rusage usage = {};
   getrusage(RUSAGE_SELF, &usage);
   return usage.ru_nivcsw;
-}
-
-static double quantile(std::vector<double> times, double q) {
-  std::sort(times.begin(), times.end());
-  return times[std::min(times.size() - 1, size_t(q * times.size()))];
 }
 
 /// Time and operations of every op, summed over the layers, of one more run.
@@ -105,39 +95,30 @@ stepTimes(quern_session *session, const std::function<Error()> &runOnce,
 /// Times one cell of the grid.
 static Error measure(const BenchOptions &options, quern_module *module,
                      BenchCell &cell) {
-  quern_description about;
-  quern_module_describe(module, &about);
-  Expected<SessionHandle> session = createSession(module, cell.threads);
-  if (!session)
-    return session.takeError();
-  std::vector<int32_t> ids, offsets = {0};
-  for (uint32_t s = 0; s < cell.batch; ++s) {
-    for (uint32_t i = 0; i < cell.length; ++i)
-      ids.push_back(1 + (s * 131 + i * 7919) % (about.vocabulary - 1));
-    offsets.push_back(ids.size());
-  }
+  auto made = BenchRun::create(module, cell.batch, cell.length, cell.threads);
+  if (!made)
+    return made.takeError();
+  BenchRun &run = *made;
   auto runOnce = [&]() -> Error {
     quern_output output = {};
-    quern_error error = {};
-    if (quern_run_ids(session->get(), ids.data(), nullptr, offsets.data(),
-                      cell.batch, &output, &error))
-      return Error(error.message);
+    if (Error error = run.run(&output))
+      return error;
     cell.firstRow.assign(output.data, output.data + output.columns);
     return Error::success();
   };
   for (unsigned i = 0; i < options.warmup; ++i)
     if (Error error = runOnce())
       return error;
-  cell.tier = quern_tier_name(quern_session_tier(session->get()));
+  cell.tier = quern_tier_name(quern_session_tier(run.session()));
   Tier tier = parseTier(cell.tier).value_or(Tier::Scalar);
   cell.peakBefore = measureDotPeak(tier);
   long before = involuntarySwitches();
   std::vector<double> times;
   for (unsigned i = 0; i < options.runs; ++i) {
-    double start = now();
+    double start = benchClock();
     if (Error error = runOnce())
       return error;
-    times.push_back(now() - start);
+    times.push_back(benchClock() - start);
   }
   cell.switches = involuntarySwitches() - before;
   cell.peakAfter = measureDotPeak(tier);
@@ -146,14 +127,14 @@ static Error measure(const BenchOptions &options, quern_module *module,
   cell.p90 = quantile(times, 0.9);
   cell.p99 = quantile(times, 0.99);
   cell.best = *std::min_element(times.begin(), times.end());
-  for (uint32_t i = 0; i < quern_session_step_count(session->get()); ++i) {
+  for (uint32_t i = 0; i < quern_session_step_count(run.session()); ++i) {
     quern_step_info info = {};
-    if (!quern_session_step(session->get(), i, &info, nullptr))
+    if (!quern_session_step(run.session(), i, &info, nullptr))
       cell.operations += 2.0 * info.macs;
   }
   if (!options.needsOps())
     return Error::success();
-  auto ops = stepTimes(session->get(), runOnce, cell.peak());
+  auto ops = stepTimes(run.session(), runOnce, cell.peak());
   if (!ops)
     return ops.takeError();
   cell.ops = std::move(*ops);
@@ -214,8 +195,12 @@ static json cellJson(const BenchCell &cell) {
           {"ops", ops}};
 }
 
-static int benchKernels() {
+static int benchKernels(const BenchOptions &bench) {
   KernelBenchOptions options;
+  options.repeats = int(bench.runs);
+  options.match = bench.match;
+  if (!bench.tokens.empty())
+    options.tokens = bench.tokens;
   Expected<std::vector<KernelBenchRow>> rows = runKernelBench(options);
   if (!rows)
     return fail(rows.message());
@@ -246,8 +231,8 @@ static int bench(const BenchOptions &options) {
   if (options.overhead)
     return benchOverhead(options);
   if (options.kernels)
-    return benchKernels();
-  if (options.module.empty()) {
+    return benchKernels(options);
+  if (options.modules.empty()) {
     std::fprintf(stderr, "quern: error: give a module or --kernels\n");
     return Usage;
   }
@@ -260,22 +245,37 @@ static int bench(const BenchOptions &options) {
     }
     grid = *parsed;
   }
+  if (options.modules.size() > 1) {
+    if (options.ops || !options.html.empty() || !options.markdown.empty() ||
+        !options.peers.peers.empty()) {
+      std::fprintf(stderr,
+                   "quern: error: --ops, --html, --markdown and --peer are of "
+                   "one module, found %zu\n",
+                   options.modules.size());
+      return Usage;
+    }
+    if (Error error =
+            benchInTurns(options.modules,
+                         {grid, options.runs, options.warmup, options.asJson}))
+      return fail(error.message());
+    return Ok;
+  }
+  const std::string &path = options.modules.front();
   if (!options.peers.peers.empty())
-    return benchPeers(options.module, grid, options.asJson, options.peers);
+    return benchPeers(path, grid, options.asJson, options.peers);
   // Before minutes of work, not after.
-  for (const std::string &path : {options.html, options.markdown})
-    if (!path.empty())
-      if (Error error = writeFile(path, ""))
+  for (const std::string &page : {options.html, options.markdown})
+    if (!page.empty())
+      if (Error error = writeFile(page, ""))
         return fail(error.message());
-  Expected<ModuleHandle> module = openModule(options.module);
+  Expected<ModuleHandle> module = openModule(path);
   if (!module)
     return fail(module.message());
-  if (Error error = refuseImages(module->get(), options.module))
+  if (Error error = refuseImages(module->get(), path))
     return fail(error.message());
   quern_description about;
   quern_module_describe(module->get(), &about);
-  BenchReport report{
-      options.module, about.recipe, weightsSentence(module->get()), {}};
+  BenchReport report{path, about.recipe, weightsSentence(module->get()), {}};
   if (!options.asJson)
     std::printf("%s\n\n%s", report.weights.c_str(), gridHead().c_str());
   for (uint32_t threads : grid.threads)
@@ -315,7 +315,9 @@ void addBench(CLI::App &app, Action &action) {
   CLI::App *command =
       app.add_subcommand("bench", "Time a module over a grid of lengths, "
                                   "batches and threads, or the kernels alone");
-  command->add_option("module", options->module, "Module file (.qbm)");
+  command->add_option("modules", options->modules,
+                      "Module file (.qbm); several are timed in turns and "
+                      "compared with the first");
   CLI::Option *kernels =
       command->add_flag("--kernels", options->kernels,
                         "Time the matrix kernels on BERT-base shapes instead");
@@ -324,6 +326,15 @@ void addBench(CLI::App &app, Action &action) {
                  "What groups of channels, 16-bit codes and weights of few "
                  "bits add to one of them, by operations and in time")
       ->needs(kernels);
+  command
+      ->add_option("--match", options->match,
+                   "Only kernels with this in their names")
+      ->needs(kernels);
+  command
+      ->add_option("--tokens", options->tokens, "Rows of the kernels' inputs")
+      ->needs(kernels)
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1 << 16));
   command
       ->add_option("--lengths", options->grid.lengths, "Tokens of a sequence")
       ->delimiter(',');
@@ -382,7 +393,8 @@ void addBench(CLI::App &app, Action &action) {
                   "Example: quern bench m.qbm --peer openvino,onnxruntime "
                   "--threads 1,2\n"
                   "Example: quern bench m.qbm --grid 1,8x16,128@1,2 "
-                  "--html speed.html");
+                  "--html speed.html\n"
+                  "Example: quern bench plain.qbm other.qbm --runs 100");
   command->callback(
       [options, &action] { action = [options] { return bench(*options); }; });
 }
