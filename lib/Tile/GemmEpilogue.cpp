@@ -212,7 +212,8 @@ KernelBuilder::Values multiplyTile(KernelBuilder &k, const GemmStream &stream,
     GemmEpilogue::Pending pending = epilogue.loadPending();
     sums = multiplyTurns(
         k, stream, tile, inputs, start, sums, k.index(0), k.index(shared),
-        [&](Value turn) { epilogue.finishOne(pending, turn); });
+        [&](Value turn) { epilogue.finishOne(pending, turn); },
+        epilogue.chains());
   }
   return multiplyTurns(k, stream, tile, inputs, start, sums, k.index(shared),
                        k.index(stream.steps), [](Value) {});

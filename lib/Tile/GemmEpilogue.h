@@ -64,6 +64,10 @@ public:
   bool late() const { return isLate; }
   /// Vectors of 16 sums in a whole tile.
   int64_t vectors() const { return rows * width; }
+  /// Turns, and so vectors that wait, that go into one body of the inner loop:
+  /// the chain of one is longer than a turn. Real sums, with two planes, wait
+  /// for fewer turns, and their kernels spill less so.
+  int64_t chains() const { return sums == GemmSums::Integer ? 2 : 1; }
 
   /// To be called before the first tile and after the last one.
   void start();

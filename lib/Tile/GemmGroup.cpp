@@ -34,8 +34,11 @@ static int64_t vectorsOf(const GroupGemmShape &shape) {
   return kRows * getGemmPanels(shape.gemm).width;
 }
 
+/// True if a tile is finished while the next one is multiplied, a vector in
+/// each of the first turns.
 static bool isLate(const GroupGemmShape &shape) {
-  return hasLateEpilogue(shape.gemm);
+  return hasLateEpilogue(shape.gemm) &&
+         totalSteps(shape) >= vectorsOf(shape) * kGemmUnroll;
 }
 
 std::vector<GroupSteps> getGroupSteps(const GroupGemmShape &shape) {
@@ -137,8 +140,6 @@ private:
 
   /// The products of group `g`, before which `done` turns went.
   Group multiply(const GemmTile &tile, Value g, Value done) {
-    if (epilogue.late())
-      finishSome(g);
     Value column = k.toIndex(k.load(steps, k.mul(g, 2)));
     Value count = k.toIndex(k.load(steps, k.add(k.mul(g, 2), 1)));
     Group group;
@@ -152,21 +153,18 @@ private:
     // Turn t of all reads x where turn t - done of the group does.
     Value start = k.add(k.mul(tile.row, gemm.xStride), column);
     start = k.sub(start, k.mul(done, 4 * kGemmUnroll));
+    if (epilogue.late()) {
+      // What the turns of earlier groups have left of the tile that waits.
+      Value shared = k.min(group.turns, k.index(epilogue.vectors()));
+      GemmEpilogue::Pending pending = epilogue.loadPending();
+      group.sums = multiplyTurns(
+          k, stream, tile, inputs, start, group.sums, done, shared,
+          [&](Value turn) { epilogue.finishOne(pending, turn); });
+      done = k.maxUnsigned(done, shared);
+    }
     group.sums = multiplyTurns(k, stream, tile, inputs, start, group.sums, done,
                                group.turns, [](Value) {});
     return group;
-  }
-
-  /// The share of group `g` in the tile that waits. The last groups may do its
-  /// last vector again.
-  void finishSome(Value g) {
-    int64_t vectors = epilogue.vectors();
-    int64_t share = llvm::divideCeil(vectors, shape.groups());
-    GemmEpilogue::Pending pending = epilogue.loadPending();
-    k.loop(k.index(0), k.index(share), 1, [&](Value i) {
-      epilogue.finishOne(
-          pending, k.min(k.add(k.mul(g, share), i), k.index(vectors - 1)));
-    });
   }
 
   void forEachVector(const GemmTile &tile,

@@ -176,10 +176,11 @@ void forEachTile(KernelBuilder &k, const GemmShape &shape,
 }
 
 void prefetchStep(KernelBuilder &k, const GemmStream &stream,
-                  const GemmTile &tile, Value weights, Value step) {
+                  const GemmTile &tile, Value weights, Value step,
+                  int64_t count) {
   Value at = k.add(tile.prefetchAt,
                    k.mul(k.mul(step, tile.prefetches), stream.lineElements));
-  k.loop(k.index(0), tile.prefetches, 1, [&](Value i) {
+  k.loop(k.index(0), k.mul(tile.prefetches, count), 1, [&](Value i) {
     Value line = k.add(at, k.mul(i, stream.lineElements));
     memref::PrefetchOp::create(k.op(), k.loc(), weights, ValueRange(line),
                                /*isWrite=*/false, /*localityHint=*/3,
@@ -192,24 +193,25 @@ GemmStream wholeStream(const GemmShape &shape) {
           ceilDiv(shape.k, 64) * 16 / kGemmUnroll};
 }
 
-KernelBuilder::Values multiplyTurns(KernelBuilder &k, const GemmStream &stream,
-                                    const GemmTile &tile,
-                                    const GemmInputs &inputs, Value start,
-                                    const KernelBuilder::Values &sums,
-                                    Value from, Value to,
-                                    function_ref<void(Value)> more) {
+KernelBuilder::Values
+multiplyTurns(KernelBuilder &k, const GemmStream &stream, const GemmTile &tile,
+              const GemmInputs &inputs, Value start,
+              const KernelBuilder::Values &sums, Value from, Value to,
+              function_ref<void(Value)> more, int64_t together) {
   using Values = KernelBuilder::Values;
   WeightReader reader(k, inputs.w, stream.panelElements, inputs.weightBits);
   Value panelStart = k.mul(tile.panel, stream.panelElements);
-  return k.loop(from, to, 1, sums, [&](Value turn, ArrayRef<Value> carried) {
-    prefetchStep(k, stream, tile, inputs.w, turn);
-    more(turn);
+  auto body = [&](Value first, ArrayRef<Value> carried) {
+    prefetchStep(k, stream, tile, inputs.w, first, together);
+    for (int64_t i = 0; i < together; ++i)
+      more(k.add(first, i));
     Values now(carried.begin(), carried.end());
-    Value weightsAt =
-        k.add(panelStart, k.mul(turn, kGemmUnroll * reader.stepBytes()));
-    for (int64_t t = 0; t < kGemmUnroll; ++t) {
-      Values weights = reader.read(weightsAt, t, tile.width);
-      Value four = k.add(k.mul(turn, kGemmUnroll), t);
+    for (int64_t t = 0; t < together * kGemmUnroll; ++t) {
+      Value turn = k.add(first, t / kGemmUnroll);
+      Value weightsAt =
+          k.add(panelStart, k.mul(turn, kGemmUnroll * reader.stepBytes()));
+      Values weights = reader.read(weightsAt, t % kGemmUnroll, tile.width);
+      Value four = k.add(k.mul(turn, kGemmUnroll), t % kGemmUnroll);
       Value at = k.add(start, k.mul(four, 4));
       for (int64_t i = 0; i < int64_t(now.size()) / tile.width; ++i) {
         Value a = k.broadcast4(inputs.x, k.add(at, i * inputs.xStride));
@@ -220,7 +222,8 @@ KernelBuilder::Values multiplyTurns(KernelBuilder &k, const GemmStream &stream,
       }
     }
     return now;
-  });
+  };
+  return k.loop(from, to, together, sums, body);
 }
 
 //===----------------------------------------------------------------------===//

@@ -51,9 +51,10 @@ void forEachTile(KernelBuilder &k, const GemmShape &shape,
                  const GemmStream &stream,
                  llvm::function_ref<void(const GemmTile &)> body);
 
-/// Issues the prefetches of inner step `step`.
+/// Issues the prefetches of `count` inner steps from `step` on.
 void prefetchStep(KernelBuilder &k, const GemmStream &stream,
-                  const GemmTile &tile, mlir::Value weights, mlir::Value step);
+                  const GemmTile &tile, mlir::Value weights, mlir::Value step,
+                  int64_t count = 1);
 
 /// Steps of four k that one turn of the inner loop does.
 constexpr int64_t kGemmUnroll = 4;
@@ -72,12 +73,14 @@ struct GemmInputs {
 
 /// Adds to `sums` [rows][tile.width] the products of the turns [from, to), each
 /// with `more`. Row i, turn t reads x from start + i * xStride + 16 * t on.
+/// There are a multiple of `together` turns; so many form the body of the loop.
 KernelBuilder::Values multiplyTurns(KernelBuilder &k, const GemmStream &stream,
                                     const GemmTile &tile,
                                     const GemmInputs &inputs, mlir::Value start,
                                     const KernelBuilder::Values &sums,
                                     mlir::Value from, mlir::Value to,
-                                    llvm::function_ref<void(mlir::Value)> more);
+                                    llvm::function_ref<void(mlir::Value)> more,
+                                    int64_t together = 1);
 
 /// Applies the activation to 16 lanes.
 mlir::Value activate(KernelBuilder &k, GemmActivation activation,

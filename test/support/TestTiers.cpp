@@ -147,19 +147,6 @@ llvm.func internal @define(%v: vector<16xf32>, %pass: vector<16xi32>,
   llvm.return %8 : vector<16xi32>
 })mlir";
 
-/// The lanes are taken as unsigned, so that 0x80000000 gives 255.
-static constexpr const char *kNarrowText = R"mlir(
-llvm.func internal @define(%v: vector<16xi32>, %pass: vector<16xi8>,
-                           %mask: i16) -> vector<16xi8> {
-  %most = llvm.mlir.constant(dense<255> : vector<16xi32>) : vector<16xi32>
-  %0 = llvm.icmp "ult" %v, %most : vector<16xi32>
-  %1 = llvm.select %0, %v, %most : vector<16xi1>, vector<16xi32>
-  %2 = llvm.trunc %1 : vector<16xi32> to vector<16xi8>
-  %3 = llvm.bitcast %mask : i16 to vector<16xi1>
-  %4 = llvm.select %3, %2, %pass : vector<16xi1>, vector<16xi8>
-  llvm.return %4 : vector<16xi8>
-})mlir";
-
 static constexpr Definition definitions[] = {
     {x86::kDot4, kDot4Text},
     {x86::kPermuteFloats, kPermuteFloatsText},
@@ -168,7 +155,6 @@ static constexpr Definition definitions[] = {
     {x86::kMax, kMaxText},
     {x86::kMin, kMinText},
     {x86::kRound, kRoundText},
-    {x86::kNarrow, kNarrowText},
 };
 
 /// The function that defines `intrinsic` in `module`; made the first time.
@@ -196,6 +182,27 @@ static Expected<LLVM::LLVMFuncOp> definitionOf(ModuleOp module,
   return Error::make(intrinsic.str(), " has no definition in ", __FILE__);
 }
 
+/// Empty assembly, which only holds instructions in place, names registers that
+/// the host may lack.
+static void dropEmptyAssembly(ModuleOp lowered) {
+  std::vector<LLVM::InlineAsmOp> pieces;
+  lowered.walk([&](LLVM::InlineAsmOp op) {
+    if (op.getAsmString().empty())
+      pieces.push_back(op);
+  });
+  for (LLVM::InlineAsmOp op : pieces) {
+    if (op.getOperands().size() == 1)
+      op->replaceAllUsesWith(op.getOperands());
+    for (Operation *user : llvm::make_early_inc_range(op->getUsers())) {
+      auto part = cast<LLVM::ExtractValueOp>(user);
+      part->replaceAllUsesWith(
+          ValueRange{op.getOperands()[part.getPosition()[0]]});
+      part->erase();
+    }
+    op->erase();
+  }
+}
+
 /// Calls definitions instead of intrinsics of x86 that `tier` has.
 static Error defineIntrinsics(ModuleOp lowered) {
   std::vector<LLVM::CallIntrinsicOp> calls;
@@ -212,6 +219,7 @@ static Error defineIntrinsics(ModuleOp lowered) {
     op->replaceAllUsesWith(call);
     op->erase();
   }
+  dropEmptyAssembly(lowered);
   return Error::success();
 }
 

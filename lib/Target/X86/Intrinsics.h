@@ -41,8 +41,6 @@ inline constexpr Name kMax("llvm.x86.avx512.max.ps.512");
 inline constexpr Name kMin("llvm.x86.avx512.min.ps.512");
 /// (f32 x 16, i32 x 16 passthrough, i16 mask, rounding)
 inline constexpr Name kRound("llvm.x86.avx512.mask.cvtps2dq.512");
-/// (i32 x 16, i8 x 16 passthrough, i16 mask): unsigned saturation
-inline constexpr Name kNarrow("llvm.x86.avx512.mask.pmovus.db.512");
 
 /// (i16 rows, i16 bytes of a row, ptr, i64 stride) -> tile
 inline constexpr Name kTileLoad("llvm.x86.tileloadd64.internal");

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "dialects/TK/TKDialect.h"
 #include "lib/Target/X86/Intrinsics.h"
+#include "lib/Target/X86/SpreadChains.h"
 #include "lib/Target/X86/X86Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -166,8 +167,10 @@ struct LowerRoundAndStore : OpRewritePattern<tk::StoreCodesOp> {
     Value lo = constant(b, loc, floats, b.getF32FloatAttr(0.0f));
     Value v = tk::MaxOp::create(b, loc, lo, round.getValue());
     v = convert(b, loc, v, ints);
-    Value none = constant(b, loc, bytes, b.getI8IntegerAttr(0));
-    v = call(b, loc, x86::kNarrow, bytes, {v, none, allLanes(b, loc)});
+    // LLVM selects vpmovusdb; the intrinsic would cost a mask each time.
+    Value most = constant(b, loc, ints, b.getI32IntegerAttr(255));
+    v = arith::MinUIOp::create(b, loc, v, most);
+    v = arith::TruncIOp::create(b, loc, bytes, v);
     b.replaceOpWithNewOp<vector::StoreOp>(op, v, op.getMemory(), op.getIndex());
     b.eraseOp(round);
     return success();
@@ -186,7 +189,8 @@ struct LowerAvx512Vnni : quern::impl::LowerAvx512VnniBase<LowerAvx512Vnni> {
     rest.add<LowerExtremum<tk::MinOp>>(&getContext(), x86::kMin);
     if (failed(applyPatternsGreedily(getOperation(), std::move(first))) ||
         failed(applyPatternsGreedily(getOperation(), std::move(rest))))
-      signalPassFailure();
+      return signalPassFailure();
+    spreadChains(getOperation());
   }
 };
 

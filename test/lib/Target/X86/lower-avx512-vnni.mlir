@@ -21,7 +21,8 @@ func.func @round(%v: vector<16xf32>) -> vector<16xi32> {
 // CHECK-LABEL: func.func @round_and_store
 func.func @round_and_store(%v: vector<16xf32>, %m: memref<?xi8>, %i: index) {
   // CHECK-NOT: "llvm.x86.avx512.min.ps.512"
-  // CHECK: "llvm.x86.avx512.mask.pmovus.db.512"
+  // CHECK: arith.minui {{.+}} : vector<16xi32>
+  // CHECK: arith.trunci {{.+}} : vector<16xi32> to vector<16xi8>
   // CHECK: vector.store %{{.+}}, %{{.+}}[%{{.+}}] : memref<?xi8>, vector<16xi8>
   %0 = tk.round %v {lo = 0.0 : f32, hi = 255.0 : f32}
   tk.store_codes %0, %m[%i] : memref<?xi8>
@@ -32,7 +33,7 @@ func.func @round_and_store(%v: vector<16xf32>, %m: memref<?xi8>, %i: index) {
 // CHECK-LABEL: func.func @other_limits
 func.func @other_limits(%v: vector<16xf32>, %m: memref<?xi8>, %i: index) {
   // CHECK: "llvm.x86.avx512.min.ps.512"
-  // CHECK-NOT: "llvm.x86.avx512.mask.pmovus.db.512"
+  // CHECK-NOT: arith.minui
   // CHECK: tk.store_codes
   %0 = tk.round %v {lo = 0.0 : f32, hi = 254.0 : f32}
   tk.store_codes %0, %m[%i] : memref<?xi8>
