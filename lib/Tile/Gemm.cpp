@@ -24,21 +24,23 @@ using Values = KernelBuilder::Values;
 static constexpr int64_t kRows = 8;
 
 int64_t getGemmScratchBytes(const GemmShape &shape) {
-  return std::max({lateScratchBytes(shape, kRows),
+  return std::max({lateScratchBytes(shape, kRows) + unpackedBytes(shape),
                    getLibraryGemmScratchBytes(shape),
                    getTileGemmScratchBytes(shape)});
 }
 
 /// Products by dot4, in tiles of 8 rows.
 static void emitGemm(KernelBuilder &k, const GemmShape &shape) {
-  GemmInputs inputs{k.buffer(0), shape.xStride, k.buffer(1), shape.weightBits};
+  GemmInputs inputs{k.buffer(0), shape.xStride, k.buffer(1), shape.weightBits,
+                    /*unpackedAt=*/lateScratchBytes(shape, kRows)};
   Value correction = k.buffer(2);
   GemmEpilogue epilogue(
       k, shape, resultOperands(k, shape, shape.hasZeros ? 4 : 3),
       GemmSums::Integer, kRows, lateScratchBytes(shape, kRows) != 0);
   GemmStream stream = wholeStream(shape);
   epilogue.start();
-  forEachTile(k, shape, stream, [&](const GemmTile &tile) {
+  auto unpack = [&](Value panel) { unpackWeights(k, shape, inputs, panel); };
+  auto emit = [&](const GemmTile &tile) {
     Value start = k.mul(tile.row, shape.xStride);
     Values rowSums, sums;
     if (shape.hasZeros)
@@ -60,7 +62,11 @@ static void emitGemm(KernelBuilder &k, const GemmShape &shape) {
     epilogue.finish(tile, [&](int64_t row, int64_t panel) {
       return sums[row * tile.width + panel];
     });
-  });
+  };
+  if (shape.weightBits == 8 || shape.exact)
+    forEachTile(k, shape, stream, emit);
+  else
+    forEachTile(k, shape, stream, emit, unpack);
   epilogue.end();
 }
 

@@ -20,6 +20,8 @@ struct GemmTile {
   mlir::Value row, panel;
   /// Rows of the whole operand; what is beyond may not be stored if exact.
   mlir::Value rowCount;
+  /// Its weights have been unpacked, see GemmInputs.
+  bool unpacked = false;
   /// First element of the next columns' weights that this tile prefetches,
   /// and prefetches of one step.
   mlir::Value prefetchAt, prefetches;
@@ -46,10 +48,13 @@ void forEachPanelGroup(
     KernelBuilder &k, const GemmShape &shape,
     llvm::function_ref<void(mlir::Value, mlir::Value, mlir::Value)> body);
 
-/// Visits the tiles of all chunks of [begin, end).
+/// Visits the tiles of all chunks of [begin, end). With `unpack`, this runs for
+/// the first panel of groups of panels that many tiles share, and `body` gets
+/// these as unpacked.
 void forEachTile(KernelBuilder &k, const GemmShape &shape,
                  const GemmStream &stream,
-                 llvm::function_ref<void(const GemmTile &)> body);
+                 llvm::function_ref<void(const GemmTile &)> body,
+                 llvm::function_ref<void(mlir::Value)> unpack = nullptr);
 
 /// Issues the prefetches of `count` inner steps from `step` on.
 void prefetchStep(KernelBuilder &k, const GemmStream &stream,
@@ -69,7 +74,15 @@ struct GemmInputs {
   int64_t xStride = 0;
   mlir::Value w;
   int64_t weightBits = 8;
+  /// Byte of scratch memory at which unpacked weights of a tile lie, if any.
+  int64_t unpackedAt = 0;
 };
+
+/// Bytes that the unpacked weights of a tile take; 0 where weights are bytes.
+int64_t unpackedBytes(const GemmShape &shape);
+/// Emits the unpacking of the weights of tiles from `panel` on.
+void unpackWeights(KernelBuilder &k, const GemmShape &shape,
+                   const GemmInputs &inputs, mlir::Value panel);
 
 /// Adds to `sums` [rows][tile.width] the products of the turns [from, to), each
 /// with `more`. Row i, turn t reads x from start + i * xStride + 16 * t on.
