@@ -66,22 +66,31 @@ def ExpandMath : Pass<"tq-expand-math"> {
 def LowerTiles : Pass<"tq-lower-tiles"> {
   let summary = "write tiles as vectors";
   let description = [{
-    Replaces `tk.tile_load`, `tk.tile_dot` and `tk.tile_store` by 16 vectors of
+    Replaces `tk.tile_load`, `tk.tile_dot` and `tk.tile_store` by vectors of
     512 bits and `tk.dot4`: what a kernel for tile registers computes, for
-    machines that have none.
+    machines that have none. Tiles that only these ops make and use, in one
+    block, lie on the stack, and loops go over their rows; others are 16
+    vectors.
 
     ```mlir
     %r = tk.tile_dot %acc, %a, %b
     ```
-    becomes, for each row m of %acc and each four k,
+    becomes, where %acc lies in %m, %a in %x and %b in %w,
     ```mlir
-    %four = vector.extract %row[0] : i32 from vector<16xi32>
-    %all = vector.broadcast %four : i32 to vector<16xi32>
-    %bytes = vector.bitcast %all : vector<16xi32> to vector<64xi8>
-    %s = tk.dot4 %sums, %bytes, %weights
+    scf.for %row = %c0 to %c16 step %c1 {
+      %at = arith.muli %row, %c64
+      %0 = vector.load %m[%at] : memref<1024xi8>, vector<64xi8>
+      %1 = vector.bitcast %0 : vector<64xi8> to vector<16xi32>
+      %2 = tk.broadcast4 %x[%at] : memref<1024xi8>
+      %3 = vector.load %w[%c0] : memref<1024xi8>, vector<64xi8>
+      %4 = tk.dot4 %1, %2, %3
+      // and 15 more of each, then a store to %m
+    }
     ```
   }];
   let dependentDialects = ["::mlir::arith::ArithDialect",
+                           "::mlir::memref::MemRefDialect",
+                           "::mlir::scf::SCFDialect",
                            "::mlir::vector::VectorDialect"];
 }
 

@@ -2,16 +2,20 @@
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
-// A tile is 16 vectors of 512 bits; a product of tiles, dot products of four
-// bytes that are broadcast.
+// A tile is 16 vectors of 512 bits, in memory where it can be; a product of
+// tiles, dot products of four bytes that are broadcast.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/TK/TKDialect.h"
 #include "lib/Lower/LowerPasses.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "mlir/IR/Matchers.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace quern {
@@ -101,8 +105,162 @@ struct LowerTileStore : OpRewritePattern<tk::TileStoreOp> {
   }
 };
 
+/// Tiles that only tile ops make and use lie in memory of the stack, with loops
+/// over their rows: unrolled, a kernel with tiles would be hundreds of
+/// thousands of instructions.
+class TilesInMemory {
+public:
+  explicit TilesInMemory(FunctionOpInterface function) : function(function) {}
+
+  void run() {
+    SmallVector<Operation *> ops;
+    function->walk([&](Operation *op) {
+      if (isa<tk::TileLoadOp, tk::TileDotOp, tk::TileStoreOp>(op))
+        ops.push_back(op);
+    });
+    SmallVector<Operation *> lowered;
+    for (Operation *op : ops) {
+      if (!canLower(op))
+        continue;
+      OpBuilder b(op);
+      if (auto load = dyn_cast<tk::TileLoadOp>(op))
+        lowerLoad(b, load);
+      else if (auto dot = dyn_cast<tk::TileDotOp>(op))
+        lowerDot(b, dot);
+      else
+        lowerStore(b, cast<tk::TileStoreOp>(op));
+      lowered.push_back(op);
+    }
+    for (Operation *op : llvm::reverse(lowered))
+      op->erase();
+  }
+
+private:
+  static bool isZero(Value v) { return matchPattern(v, m_Zero()); }
+
+  bool canLower(Operation *op) {
+    // One block: a place that was given back is not needed again.
+    for (Operation *user : op->getUsers())
+      if (!isa<tk::TileDotOp, tk::TileStoreOp>(user) ||
+          user->getBlock() != op->getBlock())
+        return false;
+    if (isa<tk::TileLoadOp>(op))
+      return true;
+    auto known = [&](Value v) { return isZero(v) || places.contains(v); };
+    if (auto dot = dyn_cast<tk::TileDotOp>(op))
+      return known(dot.getAcc()) && places.contains(dot.getA()) &&
+             places.contains(dot.getB());
+    return places.contains(cast<tk::TileStoreOp>(op).getValue());
+  }
+
+  Value newPlace(Location loc) {
+    if (!unused.empty())
+      return unused.pop_back_val();
+    OpBuilder b(function.getContext());
+    b.setInsertionPointToStart(&function.getFunctionBody().front());
+    auto type = MemRefType::get({1024}, b.getI8Type());
+    return memref::AllocaOp::create(b, loc, type, b.getI64IntegerAttr(64));
+  }
+
+  /// `user` has read the tile; true if nobody else will.
+  bool done(Value tile, Operation *user) {
+    int64_t left = 0;
+    for (Operation *other : tile.getUsers())
+      left += other != user && user->isBeforeInBlock(other);
+    return left == 0;
+  }
+  void giveBack(Value tile, Operation *user) {
+    if (places.contains(tile) && done(tile, user))
+      unused.push_back(places[tile]);
+  }
+
+  static void forEachRow(OpBuilder &b, Location loc,
+                         function_ref<void(OpBuilder &, Value)> body) {
+    auto index = [&](int64_t v) -> Value {
+      return arith::ConstantIndexOp::create(b, loc, v);
+    };
+    scf::ForOp::create(b, loc, index(0), index(16), index(1), ValueRange(),
+                       [&](OpBuilder &inner, Location, Value row, ValueRange) {
+                         body(inner, row);
+                         scf::YieldOp::create(inner, loc);
+                       });
+  }
+  static Value scaled(OpBuilder &b, Location loc, Value row, int64_t bytes) {
+    Value factor = arith::ConstantIndexOp::create(b, loc, bytes);
+    return arith::MulIOp::create(b, loc, row, factor);
+  }
+  static Value plus(OpBuilder &b, Location loc, Value at, int64_t more) {
+    Value number = arith::ConstantIndexOp::create(b, loc, more);
+    return arith::AddIOp::create(b, loc, at, number);
+  }
+  static VectorType bytesOf(OpBuilder &b) { return lanesOf(64, b.getI8Type()); }
+
+  void copyRows(OpBuilder &b, Location loc, Value from, Value fromIndex,
+                int64_t fromStride, Value to, Value toIndex, int64_t toStride) {
+    forEachRow(b, loc, [&](OpBuilder &r, Value row) {
+      auto at = [&](Value index, int64_t stride) -> Value {
+        Value skip = scaled(r, loc, row, stride);
+        return index ? Value(arith::AddIOp::create(r, loc, index, skip)) : skip;
+      };
+      Value v = vector::LoadOp::create(r, loc, bytesOf(r), from,
+                                       at(fromIndex, fromStride));
+      vector::StoreOp::create(r, loc, v, to, at(toIndex, toStride));
+    });
+  }
+
+  void lowerLoad(OpBuilder &b, tk::TileLoadOp op) {
+    Value place = newPlace(op.getLoc());
+    copyRows(b, op.getLoc(), op.getMemory(), op.getIndex(), op.getStride(),
+             place, Value(), 64);
+    places[op] = place;
+  }
+
+  void lowerStore(OpBuilder &b, tk::TileStoreOp op) {
+    copyRows(b, op.getLoc(), places[op.getValue()], Value(), 64, op.getMemory(),
+             op.getIndex(), op.getStride());
+    giveBack(op.getValue(), op);
+  }
+
+  void lowerDot(OpBuilder &b, tk::TileDotOp op) {
+    Location loc = op.getLoc();
+    Value acc = isZero(op.getAcc()) ? Value() : places[op.getAcc()];
+    Value x = places[op.getA()], w = places[op.getB()];
+    bool inPlace = acc && done(op.getAcc(), op);
+    Value out = inPlace ? acc : newPlace(loc);
+    VectorType lanes = lanesOf(16, b.getI32Type());
+    forEachRow(b, loc, [&](OpBuilder &r, Value row) {
+      Value at = scaled(r, loc, row, 64);
+      Value sums;
+      if (acc)
+        sums = vector::BitCastOp::create(
+            r, loc, lanes, vector::LoadOp::create(r, loc, bytesOf(r), acc, at));
+      else
+        sums = arith::ConstantOp::create(r, loc, lanes, r.getZeroAttr(lanes));
+      for (int64_t k = 0; k < 16; ++k) {
+        Value four = tk::Broadcast4Op::create(r, loc, bytesOf(r), x,
+                                              plus(r, loc, at, 4 * k));
+        Value from = arith::ConstantIndexOp::create(r, loc, 64 * k);
+        Value weights = vector::LoadOp::create(r, loc, bytesOf(r), w, from);
+        sums = tk::Dot4Op::create(r, loc, sums, four, weights);
+      }
+      Value bytes = vector::BitCastOp::create(r, loc, bytesOf(r), sums);
+      vector::StoreOp::create(r, loc, bytes, out, at);
+    });
+    places[op] = out;
+    giveBack(op.getA(), op);
+    if (op.getB() != op.getA())
+      giveBack(op.getB(), op);
+  }
+
+  FunctionOpInterface function;
+  DenseMap<Value, Value> places;
+  SmallVector<Value> unused;
+};
+
 struct LowerTiles : quern::impl::LowerTilesBase<LowerTiles> {
   void runOnOperation() override {
+    getOperation()->walk(
+        [](FunctionOpInterface function) { TilesInMemory(function).run(); });
     RewritePatternSet patterns(&getContext());
     populateTilePatterns(patterns);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))

@@ -224,16 +224,23 @@ static Error defineIntrinsics(ModuleOp lowered) {
 }
 
 std::vector<Tier> testTiers() {
-  static const bool told = [] {
-    for (Tier tier : allTiers)
+  // Tiles as vectors take long to compile: where AMX is missing, the tests that
+  // are about tiles emulate them, not all.
+  static const std::vector<Tier> tiers = [] {
+    std::vector<Tier> all;
+    for (Tier tier : allTiers) {
+      bool native = canRun(tier), left = !native && tier == Tier::Amx;
       std::fprintf(stderr, "tier %s: %s\n", getTierName(tier).str().c_str(),
-                   canRun(tier) ? "native"
-                                : "EMULATED, this machine lacks its "
-                                  "instructions");
-    return true;
+                   native ? "native"
+                   : left ? "NOT RUN but in tests of tiles, this machine lacks "
+                            "its instructions"
+                          : "EMULATED, this machine lacks its instructions");
+      if (!left)
+        all.push_back(tier);
+    }
+    return all;
   }();
-  (void)told;
-  return {std::begin(allTiers), std::end(allTiers)};
+  return tiers;
 }
 
 Expected<KernelJit> makeKernels(ModuleOp module, Tier tier, bool emulate) {

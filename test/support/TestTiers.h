@@ -4,7 +4,9 @@
 // instructions of one, its kernels are lowered for it as ever and each of its
 // instructions is then replaced by a definition in plain vector code:
 // registers, layouts and schedules of the tier are checked for values, only
-// LLVM's last step is not. What ran in which way is printed once.
+// LLVM's last step is not. What ran in which way is printed once. Tiles of AMX
+// become vectors there, which takes long to compile: only tests of tiles ask
+// for that.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_TEST_SUPPORT_TESTTIERS_H
@@ -14,7 +16,8 @@
 
 namespace quern::test {
 
-/// All tiers. Prints, the first time, which of them this machine only emulates.
+/// All tiers, without AMX where this machine lacks it. Prints, the first time,
+/// which of them are emulated or not run.
 std::vector<Tier> testTiers();
 
 /// The kernels of `module` for `tier`, native where the machine can run them.
