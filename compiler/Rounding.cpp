@@ -36,6 +36,7 @@ struct Layer {
   size_t index = 0;
   /// Nearest codes until those are learned.
   WeightCodes codes = {};
+  bool isLearned = false;
 
   /// The encoder layer: "L3" of "L3.g".
   StringRef encoder() const { return StringRef(name).split('.').first; }
@@ -155,6 +156,9 @@ void Rounding::writeRounded(ModuleOp copy) const {
     if (next == layers.size() || layers[next].index != index++)
       return;
     const Layer &layer = layers[next++];
+    // What is rounded later will err far less than its nearest codes do.
+    if (!layer.isLearned)
+      return;
     std::optional<SiteQuantizer> site = scheme.site(layer.input);
     writeValues(op.getWMutable(), layer.codes,
                 site ? ArrayRef<float>(site->channelScale) : ArrayRef<float>());
@@ -272,6 +276,7 @@ Error Rounding::roundLayer(
                          layer.codes.zeros, bits, options);
   if (const std::vector<int8_t> *known = cache.find(key, rows * cols)) {
     layer.codes.codes = *known;
+    layer.isLearned = true;
     return Error::success();
   }
   AdaRoundErrors errors;
@@ -280,6 +285,7 @@ Error Rounding::roundLayer(
                 differ ? reals.data() : nullptr,
                 layer.codes.zeros.empty() ? nullptr : layer.codes.zeros.data()},
                layer.codes.scales, bits, options, &errors, progress);
+  layer.isLearned = true;
   if (note)
     note(llvm::formatv("{0}: squared error {1:e3} by nearest rounding, "
                        "{2:e3} by AdaRound",
