@@ -24,7 +24,8 @@ using Values = KernelBuilder::Values;
 static constexpr int64_t kRows = 8;
 
 int64_t getGemmScratchBytes(const GemmShape &shape) {
-  return std::max({lateScratchBytes(shape, kRows) + unpackedBytes(shape),
+  return std::max({lateScratchBytes(shape, kRows) +
+                       unpackedBytes(shape, wholeStream(shape).steps),
                    getLibraryGemmScratchBytes(shape),
                    getTileGemmScratchBytes(shape)});
 }
@@ -39,7 +40,9 @@ static void emitGemm(KernelBuilder &k, const GemmShape &shape) {
       GemmSums::Integer, kRows, lateScratchBytes(shape, kRows) != 0);
   GemmStream stream = wholeStream(shape);
   epilogue.start();
-  auto unpack = [&](Value panel) { unpackWeights(k, shape, inputs, panel); };
+  auto unpack = [&](Value panel) {
+    unpackWeights(k, stream, getGemmPanels(shape).width, inputs, panel);
+  };
   auto emit = [&](const GemmTile &tile) {
     Value start = k.mul(tile.row, shape.xStride);
     Values rowSums, sums;

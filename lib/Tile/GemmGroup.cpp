@@ -41,6 +41,13 @@ static bool isLate(const GroupGemmShape &shape) {
          totalSteps(shape) >= vectorsOf(shape) * kGemmUnroll;
 }
 
+/// Scratch bytes of the tile that waits and of the f32 sums.
+static int64_t sumsBytes(const GroupGemmShape &shape) {
+  int64_t vectors = vectorsOf(shape);
+  int64_t waiting = isLate(shape) ? lateEpilogueBytes(vectors) : 0;
+  return waiting + vectors * 64;
+}
+
 std::vector<GroupSteps> getGroupSteps(const GroupGemmShape &shape) {
   std::vector<GroupSteps> all;
   int64_t begin = 0, columns = llvm::alignTo(shape.gemm.k, 4);
@@ -90,7 +97,8 @@ public:
   GroupTiles(KernelBuilder &k, const GroupGemmShape &shape,
              const GemmStream &stream)
       : k(k), shape(shape), gemm(shape.gemm), stream(stream),
-        inputs{k.buffer(0), gemm.xStride, k.buffer(1), gemm.weightBits},
+        inputs{k.buffer(0), gemm.xStride, k.buffer(1), gemm.weightBits,
+               /*unpackedAt=*/sumsBytes(shape)},
         steps(k.buffer(2)), correction(k.buffer(3)), multiplier(k.buffer(4)),
         padded(llvm::alignTo(gemm.n, 16)),
         sumsAt(isLate(shape) ? lateEpilogueBytes(vectorsOf(shape)) : 0),
@@ -98,8 +106,15 @@ public:
                  isLate(shape)) {}
 
   void emitAll() {
+    auto unpack = [&](Value panel) {
+      unpackWeights(k, stream, getGemmPanels(gemm).width, inputs, panel);
+    };
+    auto tiles = [&](const GemmTile &tile) { emit(tile); };
     epilogue.start();
-    forEachTile(k, gemm, stream, [&](const GemmTile &tile) { emit(tile); });
+    if (gemm.weightBits == 8 || gemm.exact)
+      forEachTile(k, gemm, stream, tiles);
+    else
+      forEachTile(k, gemm, stream, tiles, unpack);
     epilogue.end();
   }
 
@@ -205,9 +220,8 @@ private:
 } // namespace
 
 int64_t getGroupGemmScratchBytes(const GroupGemmShape &shape) {
-  int64_t vectors = vectorsOf(shape);
-  int64_t waiting = isLate(shape) ? lateEpilogueBytes(vectors) : 0;
-  return waiting + vectors * 64;
+  return sumsBytes(shape) +
+         unpackedBytes(shape.gemm, totalSteps(shape) / kGemmUnroll);
 }
 
 func::FuncOp buildGroupGemm(ModuleOp module, StringRef name,

@@ -195,16 +195,19 @@ void forEachTile(KernelBuilder &k, const GemmShape &shape,
   });
 }
 
-int64_t unpackedBytes(const GemmShape &shape) {
+int64_t unpackedBytes(const GemmShape &shape, int64_t steps) {
   return shape.weightBits == 8
              ? 0
-             : getGemmPanels(shape).width * packedGemmBytes(16, shape.k, 8);
+             : getGemmPanels(shape).width * steps * kGemmUnroll * 64;
 }
 
-void unpackWeights(KernelBuilder &k, const GemmShape &shape,
+/// Bytes of an unpacked panel.
+static int64_t unpackedPanelBytes(const GemmStream &stream) {
+  return stream.steps * kGemmUnroll * 64;
+}
+
+void unpackWeights(KernelBuilder &k, const GemmStream &stream, int64_t width,
                    const GemmInputs &inputs, Value panel) {
-  GemmStream stream = wholeStream(shape);
-  int64_t width = getGemmPanels(shape).width;
   WeightReader reader(k, inputs.w, stream.panelElements, inputs.weightBits);
   Value from = k.mul(panel, stream.panelElements);
   k.loop(k.index(0), k.index(stream.steps), 1, [&](Value turn) {
@@ -214,7 +217,7 @@ void unpackWeights(KernelBuilder &k, const GemmShape &shape,
       for (auto [j, v] : llvm::enumerate(reader.read(at, t, width)))
         k.storeVector(
             v, k.scratch(),
-            k.add(to, int64_t(j) * packedGemmBytes(16, shape.k, 8) + t * 64));
+            k.add(to, int64_t(j) * unpackedPanelBytes(stream) + t * 64));
   });
 }
 
@@ -242,7 +245,7 @@ multiplyTurns(KernelBuilder &k, const GemmStream &stream, const GemmTile &tile,
               const KernelBuilder::Values &sums, Value from, Value to,
               function_ref<void(Value)> more, int64_t together) {
   using Values = KernelBuilder::Values;
-  int64_t unpackedPanel = stream.steps * kGemmUnroll * 64;
+  int64_t unpackedPanel = unpackedPanelBytes(stream);
   WeightReader reader =
       tile.unpacked
           ? WeightReader(k, k.scratch(), unpackedPanel, 8)

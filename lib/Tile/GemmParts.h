@@ -78,10 +78,12 @@ struct GemmInputs {
   int64_t unpackedAt = 0;
 };
 
-/// Bytes that the unpacked weights of a tile take; 0 where weights are bytes.
-int64_t unpackedBytes(const GemmShape &shape);
-/// Emits the unpacking of the weights of tiles from `panel` on.
-void unpackWeights(KernelBuilder &k, const GemmShape &shape,
+/// Bytes that the unpacked weights of a tile take in an inner loop of so many
+/// steps; 0 where weights are bytes.
+int64_t unpackedBytes(const GemmShape &shape, int64_t steps);
+/// Emits the unpacking of the weights of tiles of `width` panels from `panel`
+/// on.
+void unpackWeights(KernelBuilder &k, const GemmStream &stream, int64_t width,
                    const GemmInputs &inputs, mlir::Value panel);
 
 /// Adds to `sums` [rows][tile.width] the products of the turns [from, to), each
