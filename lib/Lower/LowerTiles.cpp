@@ -118,10 +118,9 @@ public:
       if (isa<tk::TileLoadOp, tk::TileDotOp, tk::TileStoreOp>(op))
         ops.push_back(op);
     });
-    SmallVector<Operation *> lowered;
+    if (!llvm::all_of(ops, [](Operation *op) { return isClosed(op); }))
+      return;
     for (Operation *op : ops) {
-      if (!canLower(op))
-        continue;
       OpBuilder b(op);
       if (auto load = dyn_cast<tk::TileLoadOp>(op))
         lowerLoad(b, load);
@@ -129,28 +128,30 @@ public:
         lowerDot(b, dot);
       else
         lowerStore(b, cast<tk::TileStoreOp>(op));
-      lowered.push_back(op);
     }
-    for (Operation *op : llvm::reverse(lowered))
+    for (Operation *op : llvm::reverse(ops))
       op->erase();
   }
 
 private:
   static bool isZero(Value v) { return matchPattern(v, m_Zero()); }
 
-  bool canLower(Operation *op) {
-    // One block: a place that was given back is not needed again.
-    for (Operation *user : op->getUsers())
-      if (!isa<tk::TileDotOp, tk::TileStoreOp>(user) ||
-          user->getBlock() != op->getBlock())
-        return false;
-    if (isa<tk::TileLoadOp>(op))
-      return true;
-    auto known = [&](Value v) { return isZero(v) || places.contains(v); };
+  /// True if the tiles of `op` come from tile ops of its block, or are sums
+  /// that begin with zeros, and go to such ops: a place that was given back is
+  /// not needed elsewhere.
+  static bool isClosed(Operation *op) {
+    auto isTileOp = [&](Operation *other) {
+      return other && other->getBlock() == op->getBlock() &&
+             isa<tk::TileLoadOp, tk::TileDotOp, tk::TileStoreOp>(other);
+    };
+    auto isKnown = [&](Value v) { return isTileOp(v.getDefiningOp()); };
+    if (!llvm::all_of(op->getUsers(), isTileOp))
+      return false;
     if (auto dot = dyn_cast<tk::TileDotOp>(op))
-      return known(dot.getAcc()) && places.contains(dot.getA()) &&
-             places.contains(dot.getB());
-    return places.contains(cast<tk::TileStoreOp>(op).getValue());
+      return (isZero(dot.getAcc()) || isKnown(dot.getAcc())) &&
+             isKnown(dot.getA()) && isKnown(dot.getB());
+    auto store = dyn_cast<tk::TileStoreOp>(op);
+    return !store || isKnown(store.getValue());
   }
 
   Value newPlace(Location loc) {

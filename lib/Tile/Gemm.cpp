@@ -41,7 +41,8 @@ static void emitGemm(KernelBuilder &k, const GemmShape &shape) {
   GemmStream stream = wholeStream(shape);
   epilogue.start();
   auto unpack = [&](Value panel) {
-    unpackWeights(k, stream, getGemmPanels(shape).width, inputs, panel);
+    unpackWeights(k, stream, getGemmPanels(shape).width, inputs, panel,
+                  k.index(inputs.unpackedAt));
   };
   auto emit = [&](const GemmTile &tile) {
     Value start = k.mul(tile.row, shape.xStride);

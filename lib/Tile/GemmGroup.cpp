@@ -107,7 +107,8 @@ public:
 
   void emitAll() {
     auto unpack = [&](Value panel) {
-      unpackWeights(k, stream, getGemmPanels(gemm).width, inputs, panel);
+      unpackWeights(k, stream, getGemmPanels(gemm).width, inputs, panel,
+                    k.index(inputs.unpackedAt));
     };
     auto tiles = [&](const GemmTile &tile) { emit(tile); };
     epilogue.start();

@@ -147,8 +147,8 @@ static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
   });
 }
 
-void forEachChunk(KernelBuilder &k, const GemmShape &shape,
-                  function_ref<void(Value, Value, Value, Value)> body) {
+void forEachPanelGroup(KernelBuilder &k, const GemmShape &shape,
+                       function_ref<void(Value, Value, Value)> body) {
   assert(shape.rowsPerChunk % 8 == 0 && "row blocks are whole tiles");
   GemmPanels panels = getGemmPanels(shape);
   GemmChunks chunks = getGemmChunks(shape);
@@ -159,18 +159,9 @@ void forEachChunk(KernelBuilder &k, const GemmShape &shape,
     Value rows = k.min(k.sub(allRows, firstRow), k.index(shape.rowsPerChunk));
     Value first = k.mul(k.rem(chunk, columns), panels.perChunk);
     Value last = k.min(k.add(first, panels.perChunk), k.index(panels.count));
-    body(firstRow, rows, k.mul(first, panels.width), k.mul(last, panels.width));
+    k.loop(first, last, 1,
+           [&](Value i) { body(firstRow, rows, k.mul(i, panels.width)); });
   });
-}
-
-void forEachPanelGroup(KernelBuilder &k, const GemmShape &shape,
-                       function_ref<void(Value, Value, Value)> body) {
-  int64_t width = getGemmPanels(shape).width;
-  forEachChunk(k, shape,
-               [&](Value firstRow, Value rows, Value first, Value last) {
-                 k.loop(first, last, width,
-                        [&](Value panel) { body(firstRow, rows, panel); });
-               });
 }
 
 void forEachTile(KernelBuilder &k, const GemmShape &shape,
@@ -207,17 +198,17 @@ static int64_t unpackedPanelBytes(const GemmStream &stream) {
 }
 
 void unpackWeights(KernelBuilder &k, const GemmStream &stream, int64_t width,
-                   const GemmInputs &inputs, Value panel) {
+                   const GemmInputs &inputs, Value panel, Value to) {
   WeightReader reader(k, inputs.w, stream.panelElements, inputs.weightBits);
   Value from = k.mul(panel, stream.panelElements);
   k.loop(k.index(0), k.index(stream.steps), 1, [&](Value turn) {
     Value at = k.add(from, k.mul(turn, kGemmUnroll * reader.stepBytes()));
-    Value to = k.add(k.mul(turn, kGemmUnroll * 64), inputs.unpackedAt);
+    Value out = k.add(to, k.mul(turn, kGemmUnroll * 64));
     for (int64_t t = 0; t < kGemmUnroll; ++t)
       for (auto [j, v] : llvm::enumerate(reader.read(at, t, width)))
         k.storeVector(
             v, k.scratch(),
-            k.add(to, int64_t(j) * unpackedPanelBytes(stream) + t * 64));
+            k.add(out, int64_t(j) * unpackedPanelBytes(stream) + t * 64));
   });
 }
 

@@ -35,13 +35,6 @@ struct GemmStream {
   int64_t steps = 1;
 };
 
-/// Visits the chunks of [begin, end): body(first row, rows, first 16-column
-/// panel, first panel behind).
-void forEachChunk(
-    KernelBuilder &k, const GemmShape &shape,
-    llvm::function_ref<void(mlir::Value, mlir::Value, mlir::Value, mlir::Value)>
-        body);
-
 /// Visits the groups of `getGemmPanels(shape).width` panels of all chunks of
 /// [begin, end): body(first row, rows, first panel).
 void forEachPanelGroup(
@@ -81,10 +74,10 @@ struct GemmInputs {
 /// Bytes that the unpacked weights of a tile take in an inner loop of so many
 /// steps; 0 where weights are bytes.
 int64_t unpackedBytes(const GemmShape &shape, int64_t steps);
-/// Emits the unpacking of the weights of tiles of `width` panels from `panel`
-/// on.
+/// Emits the unpacking of the weights of `width` panels from `panel` on to
+/// scratch memory from byte `to` on.
 void unpackWeights(KernelBuilder &k, const GemmStream &stream, int64_t width,
-                   const GemmInputs &inputs, mlir::Value panel);
+                   const GemmInputs &inputs, mlir::Value panel, mlir::Value to);
 
 /// Adds to `sums` [rows][tile.width] the products of the turns [from, to), each
 /// with `more`. Row i, turn t reads x from start + i * xStride + 16 * t on.

@@ -48,13 +48,14 @@ static constexpr int64_t kMostPanels = 24, kMostWeights = 320 << 10;
 static constexpr int64_t kLeastRows = 13;
 /// Vectors that go through the epilogue together; they share a column.
 static constexpr int64_t kTogether = 4;
+
 static int64_t stepsOf(const GemmShape &shape) {
   return llvm::divideCeil(shape.k, kStep);
 }
 static int64_t spansOf(const GemmShape &shape) {
   return llvm::divideCeil(stepsOf(shape), kSpanSteps);
 }
-/// 16-column panels of a group.
+/// 16-column panels of a chunk.
 static int64_t chunkPanels(const GemmShape &shape) {
   GemmPanels panels = getGemmPanels(shape);
   return panels.perChunk * panels.width;
@@ -249,19 +250,11 @@ void TileGemm::prefetchRest(const Group &group) {
 /// Codes of few bits become bytes, for all rows of the group.
 void TileGemm::unpack(const Group &group) {
   Value origin = firstUnpacked(group.first);
-  WeightReader reader(k, k.buffer(1), storedBytes, shape.weightBits);
-  int64_t fours = kStep / 4;
+  GemmInputs inputs{k.buffer(0), shape.xStride, k.buffer(1), shape.weightBits};
   k.loop(origin, group.last, 1, [&](Value panel) {
-    Value from = k.mul(panel, storedBytes);
     Value to = k.add(k.mul(k.sub(panel, origin), panelBytes),
                      unpackedAt(shape, planes));
-    k.loop(k.index(0), k.index(steps), 1, [&](Value step) {
-      Value start = k.add(from, k.mul(step, fours * reader.stepBytes()));
-      Value out = k.add(to, k.mul(step, kStep * kTile));
-      for (int64_t t = 0; t < fours; ++t)
-        k.storeBytes(reader.read(start, t, 1)[0], k.scratch(),
-                     k.add(out, 64 * t));
-    });
+    unpackWeights(k, wholeStream(shape), /*width=*/1, inputs, panel, to);
   });
 }
 
