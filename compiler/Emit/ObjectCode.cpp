@@ -9,22 +9,16 @@
 #include "compiler/Emit/LibraryCode.h"
 #include "dialects/TK/TKDialect.h"
 #include "lib/Lower/LowerPasses.h"
+#include "lib/Target/MachineCode.h"
 #include "lib/Target/X86/X86Passes.h"
 
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
-#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Export.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Support/raw_ostream.h"
 #include "llvm/Target/TargetMachine.h"
-#include "llvm/TargetParser/Triple.h"
 
 using namespace mlir;
 
@@ -138,20 +132,12 @@ Expected<std::unique_ptr<llvm::TargetMachine>> createTargetMachine(Tier tier) {
     return true;
   }();
   (void)initialized;
-  llvm::Triple triple("x86_64-unknown-linux-gnu");
-  std::string problem;
-  const llvm::Target *target =
-      llvm::TargetRegistry::lookupTarget(triple, problem);
-  if (!target)
-    return Error(problem);
-  llvm::TargetOptions options;
-  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   const TierTraits &traits = traitsOf(tier);
-  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, traits.cpu, traits.features, options, llvm::Reloc::PIC_,
-      std::nullopt,
-      traits.optimize ? llvm::CodeGenOptLevel::Aggressive
-                      : llvm::CodeGenOptLevel::Less));
+  MachineSpec spec = {"x86_64-unknown-linux-gnu", traits.cpu, traits.features,
+                      llvm::Reloc::PIC_};
+  if (!traits.optimize)
+    spec.level = llvm::CodeGenOptLevel::Less;
+  return createMachine(spec);
 }
 
 Expected<OwningOpRef<ModuleOp>> lowerKernels(ModuleOp module, Tier tier,
@@ -177,56 +163,28 @@ static void useWholeVectors(llvm::Module &module) {
   }
 }
 
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine,
-                     Tier tier) {
-  llvm::LoopAnalysisManager lam;
-  llvm::FunctionAnalysisManager fam;
-  llvm::CGSCCAnalysisManager cam;
-  llvm::ModuleAnalysisManager mam;
-  llvm::PassBuilder builder(&machine);
-  builder.registerModuleAnalyses(mam);
-  builder.registerCGSCCAnalyses(cam);
-  builder.registerFunctionAnalyses(fam);
-  builder.registerLoopAnalyses(lam);
-  builder.crossRegisterProxies(lam, fam, cam, mam);
-  builder
-      .buildPerModuleDefaultPipeline(traitsOf(tier).optimize
-                                         ? llvm::OptimizationLevel::O3
-                                         : llvm::OptimizationLevel::O1)
-      .run(module, mam);
-}
-
 Expected<std::string> emitLowered(ModuleOp lowered, Tier tier, CodeForm form) {
   auto machine = createTargetMachine(tier);
   if (!machine)
     return machine.takeError();
-  registerBuiltinDialectTranslation(*lowered.getContext());
-  registerLLVMDialectTranslation(*lowered.getContext());
   llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> module =
-      translateModuleToLLVMIR(lowered, context, "quern");
+  auto module = translateFor(**machine, lowered, context);
   if (!module)
-    return Error("kernels cannot be translated to LLVM");
-  module->setTargetTriple((*machine)->getTargetTriple());
-  module->setDataLayout((*machine)->createDataLayout());
+    return module.takeError();
   if (traitsOf(tier).wholeVectors)
-    useWholeVectors(*module);
-  optimize(*module, **machine, tier);
-
-  std::string text;
+    useWholeVectors(**module);
+  optimizeFor(**machine, **module,
+              traitsOf(tier).optimize ? llvm::OptimizationLevel::O3
+                                      : llvm::OptimizationLevel::O1);
   if (form == CodeForm::LLVMText) {
-    llvm::raw_string_ostream(text) << *module;
+    std::string text;
+    llvm::raw_string_ostream(text) << **module;
     return text;
   }
-  llvm::SmallVector<char, 0> bytes;
-  llvm::raw_svector_ostream out(bytes);
-  llvm::legacy::PassManager passes;
-  auto type = form == CodeForm::Object ? llvm::CodeGenFileType::ObjectFile
-                                       : llvm::CodeGenFileType::AssemblyFile;
-  if ((*machine)->addPassesToEmitFile(passes, out, nullptr, type))
-    return Error("the target cannot emit this kind of file");
-  passes.run(*module);
-  return std::string(bytes.begin(), bytes.end());
+  return emitFile(**machine, **module,
+                  form == CodeForm::Object
+                      ? llvm::CodeGenFileType::ObjectFile
+                      : llvm::CodeGenFileType::AssemblyFile);
 }
 
 Expected<std::string> emitKernels(ModuleOp module, Tier tier, CodeForm form,

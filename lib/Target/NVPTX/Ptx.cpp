@@ -8,23 +8,18 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Target/NVPTX/Ptx.h"
 
+#include "lib/Target/MachineCode.h"
+
 #include "mlir/Conversion/ArithToLLVM/ArithToLLVM.h"
 #include "mlir/Conversion/ControlFlowToLLVM/ControlFlowToLLVM.h"
 #include "mlir/Conversion/ReconcileUnrealizedCasts/ReconcileUnrealizedCasts.h"
 #include "mlir/Conversion/SCFToControlFlow/SCFToControlFlow.h"
 #include "mlir/Pass/PassManager.h"
-#include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
-#include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
-#include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/Module.h"
-#include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/TargetSelect.h"
 #include "llvm/Target/TargetMachine.h"
-#include "llvm/TargetParser/Triple.h"
 
 using namespace mlir;
 
@@ -61,7 +56,7 @@ void registerPtxPipeline() {
 /// u8 times s8 needs PTX 7.0, wgmma with mixed signs 8.4. The older the text,
 /// the older the driver may be.
 static Expected<std::unique_ptr<llvm::TargetMachine>>
-createMachine(PtxVariant variant) {
+createPtxMachine(PtxVariant variant) {
   static const bool initialized = [] {
     LLVMInitializeNVPTXTargetInfo();
     LLVMInitializeNVPTXTarget();
@@ -70,58 +65,22 @@ createMachine(PtxVariant variant) {
     return true;
   }();
   (void)initialized;
-  llvm::Triple triple("nvptx64-nvidia-cuda");
-  std::string problem;
-  const llvm::Target *target =
-      llvm::TargetRegistry::lookupTarget(triple, problem);
-  if (!target)
-    return Error(problem);
-  llvm::TargetOptions options;
-  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  return std::unique_ptr<llvm::TargetMachine>(target->createTargetMachine(
-      triple, variantName(variant),
-      variant == PtxVariant::Sm80 ? "+ptx70" : "+ptx84", options, std::nullopt,
-      std::nullopt, llvm::CodeGenOptLevel::Aggressive));
-}
-
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::LoopAnalysisManager lam;
-  llvm::FunctionAnalysisManager fam;
-  llvm::CGSCCAnalysisManager cam;
-  llvm::ModuleAnalysisManager mam;
-  llvm::PassBuilder builder(&machine);
-  builder.registerModuleAnalyses(mam);
-  builder.registerCGSCCAnalyses(cam);
-  builder.registerFunctionAnalyses(fam);
-  builder.registerLoopAnalyses(lam);
-  builder.crossRegisterProxies(lam, fam, cam, mam);
-  builder.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
-      .run(module, mam);
+  return createMachine({"nvptx64-nvidia-cuda", variantName(variant).data(),
+                        variant == PtxVariant::Sm80 ? "+ptx70" : "+ptx84",
+                        std::nullopt});
 }
 
 Expected<std::string> emitLoweredPtx(ModuleOp lowered, PtxVariant variant) {
-  auto machine = createMachine(variant);
+  auto machine = createPtxMachine(variant);
   if (!machine)
     return machine.takeError();
-  registerBuiltinDialectTranslation(*lowered.getContext());
-  registerLLVMDialectTranslation(*lowered.getContext());
   registerNVVMDialectTranslation(*lowered.getContext());
   llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> module =
-      translateModuleToLLVMIR(lowered, context, "quern");
+  auto module = translateFor(**machine, lowered, context);
   if (!module)
-    return Error("kernels cannot be translated to LLVM");
-  module->setTargetTriple((*machine)->getTargetTriple());
-  module->setDataLayout((*machine)->createDataLayout());
-  optimize(*module, **machine);
-  llvm::SmallVector<char, 0> text;
-  llvm::raw_svector_ostream out(text);
-  llvm::legacy::PassManager passes;
-  if ((*machine)->addPassesToEmitFile(passes, out, nullptr,
-                                      llvm::CodeGenFileType::AssemblyFile))
-    return Error("LLVM's NVPTX target cannot write PTX");
-  passes.run(*module);
-  return std::string(text.begin(), text.end());
+    return module.takeError();
+  optimizeFor(**machine, **module, llvm::OptimizationLevel::O3);
+  return emitFile(**machine, **module, llvm::CodeGenFileType::AssemblyFile);
 }
 
 Expected<std::string> emitPtx(ModuleOp module, PtxVariant variant) {
