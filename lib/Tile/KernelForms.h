@@ -45,7 +45,7 @@ void describeAttention(mlir::ModuleOp module, llvm::StringRef kernel,
 void describeAddNorm(mlir::ModuleOp module, llvm::StringRef kernel,
                      const AddNormShape &shape);
 /// "group_norm": as "add_norm", and groups (0: none), ordered. Not where every
-/// channel is a group. No launch has it before the GPU's kernel has been run.
+/// channel is a group.
 void describeGroupNorm(mlir::ModuleOp module, llvm::StringRef kernel,
                        const GroupNormShape &shape);
 /// "embed": d, table_stride, out_stride, word_scales, type_scales,

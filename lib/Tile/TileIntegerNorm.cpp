@@ -158,6 +158,8 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
   program.explain(kernel, notes);
   if (isPlain)
     describeAddNorm(program.module(), kernel, shape);
+  else if (!grouped.each)
+    describeGroupNorm(program.module(), kernel, grouped);
   std::vector<std::string> operands = {
       a->buffer,
       b->buffer,

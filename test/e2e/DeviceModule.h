@@ -38,6 +38,8 @@ public:
 
   const quern_module *get() const { return module; }
   mlir::ModuleOp integer() { return *levelTwo; }
+  /// Names of the kernels, one a line.
+  const std::string &kernelNames() const { return names; }
 
 private:
   static void noKernel(void *const *, int64_t, int64_t, int64_t, int64_t,
@@ -80,6 +82,8 @@ private:
         nvptx::buildDeviceProgram(*tiles, nvptx::PtxVariant::Sm80);
     if (!device)
       return device.takeError();
+    for (const nvptx::DeviceKernel &kernel : device->kernels)
+      names += kernel.name + "\n";
     about.device = std::move(*device);
     mlir::FailureOr<ManifestResult> built = buildManifest(*tiles, about);
     if (mlir::failed(built))
@@ -106,6 +110,7 @@ private:
 
   LevelContext context;
   mlir::OwningOpRef<mlir::ModuleOp> levelTwo, tiles;
+  std::string names;
   ManifestResult manifest;
   std::unique_ptr<void, void (*)(void *)> weights{nullptr, std::free};
   std::vector<quern_kernel> kernels;

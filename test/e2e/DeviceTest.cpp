@@ -106,6 +106,8 @@ TEST_F(DeviceTest, EverySiteOfAClassifier) {
 struct RecipeCase {
   const char *name, *recipe;
   HeadKind head;
+  /// Part of the name of a kernel that it must have.
+  const char *kernel = "";
   std::vector<std::string> overrides = {};
 };
 void PrintTo(const RecipeCase &value, std::ostream *out) { *out << value.name; }
@@ -118,6 +120,7 @@ TEST_P(DeviceRecipes, EverySite) {
   options.layers = 1;
   DeviceModule module(options, GetParam().recipe, GetParam().overrides);
   ASSERT_TRUE(module.get());
+  EXPECT_THAT(module.kernelNames(), HasSubstr(GetParam().kernel));
   compareWithGraph(module, mixedBatch(options.vocab));
 }
 
@@ -125,9 +128,13 @@ INSTANTIATE_TEST_SUITE_P(
     Tiny, DeviceRecipes,
     testing::Values(
         RecipeCase{"DefaultEmbedding", "default", HeadKind::Embedding},
-        RecipeCase{"WideCodes", "mp", HeadKind::Classification},
-        RecipeCase{
-            "FewBits", "w8a8", HeadKind::QuestionAnswering, {"L=4", "s=6"}}),
+        RecipeCase{"WideCodes", "mp", HeadKind::Classification, "gemm_u16"},
+        RecipeCase{"Groups", "peg6", HeadKind::Classification, "_groups_"},
+        RecipeCase{"FewBits",
+                   "w8a8",
+                   HeadKind::QuestionAnswering,
+                   "",
+                   {"L=4", "s=6"}}),
     [](const auto &info) { return std::string(info.param.name); });
 
 /// The same bytes alone and in a batch, with the memory that a larger batch

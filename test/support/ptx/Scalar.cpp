@@ -204,7 +204,9 @@ static Handler extreme(Instruction &i, const Parts &parts) {
   if (!takeType(i, parts) || parts.size() != 2)
     return nullptr;
   if (i.type.kind == Type::Real)
-    return i.type.bits == 32 ? run2<F, float, float> : nullptr;
+    return i.type.bits == 32   ? Handler(run2<F, float, float>)
+           : i.type.bits == 64 ? Handler(run2<F, double, double>)
+                               : nullptr;
   return integer2<F>(i.type);
 }
 
@@ -212,7 +214,9 @@ template <typename F> static Handler sign(Instruction &i, const Parts &parts) {
   if (!takeType(i, parts) || parts.size() != 2)
     return nullptr;
   if (i.type.kind == Type::Real)
-    return i.type.bits == 32 ? run1<F, float, float> : nullptr;
+    return i.type.bits == 32   ? Handler(run1<F, float, float>)
+           : i.type.bits == 64 ? Handler(run1<F, double, double>)
+                               : nullptr;
   return i.type.bits == 64   ? Handler(run1<F, int64_t, int64_t>)
          : i.type.bits == 32 ? Handler(run1<F, int32_t, int32_t>)
                              : nullptr;
@@ -428,7 +432,9 @@ static Handler compares(Instruction &i, const Parts &parts) {
   i.mode = parts[1];
   bool s = i.type.kind == Type::Signed;
   if (i.type.kind == Type::Real)
-    return i.type.bits == 32 ? compare<float> : nullptr;
+    return i.type.bits == 32   ? Handler(compare<float>)
+           : i.type.bits == 64 ? Handler(compare<double>)
+                               : nullptr;
   switch (i.type.bits) {
   case 16:
     return s ? compare<int16_t> : compare<uint16_t>;
