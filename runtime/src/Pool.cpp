@@ -3,8 +3,8 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 // See Pool.h. Order of memory: run() writes the region, then releases the
-// ticket; who takes a chunk acquires it and so sees the region, which cannot
-// change before that chunk is reported finished.
+// stretches; who takes a unit of one acquires it and so sees the region, which
+// cannot change before that unit is reported finished.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,6 +26,13 @@ namespace {
 /// Spins of a crowded pool before it gives its CPU away.
 constexpr uint32_t crowdedSpins = 200;
 
+/// Units of a region: places in a stretch have 16 bits.
+constexpr int64_t mostUnits = 65535;
+
+uint64_t makeStretch(uint32_t generation, int64_t begin, int64_t end) {
+  return uint64_t(generation) << 32 | uint64_t(end) << 16 | uint64_t(begin);
+}
+
 void relax() { __builtin_ia32_pause(); }
 
 long futex(std::atomic<uint32_t> &word, int operation, uint32_t value) {
@@ -41,9 +48,14 @@ bool Pool::start(uint32_t count, uint64_t idleNanoseconds) {
   crowded = count > usableCpuCount();
   idle = idleNanoseconds;
   stopping.store(false);
-  lanes[0] = {this, 0, pthread_self(), 0};
+  for (uint32_t i = 0; i < count; ++i) {
+    lanes[i].stretch.store(0, std::memory_order_relaxed);
+    lanes[i].pool = this;
+    lanes[i].index = i;
+    lanes[i].chunks = 0;
+  }
+  lanes[0].handle = pthread_self();
   for (uint32_t i = 1; i < count; ++i) {
-    lanes[i] = {this, i, {}, 0};
     if (pthread_create(&lanes[i].handle, nullptr, enter, &lanes[i]) != 0) {
       stop();
       return false;
@@ -86,15 +98,17 @@ void Pool::run(Region region, void *context, int64_t chunks, int64_t grain) {
   body = region;
   bodyContext = context;
   total = chunks;
-  leastTake.store(grain, std::memory_order_relaxed);
+  int64_t least = (chunks + mostUnits - 1) / mostUnits;
+  unit = least > grain ? least : grain;
   finished.store(0, std::memory_order_relaxed);
-  uint32_t generation =
-      uint32_t(ticket.load(std::memory_order_relaxed) >> 32) + 1;
-  ticket.store(uint64_t(generation) << 32 | uint64_t(chunks),
-               std::memory_order_release);
+  uint32_t generation = ++generations;
+  int64_t units = (chunks + unit - 1) / unit;
+  for (uint32_t i = threads; i-- > 0;)
+    lanes[i].stretch.store(
+        makeStretch(generation, units * i / threads, units * (i + 1) / threads),
+        std::memory_order_release);
 
-  while (takeChunks(generation, lanes[0])) {
-  }
+  help(generation, lanes[0]);
   for (uint32_t spins = 0;
        finished.load(std::memory_order_acquire) != chunks;) {
     relax();
@@ -103,26 +117,37 @@ void Pool::run(Region region, void *context, int64_t chunks, int64_t grain) {
   }
 }
 
-bool Pool::takeChunks(uint32_t generation, Lane &lane) {
-  uint64_t seen = ticket.load(std::memory_order_acquire);
-  int64_t remaining, take;
+void Pool::help(uint32_t generation, Lane &lane) {
+  for (uint32_t i = 0; i < threads; ++i)
+    while (takeUnits(generation, lanes[(lane.index + i) % threads], lane)) {
+    }
+}
+
+bool Pool::takeUnits(uint32_t generation, Lane &from, Lane &lane) {
+  uint64_t seen = from.stretch.load(std::memory_order_acquire), rest;
+  int64_t begin, end;
   do {
-    remaining = int64_t(seen & UINT32_MAX);
-    if (uint32_t(seen >> 32) != generation || remaining == 0)
+    begin = int64_t(seen & UINT16_MAX);
+    end = int64_t(seen >> 16 & UINT16_MAX);
+    if (uint32_t(seen >> 32) != generation || begin == end)
       return false;
-    // Large bites at first, small ones near the end: few tickets, and threads
+    // Large bites at first, small ones near the end: few claims, and threads
     // that finish together.
-    take = remaining / (2 * int64_t(threads));
-    int64_t least = leastTake.load(std::memory_order_relaxed);
-    take = take < least ? least : take;
-    take = take < 1 ? 1 : take > remaining ? remaining : take;
-  } while (!ticket.compare_exchange_weak(seen, seen - uint64_t(take),
-                                         std::memory_order_acq_rel,
-                                         std::memory_order_acquire));
-  int64_t begin = total - remaining;
-  body(bodyContext, begin, begin + take, lane.index);
-  lane.chunks += uint64_t(take);
-  finished.fetch_add(take, std::memory_order_release);
+    int64_t take = (end - begin + 1) / 2;
+    if (&from == &lane) {
+      end = begin + take;
+      rest = seen + uint64_t(take);
+    } else {
+      begin = end - take;
+      rest = seen - (uint64_t(take) << 16);
+    }
+  } while (!from.stretch.compare_exchange_weak(
+      seen, rest, std::memory_order_acq_rel, std::memory_order_acquire));
+  begin *= unit;
+  end = end * unit < total ? end * unit : total;
+  body(bodyContext, begin, end, lane.index);
+  lane.chunks += uint64_t(end - begin);
+  finished.fetch_add(end - begin, std::memory_order_release);
   return true;
 }
 
@@ -141,11 +166,10 @@ void Pool::work(Lane &lane) {
     uint32_t seen = epoch.load();
     if (stopping.load())
       return;
-    uint64_t now = ticket.load(std::memory_order_acquire);
+    uint64_t now = lane.stretch.load(std::memory_order_acquire);
     uint32_t generation = uint32_t(now >> 32);
-    if (generation != done && (now & UINT32_MAX) != 0) {
-      while (takeChunks(generation, lane)) {
-      }
+    if (generation != done) {
+      help(generation, lane);
       done = generation;
       spins = 1;
       idleSince = 0;

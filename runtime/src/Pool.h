@@ -3,10 +3,14 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 // An inference is about a hundred short regions; blocking between them would
-// cost as much as the work. So workers spin while a run is on, take chunks by a
-// ticket, and the caller takes part and waits for finished chunks, not for
-// workers: a worker that the system has suspended without a chunk in its hands
-// delays nobody. Between runs workers spin a little longer and then sleep.
+// cost as much as the work. So workers spin while a run is on, claim chunks,
+// and the caller takes part and waits for finished chunks, not for workers: a
+// worker that the system has suspended without a chunk in its hands delays
+// nobody. Between runs workers spin a little longer and then sleep.
+//
+// Every thread begins with a stretch of its own and bites off halves from its
+// front, so what a kernel prefetches behind a bite is what the same thread does
+// next. Who has finished takes from the backs of the others' stretches.
 //
 // Which thread does which chunk is left to chance; kernels write the same bytes
 // for every grouping, so results do not depend on it.
@@ -63,6 +67,11 @@ public:
 private:
   /// A thread's own data, on its own cache lines.
   struct alignas(128) Lane {
+    /// Generation of the region (high half) and the units of the thread's
+    /// stretch that nobody has taken: the first (low quarter) and the one
+    /// behind the last. A late thread decides by this word alone: with none
+    /// left there is nothing to take, whatever region is being set up.
+    std::atomic<uint64_t> stretch{0};
     Pool *pool;
     uint32_t index;
     pthread_t handle;
@@ -71,12 +80,11 @@ private:
 
   static void *enter(void *lane);
   void work(Lane &lane);
-  bool takeChunks(uint32_t generation, Lane &lane);
+  /// Does all that `lane` and then the others have left of the region.
+  void help(uint32_t generation, Lane &lane);
+  /// Does some of what `from` has left; false if that is nothing.
+  bool takeUnits(uint32_t generation, Lane &from, Lane &lane);
 
-  /// Generation of the region (high half) and its chunks not yet taken (low
-  /// half). Counting down lets a late worker decide by this word alone: with
-  /// none left there is nothing to take, whatever region is being set up.
-  alignas(128) std::atomic<uint64_t> ticket{0};
   /// Chunks of the region that are done.
   alignas(128) std::atomic<int64_t> finished{0};
   /// Changes whenever sleepers have to look again.
@@ -84,13 +92,13 @@ private:
   std::atomic<uint32_t> sleepers{0};
   std::atomic<bool> running{false};
   std::atomic<bool> stopping{false};
-  /// Read before a chunk is taken, therefore atomic; a stale value is
-  /// harmless.
-  std::atomic<int64_t> leastTake{1};
-  /// Read only by holders of a chunk of this region.
+  /// Read only by holders of a unit of this region.
   alignas(128) Region body = nullptr;
   void *bodyContext = nullptr;
-  int64_t total = 0;
+  /// Chunks, and those of a unit; the last unit may have fewer.
+  int64_t total = 0, unit = 1;
+  /// Of the last region; the caller's.
+  uint32_t generations = 0;
 
   uint32_t threads = 1;
   /// More threads than CPUs: spinning must let others run.

@@ -10,9 +10,11 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <memory>
 #include <thread>
 #include <unistd.h>
+#include <utility>
 #include <vector>
 
 using namespace quern;
@@ -105,6 +107,71 @@ TEST(Pool, GivesAtLeastTheGrain) {
     EXPECT_GE(smallest, 8);
   for (int count : visits.counts)
     EXPECT_EQ(count, 1);
+}
+
+/// The bites of each thread, in order.
+struct Bites {
+  std::vector<std::vector<std::pair<int64_t, int64_t>>> taken;
+  static void take(void *context, int64_t begin, int64_t end, uint32_t thread) {
+    static_cast<Bites *>(context)->taken[thread].push_back({begin, end});
+  }
+};
+
+TEST(Pool, BitesOfAThreadFollowOneAnother) {
+  auto pool = std::make_unique<Pool>();
+  ASSERT_TRUE(pool->start(2));
+  for (int region = 0; region < 50; ++region) {
+    Bites bites{{{}, {}}};
+    pool->begin();
+    pool->run(Bites::take, &bites, 40, 1);
+    pool->end();
+    for (int64_t thread = 0; thread < 2; ++thread) {
+      int64_t next = 20 * thread;
+      for (auto [begin, end] : bites.taken[size_t(thread)])
+        if (begin / 20 == thread) {
+          EXPECT_EQ(begin, next);
+          next = end;
+        }
+    }
+  }
+}
+
+/// Thread 1 does not come back from its first chunk before all others are done.
+struct Stuck {
+  std::atomic<int64_t> done{0};
+  std::atomic<bool> alone{true};
+  static void work(void *context, int64_t begin, int64_t end, uint32_t thread) {
+    auto &stuck = *static_cast<Stuck *>(context);
+    if (thread == 1 && stuck.alone.exchange(false))
+      for (int wait = 0; stuck.done != 40 - (end - begin); ++wait) {
+        ASSERT_LT(wait, 100000) << "nobody takes the thread's other chunks";
+        usleep(100);
+      }
+    stuck.done += end - begin;
+  }
+};
+
+TEST(Pool, OthersDoTheWorkOfAStuckThread) {
+  auto pool = std::make_unique<Pool>();
+  ASSERT_TRUE(pool->start(3));
+  for (int region = 0; region < 20; ++region) {
+    Stuck stuck;
+    pool->begin();
+    pool->run(Stuck::work, &stuck, 40, 1);
+    pool->end();
+    EXPECT_EQ(stuck.done, 40);
+  }
+}
+
+TEST(Pool, CountsMoreChunksThanAStretchCan) {
+  auto pool = std::make_unique<Pool>();
+  ASSERT_TRUE(pool->start(3));
+  Visits visits(200001, 3);
+  pool->begin();
+  pool->run(Visits::visit, &visits, 200001, 1);
+  pool->end();
+  for (int count : visits.counts)
+    ASSERT_EQ(count, 1);
 }
 
 TEST(Pool, RunsNothingForNoChunks) {
