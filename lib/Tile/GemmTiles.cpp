@@ -97,17 +97,17 @@ int64_t getTileGemmScratchBytes(const GemmShape &shape, int64_t planes) {
 
 namespace {
 
-/// A block: its first row, its number among the blocks of rows of the chunk,
-/// the chunk's and its own first panel, and where its sums lie in scratch
-/// memory.
-struct Block {
-  Value row, number, firstPanel, panel, slot;
-};
-
 /// Rows of a chunk, and panels of one chunk or some: the first, and the one
 /// behind the last.
 struct Group {
   Value firstRow, rowBlocks, first, last;
+};
+
+/// A block: its first row, its first panel, where its sums lie in scratch
+/// memory, and the first byte of the next group's weights that its steps
+/// prefetch.
+struct Block {
+  Value row, panel, slot, next;
 };
 
 class TileGemm {
@@ -138,7 +138,8 @@ private:
 
   void forEachGroup(function_ref<void(const Group &)> body);
   void rows(const Group &group, Value number);
-  void span(int64_t number, const Block &block, bool finishing);
+  void span(int64_t number, const Group &group, const Block &block,
+            bool finishing);
   void unpack(const Group &group);
   Value firstUnpacked(Value firstPanel) {
     return k.min(firstPanel, k.index(panels - 2));
@@ -230,8 +231,8 @@ void TileGemm::prefetch(Value at) {
                              /*isDataCache=*/true);
 }
 
-/// Bytes of the next chunk's weights that a step prefetches, so that the blocks
-/// of 128 rows prefetch all.
+/// Bytes of the next group's weights that a step prefetches, so that the blocks
+/// of 128 rows prefetch all. A call does no more chunks after it than before.
 static int64_t prefetchBytes(const GemmShape &shape) {
   int64_t blocks = shape.rowsPerChunk / kBlock;
   return 2 * packedGemmBytes(kTile, shape.k, shape.weightBits) / blocks /
@@ -241,9 +242,9 @@ static int64_t prefetchBytes(const GemmShape &shape) {
 /// What the steps of fewer rows leave is prefetched here.
 void TileGemm::prefetchRest(const Group &group) {
   Value missing = k.sub(k.index(shape.rowsPerChunk / kBlock), group.rowBlocks);
-  Value bytes =
-      k.mul(missing, groupPanels(shape) / 2 * steps * prefetchBytes(shape));
-  Value end = k.mul(k.add(group.first, 2 * groupPanels(shape)), storedBytes);
+  Value width = k.sub(group.last, group.first);
+  Value bytes = k.mul(missing, k.mul(width, steps * prefetchBytes(shape) / 2));
+  Value end = k.mul(k.add(group.last, width), storedBytes);
   k.loop(k.sub(end, bytes), end, 64, [&](Value at) { prefetch(at); });
 }
 
@@ -258,7 +259,8 @@ void TileGemm::unpack(const Group &group) {
   });
 }
 
-void TileGemm::span(int64_t number, const Block &block, bool finishing) {
+void TileGemm::span(int64_t number, const Group &group, const Block &block,
+                    bool finishing) {
   int64_t plane = number / spans, piece = number % spans;
   int64_t begin = steps * piece / spans, end = steps * (piece + 1) / spans;
   Pending pending;
@@ -275,17 +277,10 @@ void TileGemm::span(int64_t number, const Block &block, bool finishing) {
   bool unpacks = shape.weightBits != 8;
   Value weights = unpacks ? k.scratch() : k.buffer(1), w;
   if (unpacks)
-    w = k.add(
-        k.mul(k.sub(block.panel, firstUnpacked(block.firstPanel)), panelBytes),
-        unpackedAt(shape, planes));
+    w = k.add(k.mul(k.sub(block.panel, firstUnpacked(group.first)), panelBytes),
+              unpackedAt(shape, planes));
   else
     w = k.mul(block.panel, panelBytes);
-  // The rows before have prefetched the first parts of all columns.
-  Value columns = k.sub(block.panel, block.firstPanel);
-  Value place = k.add(k.mul(block.number, groupPanels(shape)), columns);
-  Value next =
-      k.add(k.mul(k.add(block.firstPanel, groupPanels(shape)), storedBytes),
-            k.mul(place, steps * perStep / 2));
   for (int64_t step = begin; step < end; ++step) {
     Values a, b;
     for (int64_t i = 0; i < 2; ++i)
@@ -300,7 +295,7 @@ void TileGemm::span(int64_t number, const Block &block, bool finishing) {
         sums[2 * i + j] = k.tileDot(sums[2 * i + j], a[i], b[j]);
     // The other plane has the same weights.
     for (int64_t at = 0; at < perStep && plane == 0; at += 64)
-      prefetch(k.add(next, step * perStep + at));
+      prefetch(k.add(block.next, step * perStep + at));
     if (!finishing)
       continue;
     int64_t done = step - begin, all = end - begin;
@@ -321,13 +316,16 @@ void TileGemm::rows(const Group &group, Value number) {
   auto blockAt = [&](Value panel) -> Block {
     Block block;
     block.row = k.add(group.firstRow, k.mul(number, kBlock));
-    block.number = number;
-    block.firstPanel = group.first;
     block.slot =
         parts == 1 ? k.index(0)
                    : k.mul(k.sub(panel, group.first), kSlotBytes / 2 * planes);
     // A last single panel is computed with the one before it.
     block.panel = k.min(panel, k.index(panels - 2));
+    // The rows before have prefetched the first parts of all columns.
+    Value place = k.add(k.mul(number, k.sub(group.last, group.first)),
+                        k.sub(block.panel, group.first));
+    block.next = k.add(k.mul(group.last, storedBytes),
+                       k.mul(place, steps * prefetchBytes(shape) / 2));
     return block;
   };
   for (int64_t i = 0; i < parts; ++i) {
@@ -336,12 +334,13 @@ void TileGemm::rows(const Group &group, Value number) {
     // of the columns before in the last part, of the rows before in the first.
     if (parts == 1) {
       k.loop(group.first, group.last, 2,
-             [&](Value panel) { span(i, blockAt(panel), true); });
+             [&](Value panel) { span(i, group, blockAt(panel), true); });
       continue;
     }
-    span(i, blockAt(group.first), /*finishing=*/first);
-    k.loop(k.add(group.first, 2), group.last, 2,
-           [&](Value panel) { span(i, blockAt(panel), /*finishing=*/last); });
+    span(i, group, blockAt(group.first), /*finishing=*/first);
+    k.loop(k.add(group.first, 2), group.last, 2, [&](Value panel) {
+      span(i, group, blockAt(panel), /*finishing=*/last);
+    });
   }
 }
 
