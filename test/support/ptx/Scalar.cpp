@@ -110,7 +110,9 @@ struct MulWide {
 };
 struct MulHigh {
   template <typename T> static T of(T a, T b) {
-    return T((__int128(a) * __int128(b)) >> (sizeof(T) * 8));
+    using Wide =
+        std::conditional_t<std::is_signed_v<T>, __int128, unsigned __int128>;
+    return T((Wide(a) * Wide(b)) >> (sizeof(T) * 8));
   }
 };
 struct Div {
@@ -234,8 +236,7 @@ static Handler inverse(Instruction &i, const Parts &parts) {
 static Handler remainder(Instruction &i, const Parts &parts) {
   if (!takeType(i, parts))
     return nullptr;
-  return i.type.kind == Type::Signed ? run2<Rem, int32_t, int32_t>
-                                     : run2<Rem, uint32_t, uint32_t>;
+  return parts.size() == 2 ? integer2<Rem>(i.type) : nullptr;
 }
 
 /// What is rounded to the nearest.
@@ -264,6 +265,9 @@ static Handler multiply(Instruction &i, const Parts &parts) {
   if (parts[1] == "hi" && i.type.bits == 32)
     return s ? run2<MulHigh, int32_t, int32_t>
              : run2<MulHigh, uint32_t, uint32_t>;
+  if (parts[1] == "hi" && i.type.bits == 64)
+    return s ? run2<MulHigh, int64_t, int64_t>
+             : run2<MulHigh, uint64_t, uint64_t>;
   if (parts[1] == "wide" && i.type.bits == 32)
     return s ? run2<MulWide, int32_t, int64_t>
              : run2<MulWide, uint32_t, uint64_t>;
@@ -370,20 +374,21 @@ static void bitField(Warp &w, const Instruction &i) {
   const Lanes &c = w.read(i.operands[3], rc);
   Lanes &d = w.target(i.operands[0]);
   forEachActive(w, [&](int l) {
-    uint32_t at = b[l] & 255, length = c[l] & 255;
-    uint32_t value = at < 32 ? uint32_t(a[l]) >> at : 0;
-    length = std::min(length, at < 32 ? 32 - at : 0);
-    if (length < 32)
-      value &= (1u << length) - 1;
+    uint32_t at = b[l] & 255, length = c[l] & 255, bits = uint32_t(i.type.bits);
+    uint64_t all = bits == 64 ? ~uint64_t(0) : 0xffffffff;
+    uint64_t value = at < bits ? (a[l] & all) >> at : 0;
+    length = std::min(length, at < bits ? bits - at : 0);
+    if (length < bits)
+      value &= (uint64_t(1) << length) - 1;
     if (i.type.kind == Type::Signed && length && value >> (length - 1) & 1 &&
-        length < 32)
-      value |= ~0u << length;
-    d[l] = value;
+        length < bits)
+      value |= ~uint64_t(0) << length;
+    d[l] = value & all;
   });
 }
 
 static Handler bitFields(Instruction &i, const Parts &parts) {
-  return takeType(i, parts) && i.type.bits == 32 ? bitField : nullptr;
+  return takeType(i, parts) && i.type.bits >= 32 ? bitField : nullptr;
 }
 
 //===----------------------------------------------------------------------===//

@@ -127,6 +127,38 @@ TEST(Emulator, RealsAreRoundedOneByOne) {
   }
 }
 
+TEST(Emulator, WideNumbers) {
+  // Bits 28 to 43 of lane * 2^28 - 1, and the rest of that by 1000.
+  Trial run;
+  run("cvt.u64.u32 %rd5, %r0;\nshl.b64 %rd6, %rd5, 28;\n"
+      "add.s64 %rd7, %rd6, -1;\nbfe.u64 %rd8, %rd7, 28, 16;\n"
+      "rem.u64 %rd9, %rd7, 1000;\nshl.b64 %rd10, %rd9, 16;\n"
+      "or.b64 %rd11, %rd10, %rd8;\ncvt.u32.u64 %r2, %rd11;\n"
+      "st.global.b32 [%rd4], %r2;");
+  ASSERT_EQ(run.message, "");
+  for (uint64_t i = 0; i < 32; ++i) {
+    uint64_t v = (i << 28) - 1;
+    EXPECT_EQ(run.out[i], uint32_t(v % 1000 << 16 | (v >> 28 & 0xffff))) << i;
+  }
+}
+
+TEST(Emulator, WideReals) {
+  // The larger of 1 / 3 and a lane less 4, or 0 below -2.
+  Trial run;
+  run("cvt.rn.f64.u32 %rd5, %r0;\nadd.rn.f64 %rd6, %rd5, 0dC010000000000000;\n"
+      "setp.lt.f64 %p0, %rd6, 0dC000000000000000;\n"
+      "max.f64 %rd7, %rd6, 0d3FD5555555555555;\n"
+      "selp.f64 %rd8, 0d0000000000000000, %rd7, %p0;\n"
+      "cvt.rn.f32.f64 %r2, %rd8;\nst.global.b32 [%rd4], %r2;");
+  ASSERT_EQ(run.message, "");
+  for (int i = 0; i < 32; ++i) {
+    double v = i - 4;
+    EXPECT_EQ(run.out[size_t(i)],
+              bits(float(v < -2 ? 0 : std::max(v, 1.0 / 3))))
+        << i;
+  }
+}
+
 TEST(Emulator, LanesPartAndMeet) {
   // Every lane counts down from its number; then all shuffle.
   Trial run;
