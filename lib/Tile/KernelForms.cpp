@@ -47,7 +47,7 @@ private:
 };
 } // namespace
 
-static void fillGemm(Form &form, const GemmShape &shape, bool isWide) {
+static void fillGemm(Form &form, const GemmShape &shape, LinearInput input) {
   form.number("k", shape.k);
   form.number("n", shape.n);
   form.number("x_stride", shape.xStride);
@@ -58,19 +58,21 @@ static void fillGemm(Form &form, const GemmShape &shape, bool isWide) {
   form.rows(shape.rows);
   form.number("zeros", shape.hasZeros);
   form.number("bits", shape.weightBits);
-  form.number("wide", isWide);
+  form.number("fixed", shape.fixed);
+  form.number("wide", input == LinearInput::Planes);
+  form.number("tokens", input == LinearInput::Tokens);
 }
 
 void describeGemm(ModuleOp module, StringRef kernel, const GemmShape &shape,
-                  bool isWide) {
+                  LinearInput input) {
   Form form(module, kernel, "linear");
-  fillGemm(form, shape, isWide);
+  fillGemm(form, shape, input);
 }
 
 void describeGroupGemm(ModuleOp module, StringRef kernel,
                        const GroupGemmShape &shape) {
   Form form(module, kernel, "group_linear");
-  fillGemm(form, shape.gemm, /*isWide=*/false);
+  fillGemm(form, shape.gemm, LinearInput::Codes);
 }
 
 void describePlanes(ModuleOp module, StringRef kernel,
@@ -97,6 +99,10 @@ void describeAttention(ModuleOp module, StringRef kernel,
   form.range("", shape.contextRange);
   form.number("score_hi", int64_t(shape.scoreRange.hi));
   form.number("prob_hi", int64_t(shape.probRange.hi));
+  form.number("log_bits", shape.log.bits);
+  form.number("per_octave", shape.log.per_octave);
+  form.number("fixed", shape.fixed);
+  form.number("nearest", shape.roundProbs);
 }
 
 static void fillAddNorm(Form &form, const AddNormShape &shape) {
@@ -120,6 +126,13 @@ void describeAddNorm(ModuleOp module, StringRef kernel,
   fillAddNorm(form, shape);
 }
 
+void describeFixedAddNorm(ModuleOp module, StringRef kernel,
+                          const AddNormShape &shape, bool byChannel) {
+  Form form(module, kernel, "fixed_add_norm");
+  fillAddNorm(form, shape);
+  form.number("by_channel", byChannel);
+}
+
 void describeGroupNorm(ModuleOp module, StringRef kernel,
                        const GroupNormShape &shape) {
   Form form(module, kernel, "group_norm");
@@ -128,11 +141,19 @@ void describeGroupNorm(ModuleOp module, StringRef kernel,
   form.number("ordered", shape.ordered);
 }
 
-void describeEmbed(ModuleOp module, StringRef kernel, const EmbedShape &shape) {
+void describeEmbed(ModuleOp module, StringRef kernel, const EmbedShape &shape,
+                   bool fixed) {
   Form form(module, kernel, "embed");
   form.number("d", shape.d);
   form.number("table_stride", shape.tableStride);
   form.number("out_stride", shape.outStride);
+  form.number("tap_stride", shape.tapStride);
+  form.number("word_bits", shape.tableBits[0]);
+  form.number("type_bits", shape.tableBits[1]);
+  form.number("position_bits", shape.tableBits[2]);
+  form.number("e1_zero", shape.e1Zero);
+  form.number("e2_zero", shape.e2Zero);
+  form.number("fixed", fixed);
   form.number("word_scales", shape.wordScales);
   form.number("type_scales", shape.typeScales);
   form.number("position_scales", shape.positionScales);
@@ -152,6 +173,16 @@ void describeRows(ModuleOp module, StringRef kernel, StringRef kind,
   form.number("out_stride", shape.outStride);
   form.storage("in", shape.in);
   form.storage("out", shape.out);
+  form.rows(shape.rows);
+}
+
+void describeTokens(ModuleOp module, StringRef kernel, StringRef kind,
+                    const TokenShape &shape) {
+  Form form(module, kernel, kind);
+  form.number("d", shape.d);
+  form.number("real_stride", shape.realStride);
+  form.number("code_bits", shape.bits);
+  form.number("centred", shape.centred);
   form.rows(shape.rows);
 }
 

@@ -19,16 +19,19 @@
 #include "lib/Tile/GemmWide.h"
 #include "lib/Tile/GroupNorm.h"
 #include "lib/Tile/Pool.h"
+#include "lib/Tile/TokenRows.h"
 
 namespace quern {
 
 /// Name of the attribute.
 inline constexpr llvm::StringLiteral kFormAttr = "form";
 
+/// How a product comes by its input.
+enum class LinearInput { Codes, Planes, Tokens };
 /// "linear": k, n, x_stride, out_stride, activation, out, lo, hi, rows, zeros,
-/// bits, wide. To be given to the u8 kernel and, as `isWide`, the u16 kernel.
+/// bits, fixed, wide (planes of 16-bit codes), tokens (ranges of tokens).
 void describeGemm(mlir::ModuleOp module, llvm::StringRef kernel,
-                  const GemmShape &shape, bool isWide);
+                  const GemmShape &shape, LinearInput input);
 /// "group_linear": as "linear". Where the groups lie is data of the launch.
 void describeGroupGemm(mlir::ModuleOp module, llvm::StringRef kernel,
                        const GroupGemmShape &shape);
@@ -36,27 +39,35 @@ void describeGroupGemm(mlir::ModuleOp module, llvm::StringRef kernel,
 void describePlanes(mlir::ModuleOp module, llvm::StringRef kernel,
                     const PlanesShape &shape);
 /// "attention": heads, head_dim, qkv_stride, q_column, k_column, v_column,
-/// first, query_stride, context_stride, out, lo, hi, score_hi, prob_hi. Of
-/// uniform probabilities.
+/// first, query_stride, context_stride, out, lo, hi, score_hi, prob_hi, and of
+/// logarithmic probabilities log_bits (0: uniform) and per_octave; fixed, and
+/// then nearest.
 void describeAttention(mlir::ModuleOp module, llvm::StringRef kernel,
                        const AttentionShape &shape);
 /// "add_norm": d, a_stride, b_stride, out_stride, tap_stride, a, b, sum, out,
 /// sum_lo, sum_hi, lo, hi, rows.
 void describeAddNorm(mlir::ModuleOp module, llvm::StringRef kernel,
                      const AddNormShape &shape);
+/// "fixed_add_norm": as "add_norm", and by_channel.
+void describeFixedAddNorm(mlir::ModuleOp module, llvm::StringRef kernel,
+                          const AddNormShape &shape, bool byChannel);
 /// "group_norm": as "add_norm", and groups (0: none), ordered. Not where every
 /// channel is a group.
 void describeGroupNorm(mlir::ModuleOp module, llvm::StringRef kernel,
                        const GroupNormShape &shape);
-/// "embed": d, table_stride, out_stride, word_scales, type_scales,
-/// position_scales, e1, e2, out, e1_lo, e1_hi, e2_lo, e2_hi, lo, hi. Only where
-/// all tables have 8 bits.
+/// "embed": d, table_stride, out_stride, tap_stride, word_scales, type_scales,
+/// position_scales, word_bits, type_bits, position_bits, e1, e2, out, e1_lo,
+/// e1_hi, e2_lo, e2_hi, lo, hi, e1_zero, e2_zero, fixed.
 void describeEmbed(mlir::ModuleOp module, llvm::StringRef kernel,
-                   const EmbedShape &shape);
-/// "quantize", "dequantize", "requantize" or "normalize": d, x_stride,
-/// out_stride, in, out, rows.
+                   const EmbedShape &shape, bool fixed);
+/// "quantize", "dequantize", "requantize", "normalize" or "shift_gelu": d,
+/// x_stride, out_stride, in, out, rows.
 void describeRows(mlir::ModuleOp module, llvm::StringRef kernel,
                   llvm::StringRef kind, const RowShape &shape);
+/// "quantize_tokens" or "dequantize_tokens": d, real_stride, code_bits,
+/// centred, rows.
+void describeTokens(mlir::ModuleOp module, llvm::StringRef kernel,
+                    llvm::StringRef kind, const TokenShape &shape);
 /// "pool_first" or "pool_mean": d, x_stride, out_stride, in, out. Of codes.
 void describePool(mlir::ModuleOp module, llvm::StringRef kernel,
                   const PoolShape &shape);

@@ -115,8 +115,10 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
   program.explain(kernel, gemmNotes(shape, isWide     ? GemmInput::Planes
                                            : perToken ? GemmInput::Tokens
                                                       : GemmInput::Codes));
-  if (!perToken && !shape.fixed)
-    describeGemm(program.module(), kernel, shape, isWide);
+  describeGemm(program.module(), kernel, shape,
+               isWide     ? LinearInput::Planes
+               : perToken ? LinearInput::Tokens
+                          : LinearInput::Codes);
   program.launch(kernel, operands, gemmChunks(shape), info);
   return success();
 }
@@ -295,8 +297,7 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
       },
       qattentionScratch(shape));
   program.explain(kernel, attentionNotes(shape, /*isReal=*/false));
-  if (!shape.fixed && !shape.isLog())
-    describeAttention(program.module(), kernel, shape);
+  describeAttention(program.module(), kernel, shape);
   Place s = program.scoreTap(siteOr(sites, 0, info.step + ".s"), shape.heads,
                              Storage::U8, firstQuery);
   Place p = program.scoreTap(siteOr(sites, 1, info.step + ".p"), shape.heads,

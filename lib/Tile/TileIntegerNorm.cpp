@@ -118,6 +118,7 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
         },
         fixedNormScratch(d));
     program.explain(kernel, rowNotes(shape.rows, /*isReal=*/false));
+    describeFixedAddNorm(program.module(), kernel, shape, bool(sumType));
     program.launch(kernel,
                    {a->buffer, b->buffer,
                     program.data(info.step + ".a", packFixed(sum->a)),
@@ -302,9 +303,7 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
         return buildQEmbed(program.module(), name, shape);
       },
       qembedScratch(shape));
-  if (llvm::all_equal({shape.tableBits[0], shape.tableBits[1],
-                       shape.tableBits[2], int64_t(8)}))
-    describeEmbed(program.module(), kernel, shape);
+  describeEmbed(program.module(), kernel, shape, /*fixed=*/false);
   program.launch(kernel, operands, rowChunks(RowsOf::Tokens), info);
   return success();
 }
@@ -348,6 +347,7 @@ LogicalResult Tiler::launchFixedEmbed(tq::QEmbedOp op, EmbedShape shape,
         return buildFixedEmbed(program.module(), name, shape);
       },
       fixedNormScratch(shape.d));
+  describeEmbed(program.module(), kernel, shape, /*fixed=*/true);
   program.launch(kernel, operands, rowChunks(RowsOf::Tokens), info);
   return success();
 }

@@ -199,6 +199,7 @@ LogicalResult Tiler::tileQShiftGelu(tq::QShiftGeluOp op) {
                      [&](StringRef name) {
                        return buildShiftGelu(program.module(), name, shape);
                      });
+  describeRows(program.module(), kernel, "shift_gelu", shape);
   program.launch(kernel, {x->buffer, tables, out.buffer}, rowChunks(x->rows),
                  info);
   return success();

@@ -3,6 +3,7 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 //===----------------------------------------------------------------------===//
+#include "lib/Tile/KernelForms.h"
 #include "lib/Tile/Pool.h"
 #include "lib/Tile/Tiler.h"
 #include "lib/Tile/TokenRows.h"
@@ -52,6 +53,7 @@ LogicalResult Tiler::tileTokenQuantize(tq::QuantizeOp op) {
       program.kernel(tokenName("quantize", shape), [&](StringRef name) {
         return buildTokenQuantize(program.module(), name, shape);
       });
+  describeTokens(program.module(), kernel, "quantize_tokens", shape);
   program.launch(kernel, {x->buffer, out.buffer}, rowChunks(x->rows), info);
   return success();
 }
@@ -71,6 +73,7 @@ LogicalResult Tiler::tileTokenDequantize(tq::DequantizeOp op) {
       program.kernel(tokenName("dequantize", shape), [&](StringRef name) {
         return buildTokenDequantize(program.module(), name, shape);
       });
+  describeTokens(program.module(), kernel, "dequantize_tokens", shape);
   program.launch(kernel, {x->buffer, out.buffer}, rowChunks(x->rows), info);
   return success();
 }
@@ -94,6 +97,7 @@ LogicalResult Tiler::tileTokenPool(tq::QPoolOp op) {
   std::string kernel = program.kernel(
       joinName({"pool_cls", storageName(Storage::U8).str(), num(shape.d)}),
       [&](StringRef name) { return buildPool(program.module(), name, shape); });
+  describePool(program.module(), kernel, shape);
   program.launch(kernel, {x->buffer, *offsets, params, out.buffer},
                  {tk::Base::Sequences, 1, 1}, info);
   return success();

@@ -11,6 +11,7 @@
 #include "test/lib/Target/NVPTX/AttentionCase.h"
 #include "test/lib/Target/NVPTX/ElementCase.h"
 #include "test/lib/Target/NVPTX/GemmCase.h"
+#include "test/lib/Target/NVPTX/GroupNormCase.h"
 #include "test/lib/Target/NVPTX/RowCase.h"
 
 #include <memory>
@@ -135,6 +136,15 @@ TEST_F(OnCard, Rows) {
                {768, Storage::U16, Storage::U8, Storage::U16, Storage::F32},
                {9}, true);
   checkEmbed(*card, {768}, 130);
+  nvptx::GroupNormForm groups = {{768}, true, true};
+  card->load(
+      [&](mlir::ModuleOp module) { nvptx::buildGroupNorm(module, groups); });
+  std::vector<size_t> map(768);
+  for (size_t j = 0; j != map.size(); ++j)
+    map[j] = j % 3;
+  EXPECT_EQ(GroupNormCase(groups, {{0.1, 7}, {0.02, 130}, {3.0, 255}}, map, 130)
+                .run(*card),
+            "");
 }
 
 TEST_F(OnCard, Attention) {
@@ -142,6 +152,10 @@ TEST_F(OnCard, Attention) {
   checkAttention<uint8_t>(*card, {32}, 3, {128, 64, 5});
   checkAttention<uint8_t>(*card, {64}, 1, {nvptx::kLongestSequence});
   checkAttention<uint8_t>(*card, {64, Storage::U8, true}, 2, {1, 33, 200});
+  checkAttention<uint8_t>(*card, {128}, 2, {1, 33, 200});
+  for (int32_t perOctave : {1, 2})
+    checkAttention<uint8_t>(*card, {64, Storage::U8, false, {4, perOctave}}, 2,
+                            {1, 33, 200});
 }
 
 TEST_F(OnCard, Elements) { checkAllElements(*card); }

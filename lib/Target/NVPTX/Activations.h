@@ -15,13 +15,17 @@
 
 namespace quern::nvptx {
 
-/// Copies the coefficients to `shared`; a barrier must follow.
-void copyTables(DeviceBuilder &k, Activation activation, mlir::Value shared,
-                mlir::Value thread, int64_t threads);
+/// Copies the coefficients to `shared`, or those of fixed-point numbers; a
+/// barrier must follow.
+void copyTables(DeviceBuilder &k, Activation activation, bool fixed,
+                mlir::Value shared, mlir::Value thread, int64_t threads);
 
 /// The function at `v`, with the tables at `shared`.
 mlir::Value activate(DeviceBuilder &k, Activation activation, mlir::Value v,
                      mlir::Value shared);
+/// The function of integer_activation.h at the integer `t`.
+mlir::Value activateFixed(DeviceBuilder &k, Activation activation,
+                          mlir::Value t, mlir::Value shared);
 
 } // namespace quern::nvptx
 

@@ -2,16 +2,17 @@
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
-// tq.qattention with uniform probabilities, one block to 64 queries of a head:
-// scores, the exact table softmax and the context without a trip through the
-// device's memory. A row is scored to its end before it is normalized, so the
-// result does not depend on how keys are cut into tiles.
+// tq.qattention, one block to 64 queries of a head: scores, the exact table
+// softmax and the context without a trip through the device's memory. A row is
+// scored to its end before it is normalized, so the result does not depend on
+// how keys are cut into tiles.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TARGET_NVPTX_ATTENTION_H
 #define QUERN_LIB_TARGET_NVPTX_ATTENTION_H
 
 #include "lib/Target/NVPTX/Codes.h"
+#include "quern/log_math.h"
 
 #include "mlir/IR/BuiltinOps.h"
 
@@ -21,12 +22,25 @@ namespace quern::nvptx {
 
 /// What of the kernel is fixed when it is built.
 struct AttentionForm {
-  /// 32 or 64.
+  /// A multiple of 16, at most 128.
   int64_t headDim = 64;
   Storage context = Storage::U8;
   /// Only the first token of each sequence asks: queries and contexts have a
   /// row for each sequence.
   bool firstQuery = false;
+  /// Logarithmic codes of the probabilities; of 0 bits where they are uniform.
+  qm_log_codes log = {0, 0};
+  /// Integers from the scores to the codes of the context.
+  bool fixed = false;
+  /// Of `fixed`: probabilities are rounded to the nearest code, or down;
+  /// logarithmic ones to the nearest code, or as log-int-softmax does.
+  bool nearest = true;
+
+  bool isLog() const { return log.bits != 0; }
+  /// How codes of the probabilities are kept in their tap.
+  Storage probStorage() const {
+    return isLog() && qm_log_zero(log) > 255 ? Storage::U16 : Storage::U8;
+  }
 };
 
 /// The longest sequence whose keys, values and scores fit shared memory.
@@ -38,7 +52,7 @@ inline constexpr int64_t kAttentionQueries = 64;
 /// An error where the form has no kernel.
 Error checkAttention(const AttentionForm &form);
 
-/// Such as `attention_64_u8`, or `attention_first_64_u8`.
+/// Such as `attention_64_u8`, or `attention_first_64_log2x4_u8`.
 std::string getAttentionName(const AttentionForm &form);
 
 struct AttentionLaunch {
@@ -54,15 +68,18 @@ AttentionLaunch getAttentionLaunch(const AttentionForm &form, int64_t sequences,
 /// pointers on 16 bytes:
 ///   qkv      u8  [tokens][qkvStride]
 ///   offsets  i32 [sequences + 1]
-///   params   f32, as QAttentionParams of lib/Tile/Attention.h
+///   params   f32, as QAttentionParams of lib/Tile/Attention.h; bytes as by
+///            packFixedAttention of lib/Tile/FixedAttention.h if fixed
 ///   queries  u8  [sequences][queryStride]; only with firstQuery
 ///   context  codes or f32 [tokens][contextStride]; of sequences with
 ///            firstQuery
+///   scoreTap, probTap   codes of both, as buildQAttention lays them out
 ///   heads, keys, qkvStride, contextStride, qColumn, kColumn, vColumn   i32;
 ///            keys is the longest length rounded up to 32, columns and strides
 ///            are multiples of 16
 ///   queryStride                           i32; only with firstQuery
-///   scoreHi, probHi, contextLo, contextHi   f32
+///   sequences, tapping                    i32; whether taps are written
+///   scoreHi, probHi, contextLo, contextHi   f32; i32 if fixed
 void buildAttention(mlir::ModuleOp module, const AttentionForm &form);
 
 } // namespace quern::nvptx

@@ -60,6 +60,19 @@ Value elementAt(DeviceBuilder &k, Value base, Value row, Value stride,
               k.mul(column, bytes));
 }
 
+void keepCodes(WarpRow &columns, ArrayRef<Value> codes, Value tapping,
+               Value tap, Value row, Value stride, Storage storage) {
+  DeviceBuilder &k = columns.k;
+  k.ifThen(k.less(k.c(0), tapping), [&] {
+    for (int64_t i = 0; i != columns.steps(); ++i)
+      columns.ifInside(i, [&] {
+        storeCodes(k, codes.slice(size_t(i) * 4, 4),
+                   elementAt(k, tap, row, stride, columns.column(i), storage),
+                   storage);
+      });
+  });
+}
+
 std::pair<Value, Value> codeStatistics(WarpRow &columns, ArrayRef<Value> codes,
                                        Value norm) {
   DeviceBuilder &k = columns.k;

@@ -49,6 +49,11 @@ public:
 void forEachWarpRow(DeviceBuilder &k, mlir::Value rows,
                     llvm::function_ref<void(mlir::Value row)> body);
 
+/// Writes the codes of `row`, four for each step, to a tap, if taps are kept.
+void keepCodes(WarpRow &columns, llvm::ArrayRef<mlir::Value> codes,
+               mlir::Value tapping, mlir::Value tap, mlir::Value row,
+               mlir::Value stride, Storage storage);
+
 /// Where and how results go; lo and hi are the ends of the codes.
 struct RowResult {
   mlir::Value out, stride, lo, hi;

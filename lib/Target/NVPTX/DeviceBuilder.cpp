@@ -67,6 +67,9 @@ Value DeviceBuilder::param() { return kernel.getArgument(nextParam++); }
 Value DeviceBuilder::c(int64_t value) {
   return arith::ConstantOp::create(b, b.getI32IntegerAttr(int32_t(value)));
 }
+Value DeviceBuilder::c64(int64_t value) {
+  return arith::ConstantOp::create(b, b.getI64IntegerAttr(value));
+}
 Value DeviceBuilder::f(float value) {
   return arith::ConstantOp::create(b, b.getF32FloatAttr(value));
 }
@@ -98,8 +101,23 @@ Value DeviceBuilder::shl(Value x, int64_t bits) {
 Value DeviceBuilder::shr(Value x, int64_t bits) {
   return two<arith::ShRUIOp>(x, c(bits));
 }
+Value DeviceBuilder::shrSigned(Value x, int64_t bits) {
+  return two<arith::ShRSIOp>(x, c(bits));
+}
+Value DeviceBuilder::shlBy(Value x, Value bits) {
+  return two<arith::ShLIOp>(x, bits);
+}
+Value DeviceBuilder::shrBy(Value x, Value bits) {
+  return two<arith::ShRUIOp>(x, bits);
+}
+Value DeviceBuilder::shrSignedBy(Value x, Value bits) {
+  return two<arith::ShRSIOp>(x, bits);
+}
 Value DeviceBuilder::max(Value x, Value y) { return two<arith::MaxSIOp>(x, y); }
 Value DeviceBuilder::min(Value x, Value y) { return two<arith::MinSIOp>(x, y); }
+Value DeviceBuilder::minUnsigned(Value x, Value y) {
+  return two<arith::MinUIOp>(x, y);
+}
 Value DeviceBuilder::less(Value x, Value y) {
   return arith::CmpIOp::create(b, arith::CmpIPredicate::slt, x, y);
 }
@@ -111,6 +129,9 @@ Value DeviceBuilder::select(Value which, Value x, Value y) {
 }
 Value DeviceBuilder::wide(Value x) {
   return arith::ExtSIOp::create(b, i64(), x);
+}
+Value DeviceBuilder::wideUnsigned(Value x) {
+  return arith::ExtUIOp::create(b, i64(), x);
 }
 Value DeviceBuilder::signExtend(Value x) {
   return arith::ExtSIOp::create(b, i32(), x);

@@ -51,6 +51,7 @@ public:
 
   // Integers.
   Value c(int64_t value);
+  Value c64(int64_t value);
   Value f(float value);
   Value f64(double value);
   Value add(Value x, Value y);
@@ -64,17 +65,24 @@ public:
   Value bitXor(Value x, Value y);
   Value shl(Value x, int64_t bits);
   Value shr(Value x, int64_t bits);
+  Value shrSigned(Value x, int64_t bits);
+  /// By fewer bits than x has, in a number of x's type.
+  Value shlBy(Value x, Value bits);
+  Value shrBy(Value x, Value bits);
+  Value shrSignedBy(Value x, Value bits);
   Value add(Value x, int64_t y) { return y ? add(x, c(y)) : x; }
   Value mul(Value x, int64_t y) { return mul(x, c(y)); }
   Value bitAnd(Value x, int64_t y) { return bitAnd(x, c(y)); }
   Value max(Value x, Value y);
   Value min(Value x, Value y);
+  Value minUnsigned(Value x, Value y);
   Value less(Value x, Value y);
   Value equal(Value x, Value y);
   Value select(Value which, Value x, Value y);
   /// The product of two i32 as an i64.
   Value mulWide(Value x, Value y);
   Value wide(Value x);
+  Value wideUnsigned(Value x);
   Value signExtend(Value x);
   Value narrow(Value x, Type type);
   Value zeroExtend(Value x);
@@ -116,6 +124,7 @@ public:
   Value dynamicShared();
   /// An array of the module that is part of its code.
   Value table(llvm::StringRef name, llvm::ArrayRef<float> values);
+  Value table(llvm::StringRef name, llvm::ArrayRef<int32_t> values);
 
   // The block and its warps.
   Value thread();
@@ -136,8 +145,9 @@ public:
                   llvm::ArrayRef<Value> sums, Product product = U8xS8);
   /// `x`, an i32 or an i64, of the lane whose number differs by `mask`.
   Value shuffleXor(Value x, int64_t mask);
-  /// The sum of all lanes of a warp.
+  /// The sum, or the largest, of all lanes of a warp.
   Value warpSum(Value x);
+  Value warpMax(Value x);
 
   // Control flow.
   Values loop(Value begin, Value end, int64_t step, llvm::ArrayRef<Value> init,
@@ -145,6 +155,8 @@ public:
   void ifThen(Value condition, Body body);
 
 private:
+  Value addTable(llvm::StringRef name, mlir::DenseElementsAttr values);
+
   template <typename Op> Value two(Value x, Value y) {
     return Op::create(b, x, y);
   }

@@ -80,15 +80,29 @@ Value DeviceBuilder::dynamicShared() {
 }
 
 Value DeviceBuilder::table(StringRef name, ArrayRef<float> values) {
+  return addTable(
+      name, DenseElementsAttr::get(
+                RankedTensorType::get({int64_t(values.size())}, b.getF32Type()),
+                values));
+}
+
+Value DeviceBuilder::table(StringRef name, ArrayRef<int32_t> values) {
+  return addTable(
+      name, DenseElementsAttr::get(
+                RankedTensorType::get({int64_t(values.size())}, b.getI32Type()),
+                values));
+}
+
+Value DeviceBuilder::addTable(StringRef name, DenseElementsAttr values) {
   if (!module.lookupSymbol(name)) {
     OpBuilder::InsertionGuard guard(b);
     b.setInsertionPointToStart(module.getBody());
-    auto shape =
-        RankedTensorType::get({int64_t(values.size())}, b.getF32Type());
     LLVM::GlobalOp::create(
-        b, LLVM::LLVMArrayType::get(b.getF32Type(), values.size()),
-        /*isConstant=*/true, LLVM::Linkage::Internal, name,
-        DenseElementsAttr::get(shape, values), /*alignment=*/16, kGlobal);
+        b,
+        LLVM::LLVMArrayType::get(values.getElementType(),
+                                 unsigned(values.getNumElements())),
+        /*isConstant=*/true, LLVM::Linkage::Internal, name, values,
+        /*alignment=*/16, kGlobal);
   }
   return LLVM::AddressOfOp::create(
       b, LLVM::LLVMPointerType::get(b.getContext(), kGlobal), name);
@@ -154,6 +168,12 @@ Value DeviceBuilder::shuffleXor(Value x, int64_t mask) {
 Value DeviceBuilder::warpSum(Value x) {
   for (int64_t mask = 16; mask; mask /= 2)
     x = add(x, shuffleXor(x, mask));
+  return x;
+}
+
+Value DeviceBuilder::warpMax(Value x) {
+  for (int64_t mask = 16; mask; mask /= 2)
+    x = max(x, shuffleXor(x, mask));
   return x;
 }
 

@@ -10,8 +10,11 @@
 #include "lib/Target/NVPTX/Attention.h"
 #include "lib/Target/NVPTX/Elements.h"
 #include "lib/Target/NVPTX/Embed.h"
+#include "lib/Target/NVPTX/FixedNorm.h"
 #include "lib/Target/NVPTX/Gemm.h"
 #include "lib/Target/NVPTX/GroupNorm.h"
+#include "lib/Target/NVPTX/TokenRows.h"
+#include "quern/integer_norm.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -75,6 +78,9 @@ private:
   Error groupLinear(Form &form);
   Error attention(Form &form);
   Error addNorm(Form &form);
+  Error fixedAddNorm(Form &form);
+  Error tokens(Form &form, bool dequantize);
+  Error shiftGelu(Form &form);
   Error groupNorm(Form &form);
   Error embed(Form &form);
   Error elements(Form &form, ElementFunction function);
@@ -114,6 +120,16 @@ private:
       uint32_t bits;
       std::memcpy(&bits, &value, sizeof bits);
       param(DeviceParam::Number, bits);
+    }
+  }
+  /// Numbers of the form, as f32 or, if fixed, as i32.
+  void numbers(Form &form, std::initializer_list<const char *> names,
+               bool fixed) {
+    for (const char *name : names) {
+      if (fixed)
+        integers({form.number(name)});
+      else
+        reals({form.real(name)});
     }
   }
   /// The number of rows; `perBlock` of them go to a block of grid dimension
@@ -189,14 +205,17 @@ void ProgramEmitter::gemmNumbers(Form &form, const GemmForm &gemm, int64_t k,
             form.number("x_stride"), form.number("out_stride")});
   integers(more);
   if (gemm.result != Storage::F32)
-    reals({form.real("lo"), form.real("hi")});
+    numbers(form, {"lo", "hi"}, gemm.fixed);
 }
 
-/// x, w, correction, [zeros], multiplier, offset, [post], y.
+/// x, w, correction, [zeros], multiplier, offset, [post], y. In place of the
+/// three before y, a fixed product has constants of columns and [post].
 Error ProgramEmitter::linear(Form &form) {
   GemmForm gemm;
   gemm.hasZeros = form.number("zeros");
   gemm.wide = form.number("wide");
+  gemm.fixed = form.number("fixed");
+  gemm.tokens = form.number("tokens");
   int64_t k = form.number("k"), n = form.number("n");
   if (gemm.hasZeros && k % kGemmStep)
     return Error::make("weights with zero points over ", k,
@@ -272,12 +291,16 @@ Error ProgramEmitter::groupLinear(Form &form) {
   return Error::success();
 }
 
-/// qkv, offsets, params, context, [queries], taps.
+/// qkv, offsets, params, context, [queries], taps of scores and probabilities.
 Error ProgramEmitter::attention(Form &form) {
   AttentionForm shape;
   shape.headDim = form.number("head_dim");
   shape.context = form.storage("out");
   shape.firstQuery = form.number("first");
+  shape.log = {int32_t(form.number("log_bits")),
+               int32_t(form.number("per_octave"))};
+  shape.fixed = form.number("fixed");
+  shape.nearest = form.number("nearest");
   if (Error error = checkAttention(shape))
     return error;
   auto model = tiles->getAttrOfType<DictionaryAttr>("tq.model");
@@ -295,6 +318,8 @@ Error ProgramEmitter::attention(Form &form) {
   if (shape.firstQuery)
     pointer(4);
   pointer(3);
+  size_t operands = op.getBuffers().size();
+  pointers(operands - 2, operands);
   if (!shape.firstQuery)
     now.gridX = {CountOf::Longest, kAttentionQueries, 1};
   now.gridY = {CountOf::Sequences, 1, heads};
@@ -305,8 +330,9 @@ Error ProgramEmitter::attention(Form &form) {
             form.number("v_column")});
   if (shape.firstQuery)
     integers({form.number("query_stride")});
-  reals({form.real("score_hi"), form.real("prob_hi"), form.real("lo"),
-         form.real("hi")});
+  param(DeviceParam::Sequences);
+  param(DeviceParam::Taps);
+  numbers(form, {"score_hi", "prob_hi", "lo", "hi"}, shape.fixed);
   return Error::success();
 }
 
@@ -344,6 +370,55 @@ Error ProgramEmitter::addNorm(Form &form) {
   return Error::success();
 }
 
+/// Bits by which codes of a sum are shifted up.
+static int64_t sumShift(int64_t highest) {
+  return qi_sum_shift(qi_bits(uint64_t(highest)), 0);
+}
+
+/// a, b, their constants, channels, out, tap.
+Error ProgramEmitter::fixedAddNorm(Form &form) {
+  FixedAddNormForm shape;
+  shape.norm = normForm(form);
+  shape.byChannel = form.number("by_channel");
+  if (Error error = checkFixedAddNorm(shape))
+    return error;
+  rowKernel(getFixedAddNormName(shape),
+            [&] { buildFixedAddNorm(device, shape); });
+  pointers(0, 7);
+  rows(form, now.gridX, kRowsPerBlock);
+  integers({form.number("a_stride"), form.number("b_stride"),
+            form.number("out_stride"), form.number("tap_stride")});
+  param(DeviceParam::Taps);
+  integers({shape.byChannel ? 0 : sumShift(form.number("sum_hi"))});
+  numbers(form, {"sum_lo", "sum_hi", "lo", "hi"}, /*fixed=*/true);
+  return Error::success();
+}
+
+/// x, out.
+Error ProgramEmitter::tokens(Form &form, bool dequantize) {
+  TokenForm shape;
+  shape.dequantize = dequantize;
+  shape.bits = form.number("code_bits");
+  shape.centred = form.number("centred");
+  if (Error error = checkTokens(shape))
+    return error;
+  rowKernel(getTokensName(shape), [&] { buildTokens(device, shape); });
+  pointers(0, 2);
+  rows(form, now.gridX, kRowsPerBlock);
+  integers({form.number("d"), form.number("real_stride")});
+  return Error::success();
+}
+
+/// x, tables, out.
+Error ProgramEmitter::shiftGelu(Form &form) {
+  rowKernel("shift_gelu", [&] { buildShiftGelu(device); });
+  pointers(0, 3);
+  rows(form, now.gridX, kRowsPerBlock);
+  integers(
+      {form.number("d"), form.number("x_stride"), form.number("out_stride")});
+  return Error::success();
+}
+
 /// a, b, ma, mb, mo, gamma, beta, norm, out, [masks, zeros, scales], [order],
 /// tap.
 Error ProgramEmitter::groupNorm(Form &form) {
@@ -369,6 +444,7 @@ Error ProgramEmitter::groupNorm(Form &form) {
 }
 
 /// ids, types, positions, tables, scales, params, gamma, beta, norm, out, taps.
+/// Fixed: ids, types, positions, tables, scales, first, channels, out, taps.
 Error ProgramEmitter::embed(Form &form) {
   EmbedForm shape;
   shape.d = form.number("d");
@@ -378,15 +454,23 @@ Error ProgramEmitter::embed(Form &form) {
   shape.e1 = form.storage("e1");
   shape.e2 = form.storage("e2");
   shape.out = form.storage("out");
+  shape.tableBits[0] = form.number("word_bits");
+  shape.tableBits[1] = form.number("type_bits");
+  shape.tableBits[2] = form.number("position_bits");
+  shape.fixed = form.number("fixed");
   if (Error error = checkEmbed(shape))
     return error;
   rowKernel(getEmbedName(shape), [&] { buildEmbed(device, shape); });
-  pointers(0, 14);
+  pointers(0, op.getBuffers().size());
   now.gridX = {CountOf::Tokens, kRowsPerBlock, 1};
   param(DeviceParam::Tokens);
-  integers({form.number("table_stride"), form.number("out_stride")});
-  reals({form.real("e1_lo"), form.real("e1_hi"), form.real("e2_lo"),
-         form.real("e2_hi"), form.real("lo"), form.real("hi")});
+  integers({form.number("table_stride"), form.number("out_stride"),
+            form.number("tap_stride")});
+  param(DeviceParam::Taps);
+  if (shape.fixed)
+    integers({sumShift(form.number("e2_hi")), form.number("e1_zero"),
+              form.number("e2_zero")});
+  numbers(form, {"e1_lo", "e1_hi", "e2_lo", "e2_hi", "lo", "hi"}, shape.fixed);
   return Error::success();
 }
 
@@ -432,6 +516,12 @@ Error ProgramEmitter::add(tk::LaunchOp launch) {
     error = attention(form);
   else if (kind == "add_norm")
     error = addNorm(form);
+  else if (kind == "fixed_add_norm")
+    error = fixedAddNorm(form);
+  else if (kind == "quantize_tokens" || kind == "dequantize_tokens")
+    error = tokens(form, kind == "dequantize_tokens");
+  else if (kind == "shift_gelu")
+    error = shiftGelu(form);
   else if (kind == "group_norm")
     error = groupNorm(form);
   else if (kind == "embed")

@@ -72,6 +72,18 @@ Error checkForm(const GemmSchedule &s, const GemmForm &form) {
   if (form.wide && (form.grouped || form.hasZeros))
     return Error("16-bit codes: found groups of columns or weights with zero "
                  "points, expected neither");
+  if (form.fixed && (form.grouped || form.wide))
+    return Error("products without floats: found groups of columns or 16-bit "
+                 "codes, expected neither");
+  if (form.tokens && (form.grouped || form.wide || form.fixed || form.hasZeros))
+    return Error(
+        "ranges of tokens: found groups of columns, 16-bit codes, "
+        "zero points of weights or fixed-point numbers, expected none");
+  if (form.fixed && form.result == Storage::F32)
+    return Error("products without floats: found f32 results, expected codes");
+  if (!form.fixed && form.activation == Activation::IGelu)
+    return Error("activation: found 'i_gelu', expected it in products without "
+                 "floats");
   if ((form.grouped || form.wide) && s.warpM * s.warpN > 32 * 64)
     return Error::make("schedule: a warp makes ", s.warpM, "x", s.warpN,
                        ", but only 2048 sums of ",
@@ -89,6 +101,10 @@ std::string getGemmName(const GemmSchedule &s, const GemmForm &form) {
     name += "_zeros";
   if (form.grouped)
     name += "_groups";
+  if (form.fixed)
+    name += "_fixed";
+  if (form.tokens)
+    name += "_tokens";
   if (form.activation != Activation::None)
     name += "_" + activationName(form.activation).str();
   return name + "_" + storageName(form.result).str();
@@ -283,6 +299,8 @@ void GemmEmitter::emit() {
   Value m = k.param(), n = k.param(), depth = k.param();
   xStride = k.param();
   Value groups = epilogue.takeParams(m, n);
+  if (form.tokens)
+    epilogue.takeRanges(k.at(x, k.wide(depth)), xStride);
 
   shared = k.dynamicShared();
   thread = k.thread();

@@ -21,8 +21,9 @@
 namespace quern::nvptx {
 
 /// Function applied before the result is stored or requantized.
-enum class Activation { None, Gelu, GeluTanh, Relu, Tanh };
-/// "none", "gelu", "gelu_tanh", "relu" or "tanh".
+/// IGelu is for fixed products only.
+enum class Activation { None, Gelu, GeluTanh, Relu, Tanh, IGelu };
+/// "none", "gelu", "gelu_tanh", "relu", "tanh" or "i_gelu".
 llvm::StringRef activationName(Activation activation);
 Expected<Activation> parseActivation(llvm::StringRef name);
 
@@ -44,6 +45,11 @@ struct GemmForm {
   /// The codes of x have 16 bits: high bytes, then low bytes, share the
   /// weights.
   bool wide = false;
+  /// Integers from the sums to the codes.
+  bool fixed = false;
+  /// Behind its columns every row of x has the scale and the zero point of its
+  /// codes, as lib/Tile/TokenRows.h lays them out.
+  bool tokens = false;
 };
 
 /// What is to be said at a launch.
@@ -70,23 +76,30 @@ GemmLaunch getGemmLaunch(const GemmSchedule &schedule, int64_t m, int64_t n);
 ///   x          u8  [m][xStride]; with hasZeros, zeros where the product has no
 ///                  such column; with wide [m][2][xStride], high bytes first
 ///   w          s8  [n][k], zeros where the product has no such row or column
+///              With tokens, f32 and i32 at column k of each row
 ///   columns    i32 [k / 64]: first column of x of each step, a multiple of
 ///                  16; only with grouped
 ///   ends       i32 [groups]: steps up to the end of each group, all of them
 ///                  different; only with grouped
 ///   correction i32 [n]: added to every sum; with grouped [groups][n]; with
-///                  wide [2][n], for the sums of high and of low bytes
+///                  wide [2][n], for the sums of high and of low bytes; with
+///                  tokens times the zero point of the row
 ///   zeros      i32 [n]: of the weights, taken off times the sum of the codes
 ///                  of the row; only with hasZeros
 ///   multiplier f32 [n]; with grouped [groups][n]
 ///   offset     f32 [n]
 ///   post       f32 [2]: multiplier and offset behind the activation; only with
 ///                  an activation and codes as the result
+///              With fixed, in place of all three, constants of the columns and
+///              one constant behind an activation, as packFixed of
+///              lib/Tile/FixedPoint.h lays them out
 ///   y          u8, u16 or f32 [m][yStride]
 ///   m, n, k, xStride, yStride  i32; n a multiple of 16, k of 64, xStride of
 ///                  16, yStride of 8; with grouped, groups behind them
-///   lo, hi     f32: the least and the greatest code; not with f32 results
-/// The arithmetic is that of quant_math.h, operation by operation. Groups are
+///   lo, hi     f32: the least and the greatest code; i32 with fixed; not with
+///              f32 results
+/// The arithmetic is that of quant_math.h, operation by operation, or that of
+/// integer_requant.h and integer_activation.h. Groups are
 /// scaled into f32 sums in ascending order, as buildGroupGemm of
 /// lib/Tile/GemmGroup.h has it.
 mlir::LLVM::LLVMFuncOp buildGemm(mlir::ModuleOp module,

@@ -6,6 +6,7 @@
 #include "lib/Target/NVPTX/GemmEpilogue.h"
 
 #include "lib/Target/NVPTX/Activations.h"
+#include "quern/integer_activation.h"
 
 using namespace mlir;
 
@@ -20,11 +21,13 @@ static bool hasPost(const GemmForm &form) {
 
 void GemmEpilogue::addParams(const GemmForm &form,
                              SmallVectorImpl<Param> &params) {
-  params.append(1 + form.hasZeros + 2 + nvptx::hasPost(form), Param::Input);
+  int64_t scales = form.fixed ? 1 : 2;
+  params.append(1 + form.hasZeros + scales + nvptx::hasPost(form),
+                Param::Input);
   params.push_back(Param::Output);
   params.append(form.grouped ? 6 : 5, Param::I32);
   if (form.result != Storage::F32)
-    params.append(2, Param::F32);
+    params.append(2, form.fixed ? Param::I32 : Param::F32);
 }
 
 GemmEpilogue::GemmEpilogue(DeviceBuilder &k, const GemmForm &form)
@@ -33,7 +36,8 @@ GemmEpilogue::GemmEpilogue(DeviceBuilder &k, const GemmForm &form)
   if (form.hasZeros)
     zeros = k.param();
   multiplier = k.param();
-  offset = k.param();
+  if (!form.fixed)
+    offset = k.param();
   if (nvptx::hasPost(form))
     post = k.param();
   y = k.param();
@@ -79,7 +83,7 @@ Value GemmEpilogue::joined(Value high, Value low, int64_t which) {
 
 void GemmEpilogue::prepare(Value shared, Value thread, int64_t threads) {
   tables = shared;
-  copyTables(k, form.activation, shared, thread, threads);
+  copyTables(k, form.activation, form.fixed, shared, thread, threads);
 }
 
 void GemmEpilogue::columns(Value column, DeviceBuilder::Body body) {
@@ -88,16 +92,24 @@ void GemmEpilogue::columns(Value column, DeviceBuilder::Body body) {
     auto eight = [&](Value from, Type type) {
       return loadEight(k, from, column, type);
     };
-    if (!form.grouped) {
+    if (!form.grouped)
       corrections = eight(correction, k.i32());
+    if (form.fixed) {
+      outputs.clear();
+      for (int64_t i = 0; i != 8; ++i)
+        outputs.push_back(loadFixed(k, multiplier, k.add(column, i)));
+      if (nvptx::hasPost(form))
+        fixedPost = loadFixed(k, post);
+    } else if (!form.grouped) {
       multipliers = eight(multiplier, k.f32());
     }
     if (form.hasZeros)
       zeroPoints = eight(zeros, k.i32());
     if (form.wide)
       lowCorrections = loadEight(k, correction, k.add(column, n), k.i32());
-    offsets = eight(offset, k.f32());
-    if (nvptx::hasPost(form)) {
+    if (!form.fixed)
+      offsets = eight(offset, k.f32());
+    if (nvptx::hasPost(form) && !form.fixed) {
       Values two = k.loadMany(post, k.f32(), 2);
       postScale = two[0];
       postOffset = two[1];
@@ -106,15 +118,37 @@ void GemmEpilogue::columns(Value column, DeviceBuilder::Body body) {
   });
 }
 
+Value GemmEpilogue::fixedResult(Value sum, size_t which) {
+  if (form.activation == Activation::None)
+    return fixedCode(k, sum, outputs[which], lo, hi);
+  Value t = fixedCode(k, sum, outputs[which], k.c(-QI_ACTIVATION_LIMIT),
+                      k.c(QI_ACTIVATION_LIMIT));
+  t = activateFixed(k, form.activation, t, tables);
+  return fixedCode(k, t, fixedPost, lo, hi);
+}
+
 void GemmEpilogue::finish(Value row, ArrayRef<Value> sums, Value codes) {
   k.ifThen(k.less(row, m), [&] {
     Values values;
+    Value rowScale, rowZero;
+    if (form.tokens) {
+      Value range = k.at(ranges, k.mulWide(row, rangeStride));
+      rowScale = k.load(range, k.f32(), 4);
+      rowZero = k.load(k.at(range, k.c(4)), k.i32(), 4);
+    }
     for (size_t i = 0; i != sums.size(); ++i) {
       Value v = sums[i];
-      if (!form.grouped) {
+      if (form.tokens) {
+        v = k.toFloat(k.add(v, k.mul(rowZero, corrections[i])));
+        v = k.mulF(v, k.mulF(rowScale, multipliers[i]));
+      } else if (!form.grouped) {
         Value sum = form.wide ? v : k.add(v, corrections[i]);
         if (form.hasZeros)
           sum = k.sub(sum, k.mul(zeroPoints[i], codes));
+        if (form.fixed) {
+          values.push_back(fixedResult(sum, i));
+          continue;
+        }
         v = k.mulF(k.toFloat(sum), multipliers[i]);
       }
       v = k.addF(v, offsets[i]);

@@ -9,7 +9,7 @@
 #ifndef QUERN_LIB_TARGET_NVPTX_GEMMEPILOGUE_H
 #define QUERN_LIB_TARGET_NVPTX_GEMMEPILOGUE_H
 
-#include "lib/Target/NVPTX/DeviceBuilder.h"
+#include "lib/Target/NVPTX/FixedPoint.h"
 #include "lib/Target/NVPTX/Gemm.h"
 
 namespace quern::nvptx {
@@ -40,6 +40,12 @@ public:
   /// their bytes; within columns().
   Value joined(Value high, Value low, int64_t which);
 
+  /// Where the ranges of tokens are, and bytes from one to the next.
+  void takeRanges(Value first, Value stride) {
+    ranges = first;
+    rangeStride = stride;
+  }
+
   /// Fills the tables; a barrier must follow.
   void prepare(Value shared, Value thread, int64_t threads);
 
@@ -50,12 +56,18 @@ public:
   void finish(Value row, llvm::ArrayRef<Value> sums, Value codes);
 
 private:
+  /// From a sum to its code without floats.
+  Value fixedResult(Value sum, size_t which);
+
   DeviceBuilder &k;
   GemmForm form;
   Value correction, zeros, multiplier, offset, post, y, m, n, yStride, lo, hi;
   Value tables, column, postScale, postOffset;
   DeviceBuilder::Values corrections, lowCorrections, zeroPoints, multipliers,
       offsets;
+  llvm::SmallVector<FixedScale> outputs;
+  FixedScale fixedPost;
+  Value ranges, rangeStride;
 };
 
 } // namespace quern::nvptx

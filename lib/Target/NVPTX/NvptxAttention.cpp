@@ -29,6 +29,10 @@ struct NvptxAttention : AppendPass<impl::NvptxAttentionBase<NvptxAttention>> {
     if (!storage)
       return storage.takeError();
     nvptx::AttentionForm form = {headDim, *storage, firstQuery};
+    if (logBits)
+      form.log = {int32_t(logBits), rootOfTwo ? 2 : 1};
+    form.fixed = fixed;
+    form.nearest = !down;
     if (Error error = nvptx::checkAttention(form))
       return error;
     nvptx::buildAttention(getOperation(), form);

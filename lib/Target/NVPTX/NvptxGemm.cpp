@@ -32,7 +32,8 @@ struct NvptxGemm : AppendPass<impl::NvptxGemmBase<NvptxGemm>> {
     auto stored = nvptx::parseStorage(result);
     if (!stored)
       return stored.takeError();
-    nvptx::GemmForm form = {*function, *stored, zeros, groups, wide};
+    nvptx::GemmForm form = {*function, *stored, zeros, groups,
+                            wide,      fixed,   tokens};
     if (Error error = nvptx::checkForm(schedule, form))
       return error;
     nvptx::buildGemm(getOperation(), schedule, form);

@@ -33,7 +33,8 @@ def NvptxGemm : Pass<"tq-nvptx-gemm", "::mlir::ModuleOp"> {
     Option<"stages", "stages", "int64_t", /*default=*/"4",
            "Steps of 64 k that are on their way at once">,
     Option<"activation", "activation", "std::string", /*default=*/"\"none\"",
-           "Function before the result: none, gelu, gelu_tanh, relu or tanh">,
+           "Function before the result: none, gelu, gelu_tanh, relu, tanh or "
+           "i_gelu">,
     Option<"result", "result", "std::string", /*default=*/"\"u8\"",
            "What is stored: u8, u16 or f32">,
     Option<"zeros", "zeros", "bool", /*default=*/"false",
@@ -41,7 +42,11 @@ def NvptxGemm : Pass<"tq-nvptx-gemm", "::mlir::ModuleOp"> {
     Option<"groups", "groups", "bool", /*default=*/"false",
            "The columns of x come in groups with scales of their own">,
     Option<"wide", "wide", "bool", /*default=*/"false",
-           "The codes of x have 16 bits, as planes of bytes">
+           "The codes of x have 16 bits, as planes of bytes">,
+    Option<"fixed", "fixed", "bool", /*default=*/"false",
+           "Integers from the sums to the codes">,
+    Option<"tokens", "tokens", "bool", /*default=*/"false",
+           "Rows of x end in a range of their own">
   ];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect",
@@ -54,7 +59,8 @@ def NvptxAddNorm : Pass<"tq-nvptx-add-norm", "::mlir::ModuleOp"> {
   let description = [{
     Appends the kernel that `buildAddNorm` of lib/Target/NVPTX/AddNorm.h makes:
     `tq.qadd_norm` with one warp to a row; with groups or an order that of
-    `buildGroupNorm`. Expects nothing of the module.
+    `buildGroupNorm`, and without floats that of `buildFixedAddNorm`. Expects
+    nothing of the module.
 
     ```mlir
     module {}
@@ -78,7 +84,11 @@ def NvptxAddNorm : Pass<"tq-nvptx-add-norm", "::mlir::ModuleOp"> {
     Option<"groups", "groups", "bool", /*default=*/"false",
            "The sum has groups of channels with scales of their own">,
     Option<"ordered", "ordered", "bool", /*default=*/"false",
-           "The result has its channels in another order">
+           "The result has its channels in another order">,
+    Option<"fixed", "fixed", "bool", /*default=*/"false",
+           "Integers from the operands to the codes">,
+    Option<"factors", "factors", "bool", /*default=*/"false",
+           "Of fixed: channels have factors, powers of two">
   ];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect",
@@ -114,7 +124,11 @@ def NvptxEmbed : Pass<"tq-nvptx-embed", "::mlir::ModuleOp"> {
     Option<"e2", "e2", "std::string", /*default=*/"\"u8\"",
            "Codes of the whole sum: u8 or u16">,
     Option<"result", "result", "std::string", /*default=*/"\"u8\"",
-           "What is stored: u8, u16 or f32">
+           "What is stored: u8, u16 or f32">,
+    Option<"wordBits", "word-bits", "int64_t", /*default=*/"8",
+           "Bits of the codes of words: 8, 4 or 2">,
+    Option<"fixed", "fixed", "bool", /*default=*/"false",
+           "Integers from the tables to the codes">
   ];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect",
@@ -126,8 +140,8 @@ def NvptxAttention : Pass<"tq-nvptx-attention", "::mlir::ModuleOp"> {
   let summary = "append integer attention for tensor cores";
   let description = [{
     Appends the kernel that `buildAttention` of lib/Target/NVPTX/Attention.h
-    makes: `tq.qattention` with uniform probabilities, one block to 64 queries
-    of a head. Expects nothing of the module.
+    makes: `tq.qattention`, one block to 64 queries of a head. Expects nothing
+    of the module.
 
     ```mlir
     module {}
@@ -140,11 +154,49 @@ def NvptxAttention : Pass<"tq-nvptx-attention", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"headDim", "head-dim", "int64_t", /*default=*/"64",
-           "Channels of a head: 32 or 64">,
+           "Channels of a head: a multiple of 16, at most 128">,
     Option<"result", "result", "std::string", /*default=*/"\"u8\"",
            "What is stored: u8, u16 or f32">,
     Option<"firstQuery", "first-query", "bool", /*default=*/"false",
-           "Only the first token of each sequence asks">
+           "Only the first token of each sequence asks">,
+    Option<"logBits", "log-bits", "int64_t", /*default=*/"0",
+           "Bits of logarithmic probabilities; 0 for uniform ones">,
+    Option<"rootOfTwo", "root-of-two", "bool", /*default=*/"false",
+           "Logarithmic probabilities have base sqrt(2)">,
+    Option<"fixed", "fixed", "bool", /*default=*/"false",
+           "Integers from the scores to the codes of the context">,
+    Option<"down", "down", "bool", /*default=*/"false",
+           "Of fixed: probabilities are rounded down">
+  ];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::NVVM::NVVMDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
+def NvptxTokens : Pass<"tq-nvptx-tokens", "::mlir::ModuleOp"> {
+  let summary = "append a kernel of rows with ranges of their own, for GPUs";
+  let description = [{
+    Appends a kernel of lib/Target/NVPTX/TokenRows.h: `tq.quantize` and
+    `tq.dequantize` of codes with ranges of tokens, or `tq.qshift_gelu`.
+    Expects nothing of the module.
+
+    ```mlir
+    module {}
+    ```
+    becomes
+    ```mlir
+    llvm.func @quantize_tokens_u8(%x: !llvm.ptr<1>, ...)
+        attributes {nvvm.kernel, nvvm.reqntid = array<i32: 128, 1, 1>} {...}
+    ```
+  }];
+  let options = [
+    Option<"function", "function", "std::string", /*default=*/"\"quantize\"",
+           "quantize, dequantize or shift_gelu">,
+    Option<"bits", "bits", "int64_t", /*default=*/"8",
+           "Of the codes: 2 to 8">,
+    Option<"centred", "centred", "bool", /*default=*/"false",
+           "Ranges are as wide above 0 as below">
   ];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect",
                            "::mlir::NVVM::NVVMDialect",

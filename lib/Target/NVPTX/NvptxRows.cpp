@@ -9,7 +9,9 @@
 #include "lib/Target/NVPTX/AppendPass.h"
 #include "lib/Target/NVPTX/Elements.h"
 #include "lib/Target/NVPTX/Embed.h"
+#include "lib/Target/NVPTX/FixedNorm.h"
 #include "lib/Target/NVPTX/GroupNorm.h"
+#include "lib/Target/NVPTX/TokenRows.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -23,6 +25,7 @@ namespace quern {
 #define GEN_PASS_DEF_NVPTXADDNORM
 #define GEN_PASS_DEF_NVPTXELEMENTS
 #define GEN_PASS_DEF_NVPTXEMBED
+#define GEN_PASS_DEF_NVPTXTOKENS
 #include "lib/Target/NVPTX/NvptxPasses.h.inc"
 
 /// Reads the names of storages into places.
@@ -49,6 +52,13 @@ struct NvptxAddNorm : AppendPass<impl::NvptxAddNormBase<NvptxAddNorm>> {
                                 {sum, &form.sum},
                                 {result, &form.out}}))
       return error;
+    if (fixed) {
+      nvptx::FixedAddNormForm whole = {form, factors};
+      if (Error error = nvptx::checkFixedAddNorm(whole))
+        return error;
+      nvptx::buildFixedAddNorm(getOperation(), whole);
+      return Error::success();
+    }
     if (groups || ordered) {
       nvptx::GroupNormForm grouped = {form, groups, ordered};
       if (Error error = nvptx::checkGroupNorm(grouped))
@@ -90,12 +100,33 @@ struct NvptxEmbed : AppendPass<impl::NvptxEmbedBase<NvptxEmbed>> {
     form.rowScales[0] = wordScales;
     form.rowScales[1] = typeScales;
     form.rowScales[2] = positionScales;
+    form.tableBits[0] = wordBits;
+    form.fixed = fixed;
     if (Error error =
             parseAll({{e1, &form.e1}, {e2, &form.e2}, {result, &form.out}}))
       return error;
     if (Error error = nvptx::checkEmbed(form))
       return error;
     nvptx::buildEmbed(getOperation(), form);
+    return Error::success();
+  }
+};
+
+struct NvptxTokens : AppendPass<impl::NvptxTokensBase<NvptxTokens>> {
+  using AppendPass::AppendPass;
+
+  Error append() override {
+    if (function == "shift_gelu") {
+      nvptx::buildShiftGelu(getOperation());
+      return Error::success();
+    }
+    if (function != "quantize" && function != "dequantize")
+      return Error::make("function: found '", printable(function),
+                         "', expected quantize, dequantize or shift_gelu");
+    nvptx::TokenForm form = {function == "dequantize", bits, centred};
+    if (Error error = nvptx::checkTokens(form))
+      return error;
+    nvptx::buildTokens(getOperation(), form);
     return Error::success();
   }
 };

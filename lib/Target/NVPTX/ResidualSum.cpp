@@ -37,16 +37,7 @@ Values ResidualSum::codes(WarpRow &columns, Value row) const {
 
 void ResidualSum::keep(WarpRow &columns, ArrayRef<Value> codes,
                        Value row) const {
-  DeviceBuilder &k = columns.k;
-  k.ifThen(k.less(k.c(0), tapping), [&] {
-    for (int64_t i = 0; i != columns.steps(); ++i)
-      columns.ifInside(i, [&] {
-        storeCodes(
-            k, codes.slice(size_t(i) * 4, 4),
-            elementAt(k, tap, row, tapStride, columns.column(i), storage),
-            storage);
-      });
-  });
+  keepCodes(columns, codes, tapping, tap, row, tapStride, storage);
 }
 
 } // namespace quern::nvptx

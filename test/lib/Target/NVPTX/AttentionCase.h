@@ -16,9 +16,13 @@
 namespace quern::nvptx::test {
 
 /// Parameters under which scores and contexts use all their codes.
-inline quern::QAttentionParams makeParams(int64_t dim, int64_t longest) {
+/// Probabilities of many logarithmic codes use many planes of them.
+inline quern::QAttentionParams makeParams(const nvptx::AttentionForm &form,
+                                          int64_t longest) {
   quern::QAttentionParams p;
-  quern::test::fillExpTables(0.05, longest, p);
+  int64_t dim = form.headDim;
+  double step = form.log.bits > 4 ? 0.3 : 0.05;
+  quern::test::fillExpTables(step, longest, p);
   p.zq = 121;
   p.zk = 130;
   p.zv = 117;
@@ -27,6 +31,11 @@ inline quern::QAttentionParams makeParams(int64_t dim, int64_t longest) {
   p.probMultiplier = 255.0f;
   p.contextMultiplier = 2.5f / 255.0f;
   p.contextOffset = 119.0f;
+  if (form.isLog()) {
+    p.probMultiplier = float(0.9 / p.expHi[0]);
+    p.probStep = float(form.log.per_octave * step / std::log(2.0));
+    p.contextMultiplier = 0.019f;
+  }
   return p;
 }
 
@@ -35,16 +44,17 @@ inline std::vector<float> flatten(const quern::QAttentionParams &p) {
   flat.insert(flat.end(), p.expLo.begin(), p.expLo.end());
   for (float v :
        {p.scoreMultiplier, p.scoreOffset, p.probMultiplier, p.contextMultiplier,
-        p.contextOffset, float(p.zq), float(p.zk), float(p.zv)})
+        p.contextOffset, float(p.zq), float(p.zk), float(p.zv), p.probStep})
     flat.push_back(v);
   flat.resize(quern::QAttentionParams::size);
   return flat;
 }
 
-template <typename T>
-void checkAttention(Runner &runner, const nvptx::AttentionForm &form,
-                    int64_t heads, const std::vector<int64_t> &lengths,
-                    uint32_t seed = 1) {
+/// Context of the type T, codes of probabilities of the type P.
+template <typename T, typename P>
+void checkAttentionOf(Runner &runner, const nvptx::AttentionForm &form,
+                      int64_t heads, const std::vector<int64_t> &lengths,
+                      uint32_t seed) {
   ASSERT_FALSE(nvptx::checkAttention(form));
   runner.load(
       [&](mlir::ModuleOp module) { nvptx::buildAttention(module, form); });
@@ -64,7 +74,8 @@ void checkAttention(Runner &runner, const nvptx::AttentionForm &form,
   shape.contextStride = width;
   shape.contextRange = {0, form.context == nvptx::Storage::U16 ? 65535.0f
                                                                : 255.0f};
-  quern::QAttentionParams params = makeParams(form.headDim, longest);
+  shape.log = form.log;
+  quern::QAttentionParams params = makeParams(form, longest);
 
   // Keys of one sequence are alike, of another all different.
   quern::test::Random random(seed);
@@ -75,7 +86,8 @@ void checkAttention(Runner &runner, const nvptx::AttentionForm &form,
   size_t squares = 0;
   for (int64_t length : lengths)
     squares += size_t(length * length);
-  std::vector<uint8_t> sTap(squares * size_t(heads)), pTap(sTap.size());
+  std::vector<uint8_t> sTap(squares * size_t(heads));
+  std::vector<P> pTap(sTap.size());
   std::vector<T> context(size_t(tokens * width)), want = context;
   quern::test::qattention(shape, params, qkv, offsets, want, sTap, pTap);
 
@@ -92,7 +104,21 @@ void checkAttention(Runner &runner, const nvptx::AttentionForm &form,
     }
     want = firsts;
     context.resize(firsts.size());
+    // Of each head the first rows of all sequences.
+    std::vector<uint8_t> sRows;
+    std::vector<P> pRows;
+    for (int64_t h = 0; h != heads; ++h)
+      for (size_t s = 0; s != lengths.size(); ++s) {
+        size_t at = quern::test::tapBase(offsets, s, size_t(h));
+        size_t end = at + size_t(lengths[s]);
+        sRows.insert(sRows.end(), &sTap[at], &sTap[end - 1] + 1);
+        pRows.insert(pRows.end(), &pTap[at], &pTap[end - 1] + 1);
+      }
+    sTap = sRows;
+    pTap = pRows;
   }
+  std::vector<uint8_t> scores(sTap.size(), 0x5a);
+  std::vector<P> probs(pTap.size(), 0x5a);
 
   std::vector<float> flat = flatten(params);
   nvptx::AttentionLaunch launch =
@@ -109,16 +135,31 @@ void checkAttention(Runner &runner, const nvptx::AttentionForm &form,
   if (form.firstQuery)
     call.input("queries", queries);
   call.output("context", context);
+  call.output("scores", scores);
+  call.output("probs", probs);
   call.integers({heads, launch.keys, shape.qkvStride, shape.contextStride,
                  shape.qColumn, shape.kColumn, shape.vColumn});
   if (form.firstQuery)
     call.integers({width});
+  call.integers({int64_t(lengths.size()), 1});
   call.reals({255.0f, 255.0f, 0.0f, float(shape.contextRange.hi)});
   ASSERT_EQ(runner.run(call), "");
   EXPECT_EQ(context, want) << nvptx::getAttentionName(form);
+  EXPECT_EQ(scores, sTap) << nvptx::getAttentionName(form);
+  EXPECT_EQ(probs, pTap) << nvptx::getAttentionName(form);
   // The case is worth something only if codes differ.
   EXPECT_NE(*std::min_element(want.begin(), want.end()),
             *std::max_element(want.begin(), want.end()));
+}
+
+template <typename T>
+void checkAttention(Runner &runner, const nvptx::AttentionForm &form,
+                    int64_t heads, const std::vector<int64_t> &lengths,
+                    uint32_t seed = 1) {
+  if (form.probStorage() == nvptx::Storage::U16)
+    checkAttentionOf<T, uint16_t>(runner, form, heads, lengths, seed);
+  else
+    checkAttentionOf<T, uint8_t>(runner, form, heads, lengths, seed);
 }
 
 } // namespace quern::nvptx::test

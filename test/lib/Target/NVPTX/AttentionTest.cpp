@@ -48,9 +48,39 @@ TEST(NvptxAttention, OtherResults) {
   check<uint16_t>({32, Storage::U16}, 2, {20, 37});
 }
 
+TEST(NvptxAttention, HeadsOfAllWidths) {
+  for (int64_t dim : {16, 48, 96, 128})
+    check<uint8_t>({dim}, 2, {1, 37, 70});
+  check<float>({80, Storage::F32, true}, 2, {33, 5});
+  for (int64_t dim : {96, 128})
+    EXPECT_LE(nvptx::getAttentionLaunch({dim}, 1, 12, nvptx::kLongestSequence)
+                  .sharedBytes,
+              99 * 1024);
+}
+
+TEST(NvptxAttention, LogarithmicProbabilities) {
+  for (int32_t perOctave : {1, 2})
+    for (int32_t bits : {3, 4, 6, 8})
+      check<uint8_t>({32, Storage::U8, false, {bits, perOctave}}, 1, {1, 40});
+  check<uint16_t>({64, Storage::U16, false, {4, 1}}, 2, {33, 70});
+  check<float>({128, Storage::F32, false, {4, 2}}, 1, {40});
+  check<uint8_t>({64, Storage::U8, true, {8, 2}}, 2, {1, 33, 70});
+}
+
 TEST(NvptxAttention, FormsWithoutKernel) {
-  EXPECT_EQ(nvptx::checkAttention({48}).message(),
-            "attention: heads of 48 channels, expected 32 or 64");
+  EXPECT_EQ(nvptx::checkAttention({24}).message(),
+            "attention: heads of 24 channels, expected a multiple of 16, at "
+            "most 128");
+  EXPECT_EQ(nvptx::checkAttention({64, Storage::U8, false, {2, 1}}).message(),
+            "attention: logarithmic codes of 2 bits, 1 an octave, expected 3 "
+            "to 8 bits and 1 or 2");
+  EXPECT_EQ(
+      nvptx::checkAttention({64, Storage::U8, false, {6, 1}, true}).message(),
+      "attention: logarithmic codes without floats, expected 3 or 4 bits of "
+      "base 2");
+  EXPECT_EQ(
+      nvptx::checkAttention({64, Storage::F32, false, {0, 0}, true}).message(),
+      "attention: an f32 result without floats, expected codes");
 }
 
 } // namespace

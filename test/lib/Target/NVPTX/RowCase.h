@@ -122,13 +122,12 @@ inline void checkAddNorm(Runner &runner, const nvptx::AddNormForm &form,
   }
 }
 
-/// One row of the three sums.
-inline std::vector<uint16_t> embedRow(const std::vector<int8_t> *tables,
-                                      const std::vector<float> *scales,
-                                      const int32_t *rows, const bool *byRow,
-                                      const std::vector<float> &c, int64_t d,
-                                      int64_t stride, float e1Hi, float e2Hi) {
-  std::vector<uint16_t> codes;
+/// One row of the codes of both sums.
+inline std::pair<std::vector<uint16_t>, std::vector<uint16_t>>
+embedRow(const std::vector<int8_t> *tables, const std::vector<float> *scales,
+         const int32_t *rows, const bool *byRow, const std::vector<float> &c,
+         int64_t d, int64_t stride, float e1Hi, float e2Hi) {
+  std::vector<uint16_t> first, codes;
   for (int64_t j = 0; j < d; ++j) {
     float parts[3];
     for (size_t t = 0; t != 3; ++t)
@@ -138,6 +137,7 @@ inline std::vector<uint16_t> embedRow(const std::vector<int8_t> *tables,
     v = v * c[0];
     v = v + c[1];
     int32_t e1 = qm_round_code(v, 0.0f, e1Hi);
+    first.push_back(uint16_t(e1));
     v = float(e1) - c[1];
     v = v * c[2];
     v = v + parts[2];
@@ -145,7 +145,26 @@ inline std::vector<uint16_t> embedRow(const std::vector<int8_t> *tables,
     v = v + c[4];
     codes.push_back(uint16_t(qm_round_code(v, 0.0f, e2Hi)));
   }
-  return codes;
+  return {first, codes};
+}
+
+/// Rows of codes of 4 or 2 bits: 16 bytes hold the codes of 16 columns in their
+/// lowest bits, those of the next 16 columns above.
+inline std::vector<int8_t> packTable(const std::vector<int8_t> &codes,
+                                     int64_t d, int64_t stride, int64_t bits) {
+  if (bits == 8)
+    return codes;
+  int64_t group = 16 * (8 / bits), bytes = (d + group - 1) / group * 16;
+  size_t rows = codes.size() / size_t(stride);
+  std::vector<int8_t> packed(rows * size_t(bytes));
+  for (size_t row = 0; row != rows; ++row)
+    for (int64_t j = 0; j != d; ++j) {
+      int8_t &byte =
+          packed[row * size_t(bytes) + size_t(j / group * 16 + j % 16)];
+      int code = codes[row * size_t(stride) + size_t(j)] & ((1 << bits) - 1);
+      byte = int8_t(byte | code << (j % group / 16 * bits));
+    }
+  return packed;
 }
 
 inline void checkEmbed(Runner &runner, const nvptx::EmbedForm &form,
@@ -161,7 +180,11 @@ inline void checkEmbed(Runner &runner, const nvptx::EmbedForm &form,
   for (size_t t = 0; t != 3; ++t) {
     numbers[t] = random.codes<int32_t>(m, uint32_t(sizes[t]));
     tables[t] = random.codes<int8_t>(sizes[t] * stride, 256);
-    scales[t] = random.reals(form.rowScales[t] ? sizes[t] : 1, 0.001f, 0.002f);
+    for (int8_t &code : tables[t])
+      code = int8_t(code >> (8 - form.tableBits[t]));
+    float unit = float(1 << (8 - form.tableBits[t]));
+    scales[t] = random.reals(form.rowScales[t] ? sizes[t] : 1, 0.001f * unit,
+                             0.002f * unit);
   }
   float e1Hi = highest(form.e1), e2Hi = highest(form.e2);
   std::vector<float> c = {e1Hi / 0.5f, float(int(e1Hi) / 2), 0.5f / e1Hi,
@@ -170,14 +193,25 @@ inline void checkEmbed(Runner &runner, const nvptx::EmbedForm &form,
   auto beta = random.reals(d, 100.0f, 150.0f);
   std::vector<double> norm = normOf(0.6f / e2Hi, d);
   std::vector<uint8_t> out(size_t(m * stride), 0xa5), want = out;
+  const size_t sizes1 = size_t(nvptx::storageBytes(form.e1)),
+               sizes2 = size_t(nvptx::storageBytes(form.e2));
+  std::vector<uint8_t> first(size_t(m * stride) * sizes1, 0x5a),
+      second(size_t(m * stride) * sizes2, 0x5a), wantFirst = first,
+                                                 wantSecond = second;
   for (int64_t i = 0; i < m; ++i) {
     int32_t rows[3];
     for (size_t t = 0; t != 3; ++t)
       rows[t] = numbers[t][size_t(i)];
     std::vector<float> y;
-    quern::test::codeNorm(embedRow(tables, scales, rows, form.rowScales, c, d,
-                                   stride, e1Hi, e2Hi),
-                          float(norm[0]), kEps, gamma, beta, y);
+    auto [e1, e2] = embedRow(tables, scales, rows, form.rowScales, c, d, stride,
+                             e1Hi, e2Hi);
+    quern::test::codeNorm(e2, float(norm[0]), kEps, gamma, beta, y);
+    std::vector<uint8_t> firstBytes = pack(e1, form.e1),
+                         secondBytes = pack(e2, form.e2);
+    std::copy(firstBytes.begin(), firstBytes.end(),
+              &wantFirst[size_t(i * stride) * sizes1]);
+    std::copy(secondBytes.begin(), secondBytes.end(),
+              &wantSecond[size_t(i * stride) * sizes2]);
     store(y, form.out, &want[size_t(i * stride)]);
   }
   DeviceCall call;
@@ -186,8 +220,11 @@ inline void checkEmbed(Runner &runner, const nvptx::EmbedForm &form,
   call.threads = nvptx::kRowsPerBlock * 32;
   for (auto &v : numbers)
     call.input("numbers", v);
-  for (auto &v : tables)
-    call.input("table", v);
+  std::vector<int8_t> packed[3];
+  for (size_t t = 0; t != 3; ++t) {
+    packed[t] = packTable(tables[t], d, stride, form.tableBits[t]);
+    call.input("table", packed[t]);
+  }
   for (auto &v : scales)
     call.input("scales", v);
   call.input("params", c);
@@ -195,10 +232,14 @@ inline void checkEmbed(Runner &runner, const nvptx::EmbedForm &form,
   call.input("beta", beta);
   call.input("norm", norm);
   call.output("out", out);
-  call.integers({m, stride, stride});
+  call.output("first", first);
+  call.output("second", second);
+  call.integers({m, stride, stride, stride, 1});
   call.reals({0.0f, e1Hi, 0.0f, e2Hi, 0.0f, highest(form.out)});
   ASSERT_EQ(runner.run(call), "");
   EXPECT_EQ(out, want) << nvptx::getEmbedName(form);
+  EXPECT_EQ(first, wantFirst) << nvptx::getEmbedName(form);
+  EXPECT_EQ(second, wantSecond) << nvptx::getEmbedName(form);
 }
 
 } // namespace quern::nvptx::test

@@ -45,6 +45,24 @@ TEST(NvptxEmbed, Tables) {
   checkEmbed(emulator, {100, {true, false, true}}, 5);
   checkEmbed(emulator, {384, {true, false, false}, Storage::U16, Storage::U16},
              4);
+  for (int64_t d : {100, 64}) {
+    checkEmbed(emulator,
+               {d,
+                {true, false, false},
+                Storage::U8,
+                Storage::U8,
+                Storage::U8,
+                {2, 8, 4}},
+               5);
+    checkEmbed(emulator,
+               {d,
+                {false, false, false},
+                Storage::U8,
+                Storage::U8,
+                Storage::U8,
+                {4, 2, 8}},
+               5);
+  }
 }
 
 TEST(NvptxElements, AllFunctions) {

@@ -1,4 +1,6 @@
 // RUN: quern-opt %s --tq-nvptx-attention --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-attention="log-bits=4 head-dim=128" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=LOG --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-attention="fixed=true head-dim=32" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=FIXED --implicit-check-not=.f32 --implicit-check-not=.f64
 
 module {}
 
@@ -17,3 +19,30 @@ module {}
 // CHECK-COUNT-8: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
 // CHECK: cvt.rni.s32.f32
 // CHECK: st.global.v2.b32
+
+// Heads of 128 channels have four steps; values come when the keys are used.
+// LOG: .entry attention_128_log2x4_u8(
+// LOG: cp.async.wait_group 0;
+// LOG-COUNT-16: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
+// LOG: bar.sync 0;
+// LOG: prmt.b32
+// LOG: bar.sync 0;
+// A logarithm of the sum, then weights of planes by shifts; a plane is worth
+// 2^-8 of the one before.
+// LOG: cvt.rn.f32.u32
+// LOG: min.u32
+// LOG: shr.u32
+// LOG-COUNT-8: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
+// LOG: mul.rn.f32 {{.*}}, 0f3B800000;
+// LOG: add.rn.f32
+// LOG: cvt.rni.s32.f32
+// LOG: st.global.v2.b32
+
+// Products and shifts of 64 bits, and one division for a row.
+// FIXED: .entry attention_32_fixed_u8(
+// FIXED: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
+// FIXED: shr.s64
+// FIXED: div.u64
+// FIXED: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
+// FIXED: shr.s64
+// FIXED: st.global.v2.b32

@@ -19,7 +19,7 @@ module {}
 // COPY: schedule: 8 warps copy 64 rows at once, expected a divisor of 32 and of 256
 // STAGES: schedule: 1 stages, expected 2 or more
 // SHARED: schedule: {{[0-9]+}} bytes of shared memory, expected at most 101376
-// ACTIVATION: activation: found 'selu', expected none, gelu, gelu_tanh, relu or tanh
+// ACTIVATION: activation: found 'selu', expected none, gelu, gelu_tanh, relu, tanh or i_gelu
 // RESULT: result: found 's8', expected u8, u16 or f32
 // VARIANT: PTX variant: found 'sm_75', expected sm_80 or sm_90a
 // GROUPS: groups of columns: found weights with zero points, expected none

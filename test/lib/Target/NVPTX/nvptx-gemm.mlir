@@ -2,6 +2,8 @@
 // RUN: quern-opt %s --tq-nvptx-gemm --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-gemm="activation=gelu zeros=true result=f32 stages=3" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=GELU --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-gemm="groups=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=GROUPS --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma
+// RUN: quern-opt %s --tq-nvptx-gemm="fixed=true activation=gelu" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=FIXED --implicit-check-not=.f32 --implicit-check-not=.f64
+// RUN: quern-opt %s --tq-nvptx-gemm="tokens=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=TOKENS --implicit-check-not=__nv_ --implicit-check-not=fma --implicit-check-not=approx
 
 // The empty module gets a kernel.
 module {}
@@ -57,3 +59,19 @@ module {}
 // GROUPS: mma.sync
 // GROUPS-NOT: mul.rn.f32
 // GROUPS: cvt.rni.s32.f32
+
+// Integers all the way, with coefficients of their own.
+// FIXED: quern_gelu_table_fixed
+// FIXED: .entry gemm_u8_64x64_32x32_s4_fixed_gelu_u8(
+// FIXED: mma.sync
+// FIXED: mul.wide.s32
+// FIXED: shr.s64
+// FIXED: ld.shared.b32
+// FIXED: st.global.v2.b32
+
+// Scale and zero point of the row come with it.
+// TOKENS: .entry gemm_u8_64x64_32x32_s4_tokens_u8(
+// TOKENS: mma.sync
+// TOKENS: cvt.rn.f32.s32
+// TOKENS: mul.rn.f32
+// TOKENS: cvt.rni.s32.f32

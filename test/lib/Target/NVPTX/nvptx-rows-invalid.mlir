@@ -7,6 +7,10 @@
 // RUN: not quern-opt %s --tq-nvptx-elements="in=f32" 2>&1 | FileCheck %s --check-prefix=REALS
 // RUN: not quern-opt %s --tq-nvptx-elements="function=planes" 2>&1 | FileCheck %s --check-prefix=CODES
 // RUN: not quern-opt %s --tq-nvptx-add-norm="groups=true sum=u16" 2>&1 | FileCheck %s --check-prefix=GROUPED
+// RUN: not quern-opt %s --tq-nvptx-add-norm="fixed=true result=f32" 2>&1 | FileCheck %s --check-prefix=FIXED
+// RUN: not quern-opt %s --tq-nvptx-embed="word-bits=3" 2>&1 | FileCheck %s --check-prefix=TABLE
+// RUN: not quern-opt %s --tq-nvptx-tokens="bits=16" 2>&1 | FileCheck %s --check-prefix=TOKENS
+// RUN: not quern-opt %s --tq-nvptx-tokens="function=round" 2>&1 | FileCheck %s --check-prefix=WAY
 
 module {}
 
@@ -19,3 +23,7 @@ module {}
 // REALS: dequantize: found f32 to f32, expected codes to f32
 // CODES: planes: found u8 to f32, expected u16 to u8
 // GROUPED: groups of a residual's sum: found u16, expected u8
+// FIXED: a LayerNorm without floats with f32 results, expected u8 or u16
+// TABLE: table word of 3 bits, expected 8, 4 or 2
+// TOKENS: ranges of tokens: codes of 16 bits, expected 2 to 8
+// WAY: function: found 'round', expected quantize, dequantize or shift_gelu

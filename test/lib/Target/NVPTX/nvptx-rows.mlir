@@ -2,6 +2,10 @@
 // RUN: quern-opt %s --tq-nvptx-embed="d=384 word-scales=true result=f32" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=EMBED --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-elements="function=pool_mean" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=POOL --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-add-norm="groups=true ordered=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=GROUPED --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-add-norm="fixed=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=FIXED --implicit-check-not=.f32 --implicit-check-not=.f64
+// RUN: quern-opt %s --tq-nvptx-embed="fixed=true word-bits=2" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=TABLES --implicit-check-not=.f32 --implicit-check-not=.f64
+// RUN: quern-opt %s --tq-nvptx-tokens --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=TOKENS --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-tokens="function=shift_gelu" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=SHIFT --implicit-check-not=.f32
 
 module {}
 
@@ -43,3 +47,31 @@ module {}
 // GROUPED: sqrt.rn.f64
 // GROUPED: ld.global.nc.b8
 // GROUPED: st.global.b32
+
+// Sums of squares, a root bit by bit, one division for the row.
+// FIXED: .entry add_norm_768_u8_u8_u8_u8_fixed(
+// FIXED: mul.wide.s32
+// FIXED: shfl.sync.bfly.b32
+// FIXED: div.u
+// FIXED: shr.s64
+// FIXED: st.global.b32
+
+// TABLES: .entry embed_768_w2_u8_u8_u8_fixed(
+// TABLES: mul.wide.s32
+// TABLES: shr.s64
+// TABLES: shfl.sync.bfly.b32
+// TABLES: st.global.b32
+
+// The least and the largest of a row, then codes of its range.
+// TOKENS: .entry quantize_tokens_u8(
+// TOKENS: min.f32
+// TOKENS: max.f32
+// TOKENS: shfl.sync.bfly.b32
+// TOKENS: div.rn.f32
+// TOKENS: cvt.rni.s32.f32
+// TOKENS: st.global.b8
+
+// SHIFT: .entry shift_gelu(
+// SHIFT: max.{{[su]}}32
+// SHIFT: shfl.sync.bfly.b32
+// SHIFT: st.global.b8
