@@ -112,6 +112,9 @@ Error Compilation::chooseTiers() {
   };
   // Every module has the scalar tier: it runs on any x86-64.
   add(Tier::Scalar);
+  std::string names;
+  for (Tier tier : llvm::reverse(allTiers))
+    names += ", x86-" + getTierName(tier).str();
   for (const std::string &target : targets) {
     bool all = target == "x86", host = target == "host", known = all || host;
     for (Tier tier : allTiers) {
@@ -122,10 +125,11 @@ Error Compilation::chooseTiers() {
     }
     if (!known)
       return Error::make("target ", target,
-                         ": found an unknown name, expected host, x86, "
-                         "x86-amx, x86-avx512vnni, x86-avx2, x86-scalar or "
-                         "nvptx");
+                         ": found an unknown name, expected host, x86", names,
+                         " or nvptx");
   }
+  // As the table of a module wants them.
+  llvm::sort(tiers);
   return Error::success();
 }
 

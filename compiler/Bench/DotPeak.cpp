@@ -65,6 +65,75 @@ __attribute__((target("avx2"), noinline)) static void runAvx2(int64_t rounds) {
   }
 }
 
+/// 12 times 32 multiply-adds a round.
+__attribute__((target("avx2"), noinline)) static void
+runAvxVnni(int64_t rounds) {
+  __m256i x = _mm256_set1_epi8(3), y = _mm256_set1_epi8(5);
+  __m256i a0 = x, a1 = x, a2 = x, a3 = x, a4 = x, a5 = x, a6 = x, a7 = x,
+          a8 = x, a9 = x, a10 = x, a11 = x;
+  for (int64_t i = 0; i < rounds; ++i) {
+#define QUERN_DOT(a)                                                           \
+  asm volatile("%{vex%} vpdpbusd %2, %1, %0" : "+x"(a) : "x"(x), "x"(y))
+    QUERN_DOT(a0);
+    QUERN_DOT(a1);
+    QUERN_DOT(a2);
+    QUERN_DOT(a3);
+    QUERN_DOT(a4);
+    QUERN_DOT(a5);
+    QUERN_DOT(a6);
+    QUERN_DOT(a7);
+    QUERN_DOT(a8);
+    QUERN_DOT(a9);
+    QUERN_DOT(a10);
+    QUERN_DOT(a11);
+#undef QUERN_DOT
+  }
+}
+
+/// 8 times 32 multiply-adds a round.
+__attribute__((target("avx512bw"), noinline)) static void
+runAvx512Bw(int64_t rounds) {
+  __m512i x = _mm512_set1_epi16(3), y = _mm512_set1_epi16(5);
+  __m512i a0 = x, a1 = x, a2 = x, a3 = x, a4 = x, a5 = x, a6 = x, a7 = x, t;
+  for (int64_t i = 0; i < rounds; ++i) {
+#define QUERN_DOT(a)                                                           \
+  asm volatile("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"                      \
+               : "+v"(a), "=&v"(t)                                             \
+               : "v"(x), "v"(y))
+    QUERN_DOT(a0);
+    QUERN_DOT(a1);
+    QUERN_DOT(a2);
+    QUERN_DOT(a3);
+    QUERN_DOT(a4);
+    QUERN_DOT(a5);
+    QUERN_DOT(a6);
+    QUERN_DOT(a7);
+#undef QUERN_DOT
+  }
+}
+
+/// 8 times 8 multiply-adds a round. With a copy, since pmaddwd overwrites an
+/// operand.
+static __attribute__((noinline)) void runSse41(int64_t rounds) {
+  __m128i x = _mm_set1_epi16(3), y = _mm_set1_epi16(5);
+  __m128i a0 = x, a1 = x, a2 = x, a3 = x, a4 = x, a5 = x, a6 = x, a7 = x, t;
+  for (int64_t i = 0; i < rounds; ++i) {
+#define QUERN_DOT(a)                                                           \
+  asm volatile("movdqa %2, %1\n\tpmaddwd %3, %1\n\tpaddd %1, %0"               \
+               : "+x"(a), "=&x"(t)                                             \
+               : "x"(x), "x"(y))
+    QUERN_DOT(a0);
+    QUERN_DOT(a1);
+    QUERN_DOT(a2);
+    QUERN_DOT(a3);
+    QUERN_DOT(a4);
+    QUERN_DOT(a5);
+    QUERN_DOT(a6);
+    QUERN_DOT(a7);
+#undef QUERN_DOT
+  }
+}
+
 /// 8 times 16 x 16 x 64 multiply-adds a round, from zeros.
 __attribute__((target("amx-tile,amx-int8"), noinline)) static void
 runAmx(int64_t rounds) {
@@ -99,9 +168,21 @@ double measureDotPeak(Tier tier, int64_t rounds) {
   switch (tier) {
   case Tier::Scalar:
     break;
+  case Tier::Sse41:
+    runSse41(rounds);
+    perRound = 8 * 16;
+    break;
   case Tier::Avx2:
     runAvx2(rounds);
     perRound = 8 * 32;
+    break;
+  case Tier::AvxVnni:
+    runAvxVnni(rounds);
+    perRound = 12 * 64;
+    break;
+  case Tier::Avx512Bw:
+    runAvx512Bw(rounds);
+    perRound = 8 * 64;
     break;
   case Tier::Avx512Vnni:
     runVnni(rounds);

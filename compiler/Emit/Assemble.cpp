@@ -16,15 +16,26 @@
 namespace quern {
 
 TierInfo describeTier(Tier tier) {
+  static constexpr const char *widened =
+      "no dot product of bytes on this tier: codes are widened to 16 bits "
+      "and summed in pairs";
   switch (tier) {
   case Tier::Scalar:
     return {QUERN_TIER_SCALAR, getTierName(tier).str(), "x86-64",
             "plain code for any x86-64"};
+  case Tier::Sse41:
+    return {QUERN_TIER_SSE41, getTierName(tier).str(), "pmaddwd xmm",
+            std::string(widened) +
+                "; dot products without library are those of scalar"};
   case Tier::Avx2:
-    return {
-        QUERN_TIER_AVX2, getTierName(tier).str(), "vpmaddwd ymm",
-        "no dot product of bytes on this tier: codes are widened to 16 bits "
-        "and summed in pairs"};
+    return {QUERN_TIER_AVX2, getTierName(tier).str(), "vpmaddwd ymm", widened};
+  case Tier::AvxVnni:
+    return {QUERN_TIER_AVXVNNI, getTierName(tier).str(), "vpdpbusd ymm",
+            "kernels without dot products are those of avx2"};
+  case Tier::Avx512Bw:
+    return {QUERN_TIER_AVX512BW, getTierName(tier).str(), "vpmaddwd zmm",
+            std::string(widened) +
+                "; kernels without dot products are those of avx2"};
   case Tier::Avx512Vnni:
     return {QUERN_TIER_AVX512VNNI, getTierName(tier).str(), "vpdpbusd zmm", ""};
   case Tier::Amx:
@@ -48,15 +59,13 @@ Expected<AssembledModule> assembleModule(mlir::ModuleOp module,
                                          const PassSetup &setup) {
   AssembledModule result;
   result.tokenizer = std::move(tokenizer);
+  std::vector<KernelObject> known;
   for (Tier tier : tiers) {
     request.tiers.push_back(describeTier(tier));
-    // A tier shares kernels with the one before it only.
-    static const std::vector<KernelObject> none;
-    auto objects =
-        emitObjects(module, tier, setup,
-                    result.tiers.empty() ? none : result.tiers.back().objects);
+    auto objects = emitObjects(module, tier, setup, known);
     if (!objects)
       return objects.takeError();
+    known.insert(known.end(), objects->begin(), objects->end());
     result.tiers.push_back(
         {tier, request.tiers.back().id, std::move(*objects)});
   }

@@ -37,9 +37,9 @@ static bool requestTiles() {
 bool canRun(Tier tier) {
   static const char *const avx2[] = {"avx2", "bmi",   "bmi2", "fma",
                                      "f16c", "lzcnt", "movbe"};
-  static const char *const avx512[] = {"avx512f",   "avx512bw", "avx512dq",
-                                       "avx512vl",  "avx512cd", "avx512vnni",
-                                       "avx512vbmi"};
+  static const char *const avx512[] = {"avx512f", "avx512bw", "avx512dq",
+                                       "avx512vl", "avx512cd"};
+  static const char *const vnni[] = {"avx512vnni", "avx512vbmi"};
   static const char *const amx[] = {"amx-tile", "amx-int8"};
   auto features = llvm::sys::getHostCPUFeatures();
   auto hasAll = [&](llvm::ArrayRef<const char *> names) {
@@ -49,12 +49,18 @@ bool canRun(Tier tier) {
   switch (tier) {
   case Tier::Scalar:
     return true;
+  case Tier::Sse41:
+    return features.lookup("sse4.1");
   case Tier::Avx2:
     return hasAll(avx2);
-  case Tier::Avx512Vnni:
+  case Tier::AvxVnni:
+    return hasAll(avx2) && features.lookup("avxvnni");
+  case Tier::Avx512Bw:
     return hasAll(avx2) && hasAll(avx512);
+  case Tier::Avx512Vnni:
+    return canRun(Tier::Avx512Bw) && hasAll(vnni);
   case Tier::Amx:
-    return hasAll(avx2) && hasAll(avx512) && hasAll(amx) && requestTiles();
+    return canRun(Tier::Avx512Vnni) && hasAll(amx) && requestTiles();
   }
   llvm_unreachable("every tier has its features");
 }

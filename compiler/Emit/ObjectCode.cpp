@@ -29,11 +29,15 @@ struct TierPipelineOptions : PassPipelineOptions<TierPipelineOptions> {
   Option<Tier> tier{
       *this, "tier", llvm::cl::desc("Instruction family to lower for"),
       llvm::cl::init(Tier::Avx512Vnni),
-      llvm::cl::values(clEnumValN(Tier::Scalar, "scalar", "any x86-64"),
-                       clEnumValN(Tier::Avx2, "avx2", "x86-64-v3"),
-                       clEnumValN(Tier::Avx512Vnni, "avx512vnni",
-                                  "AVX-512 with VNNI and VBMI"),
-                       clEnumValN(Tier::Amx, "amx", "the same and AMX-INT8"))};
+      llvm::cl::values(
+          clEnumValN(Tier::Scalar, "scalar", "any x86-64"),
+          clEnumValN(Tier::Sse41, "sse41", "SSE4.1"),
+          clEnumValN(Tier::Avx2, "avx2", "x86-64-v3"),
+          clEnumValN(Tier::AvxVnni, "avxvnni", "the same and AVX-VNNI"),
+          clEnumValN(Tier::Avx512Bw, "avx512bw", "x86-64-v4"),
+          clEnumValN(Tier::Avx512Vnni, "avx512vnni",
+                     "AVX-512 with VNNI and VBMI"),
+          clEnumValN(Tier::Amx, "amx", "the same and AMX-INT8"))};
 };
 
 /// What LLVM is told of a tier.
@@ -56,7 +60,11 @@ static constexpr llvm::StringLiteral kTileMeans("tiles");
 
 static const TierTraits &traitsOf(Tier tier) {
   static const TierTraits scalar = {"scalar", "x86-64", "", false, false};
+  static const TierTraits sse41 = {"sse41", "x86-64", "+sse4.1", true, false};
   static const TierTraits avx2 = {"avx2", "x86-64-v3", "", true, false};
+  static const TierTraits avxVnni = {"avxvnni", "x86-64-v3", "+avxvnni", true,
+                                     false};
+  static const TierTraits avx512Bw = {"avx512bw", "x86-64-v4", "", true, true};
   static const TierTraits avx512Vnni = {"avx512vnni", "x86-64-v4",
                                         "+avx512vnni,+avx512vbmi", true, true};
   static const TierTraits amx = {"amx", "x86-64-v4",
@@ -65,8 +73,14 @@ static const TierTraits &traitsOf(Tier tier) {
   switch (tier) {
   case Tier::Scalar:
     return scalar;
+  case Tier::Sse41:
+    return sse41;
   case Tier::Avx2:
     return avx2;
+  case Tier::AvxVnni:
+    return avxVnni;
+  case Tier::Avx512Bw:
+    return avx512Bw;
   case Tier::Avx512Vnni:
     return avx512Vnni;
   case Tier::Amx:
@@ -81,7 +95,20 @@ std::string getEntryName(llvm::StringRef kernel, Tier tier) {
   return (kernel + "." + getTierName(tier)).str();
 }
 
+template <typename Op> static bool has(ModuleOp module) {
+  return module->walk([](Op) { return WalkResult::interrupt(); })
+      .wasInterrupted();
+}
+
 Tier getCodeTier(ModuleOp module, Tier tier) {
+  bool product = has<tk::ProductOp>(module);
+  bool dotProducts = product || has<tk::Dot4Op>(module);
+  // Dot products without the library are tiles for 32 registers: optimizing
+  // them for 16 of 128 bits takes seconds and gains nothing.
+  if (tier == Tier::Sse41)
+    return dotProducts && !product ? Tier::Scalar : tier;
+  if (tier == Tier::AvxVnni || tier == Tier::Avx512Bw)
+    return dotProducts ? tier : Tier::Avx2;
   if (tier != Tier::Amx)
     return tier;
   for (Operation &op : *module.getBody())
@@ -110,8 +137,13 @@ void buildTierPipeline(OpPassManager &pm, Tier tier, TileCode tiles) {
                                             : createLowerTiles());
   if (tier == Tier::Avx512Vnni || tier == Tier::Amx)
     pm.addPass(createLowerAvx512Vnni());
-  if (tier == Tier::Avx2)
-    pm.addPass(createLowerAvx2());
+  if (tier == Tier::Avx512Bw)
+    pm.addPass(createLowerAvx512Bw());
+  if (tier == Tier::Avx2 || tier == Tier::AvxVnni) {
+    LowerAvx2Options avx2;
+    avx2.vnni = tier == Tier::AvxVnni;
+    pm.addPass(createLowerAvx2(avx2));
+  }
   buildToLLVMPipeline(pm, ("." + getTierName(tier)).str());
 }
 

@@ -33,8 +33,14 @@ namespace quern {
 enum class Tier {
   /// Any x86-64.
   Scalar,
+  /// SSE4.1.
+  Sse41,
   /// AVX2, as in x86-64-v3.
   Avx2,
+  /// The last one and AVX-VNNI.
+  AvxVnni,
+  /// AVX-512, as in x86-64-v4.
+  Avx512Bw,
   /// AVX-512 with VNNI and VBMI.
   Avx512Vnni,
   /// The last one and AMX-INT8.
@@ -42,10 +48,12 @@ enum class Tier {
 };
 
 /// All of them, the slowest first.
-inline constexpr Tier allTiers[] = {Tier::Scalar, Tier::Avx2, Tier::Avx512Vnni,
-                                    Tier::Amx};
+inline constexpr Tier allTiers[] = {
+    Tier::Scalar,   Tier::Sse41,      Tier::Avx2, Tier::AvxVnni,
+    Tier::Avx512Bw, Tier::Avx512Vnni, Tier::Amx};
 
-/// "scalar", "avx2", "avx512vnni" or "amx", also the ending of entry names.
+/// "scalar", "sse41", "avx2", "avxvnni", "avx512bw", "avx512vnni" or "amx",
+/// also the ending of entry names.
 llvm::StringRef getTierName(Tier tier);
 
 /// What to make of the lowered kernels.
@@ -56,7 +64,8 @@ std::string getEntryName(llvm::StringRef kernel, Tier tier);
 
 /// The tier whose code `tier` runs for the kernel in `module`, a module of one
 /// kernel and its variants: AMX has code of its own only for kernels with
-/// tiles.
+/// tiles, AVX-VNNI and AVX-512 without VNNI only for those with dot products,
+/// SSE4.1 none for dot products that are not the library's.
 Tier getCodeTier(mlir::ModuleOp module, Tier tier);
 
 /// How the tiles of the AMX tier are lowered.

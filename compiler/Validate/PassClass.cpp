@@ -59,6 +59,7 @@ ArrayRef<PassPromise> passPromises() {
       {"tq-x86-amx", PassClass::Exact},
       {"tq-lower-tiles", PassClass::Exact},
       {"tq-x86-avx512vnni", PassClass::Exact},
+      {"tq-x86-avx512bw", PassClass::Exact},
       {"tq-x86-avx2", PassClass::Exact},
       {"tq-lower-micro-ops", PassClass::Exact},
       {"tq-lower-entry", PassClass::Exact},

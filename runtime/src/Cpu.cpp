@@ -31,10 +31,12 @@ constexpr const char *featureNames[FeatureCount] = {
 
 constexpr uint64_t bit(uint32_t feature) { return uint64_t(1) << feature; }
 
+constexpr uint64_t sse41Needs = bit(FeatureSse41);
 constexpr uint64_t avx2Needs =
     bit(FeatureAvx) | bit(FeatureAvx2) | bit(FeatureFma) | bit(FeatureF16c) |
     bit(FeatureBmi1) | bit(FeatureBmi2) | bit(FeatureLzcnt) |
     bit(FeatureMovbe) | bit(FeatureOsYmm);
+constexpr uint64_t avxvnniNeeds = avx2Needs | bit(FeatureAvxVnni);
 constexpr uint64_t avx512bwNeeds = avx2Needs | bit(FeatureAvx512f) |
                                    bit(FeatureAvx512bw) | bit(FeatureAvx512cd) |
                                    bit(FeatureAvx512dq) | bit(FeatureAvx512vl) |
@@ -52,7 +54,9 @@ struct TierRow {
 
 constexpr TierRow tiers[] = {
     {QUERN_TIER_SCALAR, "scalar", 0},
+    {QUERN_TIER_SSE41, "sse41", sse41Needs},
     {QUERN_TIER_AVX2, "avx2", avx2Needs},
+    {QUERN_TIER_AVXVNNI, "avxvnni", avxvnniNeeds},
     {QUERN_TIER_AVX512BW, "avx512bw", avx512bwNeeds},
     {QUERN_TIER_AVX512VNNI, "avx512vnni", avx512vnniNeeds},
     {QUERN_TIER_AMX, "amx", amxNeeds},

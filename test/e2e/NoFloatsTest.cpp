@@ -10,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Compiler.h"
 #include "compiler/Emit/Toolchain.h"
+#include "test/e2e/TinyModule.h"
 #include "test/support/TempFolder.h"
 #include "test/support/TinyModel.h"
 
@@ -77,7 +78,7 @@ FloatsOf floatsOf(const std::string &recipe,
   request.output = folder.file("m.o");
   request.recipe = recipe;
   request.overrides = overrides;
-  request.targets = {"x86"};
+  request.targets = test::fewTargets;
   request.emit = EmitKind::Object;
   request.threads = 1;
   Expected<CompileResult> result = compile(request);

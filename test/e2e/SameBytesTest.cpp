@@ -19,6 +19,8 @@ struct BytesCase {
   HeadKind head;
   std::string recipe;
   std::vector<std::string> overrides = {};
+  /// On all tiers, not only those of fewTargets.
+  bool everyTier = false;
 };
 
 void PrintTo(const BytesCase &value, std::ostream *out) { *out << value.name; }
@@ -49,7 +51,9 @@ TEST_P(SameBytesTest, E43InEveryBatch) {
   options.vocab = tinyVocabularySize();
   if (options.head == HeadKind::Regression)
     options.labels = 1;
-  TinyModule module(options, GetParam().recipe, GetParam().overrides);
+  bool everyTier = GetParam().everyTier;
+  TinyModule module(options, GetParam().recipe, GetParam().overrides, false,
+                    everyTier ? std::vector<std::string>{"x86"} : fewTargets);
   ASSERT_TRUE(module.get());
 
   auto sequences = everyLength(options.vocab);
@@ -67,7 +71,7 @@ TEST_P(SameBytesTest, E43InEveryBatch) {
   std::vector<size_t> order(sequences.size());
   for (size_t i = 0; i < order.size(); ++i)
     order[i] = i;
-  for (uint32_t tier : usableTiers())
+  for (uint32_t tier : usableTiers(everyTier))
     for (uint32_t threads : {1, 2, 3}) {
       SCOPED_TRACE(std::string(quern_tier_name(tier)) + ", threads " +
                    std::to_string(threads));
@@ -93,15 +97,27 @@ TEST_P(SameBytesTest, E43InEveryBatch) {
 INSTANTIATE_TEST_SUITE_P(
     Tiny, SameBytesTest,
     testing::Values(
-        BytesCase{"ClassificationDefault", HeadKind::Classification, "default"},
+        BytesCase{"ClassificationDefault",
+                  HeadKind::Classification,
+                  "default",
+                  {},
+                  /*everyTier=*/true},
         BytesCase{"RegressionW8A8", HeadKind::Regression, "w8a8"},
         BytesCase{"ClassificationMixed", HeadKind::Classification, "mp"},
-        BytesCase{"ClassificationGroups", HeadKind::Classification, "peg6"},
+        BytesCase{"ClassificationGroups",
+                  HeadKind::Classification,
+                  "peg6",
+                  {},
+                  /*everyTier=*/true},
         BytesCase{"ClassificationIntegerOnly", HeadKind::Classification,
                   "integer-only"},
         BytesCase{"TokensChannel", HeadKind::TokenClassification,
                   "w8a8-channel"},
-        BytesCase{"AnswersFloat", HeadKind::QuestionAnswering, "fp32"},
+        BytesCase{"AnswersFloat",
+                  HeadKind::QuestionAnswering,
+                  "fp32",
+                  {},
+                  /*everyTier=*/true},
         // Ranges that are found at run time are those of one token.
         BytesCase{"E29RangesOfTokens",
                   HeadKind::Classification,

@@ -8,6 +8,7 @@
 #define QUERN_TEST_E2E_TINYMODULE_H
 
 #include "compiler/Compiler.h"
+#include "compiler/Emit/Assemble.h"
 #include "runtime/include/quern/introspect.h"
 #include "test/support/TempFolder.h"
 #include "test/support/TinyModel.h"
@@ -17,14 +18,19 @@
 
 namespace quern::test {
 
+/// The tiers that most tests compile for; those between them share their
+/// passes and layouts, and have tests of their own. In no order.
+inline const std::vector<std::string> fewTargets = {"x86-amx", "x86-avx2",
+                                                    "x86-avx512vnni"};
+
 class TinyModule {
 public:
-  /// Writes the model and compiles it. A failure is a failure of the test;
-  /// get() is null then.
+  /// Writes the model and compiles it, for fewTargets if none are given. A
+  /// failure is a failure of the test; get() is null then.
   TinyModule(const TinyModelOptions &options, const std::string &recipe,
              const std::vector<std::string> &overrides = {},
              bool allRows = false,
-             const std::vector<std::string> &targets = {}) {
+             const std::vector<std::string> &targets = fewTargets) {
     if (Error error = writeTinyModel(modelFolder(), options)) {
       ADD_FAILURE() << error.message();
       return;
@@ -109,12 +115,17 @@ private:
   quern_description description = {};
 };
 
-/// The tiers that this machine can run.
-inline std::vector<uint32_t> usableTiers() {
-  std::vector<uint32_t> tiers = {QUERN_TIER_SCALAR};
-  for (uint32_t tier : {QUERN_TIER_AVX2, QUERN_TIER_AVX512VNNI, QUERN_TIER_AMX})
-    if (quern_tier_usable(tier, nullptr))
-      tiers.push_back(tier);
+/// Those of fewTargets, or of all tiers, that this machine can run.
+inline std::vector<uint32_t> usableTiers(bool all = false) {
+  std::vector<uint32_t> tiers;
+  for (Tier tier : allTiers) {
+    uint32_t id = describeTier(tier).id;
+    std::string target = "x86-" + getTierName(tier).str();
+    bool isWanted =
+        all || tier == Tier::Scalar || llvm::is_contained(fewTargets, target);
+    if (isWanted && quern_tier_usable(id, nullptr))
+      tiers.push_back(id);
+  }
   return tiers;
 }
 

@@ -24,7 +24,7 @@ constexpr int64_t imageCount = 3;
 class VisionModule {
 public:
   VisionModule(const std::string &recipe,
-               const std::vector<std::string> &targets = {}) {
+               const std::vector<std::string> &targets = fewTargets) {
     Error error = writeTinyVision(folder.file("model"), options);
     EXPECT_FALSE(error) << error.message();
     request.modelFolder = folder.file("model");

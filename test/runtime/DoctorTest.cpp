@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
+#include <cstring>
 #include <string>
 
 using namespace quern;
@@ -32,7 +33,10 @@ TEST(Doctor, TextNamesTiersAndReasons) {
   unsetenv("QUERN_MAX_ISA");
   EXPECT_THAT(text, HasSubstr("QUERN_MAX_ISA=scalar"));
   EXPECT_THAT(text, HasSubstr("scalar      yes, the best here"));
-  EXPECT_THAT(text, HasSubstr("avx512vnni  no: "));
+  for (const char *tier :
+       {"sse41", "avx2", "avxvnni", "avx512bw", "avx512vnni"})
+    EXPECT_THAT(text, HasSubstr("\n  " + std::string(tier) +
+                                std::string(12 - strlen(tier), ' ') + "no: "));
 }
 
 TEST(Doctor, SaysWhereWeightsWillLie) {
@@ -69,12 +73,16 @@ TEST(Doctor, CutsToTheBuffer) {
 
 TEST(Cpu, ReasonsNameTheFirstMissingFeature) {
   EXPECT_EQ(whyTierUnusable(QUERN_TIER_SCALAR, 0), nullptr);
+  EXPECT_STREQ(whyTierUnusable(QUERN_TIER_SSE41, 0), "the CPU has no sse4_1");
   EXPECT_STREQ(whyTierUnusable(QUERN_TIER_AVX512VNNI, 0), "the CPU has no avx");
   uint64_t all = (uint64_t(1) << FeatureCount) - 1;
   EXPECT_EQ(whyTierUnusable(QUERN_TIER_AMX, all), nullptr);
   EXPECT_STREQ(whyTierUnusable(QUERN_TIER_AVX512VNNI,
                                all & ~(uint64_t(1) << FeatureAvx512vnni)),
                "the CPU has no avx512_vnni");
+  EXPECT_STREQ(whyTierUnusable(QUERN_TIER_AVXVNNI,
+                               all & ~(uint64_t(1) << FeatureAvxVnni)),
+               "the CPU has no avx_vnni");
   EXPECT_STREQ(whyTierUnusable(QUERN_TIER_AVX512VNNI,
                                all & ~(uint64_t(1) << FeatureOsZmm)),
                "the operating system does not save 512-bit registers");

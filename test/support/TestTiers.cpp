@@ -223,12 +223,36 @@ static Error defineIntrinsics(ModuleOp lowered) {
   return Error::success();
 }
 
+static bool isBetween(Tier tier) {
+  return tier == Tier::Sse41 || tier == Tier::AvxVnni || tier == Tier::Avx512Bw;
+}
+
+std::vector<Tier> tiersBetween() {
+  static const std::vector<Tier> tiers = [] {
+    std::vector<Tier> all;
+    for (Tier tier : allTiers) {
+      if (!isBetween(tier))
+        continue;
+      if (canRun(tier))
+        all.push_back(tier);
+      else
+        std::fprintf(stderr,
+                     "tier %s: NOT RUN, this machine lacks its instructions\n",
+                     getTierName(tier).str().c_str());
+    }
+    return all;
+  }();
+  return tiers;
+}
+
 std::vector<Tier> testTiers() {
   // Tiles as vectors take long to compile: where AMX is missing, the tests that
   // are about tiles emulate them, not all.
   static const std::vector<Tier> tiers = [] {
     std::vector<Tier> all;
     for (Tier tier : allTiers) {
+      if (isBetween(tier))
+        continue;
       bool native = canRun(tier), left = !native && tier == Tier::Amx;
       std::fprintf(stderr, "tier %s: %s\n", getTierName(tier).str().c_str(),
                    native ? "native"

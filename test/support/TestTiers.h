@@ -1,6 +1,6 @@
 //===- TestTiers.h - Kernels of every tier on every machine ---------------===//
 //
-// A test of kernels runs for all tiers. Where the machine lacks the
+// A test of kernels runs for testTiers(). Where the machine lacks the
 // instructions of one, its kernels are lowered for it as ever and each of its
 // instructions is then replaced by a definition in plain vector code:
 // registers, layouts and schedules of the tier are checked for values, only
@@ -16,9 +16,13 @@
 
 namespace quern::test {
 
-/// All tiers, without AMX where this machine lacks it. Prints, the first time,
-/// which of them are emulated or not run.
+/// Tiers that cover all passes and layouts, without AMX where this machine
+/// lacks it. Prints, the first time, which of them are emulated or not run.
 std::vector<Tier> testTiers();
+
+/// The other tiers that this machine can run. What they add are libraries and a
+/// few patterns, whose tests ask for them.
+std::vector<Tier> tiersBetween();
 
 /// The kernels of `module` for `tier`, native where the machine can run them.
 /// `emulate` asks for definitions also where it could.

@@ -10,7 +10,8 @@ find_program(QUERN_HALIDE_CMAKE cmake PATHS ${PROJECT_SOURCE_DIR}/.venv/bin
 if(NOT QUERN_HALIDE_PACKAGES OR NOT QUERN_HALIDE_CMAKE)
   message(FATAL_ERROR "Halide is missing: run tools/dev/setup.sh, which "
     "installs the packages of requirements.txt into .venv, or configure with "
-    "-DQUERN_HALIDE=OFF; the AVX2 tier is slower then, with the same results.")
+    "-DQUERN_HALIDE=OFF; the tiers between
+    scalar and avx512vnni are slower then, with the same results.")
 endif()
 
 enable_language(ASM)
@@ -19,7 +20,7 @@ set(_build ${PROJECT_BINARY_DIR}/halide)
 set(QUERN_LIBRARY_CODE ${PROJECT_BINARY_DIR}/quern-library-code.S)
 set(_text "  .section .rodata,\"a\",@progbits\n")
 set(_libraries)
-foreach(tier avx2)
+foreach(tier sse41 avx2 avxvnni avx512bw)
   set(_library ${_build}/libquern_product_${tier}.a)
   list(APPEND _libraries ${_library})
   string(APPEND _text "  .globl quern_library_${tier}\n"
@@ -39,6 +40,7 @@ add_custom_command(OUTPUT ${_libraries}
           -DHalideHelpers_DIR=${QUERN_HALIDE_PACKAGES}/HalideHelpers
   COMMAND ${QUERN_HALIDE_CMAKE} --build ${_build}
   DEPENDS ${_source}/CMakeLists.txt ${_source}/Product.cpp ${_source}/product.c
+          ${_source}/byte_product.c
   VERBATIM COMMENT "Making kernels with Halide")
 # The assembler's dependencies do not name what is included.
 add_custom_command(OUTPUT ${QUERN_LIBRARY_CODE}

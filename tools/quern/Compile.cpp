@@ -202,12 +202,14 @@ void addCompile(CLI::App &app, Action &action) {
   command
       ->add_option(
           "--target", request.targets,
-          "host, x86 (all tiers, the default), x86-amx, x86-avx512vnni, "
-          "x86-avx2, x86-scalar, or nvptx, which adds kernels for "
-          "NVIDIA GPUs; repeatable. Every module has the scalar "
-          "tier, which runs on any x86-64")
+          "host, x86 (all tiers, the default), one tier (x86-amx, "
+          "x86-avx512vnni, x86-avx512bw, x86-avxvnni, x86-avx2, x86-sse41, "
+          "x86-scalar), or nvptx, which adds kernels for NVIDIA GPUs; "
+          "repeatable. Every module has the scalar tier, which runs on any "
+          "x86-64")
       ->check(CLI::IsMember({"host", "x86", "x86-amx", "x86-avx512vnni",
-                             "x86-avx2", "x86-scalar", "nvptx"}));
+                             "x86-avx512bw", "x86-avxvnni", "x86-avx2",
+                             "x86-sse41", "x86-scalar", "nvptx"}));
   command
       ->add_option("--emit", options->emit,
                    "qbm (module), obj (object and C header), exe (program), "

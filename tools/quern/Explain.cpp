@@ -59,7 +59,8 @@ static Expected<ChosenTier> chooseTier(const fb::Manifest &manifest,
                        ", expected one of ", known);
   chosen.id = *found;
   // Tiers that this version knows and the module has no code for.
-  for (const char *better : {"avx2", "avx512vnni", "amx"}) {
+  for (const char *better :
+       {"sse41", "avx2", "avxvnni", "avx512bw", "avx512vnni", "amx"}) {
     int id = quern_tier_from_name(better);
     if (id < 0)
       chosen.reasons.push_back(std::string("not ") + better +

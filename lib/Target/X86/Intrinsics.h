@@ -27,6 +27,12 @@ inline constexpr Name kPermuteEightFloats("llvm.x86.avx2.permps");
 /// (i8 x 32 table, i8 x 32 index): by halves of 16; 0 for an index below 0
 inline constexpr Name kShuffleBytes("llvm.x86.avx2.pshuf.b");
 
+/// (i32 x 8 acc, i8 x 32 unsigned, i8 x 32 signed); of AVX-VNNI too
+inline constexpr Name kDot4Half("llvm.x86.avx512.vpdpbusd.256");
+/// kMultiplyPairs and kShuffleBytes of 512 bits
+inline constexpr Name kMultiplyPairs512("llvm.x86.avx512.pmaddw.d.512");
+inline constexpr Name kShuffleBytes512("llvm.x86.avx512.pshuf.b.512");
+
 /// (i32 x 16 acc, i8 x 64 unsigned, i8 x 64 signed)
 inline constexpr Name kDot4("llvm.x86.avx512.vpdpbusd.512");
 /// (f32 x 16 table, i32 x 16 index)

@@ -1,12 +1,13 @@
 //===- LowerAvx2.cpp - Micro-ops to AVX2 ----------------------------------===//
 //
-// One pattern for each micro-op that plain vector code does badly. Vectors of
-// 512 bits are done in halves.
+// Patterns for micro-ops that plain vector code does badly. Vectors of 512 bits
+// are done in halves.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/TK/TKDialect.h"
 #include "dialects/TK/VectorCode.h"
 #include "lib/Target/X86/Intrinsics.h"
+#include "lib/Target/X86/PairPatterns.h"
 #include "lib/Target/X86/X86Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -22,21 +23,8 @@ namespace quern {
 using namespace mlir;
 using namespace quern;
 using x86::call;
-
-/// Lanes [at * size, (at + 1) * size) of a vector.
-static Value part(OpBuilder &b, Location loc, Value v, int64_t at,
-                  int64_t size) {
-  return vector::ExtractStridedSliceOp::create(b, loc, v, at * size, size, 1);
-}
-
-/// Two halves as one vector.
-static Value join(OpBuilder &b, Location loc, Value low, Value high) {
-  int64_t lanes = cast<VectorType>(low.getType()).getNumElements();
-  SmallVector<int64_t> all;
-  for (int64_t i = 0; i < 2 * lanes; ++i)
-    all.push_back(i);
-  return vector::ShuffleOp::create(b, loc, low, high, all);
-}
+using x86::join;
+using x86::part;
 
 /// The one user of `op` that adds to its result, in the same block.
 template <typename Add> static Add nextOfChain(Add op) {
@@ -70,26 +58,19 @@ static void gatherChains(Block &block) {
 
 namespace {
 
-struct LowerDot4 : OpRewritePattern<tk::Dot4Op> {
+struct LowerVnniDot4 : OpRewritePattern<tk::Dot4Op> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(tk::Dot4Op op,
                                 PatternRewriter &b) const override {
     Location loc = op.getLoc();
     auto sums = VectorType::get({8}, b.getI32Type());
-    tk::Dot4Words words = tk::splitDot4(b, loc, op.getA(), op.getB());
-    Value halves[2];
-    for (int64_t i = 0; i < 2; ++i) {
-      auto multiply = [&](Value x, Value y) {
-        return call(b, loc, x86::kMultiplyPairs, sums,
-                    {part(b, loc, x, i, 16), part(b, loc, y, i, 16)});
-      };
-      Value acc = part(b, loc, op.getAcc(), i, 8);
-      Value even = multiply(words.evenA, words.evenB);
-      Value odd = multiply(words.oddA, words.oddB);
-      halves[i] = arith::AddIOp::create(
-          b, loc, acc, arith::AddIOp::create(b, loc, even, odd));
-    }
-    b.replaceOp(op, join(b, loc, halves[0], halves[1]));
+    SmallVector<Value> halves;
+    for (int64_t i = 0; i < 2; ++i)
+      halves.push_back(
+          call(b, loc, x86::kDot4Half, sums,
+               {part(b, loc, op.getAcc(), i, 8), part(b, loc, op.getA(), i, 32),
+                part(b, loc, op.getB(), i, 32)}));
+    b.replaceOp(op, join(b, loc, halves));
     return success();
   }
 };
@@ -107,7 +88,7 @@ struct LowerLut16 : OpRewritePattern<tk::Lut16Op> {
     Value zero = tk::splat<int32_t>(b, loc, ints, 0);
     Value tables[2] = {part(b, loc, op.getTable(), 0, 8),
                        part(b, loc, op.getTable(), 1, 8)};
-    Value halves[2];
+    SmallVector<Value> halves;
     for (int64_t i = 0; i < 2; ++i) {
       Value index = part(b, loc, op.getIndex(), i, 8);
       Value low =
@@ -117,53 +98,24 @@ struct LowerLut16 : OpRewritePattern<tk::Lut16Op> {
       Value upper = arith::CmpIOp::create(
           b, loc, arith::CmpIPredicate::ne,
           arith::AndIOp::create(b, loc, index, eight), zero);
-      halves[i] = arith::SelectOp::create(b, loc, upper, high, low);
+      halves.push_back(arith::SelectOp::create(b, loc, upper, high, low));
     }
-    b.replaceOp(op, join(b, loc, halves[0], halves[1]));
-    return success();
-  }
-};
-
-struct LowerLut256 : OpRewritePattern<tk::Lut256Op> {
-  using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(tk::Lut256Op op,
-                                PatternRewriter &b) const override {
-    // Sixteen tables of 16 bytes: a code less the first one of its table is 0
-    // to 15, and 0x70 more leaves the lower four bits of that; for all other
-    // tables it saturates or reaches the highest bit, which gives 0.
-    Location loc = op.getLoc();
-    auto bytes = VectorType::get({32}, b.getI8Type());
-    auto entries = VectorType::get({16}, b.getI8Type());
-    auto splat = [&](int v) -> Value {
-      return tk::splat<int8_t>(b, loc, bytes, int8_t(v));
-    };
-    SmallVector<int64_t> twice;
-    for (int64_t i = 0; i < 32; ++i)
-      twice.push_back(i % 16);
-    Value halves[2] = {splat(0), splat(0)};
-    for (int table = 0; table < 16; ++table) {
-      Value skip = arith::ConstantIndexOp::create(b, loc, 16 * table);
-      Value at = arith::AddIOp::create(b, loc, op.getOffset(), skip);
-      Value row = vector::LoadOp::create(b, loc, entries, op.getTable(), at);
-      row = vector::ShuffleOp::create(b, loc, row, row, twice);
-      for (int64_t i = 0; i < 2; ++i) {
-        Value index = arith::SubIOp::create(
-            b, loc, part(b, loc, op.getCodes(), i, 32), splat(16 * table));
-        index = LLVM::UAddSat::create(b, loc, bytes, index, splat(0x70));
-        Value found = call(b, loc, x86::kShuffleBytes, bytes, {row, index});
-        halves[i] = arith::OrIOp::create(b, loc, halves[i], found);
-      }
-    }
-    b.replaceOp(op, join(b, loc, halves[0], halves[1]));
+    b.replaceOp(op, join(b, loc, halves));
     return success();
   }
 };
 
 struct LowerAvx2 : quern::impl::LowerAvx2Base<LowerAvx2> {
+  using LowerAvx2Base::LowerAvx2Base;
   void runOnOperation() override {
     getOperation()->walk([](Block *block) { gatherChains(*block); });
     RewritePatternSet patterns(&getContext());
-    patterns.add<LowerDot4, LowerLut16, LowerLut256>(&getContext());
+    patterns.add<LowerLut16>(&getContext());
+    populateShufflePatterns(patterns, /*bits=*/256);
+    if (vnni)
+      patterns.add<LowerVnniDot4>(&getContext());
+    else
+      populatePairPatterns(patterns, /*bits=*/256);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();
   }

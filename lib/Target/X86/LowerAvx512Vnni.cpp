@@ -1,10 +1,12 @@
 //===- LowerAvx512Vnni.cpp - Micro-ops to AVX-512, VNNI and VBMI ----------===//
 //
-// One pattern for each micro-op that has an instruction.
+// One pattern for each micro-op that has an instruction; and the same for CPUs
+// without VNNI and VBMI.
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/TK/TKDialect.h"
 #include "lib/Target/X86/Intrinsics.h"
+#include "lib/Target/X86/PairPatterns.h"
 #include "lib/Target/X86/SpreadChains.h"
 #include "lib/Target/X86/X86Passes.h"
 
@@ -14,6 +16,7 @@
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 namespace quern {
+#define GEN_PASS_DEF_LOWERAVX512BW
 #define GEN_PASS_DEF_LOWERAVX512VNNI
 #include "lib/Target/X86/X86Passes.h.inc"
 } // namespace quern
@@ -177,20 +180,36 @@ struct LowerRoundAndStore : OpRewritePattern<tk::StoreCodesOp> {
   }
 };
 
+/// Runs the patterns that need AVX-512F only, and `more`.
+LogicalResult lowerAll(Operation *root, RewritePatternSet more) {
+  MLIRContext *context = root->getContext();
+  // The store must see the rounding before that is lowered itself.
+  RewritePatternSet first(context);
+  first.add<LowerRoundAndStore>(context);
+  more.add<LowerLut16, LowerRound>(context);
+  more.add<LowerExtremum<tk::MaxOp>>(context, x86::kMax);
+  more.add<LowerExtremum<tk::MinOp>>(context, x86::kMin);
+  return success(succeeded(applyPatternsGreedily(root, std::move(first))) &&
+                 succeeded(applyPatternsGreedily(root, std::move(more))));
+}
+
 struct LowerAvx512Vnni : quern::impl::LowerAvx512VnniBase<LowerAvx512Vnni> {
   void runOnOperation() override {
-    // The store must see the rounding before that is lowered itself.
-    RewritePatternSet first(&getContext());
-    first.add<LowerRoundAndStore>(&getContext());
-    RewritePatternSet rest(&getContext());
-    rest.add<LowerDot4, LowerUnpack, LowerLut16, LowerLut256, LowerRound>(
-        &getContext());
-    rest.add<LowerExtremum<tk::MaxOp>>(&getContext(), x86::kMax);
-    rest.add<LowerExtremum<tk::MinOp>>(&getContext(), x86::kMin);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(first))) ||
-        failed(applyPatternsGreedily(getOperation(), std::move(rest))))
+    RewritePatternSet patterns(&getContext());
+    patterns.add<LowerDot4, LowerUnpack, LowerLut256>(&getContext());
+    if (failed(lowerAll(getOperation(), std::move(patterns))))
       return signalPassFailure();
     spreadChains(getOperation());
+  }
+};
+
+struct LowerAvx512Bw : quern::impl::LowerAvx512BwBase<LowerAvx512Bw> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    populatePairPatterns(patterns, /*bits=*/512);
+    populateShufflePatterns(patterns, /*bits=*/512);
+    if (failed(lowerAll(getOperation(), std::move(patterns))))
+      signalPassFailure();
   }
 };
 

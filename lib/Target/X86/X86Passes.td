@@ -29,6 +29,17 @@ def LowerAvx512Vnni : Pass<"tq-x86-avx512vnni"> {
                            "::mlir::vector::VectorDialect"];
 }
 
+def LowerAvx512Bw : Pass<"tq-x86-avx512bw"> {
+  let summary = "use AVX-512 without VNNI and VBMI for micro-ops";
+  let description = [{
+    As `tq-x86-avx512vnni`, but dot products of bytes are those of `tq-x86-avx2`
+    in vectors of 512 bits, as are look-ups of bytes.
+  }];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::vector::VectorDialect"];
+}
+
 def LowerAmx : Pass<"tq-x86-amx"> {
   let summary = "use AMX-INT8 for tiles";
   let description = [{
@@ -73,6 +84,10 @@ def LowerAvx2 : Pass<"tq-x86-avx2"> {
     ```
     between which the fourth bit of the index chooses.
   }];
+  let options = [
+    Option<"vnni", "vnni", "bool", /*default=*/"false",
+           "The CPU has AVX-VNNI: dot products become vpdpbusd of 256 bits">
+  ];
   let dependentDialects = ["::mlir::LLVM::LLVMDialect",
                            "::mlir::arith::ArithDialect",
                            "::mlir::vector::VectorDialect"];

@@ -81,7 +81,9 @@ typedef void (*quern_kernel)(void *const *buffers, int64_t tokens,
 /** Instruction tiers. A higher number is preferred where it can run. */
 typedef enum quern_tier_id {
   QUERN_TIER_SCALAR = 0,      /**< any x86-64 */
+  QUERN_TIER_SSE41 = 5,       /**< x86-64 and SSE4.1 */
   QUERN_TIER_AVX2 = 10,       /**< x86-64-v3 */
+  QUERN_TIER_AVXVNNI = 15,    /**< x86-64-v3 and AVX-VNNI */
   QUERN_TIER_AVX512BW = 20,   /**< x86-64-v4 */
   QUERN_TIER_AVX512VNNI = 30, /**< x86-64-v4, VNNI and VBMI */
   QUERN_TIER_AMX = 40,        /**< the last one and AMX-INT8 */

@@ -25,6 +25,8 @@ std::vector<std::pair<Tier, bool>> waysToRun() {
   std::vector<std::pair<Tier, bool>> ways;
   for (Tier tier : KernelRunner::tiers())
     ways.push_back({tier, false});
+  for (Tier tier : test::tiersBetween())
+    ways.push_back({tier, false});
   ways.push_back({Tier::Avx512Vnni, true});
   return ways;
 }

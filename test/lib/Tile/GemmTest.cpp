@@ -30,10 +30,11 @@ GemmShape makeShape(int64_t k, int64_t n) {
 
 /// Compiles `shape` for all tiers and checks it for each number of rows.
 void check(const GemmShape &shape, const std::vector<int64_t> &rows,
-           bool real = false) {
+           bool real = false,
+           const std::vector<Tier> &tiers = KernelRunner::tiers()) {
   KernelRunner runner;
   GemmCase(shape, 1, real).build(runner.module());
-  for (Tier tier : KernelRunner::tiers()) {
+  for (Tier tier : tiers) {
     ASSERT_EQ(runner.compile(tier), "");
     for (int64_t count : rows) {
       GemmCase gemm(shape, count, real);
@@ -60,6 +61,22 @@ TEST(Gemm, AnyNumberOfRows) {
   rows.push_back(133);
   rows.push_back(257);
   check(makeShape(64, 96), rows);
+}
+
+/// Libraries of their own; all else is as on the tiers beside them.
+TEST(Gemm, TiersBetween) {
+  for (int64_t bits : {8, 4, 2}) {
+    GemmShape shape = makeShape(384, 96);
+    shape.weightBits = bits;
+    if (bits == 8)
+      shape.activation = GemmActivation::Gelu;
+    check(shape, {1, 4, 6, 13, 38, 130}, false, test::tiersBetween());
+    shape = makeShape(100, 270);
+    shape.weightBits = bits;
+    shape.hasZeros = bits == 4;
+    check(shape, {9}, false, test::tiersBetween());
+  }
+  check(makeShape(3072, 48), {1, 9}, false, test::tiersBetween());
 }
 
 TEST(Gemm, WidthsThatNeedPadding) {
