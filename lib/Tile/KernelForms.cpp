@@ -139,6 +139,7 @@ void describeGroupNorm(ModuleOp module, StringRef kernel,
   fillAddNorm(form, shape.norm);
   form.number("groups", shape.groups);
   form.number("ordered", shape.ordered);
+  form.number("each", shape.each);
 }
 
 void describeEmbed(ModuleOp module, StringRef kernel, const EmbedShape &shape,

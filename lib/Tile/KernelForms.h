@@ -51,8 +51,8 @@ void describeAddNorm(mlir::ModuleOp module, llvm::StringRef kernel,
 /// "fixed_add_norm": as "add_norm", and by_channel.
 void describeFixedAddNorm(mlir::ModuleOp module, llvm::StringRef kernel,
                           const AddNormShape &shape, bool byChannel);
-/// "group_norm": as "add_norm", and groups (0: none), ordered. Not where every
-/// channel is a group.
+/// "group_norm": as "add_norm", and groups (0: none), ordered, and each, where
+/// every channel is a group.
 void describeGroupNorm(mlir::ModuleOp module, llvm::StringRef kernel,
                        const GroupNormShape &shape);
 /// "embed": d, table_stride, out_stride, tap_stride, word_scales, type_scales,

@@ -159,7 +159,7 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
   program.explain(kernel, notes);
   if (isPlain)
     describeAddNorm(program.module(), kernel, shape);
-  else if (!grouped.each)
+  else
     describeGroupNorm(program.module(), kernel, grouped);
   std::vector<std::string> operands = {
       a->buffer,

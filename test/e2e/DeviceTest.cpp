@@ -128,6 +128,8 @@ INSTANTIATE_TEST_SUITE_P(
         RecipeCase{"DefaultEmbedding", "default", HeadKind::Embedding},
         RecipeCase{"WideCodes", "mp", HeadKind::Classification, "gemm_u16"},
         RecipeCase{"Groups", "peg6", HeadKind::Classification, "_groups_"},
+        RecipeCase{"GroupForEveryChannel", "per-embedding",
+                   HeadKind::Classification, "_each"},
         RecipeCase{"LogProbs",
                    "w8a8",
                    HeadKind::Classification,
@@ -149,7 +151,8 @@ INSTANTIATE_TEST_SUITE_P(
                    "w8a8",
                    HeadKind::Classification,
                    "_tokens_",
-                   {"f.granularity=token", "c.granularity=token"}}),
+                   {"f.granularity=token", "c.granularity=token",
+                    "x.granularity=token", "emb.granularity=token"}}),
     [](const auto &info) { return std::string(info.param.name); });
 
 /// The same bytes alone and in a batch, with the memory that a larger batch

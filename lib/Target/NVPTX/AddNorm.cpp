@@ -15,9 +15,8 @@ using Values = DeviceBuilder::Values;
 using Param = DeviceBuilder::Param;
 
 Error checkAddNorm(const AddNormForm &form) {
-  for (Storage storage : {form.a, form.b, form.sum})
-    if (storage == Storage::F32)
-      return Error("operands and sum of a residual in f32, expected u8 or u16");
+  if (form.sum == Storage::F32)
+    return Error("the sum of a residual in f32, expected u8 or u16");
   return checkRow(form.d);
 }
 

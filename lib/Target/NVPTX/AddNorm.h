@@ -17,7 +17,7 @@
 
 namespace quern::nvptx {
 
-/// What of the kernel is fixed when it is built. Operands and sum are codes.
+/// What of the kernel is fixed when it is built. The sum is codes.
 struct AddNormForm {
   int64_t d = 0;
   Storage a = Storage::U8, b = Storage::U8, sum = Storage::U8,

@@ -427,6 +427,7 @@ Error ProgramEmitter::groupNorm(Form &form) {
   int64_t groups = form.number("groups");
   shape.grouped = groups != 0;
   shape.ordered = form.number("ordered");
+  shape.each = form.number("each");
   if (Error error = checkGroupNorm(shape))
     return error;
   rowKernel(getGroupNormName(shape), [&] { buildGroupNorm(device, shape); });

@@ -159,6 +159,9 @@ Error checkFixedAddNorm(const FixedAddNormForm &form) {
   if (form.norm.out == Storage::F32)
     return Error("a LayerNorm without floats with f32 results, expected u8 or "
                  "u16");
+  if (form.norm.a == Storage::F32 || form.norm.b == Storage::F32)
+    return Error("a LayerNorm without floats of f32 operands, expected u8 or "
+                 "u16");
   if (form.norm.d > kWidestFixedRow)
     return Error::make("a LayerNorm without floats of ", form.norm.d,
                        " columns, expected at most ", kWidestFixedRow);

@@ -30,7 +30,7 @@ Error checkGroupNorm(const GroupNormForm &form) {
 
 std::string getGroupNormName(const GroupNormForm &form) {
   return getAddNormName(form.norm) + (form.grouped ? "_groups" : "") +
-         (form.ordered ? "_ordered" : "");
+         (form.each ? "_each" : "") + (form.ordered ? "_ordered" : "");
 }
 
 namespace {
@@ -51,7 +51,9 @@ private:
   void emitRow(Value row);
   /// The code of one channel of the row.
   Value codeAt(Value row, Value channel);
-  std::pair<Value, Value> statistics(ArrayRef<Value> codes);
+  std::pair<Value, Value> statistics(ArrayRef<Value> codes, Value row);
+  /// Adds a group's share to both sums, from the sums of its codes (i64).
+  Values addShare(ArrayRef<Value> sums, Value group, Value first, Value second);
   Value normalized(Value code, Value zero, Value scale, Value gamma,
                    Value beta);
   Value real(Value vector, Value channel) {
@@ -92,10 +94,11 @@ void GroupNormEmitter::takeParams() {
 
 Value GroupNormEmitter::codeAt(Value row, Value channel) {
   auto load = [&](Value from, Value stride, Storage storage) {
+    Value at = elementAt(k, from, row, stride, channel, storage);
+    if (storage == Storage::F32)
+      return k.load(at, k.f32(), 4);
     Type type = storage == Storage::U8 ? k.i8() : k.i16();
-    return k.zeroExtend(
-        k.load(elementAt(k, from, row, stride, channel, storage), type,
-               storageBytes(storage)));
+    return k.zeroExtend(k.load(at, type, storageBytes(storage)));
   };
   Value x = load(sum.a, sum.aStride, form.norm.a);
   Value y = load(sum.b, sum.bStride, form.norm.b);
@@ -103,36 +106,47 @@ Value GroupNormEmitter::codeAt(Value row, Value channel) {
                   real(sum.mo, channel));
 }
 
+Values GroupNormEmitter::addShare(ArrayRef<Value> sums, Value group,
+                                  Value first, Value second) {
+  Value at = k.at(norm, k.add(k.mul(group, kGroupBytes), kHeaderBytes));
+  Value share = k.toDouble(k.sub(first, number(at, 16, k.i64())));
+  share = k.mulF(number(at, 0, k.f64()), share);
+  second = k.sub(second, k.mul(number(at, 24, k.i64()), first));
+  second = k.add(second, number(at, 32, k.i64()));
+  Value squares = k.mulF(number(at, 8, k.f64()), k.toDouble(second));
+  return {k.addF(sums[0], share), k.addF(sums[1], squares)};
+}
+
 /// The mean of the values, and the reciprocal of their deviation, in f32.
-std::pair<Value, Value> GroupNormEmitter::statistics(ArrayRef<Value> codes) {
+std::pair<Value, Value> GroupNormEmitter::statistics(ArrayRef<Value> codes,
+                                                     Value row) {
   if (!form.grouped)
     return codeStatistics(columns, codes, norm);
   Value none = k.f64(0.0);
-  Values sums = k.loop(
-      k.c(0), groups, 1, {none, none},
-      [&](Value group, ArrayRef<Value> carried) {
-        Value first = k.c(0), second = k.c(0);
-        Value mask = k.at(masks, k.mul(group, maskStride));
-        for (int64_t i = 0; i != columns.steps(); ++i) {
-          Value word = k.load(k.at(mask, columns.column(i)), k.i32(), 4);
-          word = columns.orZero(i, word);
-          for (int64_t e = 0; e != 4; ++e) {
-            Value isIn = k.bitAnd(k.shr(word, 8 * e), 1);
-            Value u = k.mul(codes[size_t(i * 4 + e)], isIn);
-            first = k.add(first, u);
-            second = k.add(second, k.mul(u, u));
-          }
-        }
-        first = k.wide(k.warpSum(first));
-        second = k.wide(k.warpSum(second));
-        Value at = k.at(norm, k.add(k.mul(group, kGroupBytes), kHeaderBytes));
-        Value share = k.toDouble(k.sub(first, number(at, 16, k.i64())));
-        share = k.mulF(number(at, 0, k.f64()), share);
-        second = k.sub(second, k.mul(number(at, 24, k.i64()), first));
-        second = k.add(second, number(at, 32, k.i64()));
-        Value squares = k.mulF(number(at, 8, k.f64()), k.toDouble(second));
-        return Values{k.addF(carried[0], share), k.addF(carried[1], squares)};
-      });
+  Values sums =
+      k.loop(k.c(0), groups, 1, {none, none},
+             [&](Value group, ArrayRef<Value> carried) {
+               if (form.each) {
+                 // The order is that of the channels: each lane makes all
+                 // codes.
+                 Value u = k.wide(codeAt(row, group));
+                 return addShare(carried, group, u, k.mul(u, u));
+               }
+               Value first = k.c(0), second = k.c(0);
+               Value mask = k.at(masks, k.mul(group, maskStride));
+               for (int64_t i = 0; i != columns.steps(); ++i) {
+                 Value word = k.load(k.at(mask, columns.column(i)), k.i32(), 4);
+                 word = columns.orZero(i, word);
+                 for (int64_t e = 0; e != 4; ++e) {
+                   Value isIn = k.bitAnd(k.shr(word, 8 * e), 1);
+                   Value u = k.mul(codes[size_t(i * 4 + e)], isIn);
+                   first = k.add(first, u);
+                   second = k.add(second, k.mul(u, u));
+                 }
+               }
+               return addShare(carried, group, k.wide(k.warpSum(first)),
+                               k.wide(k.warpSum(second)));
+             });
   Value width = number(norm, 8, k.f64());
   Value middle = k.divF(sums[0], width);
   Value spread = k.subF(k.divF(sums[1], width), k.mulF(middle, middle));
@@ -156,7 +170,7 @@ Value GroupNormEmitter::normalized(Value code, Value zero, Value scale,
 void GroupNormEmitter::emitRow(Value row) {
   Values codes = sum.codes(columns, row);
   sum.keep(columns, codes, row);
-  std::tie(mean, rs) = statistics(codes);
+  std::tie(mean, rs) = statistics(codes, row);
   for (int64_t i = 0; i != columns.steps(); ++i) {
     Values channels, results;
     if (form.ordered)

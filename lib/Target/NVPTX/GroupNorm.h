@@ -20,6 +20,8 @@ struct GroupNormForm {
   bool grouped = false;
   /// The result has its channels in another order.
   bool ordered = false;
+  /// Every channel is a group, in order; masks are not read.
+  bool each = false;
 };
 
 /// An error where the form has no kernel.

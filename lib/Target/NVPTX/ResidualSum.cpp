@@ -13,8 +13,9 @@ using Values = DeviceBuilder::Values;
 
 Value ResidualSum::code(DeviceBuilder &k, Value x, Value y, Value scaleX,
                         Value scaleY, Value offset) const {
-  Value v = k.mulF(k.toFloat(x), scaleX);
-  v = k.addF(v, k.mulF(k.toFloat(y), scaleY));
+  x = aStorage == Storage::F32 ? x : k.toFloat(x);
+  y = bStorage == Storage::F32 ? y : k.toFloat(y);
+  Value v = k.addF(k.mulF(x, scaleX), k.mulF(y, scaleY));
   return k.round(k.minF(k.maxF(k.addF(v, offset), lo), hi));
 }
 

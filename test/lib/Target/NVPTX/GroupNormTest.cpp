@@ -63,6 +63,15 @@ TEST(NvptxGroupNorm, CodesAndReals) {
   }
 }
 
+TEST(NvptxGroupNorm, GroupForEveryChannel) {
+  Emulator emulator;
+  for (bool ordered : {false, true}) {
+    GroupNormForm form = {{132}, true, ordered, true};
+    load(emulator, form);
+    EXPECT_EQ(makeCase(form, 132, true, 5).run(emulator), "");
+  }
+}
+
 /// All channels have one value, whose square is rounded in two ways: a spread
 /// below zero would have no root.
 TEST(NvptxGroupNorm, SpreadBelowZero) {

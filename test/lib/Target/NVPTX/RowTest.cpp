@@ -35,8 +35,9 @@ TEST(NvptxAddNorm, CodesAndReals) {
 TEST(NvptxAddNorm, FormsWithoutKernel) {
   EXPECT_EQ(nvptx::checkAddNorm({6}).message(),
             "rows of 6 columns, expected a multiple of 4, at most 2048");
-  EXPECT_EQ(nvptx::checkAddNorm({8, Storage::F32}).message(),
-            "operands and sum of a residual in f32, expected u8 or u16");
+  EXPECT_EQ(nvptx::checkAddNorm({8, Storage::F32, Storage::U8, Storage::F32})
+                .message(),
+            "the sum of a residual in f32, expected u8 or u16");
 }
 
 TEST(NvptxEmbed, Tables) {

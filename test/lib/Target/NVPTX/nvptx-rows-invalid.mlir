@@ -15,7 +15,7 @@
 module {}
 
 // WIDTH: rows of 770 columns, expected a multiple of 4, at most 2048
-// SUM: operands and sum of a residual in f32, expected u8 or u16
+// SUM: the sum of a residual in f32, expected u8 or u16
 // STORAGE: result: found 's8', expected u8, u16 or f32
 // WIDE: rows of 4096 columns, expected a multiple of 4, at most 2048
 // EMBED: sums of embeddings in f32, expected u8 or u16
