@@ -44,6 +44,10 @@ quern_device quern_session_device(const quern_session *session,
   return session->gpu ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU;
 }
 
+double quern_session_gpu_peak(const quern_session *session) {
+  return session->gpu ? cuda::peakOf(session->gpu->info()) : 0;
+}
+
 void quern_session_destroy(quern_session *session) { destroy(session); }
 
 quern_status quern_session_reserve(quern_session *session, uint32_t tokens,

@@ -48,6 +48,22 @@ protected:
   }
 };
 
+TEST(CudaPeak, IsWhatDataSheetsSay) {
+  // Half of the operations: an A100 has 624, an H100 1979, an L4 242 * 10^12.
+  auto peak = [](int major, int minor, int multiprocessors, int clock) {
+    DeviceInfo info = {};
+    info.major = major;
+    info.minor = minor;
+    info.multiprocessors = multiprocessors;
+    info.clock = clock;
+    return 2e-12 * peakOf(info);
+  };
+  EXPECT_NEAR(peak(8, 0, 108, 1410000), 624, 1);
+  EXPECT_NEAR(peak(9, 0, 132, 1830000), 1979, 1);
+  EXPECT_NEAR(peak(8, 9, 58, 2040000), 242, 1);
+  EXPECT_EQ(peak(9, 0, 132, 0), 0);
+}
+
 TEST_F(CudaDriver, SaysWhyThereIsNone) {
   use("no-such-driver.so");
   EXPECT_THAT(refusal(), HasSubstr("no CUDA driver: no-such-driver.so"));

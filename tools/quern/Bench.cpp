@@ -34,13 +34,14 @@ namespace quern::cli {
 namespace {
 struct BenchOptions {
   std::vector<std::string> modules;
-  std::string gridText, html, markdown, match;
+  std::string gridText, html, markdown, match, device = "cpu";
   std::vector<int64_t> tokens;
   BenchGrid grid;
   unsigned runs = 30, warmup = 5;
   PeerOptions peers;
   bool kernels = false, overhead = false, asJson = false, ops = false;
 
+  bool onGpu() const { return device == "cuda"; }
   bool needsOps() const {
     return ops || asJson || !html.empty() || !markdown.empty();
   }
@@ -95,7 +96,9 @@ stepTimes(quern_session *session, const std::function<Error()> &runOnce,
 /// Times one cell of the grid.
 static Error measure(const BenchOptions &options, quern_module *module,
                      BenchCell &cell) {
-  auto made = BenchRun::create(module, cell.batch, cell.length, cell.threads);
+  auto made =
+      BenchRun::create(module, cell.batch, cell.length, cell.threads,
+                       options.onGpu() ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU);
   if (!made)
     return made.takeError();
   BenchRun &run = *made;
@@ -109,9 +112,14 @@ static Error measure(const BenchOptions &options, quern_module *module,
   for (unsigned i = 0; i < options.warmup; ++i)
     if (Error error = runOnce())
       return error;
-  cell.tier = quern_tier_name(quern_session_tier(run.session()));
+  cell.tier = run.tier();
   Tier tier = parseTier(cell.tier).value_or(Tier::Scalar);
-  cell.peakBefore = measureDotPeak(tier);
+  // Of a GPU what its driver says, in multiply-adds.
+  auto peakNow = [&] {
+    return options.onGpu() ? 2 * quern_session_gpu_peak(run.session())
+                           : measureDotPeak(tier);
+  };
+  cell.peakBefore = peakNow();
   long before = involuntarySwitches();
   std::vector<double> times;
   for (unsigned i = 0; i < options.runs; ++i) {
@@ -121,7 +129,7 @@ static Error measure(const BenchOptions &options, quern_module *module,
     times.push_back(benchClock() - start);
   }
   cell.switches = involuntarySwitches() - before;
-  cell.peakAfter = measureDotPeak(tier);
+  cell.peakAfter = peakNow();
   cell.handoff = cell.threads > 1 ? measureHandoff() : 0;
   cell.p50 = quantile(times, 0.5);
   cell.p90 = quantile(times, 0.9);
@@ -245,6 +253,11 @@ static int bench(const BenchOptions &options) {
     }
     grid = *parsed;
   }
+  if (options.onGpu() && (grid.threads.size() != 1 || grid.threads[0] != 1)) {
+    std::fprintf(stderr, "quern: error: --threads are of the CPU, found with "
+                         "--device cuda\n");
+    return Usage;
+  }
   if (options.modules.size() > 1) {
     if (options.ops || !options.html.empty() || !options.markdown.empty() ||
         !options.peers.peers.empty()) {
@@ -254,9 +267,10 @@ static int bench(const BenchOptions &options) {
                    options.modules.size());
       return Usage;
     }
-    if (Error error =
-            benchInTurns(options.modules,
-                         {grid, options.runs, options.warmup, options.asJson}))
+    if (Error error = benchInTurns(
+            options.modules,
+            {grid, options.runs, options.warmup, options.asJson,
+             options.onGpu() ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU}))
       return fail(error.message());
     return Ok;
   }
@@ -347,6 +361,12 @@ void addBench(CLI::App &app, Action &action) {
                    "The three in one, BATCHES x LENGTHS @ THREADS: "
                    "1,8x32,128@1,2")
       ->excludes("--lengths", "--batches", "--threads");
+  command
+      ->add_option("--device", options->device,
+                   "cpu, or cuda, an NVIDIA GPU; the module must be compiled "
+                   "with --target nvptx")
+      ->check(CLI::IsMember({"cpu", "cuda"}))
+      ->excludes(kernels);
   PeerOptions &peers = options->peers;
   CLI::Option *peer =
       command
@@ -394,6 +414,7 @@ void addBench(CLI::App &app, Action &action) {
                   "--threads 1,2\n"
                   "Example: quern bench m.qbm --grid 1,8x16,128@1,2 "
                   "--html speed.html\n"
+                  "Example: quern bench m.qbm --device cuda --batches 1,128\n"
                   "Example: quern bench plain.qbm other.qbm --runs 100");
   command->callback(
       [options, &action] { action = [options] { return bench(*options); }; });

@@ -16,10 +16,11 @@ using nlohmann::json;
 namespace quern::cli {
 
 Expected<BenchRun> BenchRun::create(quern_module *module, uint32_t batch,
-                                    uint32_t length, uint32_t threads) {
+                                    uint32_t length, uint32_t threads,
+                                    quern_device device) {
   quern_description about;
   quern_module_describe(module, &about);
-  Expected<SessionHandle> session = createSession(module, threads);
+  Expected<SessionHandle> session = createSession(module, threads, device);
   if (!session)
     return session.takeError();
   BenchRun run;
@@ -42,6 +43,12 @@ Error BenchRun::run(quern_output *result) {
   if (result)
     *result = output;
   return Error::success();
+}
+
+std::string BenchRun::tier() const {
+  if (quern_session_device(session(), nullptr) == QUERN_DEVICE_CUDA)
+    return "cuda";
+  return quern_tier_name(quern_session_tier(session()));
 }
 
 double benchClock() {
@@ -69,7 +76,8 @@ static Error measure(const std::vector<ModuleHandle> &modules, uint32_t batch,
                      const TurnsOptions &options, std::vector<Turn> &turns) {
   std::vector<BenchRun> runs;
   for (const ModuleHandle &module : modules) {
-    auto run = BenchRun::create(module.get(), batch, length, threads);
+    auto run =
+        BenchRun::create(module.get(), batch, length, threads, options.device);
     if (!run)
       return run.takeError();
     for (unsigned i = 0; i < options.warmup; ++i)
@@ -87,7 +95,7 @@ static Error measure(const std::vector<ModuleHandle> &modules, uint32_t batch,
       turns[m].ratios.push_back(turns[m].times.back() / turns[0].times.back());
     }
   for (size_t m = 0; m < runs.size(); ++m)
-    turns[m].tier = quern_tier_name(quern_session_tier(runs[m].session()));
+    turns[m].tier = runs[m].tier();
   return Error::success();
 }
 

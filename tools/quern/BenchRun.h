@@ -20,10 +20,13 @@ namespace quern::cli {
 class BenchRun {
 public:
   static Expected<BenchRun> create(quern_module *module, uint32_t batch,
-                                   uint32_t length, uint32_t threads);
+                                   uint32_t length, uint32_t threads,
+                                   quern_device device = QUERN_DEVICE_CPU);
   /// `output` is valid until the next run.
   Error run(quern_output *output = nullptr);
   quern_session *session() const { return handle.get(); }
+  /// Where it runs: `cuda`, or the tier of the CPU.
+  std::string tier() const;
 
 private:
   SessionHandle handle;
@@ -40,6 +43,7 @@ struct TurnsOptions {
   BenchGrid grid;
   unsigned runs = 30, warmup = 5;
   bool asJson = false;
+  quern_device device = QUERN_DEVICE_CPU;
 };
 
 /// Runs the modules in turns in every cell of the grid, and prints the time of

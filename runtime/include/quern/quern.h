@@ -225,6 +225,11 @@ QUERN_API quern_status quern_session_create_on(const quern_module *module,
 QUERN_API quern_device quern_session_device(const quern_session *session,
                                             const char **about);
 
+/** Multiply-adds of 8-bit codes that the tensor cores of the session's GPU can
+ *  do in a second, by the driver's account of the device; 0 on the CPU, or
+ *  where the driver does not say. */
+QUERN_API double quern_session_gpu_peak(const quern_session *session);
+
 /** Stops the session's threads and frees its memory. Null is allowed. */
 QUERN_API void quern_session_destroy(quern_session *session);
 

@@ -74,6 +74,15 @@ quern_status Driver::load(quern_error *error) {
   return QUERN_OK;
 }
 
+double peakOf(const DeviceInfo &device) {
+  // Of one multiprocessor and clock: data-centre cards, then all others.
+  double each = device.major == 8 && device.minor == 0 ? 2048
+                : device.major == 9                    ? 4096
+                : device.major == 10                   ? 8192
+                                                       : 1024;
+  return each * device.multiprocessors * device.clock * 1e3;
+}
+
 quern_status Driver::describe(int ordinal, DeviceInfo &info,
                               quern_error *error) const {
   if (ordinal < 0 || ordinal >= count)
@@ -99,6 +108,9 @@ quern_status Driver::describe(int ordinal, DeviceInfo &info,
   for (auto [attribute, place] : attributes)
     if (result == ResultSuccess)
       result = api.deviceAttribute(place, attribute, device);
+  if (result == ResultSuccess &&
+      api.deviceAttribute(&info.clock, AttributeClock, device) != ResultSuccess)
+    info.clock = 0;
   info.name[sizeof(info.name) - 1] = '\0';
   if (result != ResultSuccess)
     return failed(error, QUERN_ERROR_UNSUPPORTED,

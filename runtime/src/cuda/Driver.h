@@ -20,6 +20,8 @@ namespace quern::cuda {
 struct DeviceInfo {
   char name[96];
   int ordinal, major, minor, multiprocessors, sharedPerBlock;
+  /// The highest clock in kHz; 0 where the driver does not say.
+  int clock;
   uint64_t memory;
   /// Whether its kernels are the sm_90a variants; else the sm_80 ones.
   bool isHopper() const { return major == 9 && minor == 0; }
@@ -28,6 +30,10 @@ struct DeviceInfo {
 /// The variant of PTX that a device takes, or null with a reason: the kernels
 /// need compute capability 8.0.
 const char *ptxVariant(const DeviceInfo &device, const char **reason);
+
+/// Multiply-adds of 8-bit codes that the tensor cores can do in a second; 0
+/// where the clock is not known.
+double peakOf(const DeviceInfo &device);
 
 class Driver {
 public:

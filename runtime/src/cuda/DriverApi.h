@@ -35,6 +35,7 @@ enum : Result {
 
 /// Values of CUdevice_attribute.
 enum : int {
+  AttributeClock = 13,
   AttributeMultiprocessors = 16,
   AttributeMajor = 75,
   AttributeMinor = 76,

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""What a BERT encoder should take on GPUs that nobody here has: arithmetic.
+
+For every kernel of lib/Target/NVPTX the slowest of: multiply-adds on tensor
+cores, bytes through shared memory, bytes of the device's memory. A product is
+done by whole blocks, so the busiest multiprocessor counts. Numbers of cards are
+public ones; EFFICIENCY is what is left of a peak in the one int8 product of this
+family that was measured and published.
+
+  tools/bench/gpu_cost.py [--batch 128 --tokens 128] [--hidden 768 --layers 12]
+"""
+import argparse
+import math
+from dataclasses import dataclass
+
+# CUTLASS int8 on an A100: 460 to 507 of 624 TOP/s, with mma.sync as here.
+EFFICIENCY = 0.775
+SHARED_BYTES = 128  # a clock and multiprocessor, reads and writes together
+LAUNCH = 2.3e-6  # from one kernel to the next, in a stream or graph
+
+
+@dataclass
+class Card:
+    name: str
+    sms: int
+    ghz: float
+    macs: float  # of mma.sync, a clock and multiprocessor
+    bandwidth: float
+
+
+CARDS = [
+    Card("A100 80GB", 108, 1.41, 2048, 2.04e12),
+    # mma.sync reaches 62 to 65 % of wgmma's 4096.
+    Card("H100 SXM", 132, 1.83, 0.635 * 4096, 3.35e12),
+    # Taken for Ampere's rate, which old instructions fall to there.
+    Card("B200", 148, 1.85, 2048, 8.0e12),
+]
+
+
+@dataclass
+class Tile:
+    m: int
+    n: int
+    warp_m: int
+    warp_n: int
+
+
+SMALL, LARGE = Tile(64, 64, 32, 32), Tile(128, 128, 64, 64)
+
+
+def tile_rate(card, tile):
+    """Multiply-adds a clock of one multiprocessor: by its tensor cores, or by
+    the bytes that copies write and warps read in each step of 64."""
+    warps = tile.m // tile.warp_m * (tile.n // tile.warp_n)
+    written = (tile.m + tile.n) * 64
+    read = warps * (tile.warp_m + tile.warp_n) * 64
+    shared = tile.m * tile.n * 64 / ((written + read) / SHARED_BYTES)
+    return min(card.macs * EFFICIENCY, shared)
+
+
+def product(card, tile, m, n, k, out_bytes=1):
+    blocks = math.ceil(m / tile.m) * math.ceil(n / tile.n)
+    each = tile.m * tile.n * math.ceil(k / 64) * 64
+    clocks = math.ceil(blocks / card.sms) * each / tile_rate(card, tile)
+    moved = m * k + n * k + m * n * out_bytes
+    return max(clocks / (card.ghz * 1e9), moved / card.bandwidth)
+
+
+def attention(card, sequences, tokens, heads, dim):
+    """Scores, and the context; a score is looked at three times, by about 12
+    instructions of 128 lanes a clock."""
+    blocks = sequences * heads * math.ceil(tokens / 64)
+    macs = 2 * 64 * tokens * dim
+    clocks = macs / (card.macs * EFFICIENCY) + 64 * tokens * 36 / 128
+    moved = sequences * tokens * heads * dim * 4
+    busy = math.ceil(blocks / card.sms) * clocks / (card.ghz * 1e9)
+    return max(busy, moved / card.bandwidth)
+
+
+def rows(card, m, d, passes):
+    return m * d * passes / card.bandwidth
+
+
+def encoder(card, tile, batch, tokens, hidden, layers):
+    m = batch * tokens
+    parts = {
+        "products": product(card, tile, m, 3 * hidden, hidden)
+        + product(card, tile, m, hidden, hidden)
+        + product(card, tile, m, 4 * hidden, hidden)
+        + product(card, tile, m, hidden, 4 * hidden),
+        "attention": attention(card, batch, tokens, hidden // 64, 64),
+        "LayerNorm": 2 * rows(card, m, hidden, 3),
+        "launches": 7 * LAUNCH,
+    }
+    return {name: layers * time for name, time in parts.items()}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--batch", type=int, nargs="*", default=[1, 8, 128])
+    parser.add_argument("--tokens", type=int, default=128)
+    parser.add_argument("--hidden", type=int, default=768)
+    parser.add_argument("--layers", type=int, default=12)
+    args = parser.parse_args()
+    print("| card | tile | share of peak at 8192 x 8192 x 8192 | " +
+          " | ".join(f"{b} x {args.tokens}: products, attention, LayerNorm, "
+                     "launches = ms" for b in args.batch) + " |")
+    print("|---" * (3 + len(args.batch)) + "|")
+    for card in CARDS:
+        for tile in (SMALL, LARGE):
+            seconds = product(card, tile, 8192, 8192, 8192, 1)
+            peak = card.sms * card.ghz * 1e9 * card.macs
+            row = [card.name, f"{tile.m}x{tile.n}",
+                   f"{100 * 8192**3 / seconds / peak:.0f} % of mma.sync, "
+                   f"{2e-12 * 8192**3 / seconds:.0f} TOP/s"]
+            for batch in args.batch:
+                parts = encoder(card, tile, batch, args.tokens, args.hidden,
+                                args.layers)
+                text = " + ".join(f"{1e3 * t:.2f}" for t in parts.values())
+                row.append(f"{text} = {1e3 * sum(parts.values()):.2f}")
+            print("| " + " | ".join(row) + " |")
+
+
+if __name__ == "__main__":
+    main()
