@@ -48,8 +48,16 @@ writeDevice(flatbuffers::FlatBufferBuilder &builder,
                           param.symbol.empty() ? param.value
                                                : indexOf(param.symbol));
     fb::DeviceCount x = countOf(launch.gridX), y = countOf(launch.gridY);
-    steps.push_back(fb::CreateDeviceStep(
-        builder, launch.kernel, &x, &y, builder.CreateVectorOfStructs(params)));
+    flatbuffers::Offset<fb::DeviceChoice> large;
+    if (launch.large) {
+      fb::DeviceCount largeX = countOf(launch.large->gridX),
+                      largeY = countOf(launch.large->gridY);
+      large = fb::CreateDeviceChoice(builder, launch.large->kernel, &largeX,
+                                     &largeY);
+    }
+    steps.push_back(fb::CreateDeviceStep(builder, launch.kernel, &x, &y,
+                                         builder.CreateVectorOfStructs(params),
+                                         large));
   }
   auto code = fb::CreateDeviceCode(
       builder, builder.CreateString(nvptx::variantName(variant).str()),

@@ -133,6 +133,14 @@ private:
       for (const DeviceCount *blocks : {step.x(), step.y()})
         if (quern_status status = checkCount(i, blocks))
           return status;
+      if (const DeviceChoice *large = step.large()) {
+        if (large->kernel() >= kernels)
+          return bad("step", i, "large kernel", large->kernel(), 0,
+                     kernels - 1);
+        for (const DeviceCount *blocks : {large->x(), large->y()})
+          if (quern_status status = checkCount(i, blocks))
+            return status;
+      }
       if (lengthOf(step.params()) < 1 ||
           lengthOf(step.params()) > kMostDeviceParams)
         return bad("step", i, "parameters", lengthOf(step.params()), 1,

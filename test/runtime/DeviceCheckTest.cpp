@@ -75,6 +75,15 @@ TEST(DeviceCheck, LyingParts) {
        "GPU: step 0: what its blocks are counted from: found "},
       {[](DeviceT &d) { *d.steps[0]->y = DeviceCount(DeviceBase::One, 0, 1); },
        "GPU: step 0: blocks: found 0, expected 1 to 65536"},
+      {[](DeviceT &d) {
+         d.steps[0]->large = std::make_unique<DeviceChoiceT>();
+         d.steps[0]->large->kernel = 7;
+       },
+       "GPU: step 0: large kernel: found 7, expected 0 to 0"},
+      {[](DeviceT &d) {
+         d.steps[0]->large = std::make_unique<DeviceChoiceT>();
+       },
+       "GPU: step 0: what its blocks are counted from: found "},
       {[](DeviceT &d) { d.steps[0]->params.clear(); },
        "GPU: step 0: parameters: found 0, expected 1 to 48"},
       {[](DeviceT &d) { d.steps[0]->params.assign(49, d.steps[0]->params[0]); },

@@ -90,8 +90,13 @@ private:
   void normNumbers(Form &form, std::initializer_list<int64_t> more);
 
   /// The kernel of this name, made by `build` at its first use.
+  uint32_t kernelIndex(const std::string &name, int64_t threads,
+                       int64_t sharedBytes, int64_t sharedPerKey,
+                       function_ref<void()> build);
   void kernel(const std::string &name, int64_t threads, int64_t sharedBytes,
-              int64_t sharedPerKey, function_ref<void()> build);
+              int64_t sharedPerKey, function_ref<void()> build) {
+    now.kernel = kernelIndex(name, threads, sharedBytes, sharedPerKey, build);
+  }
   void rowKernel(const std::string &name, function_ref<void()> build) {
     kernel(name, kRowsPerBlock * 32, 0, 0, build);
   }
@@ -147,16 +152,16 @@ private:
 };
 } // namespace
 
-void ProgramEmitter::kernel(const std::string &name, int64_t threads,
-                            int64_t sharedBytes, int64_t sharedPerKey,
-                            function_ref<void()> build) {
+uint32_t ProgramEmitter::kernelIndex(const std::string &name, int64_t threads,
+                                     int64_t sharedBytes, int64_t sharedPerKey,
+                                     function_ref<void()> build) {
   auto [at, isNew] =
       kernels.try_emplace(name, uint32_t(program.kernels.size()));
-  now.kernel = at->second;
-  if (!isNew)
-    return;
-  program.kernels.push_back({name, threads, sharedBytes, sharedPerKey});
-  build();
+  if (isNew) {
+    program.kernels.push_back({name, threads, sharedBytes, sharedPerKey});
+    build();
+  }
+  return at->second;
 }
 
 void ProgramEmitter::pointer(size_t operand) {
@@ -179,7 +184,11 @@ void ProgramEmitter::weights(size_t operand, int64_t n, int64_t k, int64_t bits,
   param(DeviceParam::Weights, at->second);
 }
 
-/// The kernel of a product; takes the rest of `gemm` from the form.
+/// Tiles for many rows: half the bytes for each product of codes, but a quarter
+/// of the blocks.
+static constexpr GemmSchedule kLargeTiles = {128, 128, 64, 64, 2};
+
+/// The kernels of a product; takes the rest of `gemm` from the form.
 Error ProgramEmitter::gemmKernel(Form &form, GemmForm &gemm) {
   auto activation = parseActivation(form.text("activation"));
   if (!activation)
@@ -193,6 +202,15 @@ Error ProgramEmitter::gemmKernel(Form &form, GemmForm &gemm) {
   kernel(getGemmName(schedule, gemm), launch.threads, launch.sharedBytes, 0,
          [&] { buildGemm(device, schedule, gemm); });
   now.gridX.multiply = launch.gridX;
+  if (checkForm(kLargeTiles, gemm))
+    return Error::success();
+  launch = getGemmLaunch(kLargeTiles, 1, form.number("n"));
+  DeviceChoice large;
+  large.kernel = kernelIndex(getGemmName(kLargeTiles, gemm), launch.threads,
+                             launch.sharedBytes, 0,
+                             [&] { buildGemm(device, kLargeTiles, gemm); });
+  large.gridX.multiply = launch.gridX;
+  now.large = large;
   return Error::success();
 }
 
@@ -201,6 +219,8 @@ Error ProgramEmitter::gemmKernel(Form &form, GemmForm &gemm) {
 void ProgramEmitter::gemmNumbers(Form &form, const GemmForm &gemm, int64_t k,
                                  std::initializer_list<int64_t> more) {
   rows(form, now.gridY, GemmSchedule().blockM);
+  if (now.large)
+    now.large->gridY = {now.gridY.base, kLargeTiles.blockM, 1};
   integers({int64_t(llvm::alignTo(form.number("n"), kGemmColumns)), k,
             form.number("x_stride"), form.number("out_stride")});
   integers(more);

@@ -14,6 +14,7 @@
 #include "lib/Target/NVPTX/Ptx.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,11 +75,20 @@ struct DeviceKernel {
   int64_t sharedBytes = 0, sharedPerKey = 0;
 };
 
+/// Another kernel for a launch, of the same parameters.
+struct DeviceChoice {
+  uint32_t kernel = 0;
+  DeviceCount gridX, gridY;
+};
+
 struct DeviceLaunch {
   /// Which of the program's kernels.
   uint32_t kernel = 0;
   DeviceCount gridX, gridY;
   std::vector<DeviceParam> params;
+  /// Makes more with each block; for runs that have enough blocks of it to keep
+  /// the device busy.
+  std::optional<DeviceChoice> large;
 };
 
 struct DeviceProgram {

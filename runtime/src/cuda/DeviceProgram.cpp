@@ -255,6 +255,10 @@ static unsigned blocksOf(const DeviceCount &count, const HostRun &run) {
                   count.multiply());
 }
 
+/// Blocks for each multiprocessor from which on larger ones are better: with
+/// fewer, one waits for the other, or has none.
+static constexpr uint64_t kLargeBlocks = 2;
+
 const DeviceKernel &DeviceProgram::kernelOf(uint32_t step) const {
   return *table().kernels()->Get(table().steps()->Get(step)->kernel());
 }
@@ -262,22 +266,31 @@ const DeviceKernel &DeviceProgram::kernelOf(uint32_t step) const {
 quern_status DeviceProgram::launch(const HostRun &run, uint32_t index,
                                    quern_error *error) {
   const DeviceStep &step = *table().steps()->Get(index);
-  const DeviceKernel &kernel = kernelOf(index);
+  uint32_t which = step.kernel();
+  Grid grid;
+  grid.x = blocksOf(*step.x(), run);
+  grid.y = blocksOf(*step.y(), run);
+  if (const DeviceChoice *large = step.large()) {
+    unsigned x = blocksOf(*large->x(), run), y = blocksOf(*large->y(), run);
+    if (uint64_t(x) * y >= kLargeBlocks * uint64_t(info().multiprocessors)) {
+      which = large->kernel();
+      grid.x = x;
+      grid.y = y;
+    }
+  }
+  const DeviceKernel &kernel = *table().kernels()->Get(which);
   uint64_t values[kMostDeviceParams];
   void *pointers[kMostDeviceParams];
   for (uint32_t i = 0; i < step.params()->size(); ++i) {
     values[i] = valueOf(*step.params()->Get(i), run);
     pointers[i] = &values[i];
   }
-  Grid grid;
-  grid.x = blocksOf(*step.x(), run);
-  grid.y = blocksOf(*step.y(), run);
   grid.threads = kernel.threads();
   grid.sharedBytes =
       unsigned(kernel.shared_bytes() +
                kernel.shared_per_key() * roundUp(run.longest, kKeyStep));
   if (quern_status status =
-          context.launch(functions[step.kernel()], grid, pointers, error))
+          context.launch(functions[which], grid, pointers, error))
     return status;
   if (!run.capture)
     return QUERN_OK;
