@@ -15,6 +15,7 @@
 #include <gmock/gmock.h>
 
 #include <cstdlib>
+#include <dlfcn.h>
 #include <random>
 
 using namespace quern;
@@ -158,6 +159,14 @@ INSTANTIATE_TEST_SUITE_P(
                     "x.granularity=token", "emb.granularity=token"}}),
     [](const auto &info) { return std::string(info.param.name); });
 
+/// Graphs that the emulator has launched.
+size_t graphLaunches() {
+  void *library = dlopen(QUERN_TEST_EMULATED_CUDA, RTLD_NOW);
+  auto count = reinterpret_cast<size_t (*)()>(
+      library ? dlsym(library, "emulatedCudaGraphLaunches") : nullptr);
+  return count ? count() : 0;
+}
+
 /// The same bytes alone and in a batch, with the memory that a larger batch
 /// took; and memory that is out.
 TEST_F(DeviceTest, BatchesAndMemory) {
@@ -189,6 +198,20 @@ TEST_F(DeviceTest, BatchesAndMemory) {
                           output.columns * sizeof(float)),
               0);
   }
+  // Texts that came twice are a graph from then on, with the same bytes, and
+  // other texts of the same lengths, too.
+  size_t before = graphLaunches();
+  for (int round = 0; round != 4; ++round) {
+    std::swap(batch.ids[0], batch.ids[1]);
+    ASSERT_EQ(quern_run_ids(session, batch.ids.data(), batch.types.data(),
+                            batch.offsets.data(), 3, &output, &error),
+              QUERN_OK);
+    bool isFirst = round % 2 == 1;
+    EXPECT_EQ(
+        std::memcmp(output.data, all.data(), all.size() * sizeof(float)) == 0,
+        isFirst);
+  }
+  EXPECT_EQ(graphLaunches() - before, 4u);
   quern_session_destroy(session);
 
   // Room for the constants and for the first texts, not for many.

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <deque>
 #include <map>
+#include <memory>
 
 using namespace quern;
 
@@ -36,6 +37,14 @@ struct LoadedFunction {
   const ptx::Kernel *kernel;
 };
 
+/// A launch that a graph repeats.
+struct RecordedLaunch {
+  LoadedFunction *function;
+  ptx::Launch launch;
+  std::vector<uint64_t> arguments;
+};
+using Graph = std::vector<RecordedLaunch>;
+
 /// Allocations, with what they may take together.
 struct Device {
   ptx::Machine machine;
@@ -43,6 +52,9 @@ struct Device {
   size_t used = 0;
   std::deque<LoadedFunction> functions;
   std::string fault;
+  /// The graph that launches go to while the stream is captured.
+  std::unique_ptr<Graph> capture;
+  size_t graphLaunches = 0;
 };
 
 Device &device() {
@@ -59,6 +71,16 @@ uint8_t *bytesAt(unsigned long long address, size_t bytes) {
   if (address - base > data.size() || data.size() - (address - base) < bytes)
     return nullptr;
   return data.data() + (address - base);
+}
+
+int runNow(const RecordedLaunch &recorded) {
+  const std::string &name = recorded.function->kernel->name;
+  Error error = device().machine.run(recorded.function->module->program, name,
+                                     recorded.launch, recorded.arguments);
+  if (!error)
+    return Success;
+  device().fault = name + ": " + error.message();
+  return LaunchFailed;
 }
 
 } // namespace
@@ -205,13 +227,45 @@ int cuLaunchKernel(void *handle, unsigned gridX, unsigned gridY, unsigned gridZ,
     std::memcpy(&value, parameters[i], size_t(kernel.params[i].type.bytes()));
     arguments.push_back(value);
   }
-  Error error = device().machine.run(function->module->program, kernel.name,
-                                     {gridX, gridY, sharedBytes}, arguments);
-  if (!error)
-    return Success;
-  device().fault = kernel.name + ": " + error.message();
-  return LaunchFailed;
+  RecordedLaunch now = {function, {gridX, gridY, sharedBytes}, arguments};
+  if (!device().capture)
+    return runNow(now);
+  device().capture->push_back(std::move(now));
+  return Success;
 }
+
+int cuStreamBeginCapture_v2(void *, int mode) {
+  if (device().capture || mode != 1)
+    return InvalidValue;
+  device().capture = std::make_unique<Graph>();
+  return Success;
+}
+int cuStreamEndCapture(void *, void **graph) {
+  *graph = device().capture.release();
+  return *graph ? Success : InvalidValue;
+}
+int cuGraphInstantiateWithFlags(void **run, void *graph, unsigned long long) {
+  *run = new Graph(*static_cast<Graph *>(graph));
+  return Success;
+}
+int cuGraphLaunch(void *run, void *) {
+  ++device().graphLaunches;
+  for (const RecordedLaunch &each : *static_cast<Graph *>(run))
+    if (int result = runNow(each))
+      return result;
+  return Success;
+}
+int cuGraphDestroy(void *graph) {
+  delete static_cast<Graph *>(graph);
+  return Success;
+}
+int cuGraphExecDestroy(void *run) {
+  delete static_cast<Graph *>(run);
+  return Success;
+}
+
+/// Not of the driver: graphs launched so far.
+size_t emulatedCudaGraphLaunches() { return device().graphLaunches; }
 
 /// Not of the driver: bytes that are allocated.
 size_t emulatedCudaMemory() { return device().used; }

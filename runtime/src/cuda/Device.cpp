@@ -6,6 +6,8 @@
 
 #include "runtime/src/cuda/Device.h"
 
+#include "runtime/src/cuda/GraphCache.h"
+
 namespace quern::cuda {
 
 /// Makes the context current on this thread for as long as it lives.
@@ -170,6 +172,37 @@ quern_status DeviceContext::synchronize(quern_error *error) {
   if (result == ResultSuccess)
     result = driver.api.synchronize(stream);
   return check(result, "kernels on the device", error);
+}
+
+bool DeviceContext::record(RunPlan &plan, GraphRun &graph) {
+  Current current(*this);
+  const DriverApi &api = driver.api;
+  if (current.result != ResultSuccess ||
+      api.beginCapture(stream, CaptureThread) != ResultSuccess)
+    return true;
+  bool failed = plan.launch(*this, nullptr) != QUERN_OK;
+  Graph made = nullptr;
+  failed |= api.endCapture(stream, &made) != ResultSuccess || !made;
+  failed = failed || api.makeGraphRun(&graph, made, 0) != ResultSuccess;
+  if (made)
+    api.destroyGraph(made);
+  if (failed)
+    graph = nullptr;
+  return failed;
+}
+
+quern_status DeviceContext::launchGraph(GraphRun graph, quern_error *error) {
+  Current current(*this);
+  Result result = current.result;
+  if (result == ResultSuccess)
+    result = driver.api.launchGraph(graph, stream);
+  return check(result, "the launch of a graph", error);
+}
+
+void DeviceContext::destroyGraph(GraphRun graph) {
+  Current current(*this);
+  if (current.result == ResultSuccess)
+    driver.api.destroyGraphRun(graph);
 }
 
 } // namespace quern::cuda

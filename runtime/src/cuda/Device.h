@@ -20,6 +20,8 @@ struct Grid {
   unsigned x = 1, y = 1, threads = 32, sharedBytes = 0;
 };
 
+class RunPlan;
+
 class DeviceContext {
 public:
   /// The driver must be loaded, and outlive this.
@@ -54,6 +56,14 @@ public:
   quern_status launch(Function function, const Grid &grid, void **parameters,
                       quern_error *error);
   quern_status synchronize(quern_error *error);
+
+  /// Whether the driver has graphs.
+  bool hasGraphs() const { return driver.hasGraphs; }
+  /// Makes a graph of a run, which is not launched. False if it did; on failure
+  /// nothing is left of it.
+  bool record(RunPlan &plan, GraphRun &graph);
+  quern_status launchGraph(GraphRun graph, quern_error *error);
+  void destroyGraph(GraphRun graph);
 
 private:
   class Current;

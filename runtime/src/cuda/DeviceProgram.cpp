@@ -45,6 +45,7 @@ static uint64_t weightBytes(const DeviceWeights &weights) {
 }
 
 DeviceProgram::~DeviceProgram() {
+  graphs.clear();
   for (Address address : {constants, memory, taps})
     if (address)
       context.release(address);
@@ -263,8 +264,8 @@ const DeviceKernel &DeviceProgram::kernelOf(uint32_t step) const {
   return *table().kernels()->Get(table().steps()->Get(step)->kernel());
 }
 
-quern_status DeviceProgram::launch(const HostRun &run, uint32_t index,
-                                   quern_error *error) {
+quern_status DeviceProgram::planStep(const HostRun &run, uint32_t index,
+                                     quern_error *error) {
   const DeviceStep &step = *table().steps()->Get(index);
   uint32_t which = step.kernel();
   Grid grid;
@@ -279,18 +280,30 @@ quern_status DeviceProgram::launch(const HostRun &run, uint32_t index,
     }
   }
   const DeviceKernel &kernel = *table().kernels()->Get(which);
-  uint64_t values[kMostDeviceParams];
-  void *pointers[kMostDeviceParams];
-  for (uint32_t i = 0; i < step.params()->size(); ++i) {
-    values[i] = valueOf(*step.params()->Get(i), run);
-    pointers[i] = &values[i];
-  }
   grid.threads = kernel.threads();
   grid.sharedBytes =
       unsigned(kernel.shared_bytes() +
                kernel.shared_per_key() * roundUp(run.longest, kKeyStep));
-  if (quern_status status =
-          context.launch(functions[which], grid, pointers, error))
+  bool fits = plan.add(functions[which], grid);
+  for (uint32_t i = 0; fits && i < step.params()->size(); ++i)
+    fits = plan.addValue(valueOf(*step.params()->Get(i), run));
+  return fits ? QUERN_OK : fail(error, QUERN_ERROR_MEMORY, "out of memory");
+}
+
+quern_status DeviceProgram::launchAll(const HostRun &run, quern_error *error) {
+  plan.clear();
+  for (uint32_t i = 0; i < table().steps()->size(); ++i)
+    if (quern_status status = planStep(run, i, error))
+      return status;
+  return graphs.launch(plan, error);
+}
+
+quern_status DeviceProgram::launch(const HostRun &run, uint32_t index,
+                                   quern_error *error) {
+  plan.clear();
+  if (quern_status status = planStep(run, index, error))
+    return status;
+  if (quern_status status = plan.launch(context, error))
     return status;
   if (!run.capture)
     return QUERN_OK;

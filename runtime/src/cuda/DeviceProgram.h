@@ -14,7 +14,7 @@
 
 #include "runtime/src/Capture.h"
 #include "runtime/src/Module.h"
-#include "runtime/src/cuda/Device.h"
+#include "runtime/src/cuda/GraphCache.h"
 
 namespace quern::cuda {
 
@@ -33,7 +33,7 @@ struct HostRun {
 class DeviceProgram {
 public:
   explicit DeviceProgram(const quern_module &module)
-      : module(module), context(driver) {}
+      : module(module), context(driver), graphs(context) {}
   DeviceProgram(const DeviceProgram &) = delete;
   DeviceProgram &operator=(const DeviceProgram &) = delete;
   ~DeviceProgram();
@@ -52,6 +52,8 @@ public:
   quern_status begin(const HostRun &run, quern_error *error);
   /// Launches a step; with capture on, waits for it and brings back its sites.
   quern_status launch(const HostRun &run, uint32_t step, quern_error *error);
+  /// Launches all steps, as a graph where the run has come before.
+  quern_status launchAll(const HostRun &run, quern_error *error);
   /// Waits for what was launched.
   quern_status wait(quern_error *error) { return context.synchronize(error); }
   /// Waits, and brings back the output.
@@ -68,6 +70,8 @@ private:
   quern_status upload(quern_error *error);
   quern_status copyBack(const HostRun &run, uint32_t buffer,
                         quern_error *error);
+  /// Appends the launch of a step.
+  quern_status planStep(const HostRun &run, uint32_t step, quern_error *error);
   Address addressOf(const HostRun &run, uint32_t buffer) const;
   uint64_t valueOf(const manifest::DeviceParam &param,
                    const HostRun &run) const;
@@ -75,6 +79,8 @@ private:
   const quern_module &module;
   Driver driver;
   DeviceContext context;
+  GraphCache graphs;
+  RunPlan plan;
   Module code = nullptr;
   Array<Function> functions;
   /// All constants; then by index of the manifest's data and weights.

@@ -44,6 +44,12 @@ quern_status Driver::resolve(void *library, quern_error *error) {
                 "the CUDA driver is too old: it has no %s", symbol);
   QUERN_CUDA_FUNCTIONS(QUERN_CUDA_RESOLVE)
 #undef QUERN_CUDA_RESOLVE
+  hasGraphs = true;
+#define QUERN_CUDA_FIND(member, symbol, parameters)                            \
+  *reinterpret_cast<void **>(&api.member) = dlsym(library, symbol);            \
+  hasGraphs &= api.member != nullptr;
+  QUERN_CUDA_GRAPH_FUNCTIONS(QUERN_CUDA_FIND)
+#undef QUERN_CUDA_FIND
   return QUERN_OK;
 }
 

@@ -56,6 +56,8 @@ public:
                       const char *doing, Result result) const;
 
   DriverApi api;
+  /// Whether it has all functions for graphs.
+  bool hasGraphs = false;
 
 private:
   quern_status resolve(void *library, quern_error *error);

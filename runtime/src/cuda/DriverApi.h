@@ -23,6 +23,9 @@ using Context = struct ContextHandle *;
 using Module = struct ModuleHandle *;
 using Function = struct FunctionHandle *;
 using Stream = struct StreamHandle *;
+using Graph = struct GraphHandle *;
+/// A graph that can be launched.
+using GraphRun = struct GraphRunHandle *;
 
 /// Values of CUresult that are told apart.
 enum : Result {
@@ -53,6 +56,9 @@ enum : int {
 inline constexpr int FunctionDynamicShared = 8;
 /// CU_STREAM_NON_BLOCKING
 inline constexpr unsigned StreamNonBlocking = 1;
+
+/// CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
+inline constexpr int CaptureThread = 1;
 
 /// member, symbol, parameters
 #define QUERN_CUDA_FUNCTIONS(F)                                                \
@@ -93,11 +99,22 @@ inline constexpr unsigned StreamNonBlocking = 1;
      unsigned blockX, unsigned blockY, unsigned blockZ, unsigned sharedBytes,  \
      Stream stream, void **parameters, void **extra))
 
+/// Those that old drivers lack, and that can be done without.
+#define QUERN_CUDA_GRAPH_FUNCTIONS(F)                                          \
+  F(beginCapture, "cuStreamBeginCapture_v2", (Stream stream, int mode))        \
+  F(endCapture, "cuStreamEndCapture", (Stream stream, Graph * graph))          \
+  F(makeGraphRun, "cuGraphInstantiateWithFlags",                               \
+    (GraphRun * run, Graph graph, unsigned long long flags))                   \
+  F(launchGraph, "cuGraphLaunch", (GraphRun run, Stream stream))               \
+  F(destroyGraph, "cuGraphDestroy", (Graph graph))                             \
+  F(destroyGraphRun, "cuGraphExecDestroy", (GraphRun run))
+
 /// Entry points of the driver.
 struct DriverApi {
 #define QUERN_CUDA_MEMBER(member, symbol, parameters)                          \
   Result(*member) parameters = nullptr;
   QUERN_CUDA_FUNCTIONS(QUERN_CUDA_MEMBER)
+  QUERN_CUDA_GRAPH_FUNCTIONS(QUERN_CUDA_MEMBER)
 #undef QUERN_CUDA_MEMBER
 };
 
