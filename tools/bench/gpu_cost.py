@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a BERT encoder should take on GPUs that nobody here has: arithmetic.
+"""What a BERT encoder should take on GPUs that were not measured: arithmetic.
 
 For every kernel of lib/Target/NVPTX the slowest of: multiply-adds on tensor
 cores, bytes through shared memory, bytes of the device's memory. A product is
