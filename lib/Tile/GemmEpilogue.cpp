@@ -202,6 +202,13 @@ void GemmEpilogue::convert(Values &values, const Constants &constants) {
     v = k.round(v, shape.range);
 }
 
+void GemmEpilogue::store(Value v, Value at) {
+  if (shape.out == Storage::F32)
+    k.storeVector(v, operands.y, at);
+  else
+    k.storeCodes(v, operands.y, at);
+}
+
 KernelBuilder::Values multiplyTile(KernelBuilder &k, const GemmStream &stream,
                                    const GemmTile &tile,
                                    const GemmInputs &inputs, Value start,

@@ -96,8 +96,8 @@ public:
   /// From sums to what is stored, several in step: each is a long chain of
   /// operations.
   void convert(Values &values, const Constants &constants);
-  /// The buffer of the result.
-  mlir::Value result() const { return operands.y; }
+  /// Stores what convert makes, from element `at` of the result on.
+  void store(mlir::Value v, mlir::Value at);
 
 private:
   void keep(const GemmTile &tile,

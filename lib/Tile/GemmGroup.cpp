@@ -3,11 +3,13 @@
 // The tiles and the inner loop are those of the u8 kernel. At the end of a
 // group the 24 integer accumulators are scaled and added to f32 sums in
 // scratch memory, which leaves all registers to the next group.
+// GemmGroupTiles.cpp has a form for tile registers.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/GemmGroup.h"
 
 #include "lib/Tile/GemmEpilogue.h"
+#include "lib/Tile/GemmGroupTiles.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -23,7 +25,7 @@ using Values = KernelBuilder::Values;
 /// Rows of a whole tile.
 static constexpr int64_t kRows = 8;
 
-static int64_t totalSteps(const GroupGemmShape &shape) {
+int64_t getTotalGroupSteps(const GroupGemmShape &shape) {
   int64_t total = 0;
   for (GroupSteps steps : getGroupSteps(shape))
     total += steps.count;
@@ -38,7 +40,7 @@ static int64_t vectorsOf(const GroupGemmShape &shape) {
 /// each of the first turns.
 static bool isLate(const GroupGemmShape &shape) {
   return hasLateEpilogue(shape.gemm) &&
-         totalSteps(shape) >= vectorsOf(shape) * kGemmUnroll;
+         getTotalGroupSteps(shape) >= vectorsOf(shape) * kGemmUnroll;
 }
 
 /// Scratch bytes of the tile that waits and of the f32 sums.
@@ -65,18 +67,19 @@ std::vector<GroupSteps> getGroupSteps(const GroupGemmShape &shape) {
 
 std::string getGroupGemmName(const GroupGemmShape &shape) {
   return getGemmName(shape.gemm) + "_groups" + std::to_string(shape.groups()) +
-         "_steps" + std::to_string(totalSteps(shape));
+         "_steps" + std::to_string(getTotalGroupSteps(shape));
 }
 
 int64_t packedGroupGemmBytes(const GroupGemmShape &shape) {
-  return packedGemmBytes(shape.gemm.n, totalSteps(shape) * 4,
+  return packedGemmBytes(shape.gemm.n, getTotalGroupSteps(shape) * 4,
                          shape.gemm.weightBits);
 }
 
 void packGroupGemmWeights(const int8_t *w, const GroupGemmShape &shape,
                           int8_t *packed) {
   // The columns in the order in which the kernel meets them.
-  int64_t k = shape.gemm.k, n = shape.gemm.n, width = totalSteps(shape) * 4;
+  int64_t k = shape.gemm.k, n = shape.gemm.n,
+          width = getTotalGroupSteps(shape) * 4;
   std::vector<int8_t> met(size_t(n * width), 0);
   int64_t begin = 0, at = 0;
   for (auto [g, steps] : llvm::enumerate(getGroupSteps(shape))) {
@@ -221,8 +224,19 @@ private:
 } // namespace
 
 int64_t getGroupGemmScratchBytes(const GroupGemmShape &shape) {
-  return sumsBytes(shape) +
-         unpackedBytes(shape.gemm, totalSteps(shape) / kGemmUnroll);
+  return std::max(
+      sumsBytes(shape) +
+          unpackedBytes(shape.gemm, getTotalGroupSteps(shape) / kGemmUnroll),
+      getGroupTilesScratchBytes(shape));
+}
+
+/// Products by dot4.
+static void emitGroupGemm(KernelBuilder &k, const GroupGemmShape &shape) {
+  int64_t steps = getTotalGroupSteps(shape);
+  GemmStream stream{/*lineElements=*/64,
+                    packedGemmBytes(16, steps * 4, shape.gemm.weightBits),
+                    steps / kGemmUnroll};
+  GroupTiles(k, shape, stream).emitAll();
 }
 
 func::FuncOp buildGroupGemm(ModuleOp module, StringRef name,
@@ -236,12 +250,12 @@ func::FuncOp buildGroupGemm(ModuleOp module, StringRef name,
                                 b.getI32Type()};
   addResultElements(b, gemm, elements);
   KernelBuilder k(module, name, elements);
-  int64_t steps = totalSteps(shape);
-  GemmStream stream{/*lineElements=*/64,
-                    packedGemmBytes(16, steps * 4, gemm.weightBits),
-                    steps / kGemmUnroll};
-  GroupTiles(k, shape, stream).emitAll();
-  return k.finish();
+  emitGroupGemm(k, shape);
+  func::FuncOp kernel = k.finish();
+  if (hasGroupTiles(shape))
+    buildGroupTiles(module, name, shape, elements,
+                    [&](KernelBuilder &few) { emitGroupGemm(few, shape); });
+  return kernel;
 }
 
 } // namespace quern

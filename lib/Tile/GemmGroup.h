@@ -34,6 +34,8 @@ struct GroupSteps {
   int32_t column, count;
 };
 std::vector<GroupSteps> getGroupSteps(const GroupGemmShape &shape);
+/// The steps of all groups.
+int64_t getTotalGroupSteps(const GroupGemmShape &shape);
 
 /// Names differ wherever kernels do; the ends of the groups are data.
 std::string getGroupGemmName(const GroupGemmShape &shape);

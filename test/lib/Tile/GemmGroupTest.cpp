@@ -7,7 +7,9 @@
 #include "lib/Tile/GemmGroup.h"
 
 #include "compiler/Bench/GroupGemmCase.h"
+#include "lib/Tile/GemmGroupTiles.h"
 #include "test/support/KernelRunner.h"
+#include "test/support/TileUse.h"
 
 #include <gtest/gtest.h>
 
@@ -113,6 +115,51 @@ TEST(GemmGroup, EpilogueInTheNextTile) {
     shape.gemm.activation = GemmActivation::Gelu;
     check(shape, {3, 8, 12, 140});
   }
+}
+
+// Groups of less than a tile and of many, steps at the end of a panel, a last
+// panel alone, weights of few bits; as vectors, too, as machines without AMX
+// run them.
+TEST(GemmGroup, Tiles) {
+  struct Case {
+    int64_t k, n, bits;
+    std::vector<int64_t> ends, rows;
+  };
+  for (const Case &each :
+       {Case{768, 96, 8, {208, 416, 560, 688, 752, 768}, {13, 40, 129}},
+        Case{64, 80, 8, {64}, {64}},
+        Case{330, 48, 4, {1, 3, 300, 301, 330}, {33}},
+        Case{1000, 48, 8, {937, 1000}, {32}}}) {
+    GroupGemmShape shape = makeShape(each.k, each.n, each.ends);
+    shape.gemm.weightBits = each.bits;
+    shape.gemm.activation = GemmActivation::Gelu;
+    ASSERT_TRUE(hasGroupTiles(shape));
+    for (bool emulate : {false, true}) {
+      KernelRunner runner;
+      GroupGemmCase(shape, 1).build(runner.module());
+      ASSERT_EQ(runner.compile(Tier::Amx, emulate), "");
+      for (int64_t rows : each.rows) {
+        GroupGemmCase gemm(shape, rows);
+        std::vector<void *> operands = gemm.operands();
+        ASSERT_TRUE(runner.run(gemm.name(), {operands.begin(), operands.end()},
+                               {rows, 1, 0, 0, gemm.chunks()}));
+        EXPECT_EQ(gemm.countWrong(), 0) << gemm.name() << ", " << rows;
+      }
+    }
+  }
+  EXPECT_FALSE(hasGroupTiles(makeShape(768, 48, equalGroupEnds(768, 48))));
+}
+
+TEST(GemmGroup, TilesAreConfiguredOnceAndNeverSpilled) {
+  KernelRunner runner;
+  GroupGemmShape shape = makeShape(768, 768, equalGroupEnds(768, 6));
+  buildGroupGemm(runner.module(), "k", shape);
+  auto text = emitKernels(runner.module(), Tier::Amx, CodeForm::Assembly);
+  ASSERT_TRUE(bool(text));
+  TileUse use = countTileUse(*text);
+  EXPECT_GT(use.dots, 0);
+  EXPECT_EQ(use.configurations, 1);
+  EXPECT_EQ(use.spills, 0);
 }
 
 } // namespace

@@ -9,6 +9,7 @@
 
 #include "compiler/Bench/GemmCase.h"
 #include "test/support/KernelRunner.h"
+#include "test/support/TileUse.h"
 
 #include <gtest/gtest.h>
 
@@ -184,17 +185,11 @@ TEST(Gemm, TilesAreConfiguredOnceAndNeverSpilled) {
     buildGemm(runner.module(), "k", makeShape(k, 768));
     auto text = emitKernels(runner.module(), Tier::Amx, CodeForm::Assembly);
     ASSERT_TRUE(bool(text));
-    int64_t dots = 0, spills = 0, configurations = 0;
-    for (llvm::StringRef line : llvm::split(llvm::StringRef(*text), '\n')) {
-      dots += line.contains("tdpbusd");
-      configurations += line.contains("ldtilecfg");
-      spills += (line.contains("tilestored") || line.contains("tileloadd")) &&
-                line.contains("(%rsp");
-    }
+    TileUse use = countTileUse(*text);
     // Four of each step; spans with an epilogue of others or none.
-    EXPECT_EQ(dots, k == 768 ? 4 * 12 : 2 * 4 * 48) << k;
-    EXPECT_EQ(configurations, 1) << k;
-    EXPECT_EQ(spills, 0) << k;
+    EXPECT_EQ(use.dots, k == 768 ? 4 * 12 : 2 * 4 * 48) << k;
+    EXPECT_EQ(use.configurations, 1) << k;
+    EXPECT_EQ(use.spills, 0) << k;
   }
 }
 
