@@ -89,6 +89,10 @@ mlir::LogicalResult checkFixed(mlir::Operation *op, bool fixed,
 mlir::LogicalResult checkOrder(mlir::Operation *op,
                                llvm::ArrayRef<int64_t> order, int64_t width);
 
+/// The ends of blocks of `width` columns: ascending, the last one the width.
+mlir::LogicalResult checkBlocks(mlir::Operation *op,
+                                llvm::ArrayRef<int64_t> ends, int64_t width);
+
 /// The type of a grouped sum, if it has one: u8 in groups of its columns.
 mlir::LogicalResult checkSumType(mlir::Operation *op,
                                  std::optional<mlir::Type> sumType,

@@ -2,7 +2,8 @@
 //
 // A group of channels has its own scale and zero point (`!tq.group`). What
 // differs from the ops of one scale: the product sums group by group, and
-// channels are put in an order in which groups are neighbours.
+// channels are put in an order in which groups are neighbours. Blocks of a
+// weight's columns, each of its own scale, are summed by the same op.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_DIALECTS_TQ_TQGROUPOPS
@@ -44,6 +45,11 @@ def TQ_QGroupLinearOp : TQ_Op<"qgroup_linear"> {
     -z_g * sum of w[n, k] over group g and multiplier[g * N + n] = s_g s_w[n],
     over s_y without activation; the rest is as in `tq.qlinear`.
 
+    With `blocks`, the ends of blocks of columns, it is the weights that have a
+    scale for each group: x has one scale and zero point, block g is group g,
+    correction[g * N + n] = -z_x * sum of w[n, k] over it and
+    multiplier[g * N + n] = s_x s_w[g], over s_y without activation.
+
     ```mlir
     %0 = tq.qgroup_linear %x, %w, %correction, %multiplier, %offset
         {sites = ["L0.f"]}
@@ -51,6 +57,10 @@ def TQ_QGroupLinearOp : TQ_Op<"qgroup_linear"> {
                                 params = [0.5:3, 0.25:128]>>,
            tensor<2x3xi8>, tensor<4xi32>, tensor<4xf32>, tensor<2xf32>)
         -> tensor<?x2x!quant.uniform<u8:f32, 0.125:2>>
+    %1 = tq.qgroup_linear %y, %w, %correction, %multiplier, %offset
+        {blocks = array<i64: 2, 3>}
+        : (tensor<?x3x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x3xi8>,
+           tensor<4xi32>, tensor<4xf32>, tensor<2xf32>) -> tensor<?x2xf32>
     ```
   }];
   let arguments = (ins
@@ -63,8 +73,14 @@ def TQ_QGroupLinearOp : TQ_Op<"qgroup_linear"> {
     DefaultValuedAttr<TQ_I64Attr, "0">:$lo,
     DefaultValuedAttr<TQ_I64Attr, "255">:$hi,
     DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
-    DefaultValuedAttr<TQ_I64Attr, "8">:$weight_bits);
+    DefaultValuedAttr<TQ_I64Attr, "8">:$weight_bits,
+    OptionalAttr<DenseI64ArrayAttr>:$blocks);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
+  let extraClassDeclaration = [{
+    /// Number of groups, and the group of each column of x.
+    int64_t getGroupCount();
+    ::llvm::SmallVector<int64_t> getGroupMap();
+  }];
   let assemblyFormat = [{
     $x `,` $w `,` $correction `,` $multiplier `,` $offset attr-dict `:`
     functional-type(operands, results)

@@ -105,14 +105,21 @@ def TQ_DequantizeWeightOp : TQ_Op<"dequantize_weight"> {
     `w[n, k] = scales[n] * (codes[n, k] - zeros[n])`. A zero point may be any
     integer, also beyond the codes.
 
+    With `blocks`, the ends of blocks of columns, the scales are those of the
+    blocks: `w[n, k] = scales[b] * codes[n, k]` for k of block b, as learned
+    step size quantization by heads leaves them. There are no zeros then.
+
     ```mlir
     %0 = tq.dequantize_weight %codes, %scales {bits = 8 : i64}
         : (tensor<8x4xi8>, tensor<8xf32>) -> tensor<8x4xf32>
+    %1 = tq.dequantize_weight %codes, %two {blocks = array<i64: 2, 4>}
+        : (tensor<8x4xi8>, tensor<2xf32>) -> tensor<8x4xf32>
     ```
   }];
   let arguments = (ins TQ_WeightCodes:$codes, TQ_FloatVector:$scales,
                    Optional<TQ_IntVector>:$zeros,
-                   DefaultValuedAttr<TQ_I64Attr, "8">:$bits);
+                   DefaultValuedAttr<TQ_I64Attr, "8">:$bits,
+                   OptionalAttr<DenseI64ArrayAttr>:$blocks);
   let results = (outs TQ_Float:$result);
   let assemblyFormat = [{
     $codes `,` $scales (`,` $zeros^)? attr-dict `:`

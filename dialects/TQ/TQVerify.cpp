@@ -159,6 +159,14 @@ LogicalResult DequantizeWeightOp::verify() {
                         "codes")))
       return failure();
   }
+  if (std::optional<ArrayRef<int64_t>> blocks = getBlocks()) {
+    if (rank != 2 || getZeros())
+      return emitOpError("expects codes of rank 2 and no zeros beside blocks");
+    return failure(failed(checkSameShape(*this, getCodes(), getResult())) ||
+                   failed(checkBlocks(*this, *blocks, dimOf(getCodes(), 1))) ||
+                   failed(checkDim(*this, "scales", getScales(), 0,
+                                   int64_t(blocks->size()), "blocks")));
+  }
   return failure(failed(checkSameShape(*this, getCodes(), getResult())) ||
                  failed(checkOneOrAll(*this, "scales", getScales(),
                                       dimOf(getCodes(), 0), "codes")));

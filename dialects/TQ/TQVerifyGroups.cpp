@@ -32,6 +32,21 @@ LogicalResult ReorderOp::verify() {
   return checkOrder(*this, getOrder(), dimOf(getX(), 1));
 }
 
+LogicalResult quern::tq::checkBlocks(Operation *op, ArrayRef<int64_t> ends,
+                                     int64_t width) {
+  int64_t last = 0;
+  for (int64_t end : ends) {
+    if (end <= last)
+      return op->emitOpError("expects blocks to end in ascending order, got ")
+             << end << " behind " << last;
+    last = end;
+  }
+  if (ends.empty() || (!ShapedType::isDynamic(width) && last != width))
+    return op->emitOpError("expects blocks that end at column ")
+           << width << ", got " << last;
+  return success();
+}
+
 LogicalResult quern::tq::checkSumType(Operation *op,
                                       std::optional<Type> sumType,
                                       int64_t width, int64_t lo, int64_t hi) {

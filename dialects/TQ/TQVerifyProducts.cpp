@@ -90,15 +90,42 @@ LogicalResult QLinearOp::verify() {
                       "w");
 }
 
+int64_t QGroupLinearOp::getGroupCount() {
+  if (std::optional<ArrayRef<int64_t>> blocks = getBlocks())
+    return int64_t(blocks->size());
+  return int64_t(cast<GroupType>(elementOf(getX())).getParams().size());
+}
+
+SmallVector<int64_t> QGroupLinearOp::getGroupMap() {
+  std::optional<ArrayRef<int64_t>> blocks = getBlocks();
+  if (!blocks)
+    return llvm::to_vector(cast<GroupType>(elementOf(getX())).getMap());
+  SmallVector<int64_t> map;
+  for (auto [g, end] : llvm::enumerate(*blocks))
+    map.resize(end, int64_t(g));
+  return map;
+}
+
 LogicalResult QGroupLinearOp::verify() {
   if (getActivation() == Activation::IGelu)
     return emitOpError("has no activation i_gelu, which is for fixed products");
   auto type = dyn_cast<GroupType>(elementOf(getX()));
-  if (!type || type.getStorageBits() > 8 || type.getAxis() != 1)
+  if (std::optional<ArrayRef<int64_t>> blocks = getBlocks()) {
+    std::optional<CodeStorage> storage = getCodeStorage(elementOf(getX()));
+    bool hasOne = isa<OffsetType>(elementOf(getX())) ||
+                  getPerTensorParams(elementOf(getX()));
+    if (!hasOne || !storage || storage->bits > 8)
+      return emitOpError("expects x to have codes of one scale in at most 8 "
+                         "bits beside blocks, got ")
+             << elementOf(getX());
+    if (failed(checkBlocks(*this, *blocks, dimOf(getW(), 1))))
+      return failure();
+  } else if (!type || type.getStorageBits() > 8 || type.getAxis() != 1) {
     return emitOpError("expects x to have codes of at most 8 bits in groups of "
                        "columns, got ")
            << elementOf(getX());
-  int64_t groups = int64_t(type.getParams().size());
+  }
+  int64_t groups = getGroupCount();
   return checkProduct(*this, groups, "groups times outputs", groups,
                       "groups times outputs");
 }

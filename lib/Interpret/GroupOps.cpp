@@ -46,8 +46,8 @@ static float applyActivation(tq::Activation activation, float v) {
 
 FailureOr<Tensor> quern::evaluate(tq::QGroupLinearOp op, Evaluation &run) {
   const Tensor &x = run.get(op.getX()), &w = run.get(op.getW());
-  auto type = cast<tq::GroupType>(op.getX().getType().getElementType());
-  int64_t groups = type.getParams().size();
+  SmallVector<int64_t> map = op.getGroupMap();
+  int64_t groups = op.getGroupCount();
   int64_t tokens = x.rows(), width = x.width(), outputs = w.rows();
   auto correction = run.get(op.getCorrection()).toVector<int32_t>();
   auto multiplier = run.get(op.getMultiplier()).toVector<float>();
@@ -64,7 +64,7 @@ FailureOr<Tensor> quern::evaluate(tq::QGroupLinearOp op, Evaluation &run) {
   std::vector<int64_t> channels, ends;
   for (int64_t g = 0; g < groups; ++g) {
     for (int64_t k = 0; k < width; ++k)
-      if (type.getMap()[k] == g)
+      if (map[k] == g)
         channels.push_back(k);
     ends.push_back(channels.size());
   }
@@ -107,6 +107,7 @@ FailureOr<Tensor> quern::evaluate(tq::QGroupLinearOp op, Evaluation &run) {
   if (isFloat)
     return run.site(op, site, makeTensor(std::move(values), tokens, outputs),
                     {});
-  return run.site(op, site, makeTensor(std::move(codes), tokens, outputs),
-                  op.getResult().getType().getElementType());
+  if (failed(showSites(op, op.getSites(), run, codes, tokens, outputs)))
+    return failure();
+  return makeTensor(std::move(codes), tokens, outputs);
 }

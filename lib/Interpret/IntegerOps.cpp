@@ -75,17 +75,16 @@ static std::vector<int64_t> multiply(const Tensor &x, const Tensor &w,
   return acc;
 }
 
-/// Shows columns [n * width, (n + 1) * width) of the result as the n-th site.
-static LogicalResult showSites(tq::QLinearOp op, Evaluation &run,
+LogicalResult quern::showSites(Operation *op, ArrayAttr sites, Evaluation &run,
                                std::vector<int32_t> &codes, int64_t tokens,
                                int64_t outputs) {
-  ArrayAttr sites = op.getSites();
   if (sites.empty())
     return success();
   if (outputs % int64_t(sites.size()))
-    return op.emitOpError("expects columns for ")
+    return op->emitOpError("expects columns for ")
            << sites.size() << " sites, got " << outputs;
-  Type type = op.getResult().getType().getElementType();
+  Type type =
+      cast<RankedTensorType>(op->getResult(0).getType()).getElementType();
   int64_t width = outputs / sites.size();
   for (auto [n, site] : llvm::enumerate(sites.getAsRange<StringAttr>())) {
     std::vector<int32_t> part(tokens * width);
@@ -98,7 +97,7 @@ static LogicalResult showSites(tq::QLinearOp op, Evaluation &run,
         group && group.getParams().size() == sites.size()) {
       tq::UniformParams params = group.getParams()[n];
       scheme =
-          tq::getUniformType(op.getContext(), group.getStorageBits(),
+          tq::getUniformType(op->getContext(), group.getStorageBits(),
                              group.getIsSigned(), params.scale, params.zero);
     }
     FailureOr<Tensor> shown = run.site(
@@ -172,7 +171,7 @@ FailureOr<Tensor> quern::evaluate(tq::QLinearOp op, Evaluation &run) {
     takeZeros(x, run.get(op.getWZeros()).toVector<int32_t>(), acc);
   if (op.getFixed()) {
     auto codes = fixedCodes(op, acc, correction, multiplier, offset);
-    if (failed(codes) || failed(showSites(op, run, *codes, tokens, outputs)))
+    if (failed(codes) || failed(showSites(op, op.getSites(), run, *codes, tokens, outputs)))
       return failure();
     return makeTensor(std::move(*codes), tokens, outputs);
   }
@@ -215,7 +214,7 @@ FailureOr<Tensor> quern::evaluate(tq::QLinearOp op, Evaluation &run) {
       return result;
     return run.site(op, cast<StringAttr>(op.getSites()[0]), result, {});
   }
-  if (failed(showSites(op, run, codes, tokens, outputs)))
+  if (failed(showSites(op, op.getSites(), run, codes, tokens, outputs)))
     return failure();
   return makeTensor(std::move(codes), tokens, outputs);
 }

@@ -141,10 +141,20 @@ FailureOr<Tensor> quern::evaluate(tq::DequantizeWeightOp op, Evaluation &run) {
     op.emitOpError("expects constants of i8 codes and f32 scales");
     return failure();
   }
-  if (!op.getZeros())
-    return Tensor::scaled(codes, scales);
   auto values = codes.get<int8_t>();
   auto steps = scales.get<float>();
+  if (std::optional<ArrayRef<int64_t>> blocks = op.getBlocks()) {
+    std::vector<double> weights(values.size());
+    for (int64_t row = 0, width = codes.width(); row < codes.rows(); ++row)
+      for (int64_t k = 0, block = 0; k < width; ++k) {
+        block += k == (*blocks)[block];
+        weights[row * width + k] =
+            double(steps[block]) * double(values[row * width + k]);
+      }
+    return Tensor::of(std::move(weights), codes.getShape());
+  }
+  if (!op.getZeros())
+    return Tensor::scaled(codes, scales);
   auto zeros = run.get(op.getZeros()).toVector<int32_t>();
   std::vector<double> weights(values.size());
   for (int64_t i = 0; i < codes.size(); ++i) {

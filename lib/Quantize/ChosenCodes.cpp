@@ -26,12 +26,16 @@ FailureOr<WeightCodes> quern::chooseCodes(Value weight, ArrayRef<float> values,
     return quantizeWeight(values.data(), rows, cols, quantizer);
   StringRef name = schemeName(weight);
   bool isMoved = name != weightName(weight);
-  DenseF32ArrayAttr given = scheme.scalesOf(name);
-  if (!given ||
-      (given.size() != 1 && (isMoved || given.size() != int64_t(rows))))
+  std::optional<LearnedScales> given = scheme.scalesOf(name);
+  size_t count = given ? given->scales.size() : 0;
+  size_t whole = given && given->ofColumns ? cols : rows;
+  bool isBlocks = given && (given->ofColumns || !given->bits.empty());
+  if (!count || (count != 1 &&
+                 (isMoved || (isBlocks ? whole % count != 0 : count != whole))))
     return emitError(weight.getLoc(), "expects the scale of '")
-           << name << "' in tq.scheme, or one for each of " << rows
-           << " rows in the model's order, got " << (given ? given.size() : 0);
-  return encodeWeight(values.data(), rows, cols, given.asArrayRef().vec(),
-                      quantizer.bits);
+           << name << "' in tq.scheme, or one for each "
+           << (isBlocks ? "block of its " : "of ") << whole
+           << (given && given->ofColumns ? " columns" : " rows")
+           << " in the model's order, got " << count;
+  return encodeLearned(values.data(), rows, cols, *given, quantizer.bits);
 }

@@ -203,9 +203,11 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
       Location loc = constant.getLoc();
       StringRef base = tq::getConstantName(constant.getResult());
       std::string name = base.empty() ? "weight" : base.str();
-      if (auto scale = scheme.unsignedScalesOf(schemeName(constant));
-          scale && role == "norms" && scale.size() == 1 && !rounded) {
-        roundGain(builder, constant, *data, scale[0], quantizer.bits, uses);
+      if (auto learned = scheme.unsignedScalesOf(schemeName(constant));
+          learned && role == "norms" && learned->scales.size() == 1 &&
+          !rounded) {
+        roundGain(builder, constant, *data, learned->scales[0],
+                  learned->bitsOf(0, quantizer.bits), uses);
         continue;
       }
       if (!rounded) {
@@ -232,7 +234,9 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
                                           std::move(codes.zeros));
       Value weight = tq::DequantizeWeightOp::create(
           builder, loc, type, stored, scales, zeros,
-          builder.getI64IntegerAttr(quantizer.bits));
+          builder.getI64IntegerAttr(codes.bits.value_or(quantizer.bits)),
+          codes.blocks.empty() ? DenseI64ArrayAttr()
+                               : builder.getDenseI64ArrayAttr(codes.blocks));
       for (OpOperand *use : uses)
         use->set(weight);
       ++weightsQuantized;

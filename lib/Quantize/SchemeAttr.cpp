@@ -228,9 +228,33 @@ LogicalResult checkBias(ModuleOp module, NamedAttribute entry) {
   return success();
 }
 
+/// {scales, bits}, perhaps with along.
+LogicalResult checkScaleBits(ModuleOp module, StringRef section,
+                             NamedAttribute entry, DictionaryAttr dict) {
+  auto scales = dict.getAs<DenseF32ArrayAttr>("scales");
+  auto bits = dict.getAs<DenseI64ArrayAttr>("bits");
+  auto along = dict.getAs<StringAttr>("along");
+  if (!scales || !bits || dict.size() != (along ? 3 : 2) ||
+      (bits.size() != 1 && bits.size() != scales.size()))
+    return refuse(module, section, entry.getName(), dict,
+                  "{scales, bits}, perhaps with along, the bits those of all "
+                  "scales or of each");
+  for (int64_t each : bits.asArrayRef())
+    if (each < 2 || each > 8)
+      return refuse(module, section, entry.getName(), bits, "2 to 8 bits");
+  if (along && along != "rows" && along != "columns")
+    return refuse(module, section, entry.getName(), along,
+                  "\"rows\" or \"columns\"");
+  return success();
+}
+
 LogicalResult checkScales(ModuleOp module, StringRef section,
                           NamedAttribute entry) {
-  auto scales = dyn_cast<DenseF32ArrayAttr>(entry.getValue());
+  auto dict = dyn_cast<DictionaryAttr>(entry.getValue());
+  auto scales = dict ? dict.getAs<DenseF32ArrayAttr>("scales")
+                     : dyn_cast<DenseF32ArrayAttr>(entry.getValue());
+  if (dict && failed(checkScaleBits(module, section, entry, dict)))
+    return failure();
   bool good = scales && !scales.empty();
   for (float scale : scales ? scales.asArrayRef() : ArrayRef<float>())
     good &= scale > 0 && !std::isinf(scale);
@@ -357,13 +381,33 @@ SiteQuantizer SchemeAttr::siteOf(DictionaryAttr dict) {
   return quantizer;
 }
 
-DenseF32ArrayAttr SchemeAttr::scalesOf(StringRef weight) const {
-  return scales ? scales.getAs<DenseF32ArrayAttr>(weight) : nullptr;
+/// The entry of a weight among given scales, which `read` has checked.
+static std::optional<LearnedScales> learnedScales(DictionaryAttr all,
+                                                  StringRef weight) {
+  Attribute entry = all ? all.get(weight) : Attribute();
+  if (!entry)
+    return std::nullopt;
+  LearnedScales result;
+  auto dict = dyn_cast<DictionaryAttr>(entry);
+  auto scales = dict ? dict.getAs<DenseF32ArrayAttr>("scales")
+                     : cast<DenseF32ArrayAttr>(entry);
+  result.scales = scales.asArrayRef().vec();
+  if (!dict)
+    return result;
+  for (int64_t bits : dict.getAs<DenseI64ArrayAttr>("bits").asArrayRef())
+    result.bits.push_back(unsigned(bits));
+  auto along = dict.getAs<StringAttr>("along");
+  result.ofColumns = along && along == "columns";
+  return result;
 }
 
-DenseF32ArrayAttr SchemeAttr::unsignedScalesOf(StringRef weight) const {
-  return unsignedScales ? unsignedScales.getAs<DenseF32ArrayAttr>(weight)
-                        : nullptr;
+std::optional<LearnedScales> SchemeAttr::scalesOf(StringRef weight) const {
+  return learnedScales(scales, weight);
+}
+
+std::optional<LearnedScales>
+SchemeAttr::unsignedScalesOf(StringRef weight) const {
+  return learnedScales(unsignedScales, weight);
 }
 
 std::optional<WeightQuantizer> SchemeAttr::weight(StringRef role) const {

@@ -98,9 +98,12 @@ public:
   bool givesScales() const { return bool(scales); }
 
   /// Given scales of a weight: of signed codes, or (of LayerNorm gains) of
-  /// unsigned ones. Null for a weight that the scheme does not list.
-  mlir::DenseF32ArrayAttr scalesOf(llvm::StringRef weight) const;
-  mlir::DenseF32ArrayAttr unsignedScalesOf(llvm::StringRef weight) const;
+  /// unsigned ones. None for a weight that the scheme does not list. An entry
+  /// is an array of scales, or {scales, bits} with bits of their own, for all
+  /// or for each scale, perhaps with `along`, "rows" or "columns": what the
+  /// blocks of the scales are made of.
+  std::optional<LearnedScales> scalesOf(llvm::StringRef weight) const;
+  std::optional<LearnedScales> unsignedScalesOf(llvm::StringRef weight) const;
 
 private:
   mlir::DictionaryAttr sites, weights, biases, scales, unsignedScales;

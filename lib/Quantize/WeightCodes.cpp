@@ -65,6 +65,32 @@ WeightCodes quern::encodeWeight(const float *values, size_t rows, size_t cols,
   return result;
 }
 
+WeightCodes quern::encodeLearned(const float *values, size_t rows, size_t cols,
+                                 const LearnedScales &learned, unsigned bits) {
+  size_t count = learned.scales.size();
+  WeightCodes result;
+  result.codes.resize(rows * cols);
+  if (!learned.bits.empty())
+    result.bits = *std::max_element(learned.bits.begin(), learned.bits.end());
+  size_t parts = learned.ofColumns ? count : 1;
+  for (size_t row = 0; row < rows; ++row)
+    for (size_t part = 0; part < parts; ++part) {
+      size_t block = learned.ofColumns ? part : row * count / rows;
+      size_t at = row * cols + part * (cols / parts);
+      writeCodes(values + at, cols / parts, learned.scales[block], 0,
+                 learned.bitsOf(block, bits), result.codes.data() + at);
+    }
+  if (count == 1 || learned.ofColumns)
+    result.scales = learned.scales;
+  else
+    for (size_t row = 0; row < rows; ++row)
+      result.scales.push_back(learned.scales[row * count / rows]);
+  if (learned.ofColumns && count > 1)
+    for (size_t block = 1; block <= count; ++block)
+      result.blocks.push_back(int64_t(block * (cols / count)));
+  return result;
+}
+
 std::vector<float> quern::roundUnsigned(const float *values, size_t size,
                                         float scale, unsigned bits) {
   std::vector<float> result(size);

@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace quern {
@@ -33,6 +34,10 @@ struct WeightCodes {
   std::vector<int8_t> codes;
   std::vector<float> scales;
   std::vector<int32_t> zeros = {};
+  /// The ends of blocks of columns, if the scales are theirs.
+  std::vector<int64_t> blocks = {};
+  /// Bits that every code fits, if others than those asked for.
+  std::optional<unsigned> bits = std::nullopt;
 
   int32_t zeroOf(size_t row) const { return zeros.empty() ? 0 : zeros[row]; }
 };
@@ -42,6 +47,24 @@ struct WeightCodes {
 WeightCodes encodeWeight(const float *values, size_t rows, size_t cols,
                          std::vector<float> scales, unsigned bits,
                          std::vector<int32_t> zeros = {});
+
+/// Scales as they were learned: of the whole weight, or of as many equal blocks
+/// of its rows or columns, each with codes of its own bits.
+struct LearnedScales {
+  std::vector<float> scales;
+  /// One for all, or as many as scales; empty for those asked for.
+  std::vector<unsigned> bits = {};
+  bool ofColumns = false;
+
+  unsigned bitsOf(size_t block, unsigned usual) const {
+    return bits.empty() ? usual : bits[bits.size() == 1 ? 0 : block];
+  }
+};
+
+/// The codes for learned scales, whose number divides the rows or the columns.
+/// Blocks of rows get a scale for each row.
+WeightCodes encodeLearned(const float *values, size_t rows, size_t cols,
+                          const LearnedScales &learned, unsigned bits);
 
 /// What the codes of an unsigned quantizer mean: scale times
 /// clamp(round_half_even(w / scale), 0, 2^bits - 1).

@@ -1,6 +1,7 @@
 //===- FoldGroups.cpp - Linears of grouped codes to integers --------------===//
 //
-// The pass tq-fold-groups; quantization.md 9.2.
+// The pass tq-fold-groups; quantization.md 9.2. Blocks of a weight's columns
+// with scales of their own (learned by heads) are groups too.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Rewrite/MatchGroups.h"
@@ -34,21 +35,68 @@ std::optional<tq::Activation> activationOf(Operation *op) {
   return std::nullopt;
 }
 
-/// A linear with groups before or behind it.
+/// Scale and zero point of each output; real, for codes with a real offset.
+struct Outputs {
+  unsigned bits;
+  std::vector<double> scale, zero;
+};
+
+std::optional<Outputs> describeOutputs(Value codes, size_t width) {
+  Outputs result;
+  if (std::optional<Codes> one = describeOffsetCodes(codes)) {
+    result = {one->bits, std::vector<double>(width, one->scale),
+              std::vector<double>(width, one->realZero())};
+    return result;
+  }
+  std::optional<ChannelParams> channels = describeChannels(codes, width);
+  if (!channels)
+    return std::nullopt;
+  result.bits = channels->bits;
+  for (tq::UniformParams params : channels->params) {
+    result.scale.push_back(params.scale);
+    result.zero.push_back(double(params.zero));
+  }
+  return result;
+}
+
+/// A linear with groups before or behind it, or in its weight.
 struct GroupLinear {
   tq::LinearOp op;
   Value x;
-  /// One group where x has one scale.
+  /// One group where x has one scale. Of a weight in blocks each is a group,
+  /// whose scale is that of x times its own.
   SmallVector<tq::UniformParams> groups;
   SmallVector<int64_t> map;
   bool grouped = false;
+  std::optional<Weight> weight;
+  /// What code 0 of x stands for beside its zero point, over the scale of x.
+  double offset = 0;
   tq::Activation activation = tq::Activation::None;
   tq::QuantizeOp quantize;
   /// The op whose result is replaced.
   Operation *end = nullptr;
   /// What the quantizer writes: none without one.
-  std::optional<ChannelParams> out;
+  std::optional<Outputs> out;
+
+  bool hasBlocks() const { return weight && !weight->blocks.empty(); }
 };
+
+/// The groups of a weight in blocks.
+std::string matchBlocks(GroupLinear &found) {
+  std::optional<Codes> x = describeOffsetCodes(found.x);
+  if (!x || x->bits > 8)
+    return "its weight has scales of blocks and its input no codes of one "
+           "scale in at most 8 bits";
+  int64_t last = 0;
+  for (auto [g, end] : llvm::enumerate(found.weight->blocks)) {
+    found.groups.push_back(
+        {x->scale * double(found.weight->scaleData[g]), x->zero});
+    found.map.append(end - last, int64_t(g));
+    last = end;
+  }
+  found.offset = x->offset / x->scale;
+  return "";
+}
 
 /// Matches; "" for a linear without groups or one that folds, else why not.
 std::string match(tq::LinearOp op, GroupLinear &found) {
@@ -57,6 +105,8 @@ std::string match(tq::LinearOp op, GroupLinear &found) {
     return "";
   found.op = op;
   found.x = dequantize.getX();
+  if (std::optional<Weight> weight = matchWeight(op.getW(), Blocks::Yes))
+    found.weight.emplace(std::move(*weight));
   auto shape = cast<RankedTensorType>(op.getW().getType()).getShape();
   Value last = op.getResult();
   if (auto activation = activationOf(onlyUser(last))) {
@@ -67,22 +117,23 @@ std::string match(tq::LinearOp op, GroupLinear &found) {
   tq::GroupType in = groupTypeOf(found.x);
   tq::GroupType out =
       found.quantize ? groupTypeOf(found.quantize.getResult()) : nullptr;
-  if (!in && !out)
+  if (!in && !out && !found.hasBlocks())
     return "";
   found.end =
       found.quantize ? found.quantize.getOperation() : last.getDefiningOp();
   if (out && found.activation != tq::Activation::None)
     return "its activation is behind it and groups behind that";
-  if (found.quantize &&
-      !(found.out = describeChannels(found.quantize.getResult(), shape[0])))
-    return "its inputs have groups and its results a real offset";
-  std::optional<ChannelParams> inputs = describeChannels(found.x, shape[1]);
-  if (!inputs || inputs->bits > 8)
-    return "its input has no codes of at most 8 bits";
+  if (found.quantize)
+    found.out = describeOutputs(found.quantize.getResult(), shape[0]);
   if (shape[1] > largestK)
     return "its " + std::to_string(shape[1]) +
            " inputs overflow an i32 accumulator";
-  found.grouped = bool(in);
+  found.grouped = in || found.hasBlocks();
+  if (found.hasBlocks())
+    return matchBlocks(found);
+  std::optional<ChannelParams> inputs = describeChannels(found.x, shape[1]);
+  if (!inputs || inputs->bits > 8)
+    return "its input has no codes of at most 8 bits";
   if (in) {
     found.groups.assign(in.getParams().begin(), in.getParams().end());
     found.map.assign(in.getMap().begin(), in.getMap().end());
@@ -117,7 +168,7 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
 
   std::string fold(GroupLinear &found) {
     tq::LinearOp linear = found.op;
-    std::optional<Weight> weight = matchWeight(linear.getW());
+    const std::optional<Weight> &weight = found.weight;
     if (!weight)
       return "its weight is not quantized";
     if (!weight->zeros.empty())
@@ -128,6 +179,7 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
     size_t groups = found.groups.size(), rows = bias->size();
     size_t cols = found.map.size();
     bool plain = found.activation == tq::Activation::None;
+    bool hasBlocks = found.hasBlocks();
 
     std::vector<int64_t> sums(groups * rows);
     for (size_t n = 0; n < rows; ++n)
@@ -137,15 +189,19 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
     std::vector<float> multiplier(groups * rows), offset(rows);
     for (size_t n = 0; n < rows; ++n) {
       bool folds = found.out && plain;
-      double scale = folds ? found.out->params[n].scale : 1;
-      double zero = folds ? double(found.out->params[n].zero) : 0;
+      double scale = folds ? found.out->scale[n] : 1;
+      double zero = folds ? found.out->zero[n] : 0;
+      double first = (*bias)[n];
       for (size_t g = 0; g < groups; ++g) {
+        double factor =
+            found.groups[g].scale * (hasBlocks ? 1 : weight->scaleOf(n));
         correction[g * rows + n] =
             static_cast<int32_t>(-found.groups[g].zero * sums[g * rows + n]);
-        multiplier[g * rows + n] = static_cast<float>(
-            found.groups[g].scale * weight->scaleOf(n) / scale);
+        multiplier[g * rows + n] = static_cast<float>(factor / scale);
+        // A real offset of the inputs, times what is multiplied with them.
+        first += found.offset * factor * double(sums[g * rows + n]);
       }
-      offset[n] = static_cast<float>((*bias)[n] / scale + zero);
+      offset[n] = static_cast<float>(first / scale + zero);
     }
 
     OpBuilder builder(found.end);
@@ -159,9 +215,8 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
                                 std::move(multiplier)),
         tq::createVector<float>(builder, loc, base + ".offset",
                                 std::move(offset))};
-    double postScale = found.out && !plain ? found.out->params[0].scale : 1;
-    double postZero =
-        found.out && !plain ? double(found.out->params[0].zero) : 0;
+    double postScale = found.out && !plain ? found.out->scale[0] : 1;
+    double postZero = found.out && !plain ? found.out->zero[0] : 0;
     unsigned outBits = found.out ? found.out->bits : 8;
     SmallVector<NamedAttribute> attrs;
     auto set = [&](StringRef name, Attribute value) {
@@ -179,6 +234,8 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
     auto stored = linear.getW().getDefiningOp<tq::DequantizeWeightOp>();
     if (stored.getBits() != 8)
       set("weight_bits", builder.getI64IntegerAttr(stored.getBits()));
+    if (hasBlocks)
+      set("blocks", builder.getDenseI64ArrayAttr(weight->blocks));
     if (found.grouped)
       result = tq::QGroupLinearOp::create(builder, loc, TypeRange(type),
                                           ValueRange(operands), attrs);
@@ -187,7 +244,8 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
                                      ValueRange(operands), attrs);
     remarkFolded(linear, "FoldGroups",
                  "integer linear of " + Twine(cols) + " inputs in " +
-                     Twine(groups) + " groups and " + Twine(rows) + " outputs");
+                     Twine(groups) + (hasBlocks ? " blocks" : " groups") +
+                     " and " + Twine(rows) + " outputs");
     found.end->getResult(0).replaceAllUsesWith(result);
     // tq-fold-linear must not find what is left of it.
     Operation *op = found.end;

@@ -71,7 +71,9 @@ struct FoldLinearPass : quern::impl::FoldLinearBase<FoldLinearPass> {
     bool isWide = x->bits > 8;
     std::optional<Weight> weight = matchWeight(linear.getW());
     if (!weight)
-      return "its weight is not quantized";
+      return linear.getW().getDefiningOp<tq::DequantizeWeightOp>()
+                 ? "its weight has scales of blocks"
+                 : "its weight is not quantized";
     auto bias = tq::getConstantData<float>(linear.getB());
     if (!bias)
       return "its bias is not a constant";

@@ -23,6 +23,58 @@ using namespace quern;
 
 namespace {
 
+/// The product that makes q, k or v: of weights with one scale for each row, or
+/// with scales of blocks of columns.
+class Product {
+  template <typename F> auto either(F &&get) const {
+    if (auto plain = dyn_cast<tq::QLinearOp>(made))
+      return get(plain);
+    return get(cast<tq::QGroupLinearOp>(made));
+  }
+
+public:
+  Product() = default;
+  explicit Product(Operation *op) {
+    auto blocks = dyn_cast_or_null<tq::QGroupLinearOp>(op);
+    if (isa_and_nonnull<tq::QLinearOp>(op) || (blocks && blocks.getBlocks()))
+      made = op;
+  }
+
+  explicit operator bool() const { return made; }
+  Operation *op() const { return made; }
+  Value x() const { return made->getOperand(0); }
+  Value w() const { return made->getOperand(1); }
+  Value correction() const { return made->getOperand(2); }
+  Value multiplier() const { return made->getOperand(3); }
+  Value offset() const { return made->getOperand(4); }
+  Value result() const { return made->getResult(0); }
+  Value zeros() const {
+    auto plain = dyn_cast<tq::QLinearOp>(made);
+    return plain ? plain.getWZeros() : Value();
+  }
+  /// The ends of the blocks, or null.
+  DenseI64ArrayAttr ends() const {
+    auto blocks = dyn_cast<tq::QGroupLinearOp>(made);
+    return blocks ? blocks.getBlocksAttr() : nullptr;
+  }
+  int64_t rows() const {
+    return cast<RankedTensorType>(w().getType()).getDimSize(0);
+  }
+  bool hasActivation() const {
+    return either([](auto op) { return op.getActivation(); }) !=
+           tq::Activation::None;
+  }
+  int64_t weightBits() const {
+    return either([](auto op) { return int64_t(op.getWeightBits()); });
+  }
+  ArrayAttr sites() const {
+    return either([](auto op) { return op.getSites(); });
+  }
+
+private:
+  Operation *made = nullptr;
+};
+
 /// A matched attention block.
 struct Attention {
   tq::ScoresOp scores;
@@ -43,7 +95,7 @@ struct Attention {
                            : context.getOperation();
   }
   /// Products and codes of q, k and v.
-  tq::QLinearOp products[3];
+  Product products[3];
   Codes qkv[3];
 };
 
@@ -151,20 +203,20 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
       return "q, k and v have codes of " + std::to_string(block.qkv[0].bits) +
              " and " + std::to_string(codes->bits) + " bits, expected the same";
     block.qkv[i] = *codes;
-    block.products[i] = codes->value.getDefiningOp<tq::QLinearOp>();
+    block.products[i] = Product(codes->value.getDefiningOp());
     if (!block.products[i])
       return "q, k or v is no integer product";
+    if (block.products[i].ends() != block.products[0].ends())
+      return "the weights of q, k and v have scales of other blocks";
     // Queries of first rows are products of what was pooled.
-    Value x = block.products[i].getX();
+    Value x = block.products[i].x();
     if (auto pool = x.getDefiningOp<tq::QPoolOp>();
         pool && i == 0 && block.isFirstQuery())
       x = pool.getX();
     if (i == 0)
       input = x;
-    if (x != input ||
-        block.products[i].getActivation() != tq::Activation::None ||
-        bool(block.products[i].getWZeros()) !=
-            bool(block.products[0].getWZeros()) ||
+    if (x != input || block.products[i].hasActivation() ||
+        bool(block.products[i].zeros()) != bool(block.products[0].zeros()) ||
         !onlyUser(reals[i]) || !onlyUser(codes->value))
       return "q, k and v are not plain products of one input for this block";
   }
@@ -184,20 +236,21 @@ template <typename T> std::vector<T> concatenate(ArrayRef<Value> parts) {
   return all;
 }
 
-/// Corrections with a high and a low part per output, product after product,
-/// with all high parts first.
-std::vector<int32_t> gatherParts(ArrayRef<int32_t> corrections,
-                                 ArrayRef<tq::QLinearOp> products) {
-  std::vector<int32_t> high, low;
-  for (tq::QLinearOp product : products) {
-    size_t rows =
-        cast<RankedTensorType>(product.getW().getType()).getDimSize(0);
-    llvm::append_range(high, corrections.take_front(rows));
-    llvm::append_range(low, corrections.slice(rows, rows));
-    corrections = corrections.drop_front(2 * rows);
+/// Constants of `parts` values for each output, product after product, with all
+/// first values first: high and low corrections, or those of blocks.
+template <typename T>
+std::vector<T> gatherParts(ArrayRef<T> values, ArrayRef<Product> products,
+                           size_t parts) {
+  std::vector<T> all;
+  for (size_t part = 0; part < parts; ++part) {
+    ArrayRef<T> rest = values;
+    for (const Product &product : products) {
+      size_t rows = product.rows();
+      llvm::append_range(all, rest.slice(part * rows, rows));
+      rest = rest.drop_front(parts * rows);
+    }
   }
-  llvm::append_range(high, low);
-  return high;
+  return all;
 }
 
 struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
@@ -222,55 +275,55 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
 
   /// One product of q, k and v, or of k and v where q is apart; null when a
   /// constant cannot be read.
-  tq::QLinearOp joinProducts(OpBuilder &builder, Attention &block) {
+  Value joinProducts(OpBuilder &builder, Attention &block) {
     size_t apart = block.isFirstQuery();
-    ArrayRef<tq::QLinearOp> products =
-        ArrayRef(block.products).drop_front(apart);
+    ArrayRef<Product> products = ArrayRef(block.products).drop_front(apart);
     ArrayRef<Codes> codes = ArrayRef(block.qkv).drop_front(apart);
-    tq::QLinearOp first = products.front();
-    auto gather = [&](auto operand) {
+    const Product &first = products.front();
+    auto gather = [&](Value (Product::*operand)() const) {
       SmallVector<Value> parts;
-      for (tq::QLinearOp product : products)
-        parts.push_back(operand(product));
+      for (const Product &product : products)
+        parts.push_back((product.*operand)());
       return parts;
     };
-    std::vector<int8_t> weights =
-        concatenate<int8_t>(gather([](tq::QLinearOp p) { return p.getW(); }));
-    std::vector<int32_t> corrections = concatenate<int32_t>(
-        gather([](tq::QLinearOp p) { return p.getCorrection(); }));
-    std::vector<float> multipliers = concatenate<float>(
-        gather([](tq::QLinearOp p) { return p.getMultiplier(); }));
-    std::vector<float> offsets = concatenate<float>(
-        gather([](tq::QLinearOp p) { return p.getOffset(); }));
-    auto weightType = cast<RankedTensorType>(first.getW().getType());
+    std::vector<int8_t> weights = concatenate<int8_t>(gather(&Product::w));
+    std::vector<int32_t> corrections =
+        concatenate<int32_t>(gather(&Product::correction));
+    std::vector<float> multipliers =
+        concatenate<float>(gather(&Product::multiplier));
+    std::vector<float> offsets = concatenate<float>(gather(&Product::offset));
+    auto weightType = cast<RankedTensorType>(first.w().getType());
     int64_t inputs = weightType.getDimSize(1);
     int64_t outputs = static_cast<int64_t>(offsets.size());
-    if (static_cast<int64_t>(corrections.size()) == 2 * outputs)
-      corrections = gatherParts(corrections, products);
+    size_t blocks = first.ends() ? first.ends().size() : 1;
     if (!outputs || corrections.empty() ||
         weights.size() != size_t(outputs * inputs) ||
-        multipliers.size() != size_t(outputs) ||
-        offsets.size() != size_t(outputs))
+        multipliers.size() != blocks * outputs)
       return nullptr;
+    // Of wide codes, two for each output.
+    if (size_t parts = corrections.size() / outputs; parts > 1)
+      corrections = gatherParts<int32_t>(corrections, products, parts);
+    if (blocks > 1)
+      multipliers = gatherParts<float>(multipliers, products, blocks);
 
     // The codes of each part keep their own scale and zero point.
     SmallVector<int64_t> map;
     SmallVector<tq::UniformParams> params;
     SmallVector<Attribute> sites;
+    int64_t bits = 2;
     for (size_t i = 0; i < products.size(); ++i) {
-      tq::QLinearOp product = products[i];
-      auto type = cast<RankedTensorType>(product.getW().getType());
-      map.append(type.getDimSize(0), int64_t(i));
+      map.append(products[i].rows(), int64_t(i));
       params.push_back({codes[i].scale, codes[i].zero});
-      llvm::append_range(sites, product.getSites());
+      llvm::append_range(sites, products[i].sites());
+      bits = std::max<int64_t>(bits, products[i].weightBits());
     }
     auto group =
         tq::GroupType::get(&getContext(), block.qkv[0].bits,
                            /*isSigned=*/false, /*axis=*/1, map, params);
-    auto rows = cast<RankedTensorType>(first.getType()).getDimSize(0);
+    auto rows = cast<RankedTensorType>(first.result().getType()).getDimSize(0);
 
-    Location loc = first.getLoc();
-    std::string base = tq::getConstantName(first.getW()).str();
+    Location loc = first.op()->getLoc();
+    std::string base = tq::getConstantName(first.w()).str();
     base = (base.empty() ? "weight" : base) + (apart ? ".kv" : ".qkv");
     Value weight = tq::createConstant<int8_t>(
         builder, loc, weightType.clone(ArrayRef<int64_t>{outputs, inputs}),
@@ -281,20 +334,23 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
         builder, loc, base + ".multiplier", std::move(multipliers));
     Value offset = tq::createVector<float>(builder, loc, base + ".offset",
                                            std::move(offsets));
+    Type type = RankedTensorType::get({rows, outputs}, group);
+    int64_t top = topCode(block.qkv[0].bits);
+    APFloat one(1.0f), none(0.0f);
+    if (first.ends())
+      return tq::QGroupLinearOp::create(
+          builder, loc, type, first.x(), weight, correction, multiplier, offset,
+          tq::Activation::None, one, none, /*lo=*/0, top,
+          builder.getArrayAttr(sites), bits, first.ends());
     Value zeros;
-    if (llvm::all_of(products, [](tq::QLinearOp p) { return p.getWZeros(); }))
+    if (llvm::all_of(products, [](const Product &p) { return p.zeros(); }))
       zeros = tq::createVector<int32_t>(
           builder, loc, base + ".zeros",
-          concatenate<int32_t>(
-              gather([](tq::QLinearOp p) { return p.getWZeros(); })));
-    int64_t bits = 2;
-    for (tq::QLinearOp product : products)
-      bits = std::max<int64_t>(bits, product.getWeightBits());
-    return tq::QLinearOp::create(
-        builder, loc, RankedTensorType::get({rows, outputs}, group),
-        first.getX(), weight, correction, multiplier, offset, zeros,
-        tq::Activation::None, APFloat(1.0f), APFloat(0.0f), /*lo=*/0,
-        topCode(block.qkv[0].bits), builder.getArrayAttr(sites), bits);
+          concatenate<int32_t>(gather(&Product::zeros)));
+    return tq::QLinearOp::create(builder, loc, type, first.x(), weight,
+                                 correction, multiplier, offset, zeros,
+                                 tq::Activation::None, one, none, /*lo=*/0, top,
+                                 builder.getArrayAttr(sites), bits);
   }
 
   /// Largest value of exp_hi * exp_lo, so that a row sums in u32.
@@ -310,7 +366,7 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
 
   std::string fuse(Attention &block) {
     OpBuilder builder(block.end());
-    tq::QLinearOp qkv = joinProducts(builder, block);
+    Value qkv = joinProducts(builder, block);
     if (!qkv)
       return "a constant of q, k or v has no data";
     int64_t heads = block.context.getHeads();
@@ -337,9 +393,9 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
       probHi = topCode(block.p.bits);
     }
     auto result = tq::QAttentionOp::create(
-        builder, loc, block.end()->getResult(0).getType(), qkv.getResult(),
+        builder, loc, block.end()->getResult(0).getType(), qkv,
         block.context.getOffsets(), expHi, expLo,
-        block.isFirstQuery() ? block.products[0].getResult() : Value(), heads,
+        block.isFirstQuery() ? block.products[0].result() : Value(), heads,
         width / heads, block.qkv[0].zero, block.qkv[1].zero, block.qkv[2].zero,
         f32(block.qkv[0].scale * block.qkv[1].scale / block.s.scale),
         f32(static_cast<double>(block.s.zero)), f32(probMultiplier),

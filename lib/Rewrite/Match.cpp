@@ -80,9 +80,9 @@ tq::QuantizeOp quern::matchOnlyQuantizer(Value real) {
   return quantize;
 }
 
-std::optional<Weight> quern::matchWeight(Value real) {
+std::optional<Weight> quern::matchWeight(Value real, Blocks blocks) {
   auto op = real.getDefiningOp<tq::DequantizeWeightOp>();
-  if (!op)
+  if (!op || (op.getBlocks() && blocks == Blocks::No))
     return std::nullopt;
   auto codes = tq::getConstantData<int8_t>(op.getCodes());
   auto scales = tq::getConstantData<float>(op.getScales());
@@ -95,8 +95,11 @@ std::optional<Weight> quern::matchWeight(Value real) {
       return std::nullopt;
     zeros.assign(data->array().begin(), data->array().end());
   }
-  return Weight{op.getCodes(),      op.getScales(),        std::move(*codes),
+  Weight weight{op.getCodes(),      op.getScales(),        std::move(*codes),
                 std::move(*scales), int64_t(op.getBits()), std::move(zeros)};
+  if (std::optional<ArrayRef<int64_t>> ends = op.getBlocks())
+    weight.blocks.assign(ends->begin(), ends->end());
+  return weight;
 }
 
 std::optional<std::vector<double>> quern::matchVector(Value real) {

@@ -73,6 +73,9 @@ struct Weight {
   int64_t bits = 8;
   /// The zero point of each row; empty where all are 0.
   std::vector<int32_t> zeros = {};
+  /// The ends of blocks of columns, whose scales are `scaleData`; empty where
+  /// scales are those of rows or of the whole.
+  std::vector<int64_t> blocks = {};
 
   double scaleOf(size_t row) const {
     return scaleData[scaleData.size() == 1 ? 0 : row];
@@ -80,8 +83,10 @@ struct Weight {
   int64_t zeroOf(size_t row) const { return zeros.empty() ? 0 : zeros[row]; }
 };
 
-/// The weight that `real` is the tq.dequantize_weight of.
-std::optional<Weight> matchWeight(mlir::Value real);
+/// The weight that `real` is the tq.dequantize_weight of. Scales of blocks of
+/// columns are for those who ask.
+enum class Blocks { No, Yes };
+std::optional<Weight> matchWeight(mlir::Value real, Blocks blocks = Blocks::No);
 
 /// The values of a vector (LayerNorm gain, bias) in double, whether it is an
 /// f32 constant or codes under tq.dequantize_weight.

@@ -27,7 +27,7 @@ struct MaterializeWeightsPass
     SmallVector<tq::DequantizeWeightOp> weights;
     getOperation().walk([&](tq::DequantizeWeightOp op) {
       auto isWritten = [&](Operation *user) {
-        return readsNumbers(user) || (op.getZeros() && isAlive(user));
+        return readsNumbers(user) || (hasParts(op) && isAlive(user));
       };
       if (llvm::any_of(op->getUsers(), isWritten))
         weights.push_back(op);
@@ -38,7 +38,7 @@ struct MaterializeWeightsPass
                             " with weights made f32 as it reads them");
     });
     for (tq::DequantizeWeightOp op : weights) {
-      std::optional<Weight> weight = matchWeight(op.getResult());
+      std::optional<Weight> weight = matchWeight(op.getResult(), Blocks::Yes);
       if (!weight) {
         op.emitError("expects constant codes and scales");
         return signalPassFailure();
@@ -49,9 +49,12 @@ struct MaterializeWeightsPass
                         ? size
                         : size / weight->scaleData.size();
       size_t rowSize = std::max<size_t>(type.getShape().back(), 1);
+      std::vector<float> blockScales = scalesOfColumns(*weight);
       std::vector<float> values(size);
       for (size_t i = 0; i < size; ++i)
-        values[i] = weight->scaleData[i / std::max<size_t>(cols, 1)] *
+        values[i] = (blockScales.empty()
+                         ? weight->scaleData[i / std::max<size_t>(cols, 1)]
+                         : blockScales[i % rowSize]) *
                     static_cast<float>(weight->codeData[i] -
                                        weight->zeroOf(i / rowSize));
       OpBuilder builder(op);
@@ -60,7 +63,7 @@ struct MaterializeWeightsPass
           (tq::getConstantName(weight->codes) + ".f32").str(),
           std::move(values));
       auto isWritten = [&](Operation *user) {
-        return readsNumbers(user) || (op.getZeros() && isAlive(user));
+        return readsNumbers(user) || (hasParts(op) && isAlive(user));
       };
       for (Operation *user : op->getUsers())
         if (isWritten(user))
@@ -73,8 +76,20 @@ struct MaterializeWeightsPass
     }
   }
 
+  /// The scale of each column of weights in blocks; empty for others.
+  static std::vector<float> scalesOfColumns(const Weight &weight) {
+    std::vector<float> scales;
+    for (auto [block, end] : llvm::enumerate(weight.blocks))
+      scales.resize(end, weight.scaleData[block]);
+    return scales;
+  }
+
+  static bool hasParts(tq::DequantizeWeightOp op) {
+    return op.getZeros() || op.getBlocks();
+  }
+
   /// Products and look-ups read codes and make numbers of them themselves,
-  /// unless these have zero points.
+  /// unless these have zero points or scales of blocks.
   static bool readsNumbers(Operation *op) {
     return isAlive(op) && !isa<tq::LinearOp, tq::EmbeddingOp>(op);
   }

@@ -7,7 +7,7 @@
 #ifndef QUERN_LIB_TILE_GEMMGROUP_H
 #define QUERN_LIB_TILE_GEMMGROUP_H
 
-#include "dialects/TQ/TQTypes.h"
+#include "dialects/TQ/TQOps.h"
 #include "lib/Tile/Gemm.h"
 
 #include <vector>
@@ -23,8 +23,9 @@ struct GroupGemmShape {
   int64_t groups() const { return int64_t(ends.size()); }
 };
 
-/// Where the groups of a type end; none if their channels are not neighbours.
-std::vector<int64_t> groupEnds(tq::GroupType type);
+/// Where the groups of a product end; none if their channels are not
+/// neighbours.
+std::vector<int64_t> groupEnds(tq::QGroupLinearOp op);
 
 /// A part of the inner loop: steps of four columns of x, in whole turns. A step
 /// that holds columns of several groups is done for each, every time with zeros

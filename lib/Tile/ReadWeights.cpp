@@ -65,8 +65,7 @@ std::optional<std::vector<int8_t>> readWeights(Operation *product, int64_t bits,
     GroupGemmShape shape;
     shape.gemm.k = k;
     shape.gemm.n = n;
-    shape.ends =
-        groupEnds(cast<tq::GroupType>(group.getX().getType().getElementType()));
+    shape.ends = groupEnds(group);
     shape.gemm.weightBits = bits;
     return unpack(packedGroupGemmBytes(shape),
                   [&](const int8_t *codes, int8_t *bytes) {

@@ -23,10 +23,11 @@ static std::vector<T> padRows(ArrayRef<T> values, int64_t n, int64_t padded) {
   return rows;
 }
 
-std::vector<int64_t> groupEnds(tq::GroupType type) {
+std::vector<int64_t> groupEnds(tq::QGroupLinearOp op) {
   std::vector<int64_t> ends;
   int64_t current = 0;
-  for (auto [j, g] : llvm::enumerate(type.getMap())) {
+  SmallVector<int64_t> map = op.getGroupMap();
+  for (auto [j, g] : llvm::enumerate(map)) {
     if (g == current)
       continue;
     if (g != current + 1)
@@ -34,7 +35,7 @@ std::vector<int64_t> groupEnds(tq::GroupType type) {
     ends.push_back(int64_t(j));
     current = g;
   }
-  ends.push_back(int64_t(type.getMap().size()));
+  ends.push_back(int64_t(map.size()));
   return ends;
 }
 
@@ -51,8 +52,7 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
   int64_t n = widthOf(op.getResult()), k = x->d;
 
   GroupGemmShape shape;
-  auto type = cast<tq::GroupType>(op.getX().getType().getElementType());
-  shape.ends = groupEnds(type);
+  shape.ends = groupEnds(op);
   if (shape.ends.empty())
     return op.emitOpError("has no kernel for groups whose channels are not "
                           "neighbours");
@@ -69,15 +69,16 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
   LaunchInfo info;
   info.op = "linear";
   info.layer = sites.empty() ? -1 : layerOfSite(site);
-  info.step = nameOf(op, site);
+  info.step = productStep(op, sites, info.layer);
   info.gemmN = n;
   info.gemmK = k;
   (x->rows == RowsOf::Tokens ? info.macsPerToken : info.macsPerSequence) =
       n * k;
   Place to = define(op.getResult(), info.step, n, *out, x->rows);
   shape.gemm.outStride = to.stride;
-  if (!site.empty())
-    info.sites.push_back({site, to.buffer, 0, n});
+  int64_t part = sites.empty() ? n : n / int64_t(sites.size());
+  for (size_t i = 0; i < sites.size(); ++i)
+    info.sites.push_back({sites[i], to.buffer, int64_t(i) * part, part});
 
   if (!fitsBits(w->values(), op.getWeightBits()))
     return op.emitOpError("has codes of w that do not fit ")
@@ -99,17 +100,21 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
       program.data(info.step + ".multiplier",
                    padRows(multiplier->values(), n, padded)),
       program.vector(info.step + ".offset", offset->values(), padded)};
-  std::vector<int32_t> zeros;
-  std::vector<float> scales;
-  for (const tq::UniformParams &group : type.getParams()) {
-    zeros.push_back(-int32_t(group.zero));
-    scales.push_back(float(group.scale));
+  // Constants that follow from the groups of x.
+  if (auto type =
+          dyn_cast<tq::GroupType>(op.getX().getType().getElementType())) {
+    std::vector<int32_t> zeros;
+    std::vector<float> scales;
+    for (const tq::UniformParams &group : type.getParams()) {
+      zeros.push_back(-int32_t(group.zero));
+      scales.push_back(float(group.scale));
+    }
+    std::vector<int64_t> counts;
+    for (GroupSteps each : getGroupSteps(shape))
+      counts.push_back(each.count);
+    program.mayBeSums(operands[3], operands[1], zeros, counts);
+    program.mayBeProducts(operands[4], scales);
   }
-  std::vector<int64_t> counts;
-  for (GroupSteps each : getGroupSteps(shape))
-    counts.push_back(each.count);
-  program.mayBeSums(operands[3], operands[1], zeros, counts);
-  program.mayBeProducts(operands[4], scales);
   if (shape.gemm.activation != GemmActivation::None && *out != Storage::F32)
     operands.push_back(
         program.data(info.step + ".post",

@@ -53,9 +53,7 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
   LaunchInfo info;
   info.op = "linear";
   info.layer = sites.empty() ? -1 : layerOfSite(sites[0]);
-  info.step = sites.size() == 3   ? "L" + num(info.layer) + ".qkv"
-              : sites.size() == 2 ? "L" + num(info.layer) + ".kv"
-                                  : nameOf(op, siteOr(sites, 0, ""));
+  info.step = productStep(op, sites, info.layer);
   info.gemmN = n;
   info.gemmK = k;
   (x->rows == RowsOf::Tokens ? info.macsPerToken : info.macsPerSequence) =
@@ -121,6 +119,14 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
                           : LinearInput::Codes);
   program.launch(kernel, operands, gemmChunks(shape), info);
   return success();
+}
+
+std::string Tiler::productStep(Operation *op,
+                               const std::vector<std::string> &sites,
+                               int64_t layer) {
+  return sites.size() == 3   ? "L" + num(layer) + ".qkv"
+         : sites.size() == 2 ? "L" + num(layer) + ".kv"
+                             : nameOf(op, siteOr(sites, 0, ""));
 }
 
 LogicalResult Tiler::pushProductConstants(tq::QLinearOp op, StringRef step,

@@ -36,6 +36,9 @@ private:
 
   // TileInteger.cpp, TileGroups.cpp
   mlir::LogicalResult tileQLinear(tq::QLinearOp op);
+  /// The name of a product: of its site, or of the three that it makes.
+  std::string productStep(mlir::Operation *op,
+                          const std::vector<std::string> &sites, int64_t layer);
   /// Appends the constants of a product from the multiplier on.
   mlir::LogicalResult pushProductConstants(tq::QLinearOp op,
                                            llvm::StringRef step,

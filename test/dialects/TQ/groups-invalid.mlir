@@ -59,3 +59,53 @@ func.func @sumOfOneScale(%a: tensor<?x3x!one>, %v: tensor<3xf32>) {
          tensor<3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<?x3x!one>
   return
 }
+
+// -----
+
+!groups = !tq.group<u8, axis = 1, map = [0 x 2, 1], params = [0.5:3, 0.25:128]>
+func.func @blocksAndGroups(%x: tensor<?x3x!groups>, %w: tensor<2x3xi8>,
+                           %c: tensor<4xi32>, %m: tensor<4xf32>,
+                           %o: tensor<2xf32>) {
+  // expected-error @+1 {{expects x to have codes of one scale in at most 8 bits beside blocks, got '!tq.group<}}
+  %0 = tq.qgroup_linear %x, %w, %c, %m, %o {blocks = array<i64: 2, 3>}
+      : (tensor<?x3x!groups>, tensor<2x3xi8>, tensor<4xi32>, tensor<4xf32>,
+         tensor<2xf32>) -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+func.func @blocksBackwards(%w: tensor<2x3xi8>, %s: tensor<2xf32>) {
+  // expected-error @+1 {{expects blocks to end in ascending order, got 2 behind 2}}
+  %0 = tq.dequantize_weight %w, %s {blocks = array<i64: 2, 2>}
+      : (tensor<2x3xi8>, tensor<2xf32>) -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @blocksTooShort(%w: tensor<2x3xi8>, %s: tensor<2xf32>) {
+  // expected-error @+1 {{expects blocks that end at column 3, got 2}}
+  %0 = tq.dequantize_weight %w, %s {blocks = array<i64: 1, 2>}
+      : (tensor<2x3xi8>, tensor<2xf32>) -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @scalesOfRows(%w: tensor<2x3xi8>, %s: tensor<2xf32>) {
+  // expected-error @+1 {{expects scales to have size 3 in dimension 0, as blocks, got 2}}
+  %0 = tq.dequantize_weight %w, %s {blocks = array<i64: 1, 2, 3>}
+      : (tensor<2x3xi8>, tensor<2xf32>) -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @zerosBesideBlocks(%w: tensor<2x3xi8>, %s: tensor<1xf32>,
+                             %z: tensor<2xi32>) {
+  // expected-error @+1 {{expects codes of rank 2 and no zeros beside blocks}}
+  %0 = tq.dequantize_weight %w, %s, %z {blocks = array<i64: 3>}
+      : (tensor<2x3xi8>, tensor<1xf32>, tensor<2xi32>) -> tensor<2x3xf32>
+  return
+}

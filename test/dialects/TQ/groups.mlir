@@ -34,3 +34,17 @@ func.func @sum(%a: tensor<?x3x!groups>, %v: tensor<3xf32>)
       -> tensor<?x3x!groups>
   return %0 : tensor<?x3x!groups>
 }
+
+// CHECK-LABEL: func.func @blocks
+func.func @blocks(%x: tensor<?x3x!quant.uniform<u8:f32, 0.5:3>>,
+                  %w: tensor<2x3xi8>, %s: tensor<2xf32>, %c: tensor<4xi32>,
+                  %m: tensor<4xf32>) -> (tensor<2x3xf32>, tensor<?x2xf32>) {
+  // CHECK: tq.dequantize_weight %{{.*}} {bits = 4 : i64, blocks = array<i64: 2, 3>}
+  %0 = tq.dequantize_weight %w, %s {bits = 4 : i64, blocks = array<i64: 2, 3>}
+      : (tensor<2x3xi8>, tensor<2xf32>) -> tensor<2x3xf32>
+  // CHECK: tq.qgroup_linear %{{.*}} {blocks = array<i64: 2, 3>}
+  %1 = tq.qgroup_linear %x, %w, %c, %m, %s {blocks = array<i64: 2, 3>}
+      : (tensor<?x3x!quant.uniform<u8:f32, 0.5:3>>, tensor<2x3xi8>,
+         tensor<4xi32>, tensor<4xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  return %0, %1 : tensor<2x3xf32>, tensor<?x2xf32>
+}

@@ -31,3 +31,19 @@ func.func @forward(%ids: tensor<?xi32>) -> tensor<?x2xf32> {
       : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
   return %0 : tensor<?x2xf32>
 }
+
+// No kernel of f32 products reads scales of blocks of columns.
+
+// CHECK-LABEL: func.func @blocks
+// CHECK: %[[W:.*]] = arith.constant dense<{{\[\[}}5.000000e-01, 4.000000e+00], [1.500000e+00, -8.000000e+00]]> : tensor<2x2xf32>
+// CHECK: tq.linear %{{.*}}, %[[W]],
+func.func @blocks(%x: tensor<?x2xf32>) -> tensor<?x2xf32> {
+  %codes = arith.constant dense<[[1, 2], [3, -4]]> : tensor<2x2xi8>
+  %scales = arith.constant dense<[0.5, 2.0]> : tensor<2xf32>
+  %b = arith.constant dense<0.0> : tensor<2xf32>
+  %w = tq.dequantize_weight %codes, %scales {blocks = array<i64: 1, 2>}
+      : (tensor<2x2xi8>, tensor<2xf32>) -> tensor<2x2xf32>
+  %0 = tq.linear %x, %w, %b
+      : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  return %0 : tensor<?x2xf32>
+}
