@@ -133,6 +133,9 @@ Correction::codesOf(tq::LinearOp linear, const std::vector<float> &weights,
       chooseCodes(linear.getW(), weights, rows, *quantizer, scheme);
   if (failed(chosen))
     return Error("the codes of a weight cannot be chosen");
+  // Blocks of columns have one scale for all rows.
+  if (!chosen->blocks.empty())
+    return std::optional<WeightCodes>();
   return std::optional<WeightCodes>(std::move(*chosen));
 }
 

@@ -237,12 +237,22 @@ std::vector<CalibrationText> Compilation::calibrationTexts() const {
 /// ranges.json, or the quantizers of a checkpoint.
 static Expected<RangeTable> readRanges(const std::string &path,
                                        const std::vector<Site> &sites,
-                                       const Recipe &recipe) {
-  if (llvm::sys::path::extension(path) != ".safetensors")
+                                       Recipe &recipe) {
+  bool isCheckpoint = llvm::sys::path::extension(path) == ".safetensors";
+  if (!isCheckpoint && recipe.readsBits(sites))
+    return Error::make("recipe ", recipe.name(),
+                       ": found \"bits\": "
+                       "\"learned\"",
+                       path.empty() ? "" : " beside --ranges " + path,
+                       ", expected --ranges with the .safetensors file that "
+                       "holds learned quantizers");
+  if (!isCheckpoint)
     return loadRanges(path);
   Expected<LearnedQuantizers> learned = readLearnedQuantizers(path);
   if (!learned)
     return learned.takeError();
+  if (Error error = adoptBits(*learned, sites, recipe))
+    return error;
   return learnedRanges(*learned, sites, recipe);
 }
 
@@ -261,7 +271,7 @@ Error Compilation::calibrate() {
   if (Error error = recipe->check(sites))
     return error;
   std::vector<ObservedSite> observed = observedSites(sites, *recipe);
-  if (!request.rangesIn.empty()) {
+  if (!request.rangesIn.empty() || recipe->readsBits(sites)) {
     Expected<RangeTable> read = readRanges(request.rangesIn, sites, *recipe);
     if (!read)
       return read.takeError();

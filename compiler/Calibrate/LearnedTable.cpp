@@ -74,13 +74,14 @@ public:
     };
     if (scheme.isFloat())
       return refuse("a quantizer", "none");
-    if (quantizer.bits && *quantizer.bits != scheme.bits)
-      return refuse(std::to_string(*quantizer.bits) + " bits",
+    bool hasSteps = !quantizer.bits.empty();
+    if (hasSteps && quantizer.bits.front() != scheme.bits)
+      return refuse(std::to_string(quantizer.bits.front()) + " bits",
                     std::to_string(scheme.bits));
     if (scheme.perToken)
       return refuse("a learned range", "ranges of tokens, found at run time");
     // Learned steps are what they are, centred or not.
-    if (!quantizer.bits && quantizer.zero.empty() != scheme.symmetric)
+    if (!hasSteps && quantizer.zero.empty() != scheme.symmetric)
       return refuse(scheme.symmetric ? "zero points" : "a symmetric quantizer",
                     scheme.symmetric ? "\"symmetric\": true"
                                      : "\"symmetric\": false");
@@ -147,20 +148,31 @@ public:
     };
     if (scheme.isFloat())
       return refuse("a quantizer", "the recipe leaves this weight in f32");
-    if (quantizer.bits && *quantizer.bits != scheme.bits)
-      return refuse(std::to_string(*quantizer.bits) + " bits",
-                    "the recipe expects " + std::to_string(scheme.bits));
+    size_t count = quantizer.delta.size();
+    bool isByHeads = quantizer.bits.size() > 1;
+    if (scheme.learnedBits && quantizer.bits.empty())
+      return refuse("no bits of its own",
+                    "the recipe expects those of learned steps");
+    for (unsigned bits : quantizer.bits)
+      if (!scheme.learnedBits && bits != scheme.bits)
+        return refuse(std::to_string(bits) + " bits",
+                      "the recipe expects " + std::to_string(scheme.bits));
     if (scheme.adaptive)
       return refuse("a learned scale", "the recipe expects rounding adaround");
     if (!quantizer.isSigned && roleOf(name) != WeightRole::Norm)
       return refuse("unsigned codes", "expected signed ones");
-    size_t count = quantizer.delta.size();
-    if (scheme.perChannel ? count == 1 : count != 1)
+    if (isByHeads && roleOf(name) != WeightRole::Linear)
+      return refuse(std::to_string(count) + " scales of heads",
+                    "expected one scale: those are for linear layers");
+    // The scales of heads are what they are, whatever the recipe's are.
+    if (!isByHeads && (scheme.perChannel ? count == 1 : count != 1))
       return refuse(std::to_string(count) + " scales",
                     "the recipe expects granularity " +
                         std::string(scheme.perChannel ? "channel" : "tensor"));
     WeightScales scales;
     scales.isSigned = quantizer.isSigned;
+    scales.bits.assign(quantizer.bits.begin(), quantizer.bits.end());
+    scales.ofColumns = quantizer.ofColumns;
     for (float delta : quantizer.delta)
       scales.scales.push_back(std::max(delta, leastScale));
     table.weights[name] = std::move(scales);
@@ -175,6 +187,26 @@ private:
 };
 
 } // namespace
+
+Error quern::adoptBits(const LearnedQuantizers &learned,
+                       const std::vector<Site> &sites, Recipe &recipe) {
+  for (const Site &site : sites) {
+    if (!recipe.activationFor(site).learnedBits)
+      continue;
+    auto found = learned.sites.find(site.name);
+    bool isThere = found != learned.sites.end();
+    if (!isThere || found->second.bits.empty())
+      return Error::make(
+          learned.path, ": site ", site.name, ": found ",
+          isThere ? "no bits beside its quantizer" : "no quantizer",
+          ", the recipe expects learned bits; --set ", site.name,
+          isThere ? "=8 gives it 8" : "=fp32 leaves the site in f32");
+    if (Error error = recipe.set(site.name + "=" +
+                                 std::to_string(found->second.bits.front())))
+      return error;
+  }
+  return Error::success();
+}
 
 Expected<RangeTable> quern::learnedRanges(const LearnedQuantizers &learned,
                                           const std::vector<Site> &sites,

@@ -1,8 +1,9 @@
 //===- LearnedTable.h - Learned quantizers as ranges ---------------*- C++ -*-//
 //
 // From the quantizers that a checkpoint holds to the table that calibration
-// would leave. Bits and granularity are not in the checkpoint: the recipe says
-// them, and the quantizers are held against it.
+// would leave. Granularity and the bits of ranges are not in the checkpoint:
+// the recipe says them, and the quantizers are held against it. Learned steps
+// have bits, which the recipe names too or takes (`"bits": "learned"`).
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_COMPILER_CALIBRATE_LEARNEDTABLE_H
@@ -21,6 +22,11 @@ namespace quern {
 Expected<RangeTable> learnedRanges(const LearnedQuantizers &learned,
                                    const std::vector<Site> &sites,
                                    const Recipe &recipe);
+
+/// Gives the sites whose bits are "learned" in the recipe those of the
+/// checkpoint. Error: a site has none there.
+Error adoptBits(const LearnedQuantizers &learned,
+                const std::vector<Site> &sites, Recipe &recipe);
 
 } // namespace quern
 

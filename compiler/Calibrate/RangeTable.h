@@ -46,9 +46,15 @@ struct SiteRange {
   std::optional<double> offset;
 };
 
-/// Learned scales of a weight: one or one per row.
+/// Learned scales of a weight: one, one per row, or one per block of rows or of
+/// columns.
 struct WeightScales {
   std::vector<float> scales;
+  /// The bits of the codes where they are the checkpoint's: one number or one
+  /// per scale. Empty for the recipe's.
+  std::vector<int64_t> bits = {};
+  /// Whether the blocks are of columns.
+  bool ofColumns = false;
   /// Whether the codes have a sign; else they are 0..2^bits - 1.
   bool isSigned = true;
 };

@@ -243,24 +243,46 @@ Error addLog(NamedAttrList &entry, const Site &site,
 
 /// Holds learned scales against the weights of the model.
 Error checkWeights(ModuleOp module, const RangeTable &ranges) {
-  llvm::StringMap<int64_t> rows;
+  llvm::StringMap<RankedTensorType> types;
   module.walk([&](arith::ConstantOp op) {
     if (auto type = dyn_cast<RankedTensorType>(op.getType()))
       if (type.getRank() > 0)
-        rows[tq::getConstantName(op.getResult())] = type.getDimSize(0);
+        types[tq::getConstantName(op.getResult())] = type;
   });
   for (const auto &[name, weight] : ranges.weights) {
-    auto found = rows.find(name);
-    if (found == rows.end())
+    auto found = types.find(name);
+    if (found == types.end())
       return Error::make(ranges.prefix(), ": weight ", name,
                          ": found a scale, the model lacks the weight");
-    if (weight.scales.size() != 1 &&
-        int64_t(weight.scales.size()) != found->second)
-      return Error::make(ranges.prefix(), ": weight ", name, ": found ",
-                         weight.scales.size(), " scales, expected ",
-                         found->second, ", one for each row");
+    RankedTensorType type = found->second;
+    auto scales = int64_t(weight.scales.size());
+    if (scales != 1 && weight.bits.empty() && scales != type.getDimSize(0))
+      return Error::make(ranges.prefix(), ": weight ", name, ": found ", scales,
+                         " scales, expected ", type.getDimSize(0),
+                         ", one for each row");
+    int64_t whole = type.getDimSize(weight.ofColumns ? type.getRank() - 1 : 0);
+    if (scales != 1 && !weight.bits.empty() &&
+        (type.getRank() != 2 || whole % scales != 0))
+      return Error::make(ranges.prefix(), ": weight ", name, ": found ", scales,
+                         " scales, expected one for each head: a number that "
+                         "divides its ",
+                         whole, weight.ofColumns ? " columns" : " rows");
   }
   return Error::success();
+}
+
+/// The entry of a weight among the given scales.
+Attribute scalesEntry(const WeightScales &weight, Builder &builder) {
+  auto scales = builder.getDenseF32ArrayAttr(weight.scales);
+  if (weight.bits.empty())
+    return scales;
+  NamedAttrList entry;
+  entry.set("scales", scales);
+  entry.set("bits", builder.getDenseI64ArrayAttr(weight.bits));
+  if (weight.scales.size() > 1)
+    entry.set("along",
+              builder.getStringAttr(weight.ofColumns ? "columns" : "rows"));
+  return entry.getDictionary(builder.getContext());
 }
 
 } // namespace
@@ -422,7 +444,7 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
   NamedAttrList scales, unsignedScales;
   for (const auto &[name, weight] : ranges.weights)
     (weight.isSigned ? scales : unsignedScales)
-        .set(name, builder.getDenseF32ArrayAttr(weight.scales));
+        .set(name, scalesEntry(weight, builder));
   if (!ranges.weights.empty()) {
     scheme.set("scales", scales.getDictionary(module.getContext()));
     scheme.set("unsigned_scales",

@@ -97,10 +97,12 @@ Error checkShape(const std::string &where, const SafetensorsTensor &tensor) {
 }
 
 Expected<std::vector<float>> readVector(const std::string &name,
-                                        const SafetensorsTensor &tensor) {
+                                        const SafetensorsTensor &tensor,
+                                        bool isTable = false) {
   std::string where = tensor.file->path() + ": tensor " + printable(name);
-  if (Error error = checkShape(where, tensor))
-    return error;
+  if (!isTable)
+    if (Error error = checkShape(where, tensor))
+      return error;
   auto values = readFloats(name, tensor);
   if (!values)
     return values.takeError();
@@ -180,19 +182,28 @@ private:
     auto bits = readBeside(stored, prefix + ".nbits");
     if (!bits)
       return bits.takeError();
-    if (bits->size() != 1 || !(bits->front() > 0))
-      return Error::make(result.path, ": tensor ", printable(prefix + ".nbits"),
-                         ": found ", bits->size(),
-                         " values, the first of them ", bits->front(),
-                         ", expected one, of 2 to 8 bits");
-    // Trained bits lie between two numbers, and may lie beyond the ends.
-    quantizer.bits =
-        static_cast<unsigned>(qm_rne(std::clamp(bits->front(), 2.0f, 8.0f)));
-    auto alpha = readChoice(prefix + ".alpha", *quantizer.bits);
+    bool isSite = endsWith(prefix, ".activation_quantizer");
+    for (float each : *bits) {
+      if (!(each > 0) || (isSite && bits->size() != 1))
+        return Error::make(result.path, ": tensor ",
+                           printable(prefix + ".nbits"), ": found ",
+                           bits->size(), " values, one of them ", each,
+                           isSite ? ", expected one, of 2 to 8 bits"
+                                  : ", expected one, or one for each head, of "
+                                    "2 to 8 bits");
+      // Trained bits lie between two numbers, and may lie beyond the ends.
+      quantizer.bits.push_back(
+          static_cast<unsigned>(qm_rne(std::clamp(each, 2.0f, 8.0f))));
+    }
+    auto alpha = readChoices(prefix + ".alpha", quantizer.bits);
     if (!alpha)
       return alpha.takeError();
-    quantizer.delta = {std::max(*alpha, leastStep)};
+    for (float step : *alpha)
+      quantizer.delta.push_back(std::max(step, leastStep));
     if (!consumeEnd(module, ".activation_quantizer")) {
+      quantizer.ofColumns = endsWith(module, ".query") ||
+                            endsWith(module, ".key") ||
+                            endsWith(module, ".value");
       if (tensors.count(prefix + ".beta"))
         return Error::make(result.path, ": tensor ",
                            printable(prefix + ".beta"),
@@ -210,10 +221,10 @@ private:
                          "boolean");
     quantizer.isSigned = **sign;
     if (tensors.count(prefix + ".beta")) {
-      auto beta = readChoice(prefix + ".beta", *quantizer.bits);
+      auto beta = readChoices(prefix + ".beta", quantizer.bits);
       if (!beta)
         return beta.takeError();
-      quantizer.offset = *beta;
+      quantizer.offset = beta->front();
     }
     std::string site = siteOf(canonicalModule(module));
     if (site.empty())
@@ -233,16 +244,31 @@ private:
     return readVector(name, it->second);
   }
 
-  /// The value for so many bits: the only one, or of the seven for 2 to 8.
-  Expected<float> readChoice(const std::string &name, unsigned bits) {
-    auto values = readVector(name, tensors.find(name)->second);
+  /// The values for so many bits, of one or of each head: the only ones, or
+  /// those of the seven rows for 2 to 8.
+  Expected<std::vector<float>> readChoices(const std::string &name,
+                                           const std::vector<unsigned> &bits) {
+    const SafetensorsTensor &tensor = tensors.find(name)->second;
+    size_t heads = bits.size(), size = size_t(tensor.elements());
+    auto refuse = [&](const std::string &expected) {
+      return Error::make(result.path, ": tensor ", printable(name), ": found ",
+                         heads == 1 ? std::to_string(size) + " values"
+                                    : "shape " + shapeToString(tensor.shape),
+                         ", expected ", expected);
+    };
+    if (heads == 1 && size != 1 && size != 7)
+      return refuse("one, or seven for 2 to 8 bits");
+    if (heads > 1 && tensor.shape != std::vector<int64_t>{7, int64_t(heads)})
+      return refuse("7x" + std::to_string(heads) +
+                    ", steps for 2 to 8 bits of each head");
+    auto values = readVector(name, tensor, /*isTable=*/heads > 1);
     if (!values)
       return values.takeError();
-    if (values->size() != 1 && values->size() != 7)
-      return Error::make(result.path, ": tensor ", printable(name), ": found ",
-                         values->size(),
-                         " values, expected one, or seven for 2 to 8 bits");
-    return (*values)[values->size() == 1 ? 0 : bits - 2];
+    std::vector<float> chosen;
+    for (size_t head = 0; head < heads; ++head)
+      chosen.push_back(size == 1 ? values->front()
+                                 : (*values)[(bits[head] - 2) * heads + head]);
+    return chosen;
   }
 
   /// One boolean; none where the tensor is not there.

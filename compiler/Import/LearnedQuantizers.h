@@ -9,7 +9,10 @@
 // Variation code at the same places: `...output.dense.alpha` and `.nbits` of a
 // weight, `...output.dense.activation_quantizer.alpha`, `.nbits`, `.signed` and
 // perhaps `.beta` of a site. alpha and beta have one value, or seven, of which
-// nbits chooses: those of 2 to 8 bits.
+// nbits chooses: those of 2 to 8 bits. Of weights learned by heads nbits has a
+// value for each head, and alpha seven rows of them: query, key and value have
+// blocks of columns, the other layers blocks of rows, as the published code's
+// reshapes have it, which read [outputs, inputs] as [inputs, outputs].
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_COMPILER_IMPORT_LEARNEDQUANTIZERS_H
@@ -28,7 +31,7 @@ namespace quern {
 struct LearnedQuantizer {
   /// The stored name of the scales, for messages.
   std::string name;
-  /// One scale, or one for each channel or row.
+  /// One scale, or one for each channel, row or head.
   std::vector<float> delta;
   /// Real-valued zero points, as many as scales; empty for a symmetric
   /// quantizer.
@@ -38,8 +41,11 @@ struct LearnedQuantizer {
   /// Of learned steps: what the middle code of signed ones, or the lowest of
   /// unsigned ones, stands for.
   std::optional<float> offset;
-  /// Of learned steps: bits of the codes, which the recipe must have too.
-  std::optional<unsigned> bits;
+  /// Of learned steps: bits of the codes, one number or one for each head.
+  /// Empty for ranges, whose bits are the recipe's.
+  std::vector<unsigned> bits;
+  /// Of the scales of heads: whether they are those of columns.
+  bool ofColumns = false;
 };
 
 struct LearnedQuantizers {

@@ -196,6 +196,18 @@ Error Recipe::checkZeroPoints(const std::vector<Site> &sites) const {
   return Error::success();
 }
 
+bool Recipe::readsBits(const std::vector<Site> &sites) const {
+  for (WeightRole role :
+       {WeightRole::Table, WeightRole::WordTable, WeightRole::Norm,
+        WeightRole::Linear, WeightRole::Pooler, WeightRole::Classifier})
+    if (weightFor(role).learnedBits)
+      return true;
+  for (const Site &site : sites)
+    if (activationFor(site).learnedBits)
+      return true;
+  return false;
+}
+
 Error Recipe::check(const std::vector<Site> &sites) const {
   if (Error error = checkArithmetic(sites))
     return error;

@@ -61,6 +61,7 @@ struct ActivationChange {
     using To = ActivationScheme;
     using From = ActivationChange;
     pair(&To::bits, &From::bits);
+    pair(&To::learnedBits, &From::learnedBits);
     pair(&To::symmetric, &From::symmetric);
     pair(&To::quantizer, &From::quantizer);
     pair(&To::estimator, &From::estimator);
@@ -78,6 +79,7 @@ struct ActivationChange {
 
   std::string selector;
   std::optional<unsigned> bits;
+  std::optional<bool> learnedBits;
   std::optional<bool> symmetric;
   std::optional<Quantizer> quantizer;
   std::optional<Estimator> estimator;
@@ -98,6 +100,7 @@ struct WeightChange {
     using To = WeightScheme;
     using From = WeightChange;
     pair(&To::bits, &From::bits);
+    pair(&To::learnedBits, &From::learnedBits);
     pair(&To::perChannel, &From::perChannel);
     pair(&To::estimator, &From::estimator);
     pair(&To::percentile, &From::percentile);
@@ -107,6 +110,7 @@ struct WeightChange {
   }
 
   std::optional<unsigned> bits;
+  std::optional<bool> learnedBits;
   std::optional<bool> perChannel;
   std::optional<ClipRule> estimator;
   std::optional<double> percentile;
@@ -202,6 +206,9 @@ public:
   const ArithmeticScheme &arithmetic() const { return arithmeticForms; }
   /// Whether biases take the mean error of their layer's outputs.
   bool correctsBias() const { return correctsBiases; }
+
+  /// True when some site or weight has the bits of a learned quantizer.
+  bool readsBits(const std::vector<Site> &sites) const;
 
   /// True when neither an activation nor a weight is quantized.
   bool isFloat() const;

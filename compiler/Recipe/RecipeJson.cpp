@@ -175,7 +175,8 @@ Error RecipeParser::readBits(const std::string &where, const Json &value,
     bits = value.get<unsigned>();
     return Error::success();
   }
-  std::string expected = "2 to " + std::to_string(most) + " or \"fp32\"";
+  std::string expected =
+      "2 to " + std::to_string(most) + ", \"learned\" or \"fp32\"";
   if (value.is_number())
     expected = "a bit-width that has a kernel, " + expected;
   return fail(where, value, expected);

@@ -74,6 +74,18 @@ private:
   Error readPercentile(const std::string &path, const Json &value,
                        std::optional<double> &target);
   /// A number of bits that kernels exist for, 2 to `most`, or "fp32".
+  /// A number, "fp32", or "learned" for that of a checkpoint's quantizer; both
+  /// of a change's values are set.
+  template <typename Change>
+  Error readBits(const std::string &where, const Json &value, unsigned most,
+                 Change &change) {
+    change.learnedBits = value == Json("learned");
+    if (*change.learnedBits) {
+      change.bits = 8;
+      return Error::success();
+    }
+    return readBits(where, value, most, change.bits);
+  }
   Error readBits(const std::string &where, const Json &value, unsigned most,
                  std::optional<unsigned> &bits);
 

@@ -12,12 +12,16 @@ using Json = nlohmann::json;
 
 namespace {
 
-Json writeBits(unsigned bits) { return bits ? Json(bits) : Json("fp32"); }
+template <typename Change> Json writeBits(const Change &change) {
+  if (change.learnedBits.value_or(false))
+    return Json("learned");
+  return *change.bits ? Json(*change.bits) : Json("fp32");
+}
 
 Json writeWeight(const WeightChange &change) {
   Json json = Json::object();
   if (change.bits)
-    json["bits"] = writeBits(*change.bits);
+    json["bits"] = writeBits(change);
   if (change.perChannel)
     json["granularity"] = *change.perChannel ? "channel" : "tensor";
   if (change.estimator)
@@ -36,7 +40,7 @@ Json writeWeight(const WeightChange &change) {
 Json writeActivation(const ActivationChange &change) {
   Json json = Json::object();
   if (change.bits)
-    json["bits"] = writeBits(*change.bits);
+    json["bits"] = writeBits(change);
   if (change.estimator)
     json["estimator"] = estimatorName(*change.estimator);
   if (change.symmetric)

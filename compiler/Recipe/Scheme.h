@@ -96,6 +96,8 @@ std::string_view softmaxName(ArithmeticScheme::Softmax softmax);
 struct ActivationScheme {
   /// 2 to 16; 0 leaves the site in f32. Up to 8 are stored in a byte.
   unsigned bits = 8;
+  /// The bits are those that a checkpoint's learned quantizer has.
+  bool learnedBits = false;
   /// The range is as wide above zero as below (or begins at zero where no value
   /// was negative), and zero is the middle (or lowest) code.
   bool symmetric = false;
@@ -143,12 +145,12 @@ struct ActivationScheme {
   /// Whether the site has logarithmic codes.
   bool isLog() const { return !isFloat() && quantizer != Quantizer::Uniform; }
   bool operator==(const ActivationScheme &other) const {
-    return bits == other.bits && symmetric == other.symmetric &&
-           quantizer == other.quantizer && perChannel == other.perChannel &&
-           groups == other.groups && permute == other.permute &&
-           powersOfTwo == other.powersOfTwo && form == other.form &&
-           perToken == other.perToken && residualBits == other.residualBits &&
-           estimator == other.estimator &&
+    return bits == other.bits && learnedBits == other.learnedBits &&
+           symmetric == other.symmetric && quantizer == other.quantizer &&
+           perChannel == other.perChannel && groups == other.groups &&
+           permute == other.permute && powersOfTwo == other.powersOfTwo &&
+           form == other.form && perToken == other.perToken &&
+           residualBits == other.residualBits && estimator == other.estimator &&
            channelEstimator == other.channelEstimator &&
            sameOptions(other, estimator) &&
            (!needsChannels() || sameOptions(other, channelEstimator));
@@ -168,6 +170,8 @@ struct ActivationScheme {
 struct WeightScheme {
   /// 2 to 8; 0 leaves the weight in f32.
   unsigned bits = 8;
+  /// The bits are those that a checkpoint's learned quantizer has.
+  bool learnedBits = false;
   /// One scale per output channel (linear) or row (table) instead of one.
   bool perChannel = false;
   ClipRule estimator = ClipRule::Mse;
@@ -183,9 +187,9 @@ struct WeightScheme {
   bool isFloat() const { return bits == 0; }
   ClipSearch clip() const { return {estimator, percentile, candidates}; }
   bool operator==(const WeightScheme &other) const {
-    return bits == other.bits && perChannel == other.perChannel &&
-           clip() == other.clip() && adaptive == other.adaptive &&
-           symmetric == other.symmetric;
+    return bits == other.bits && learnedBits == other.learnedBits &&
+           perChannel == other.perChannel && clip() == other.clip() &&
+           adaptive == other.adaptive && symmetric == other.symmetric;
   }
 };
 

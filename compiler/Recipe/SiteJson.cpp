@@ -53,11 +53,11 @@ Error RecipeParser::readGranularity(const std::string &path, const Json &whole,
 Error RecipeParser::readChange(const std::string &where, const Json &value,
                                ActivationChange &change) {
   if (!value.is_object())
-    return readBits(where, value, 16, change.bits);
+    return readBits(where, value, 16, change);
   for (const auto &[key, part] : value.items()) {
     std::string path = where + "." + key;
     if (key == "bits") {
-      if (Error error = readBits(path, part, 16, change.bits))
+      if (Error error = readBits(path, part, 16, change))
         return error;
     } else if (key == "estimator") {
       change.estimator = part.is_string()

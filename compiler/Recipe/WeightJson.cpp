@@ -11,11 +11,11 @@ using Json = nlohmann::json;
 Error RecipeParser::readWeight(const std::string &where, const Json &value,
                                WeightChange &change) {
   if (!value.is_object())
-    return readBits(where, value, 8, change.bits);
+    return readBits(where, value, 8, change);
   for (const auto &[key, part] : value.items()) {
     std::string path = where + "." + key;
     if (key == "bits") {
-      if (Error error = readBits(path, part, 8, change.bits))
+      if (Error error = readBits(path, part, 8, change))
         return error;
     } else if (key == "granularity") {
       if (part != Json("tensor") && part != Json("channel"))

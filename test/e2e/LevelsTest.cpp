@@ -63,6 +63,10 @@ TinyModelOptions learnedSteps(TinyModelOptions options, int64_t bits) {
   options.learnedSteps = bits;
   return options;
 }
+TinyModelOptions learnedMix(TinyModelOptions options, int64_t bits) {
+  options.learnedMix = true;
+  return learnedSteps(std::move(options), bits);
+}
 TinyModelOptions learned(TinyModelOptions options, int64_t groups = 0) {
   options.learned = true;
   options.learnedGroups = groups;
@@ -251,6 +255,16 @@ std::vector<LevelsCase> cases() {
        learnedSteps(odd(H::TokenClassification), 2),
        "w8a8",
        {"activation.bits=2", "weight.bits=2"}},
+      // Steps of heads, and any bits at any site and weight.
+      {"E19LearnedMix",
+       learnedMix(odd(H::Classification), 7),
+       "w8a8",
+       {"activation.bits=learned", "weight.bits=learned"}},
+      {"E19LearnedMixWide",
+       learnedMix(with(small(H::TokenClassification), wide), 8),
+       "w8a8-channel",
+       {"activation.bits=learned", "weight.bits=learned",
+        "weight.granularity=tensor"}},
       {"E10LearnedGroups",
        learned(odd(H::Classification), 3),
        "w8a8",

@@ -86,6 +86,7 @@ public:
     bool hasOffset = ends("LayerNorm") || ends("output.dense") ||
                      ends("context_act_quantizer") || ends("intermediate.0");
     std::string name = module + ".activation_quantizer.";
+    int64_t used = nextBits(ends("query") || ends("key") || ends("value"));
     addChoices(name + "alpha", [&](int64_t bits) {
       float codes = static_cast<float>((int64_t(1) << bits) - 1);
       return width * (isSigned ? 2 : 1 - from) / codes;
@@ -93,10 +94,10 @@ public:
     if (hasOffset)
       addChoices(name + "beta", [&](int64_t bits) {
         float least = isSigned ? 0.0371f * width : from * width;
-        return bits == o.learnedSteps ? least : 1e3f;
+        return bits == used ? least : 1e3f;
       });
     // Trained, too, and rounded when it is used.
-    add(name + "nbits", {1}, {static_cast<float>(o.learnedSteps) + 0.3f});
+    add(name + "nbits", {1}, {static_cast<float>(used) + 0.3f});
     list.push_back({name + "signed", "BOOL", {}, {std::byte(isSigned)}});
     add(name + "init_state", {1}, {1});
     ++sites;
@@ -119,16 +120,9 @@ public:
           largest = std::max(largest, std::fabs(values[i]));
         delta.push_back(0.9f * largest / (isSigned ? 127.f : 255.f));
       }
-      if (o.learnedSteps) {
-        std::string module = tensor.name.substr(0, tensor.name.size() - 7);
-        addChoices(module + ".alpha", [&](int64_t bits) {
-          float codes = static_cast<float>((int64_t(1) << (bits - 1)) - 1);
-          return delta[0] * (isSigned ? 127.f : 255.f) / codes;
-        });
-        add(module + ".nbits", {1}, {static_cast<float>(o.learnedSteps)});
-        add(module + ".init_state", {1}, {1});
-        return;
-      }
+      if (o.learnedSteps)
+        return weightSteps(tensor.name.substr(0, tensor.name.size() - 7),
+                           delta[0] * (isSigned ? 127.f : 255.f));
       std::string name = tensor.name + "_quantizer.quantizer.";
       std::vector<int64_t> shape;
       if (rows > 1)
@@ -138,8 +132,38 @@ public:
     }
   }
 
+  /// Steps of a weight whose codes reach to `largest`.
+  void weightSteps(const std::string &module, float largest) {
+    auto step = [&](int64_t bits) {
+      return largest / static_cast<float>((int64_t(1) << (bits - 1)) - 1);
+    };
+    add(module + ".init_state", {1}, {1});
+    if (!o.learnedMix || module.find(".attention.") == std::string::npos ||
+        module.find("LayerNorm") != std::string::npos) {
+      addChoices(module + ".alpha", step);
+      add(module + ".nbits", {1}, {static_cast<float>(nextBits(false))});
+      return;
+    }
+    std::vector<float> alpha, bits;
+    for (int64_t b = 2; b <= 8; ++b)
+      for (int64_t head = 0; head < o.heads; ++head)
+        alpha.push_back(step(b) * (1 - 0.15f * static_cast<float>(head)));
+    for (int64_t head = 0; head < o.heads; ++head)
+      bits.push_back(
+          static_cast<float>(2 + (3 * head + 1) % (o.learnedSteps - 1)));
+    add(module + ".alpha", {7, o.heads}, alpha);
+    add(module + ".nbits", {o.heads}, bits);
+  }
+
+  /// The bits of the next quantizer; q, k and v, which one kernel reads, have
+  /// the same.
+  int64_t nextBits(bool isShared) {
+    return !o.learnedMix || isShared ? o.learnedSteps : 2 + turn++ % 7;
+  }
+
   std::vector<SafetensorsOutput> list;
   int sites = 0;
+  int64_t turn = 0;
 
 private:
   const TinyModelOptions &o;

@@ -69,6 +69,9 @@ struct TinyModelOptions {
   /// Quantization Variation code: seven of each, real offsets at c, g, x, f, h,
   /// z and the embeddings. 0 for ranges.
   int64_t learnedSteps = 0;
+  /// The attention's weights have steps and bits by heads, 2 to learnedSteps
+  /// bits, and other sites and weights as many bits as their turn has: 2 to 8.
+  bool learnedMix = false;
 };
 
 /// The weights in the order of the file.

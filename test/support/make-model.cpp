@@ -28,7 +28,7 @@ static int usage(const char *what) {
       "          question_answering|embedding]\n"
       "  [--pooling mean|cls] [--activation gelu|gelu_new|relu|...]\n"
       "  [--no-normalize] [--pooler] [--no-prefix] [--old-names] [--learned]\n"
-      "  [--learned-rows]\n"
+      "  [--learned-rows] [--learned-steps N] [--learned-mix]\n"
       "   or: quern-make-model OUT --vision vit|deit|bare|pooled|deit-tiny\n",
       what);
   return 2;
@@ -91,6 +91,8 @@ static bool setFlag(TinyModelOptions &o, const std::string &name) {
     o.learned = true;
   else if (name == "--learned-rows")
     o.learnedRows = true;
+  else if (name == "--learned-mix")
+    o.learnedMix = true;
   else
     return false;
   return true;

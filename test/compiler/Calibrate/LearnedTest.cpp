@@ -1,7 +1,8 @@
 //===- LearnedTest.cpp - Learned quantizers of a checkpoint ---------------===//
 //
-// Rows E10 and E17: scales, zero points and groups against what the checkpoint
-// was written with, and every mismatch of checkpoint, model and recipe.
+// Rows E10 and E17 to E19: scales, zero points and groups against what the
+// checkpoint was written with, and every mismatch of checkpoint, model and
+// recipe.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Calibrate/LearnedTable.h"
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <set>
 
 using namespace quern;
 using namespace quern::test;
@@ -70,6 +72,8 @@ protected:
     for (const std::string &setting : settings)
       if (Error error = recipe->set(setting))
         return error;
+    if (Error error = adoptBits(*learned, sitesOf(options), *recipe))
+      return error;
     return learnedRanges(*learned, sitesOf(options), *recipe);
   }
 
@@ -311,6 +315,94 @@ TEST_F(E18, StepsAndOffsets) {
   }
 }
 
+/// Learned steps of heads, and of many bits.
+class E19 : public E18 {
+protected:
+  E19() {
+    options.learnedMix = true;
+    writeSteps(6);
+  }
+  Expected<RangeTable> readAll(std::vector<std::string> more = {}) {
+    more.insert(more.begin(),
+                {"activation.bits=learned", "weight.bits=learned"});
+    return read("w8a8", more);
+  }
+};
+
+TEST_F(E19, StepsOfHeads) {
+  Expected<RangeTable> table = readAll();
+  ASSERT_TRUE(table) << table.message();
+  for (auto [module, ofColumns] :
+       {std::pair<std::string, bool>{"attention.self.query", true},
+        {"attention.self.key", true},
+        {"attention.self.value", true},
+        {"attention.output.dense", false}}) {
+    const WeightScales &weight =
+        table->weights.at("encoder.layer.0." + module + ".weight");
+    EXPECT_EQ(weight.ofColumns, ofColumns) << module;
+    std::vector<float> alpha = floatsOf(tensor(layer0 + module + ".alpha")),
+                       bits = floatsOf(tensor(layer0 + module + ".nbits"));
+    ASSERT_EQ(weight.scales.size(), size_t(options.heads));
+    ASSERT_EQ(weight.bits.size(), size_t(options.heads));
+    EXPECT_NE(weight.bits[0], weight.bits[1]);
+    for (size_t head = 0; head < weight.scales.size(); ++head) {
+      EXPECT_EQ(weight.bits[head], int64_t(bits[head]));
+      // Seven rows, those of 2 to 8 bits, of a column for each head.
+      EXPECT_EQ(
+          weight.scales[head],
+          alpha[size_t(weight.bits[head] - 2) * weight.scales.size() + head]);
+    }
+  }
+}
+
+TEST_F(E19, BitsOfTheCheckpoint) {
+  Expected<RangeTable> table = readAll();
+  ASSERT_TRUE(table) << table.message();
+  std::set<unsigned> bits;
+  for (const auto &[name, range] : table->sites) {
+    bits.insert(range.scheme.bits);
+    EXPECT_EQ(range.learned[0].qmax, (1 << range.scheme.bits) - 1) << name;
+  }
+  EXPECT_EQ(bits, (std::set<unsigned>{2, 3, 4, 5, 6, 7, 8}));
+  // What is said of a site goes before.
+  expectRefusal(readAll({"L0.q=7"}), "found 6 bits at site L0.q, the recipe "
+                                     "expects 7");
+  expectRefusal(readAll({"L0.f=fp32"}),
+                "found a quantizer at site L0.f, the recipe expects none");
+  expectRefusal(read("w8a8", {"activation.bits=learned"}),
+                "bits, the recipe expects 8");
+}
+
+TEST_F(E19, WhatDoesNotFit) {
+  std::vector<SafetensorsOutput> good = tensors;
+  const std::string query = layer0 + "attention.self.query.";
+  tensor(query + "alpha").shape = {options.heads, 7};
+  expectRefusal(readAll(), query + "alpha: found shape 2x7, expected 7x2, "
+                                   "steps for 2 to 8 bits of each head");
+  tensors = good;
+  set(query + "nbits", -1);
+  expectRefusal(readAll(), query + "nbits: found 2 values, one of them "
+                                   "-1.000000, expected one, or one for each "
+                                   "head, of 2 to 8 bits");
+  tensors = good;
+  for (const char *part : {"alpha", "nbits"}) {
+    const SafetensorsOutput &from = tensor(query + part);
+    SafetensorsOutput &to = tensor(layer0 + "output.LayerNorm." + part);
+    to.shape = from.shape;
+    to.data = from.data;
+  }
+  expectRefusal(readAll(), "found 2 scales of heads, expected one scale: those "
+                           "are for linear layers");
+  // Ranges have no bits.
+  options.learnedSteps = 0;
+  write();
+  expectRefusal(readAll(), "site E.t: found no bits beside its quantizer, the "
+                           "recipe expects learned bits; --set E.t=8");
+  expectRefusal(readAll({"activation.bits=8"}),
+                "found no bits of its own, the recipe expects those of learned "
+                "steps");
+}
+
 TEST_F(E18, TheFloorOfThePublishedCode) {
   set(layer0 + "output.dense.alpha", -3);
   tensor(layer0 + "output.dense.alpha").shape = {1};
@@ -332,10 +424,11 @@ TEST_F(E18, WhatDoesNotFit) {
   set(q + "nbits", 8.7f);
   EXPECT_TRUE(read("w8a8"));
   set(q + "nbits", -1);
-  expectRefusal(read("w8a8"), q + "nbits: found 1 values, the first of them "
-                                  "-1.000000, expected one, of 2 to 8 bits");
+  expectRefusal(read("w8a8"),
+                q + "nbits: found 1 values, one of them -1.000000, "
+                    "expected one, of 2 to 8 bits");
   set(q + "nbits", 8);
-  // Of each head, which has no form.
+  // Codes of activations have no form by heads.
   tensor(q + "nbits").shape = {2};
   tensor(q + "nbits").data.resize(8);
   expectRefusal(read("w8a8"), q + "nbits: found 2 values");

@@ -33,7 +33,7 @@ INSTANTIATE_TEST_SUITE_P(
                   "base: 'w9' is no preset, expected one of default, w8a8"),
         std::pair(R"({"activation": {"bits": 1}})",
                   "activation.bits: found 1, expected a bit-width that has a "
-                  "kernel, 2 to 16 or \"fp32\""),
+                  "kernel, 2 to 16, \"learned\" or \"fp32\""),
         std::pair(R"({"activation": 8})", "expected an object or \"fp32\""),
         std::pair(R"({"weight": {"estimator": "best"}})",
                   "weight.estimator: found \"best\", expected one of minmax"),
