@@ -160,7 +160,7 @@ static std::vector<float> spread(ArrayRef<float> values, int64_t width) {
                             : values.vec();
 }
 
-FailureOr<FixedSum> tq::fixedSum(QAddNormOp op, ArrayRef<float> ma,
+FailureOr<FixedSum> tq::fixedSum(Operation *op, ArrayRef<float> ma,
                                  ArrayRef<float> mb, ArrayRef<float> mo,
                                  int64_t width) {
   auto a = makeAffines(op, "ma and mo", spread(ma, width), spread(mo, width));

@@ -65,11 +65,12 @@ std::optional<std::vector<uint8_t>>
 powerOfTwoFactors(llvm::ArrayRef<UniformParams> groups);
 std::optional<std::vector<uint8_t>> powerOfTwoFactors(mlir::Type type);
 
-/// Of a fixed tq.qadd_norm, for each of `width` columns.
+/// Of a fixed tq.qadd or tq.qadd_norm, for each of `width` columns.
 struct FixedSum {
   std::vector<qi_affine> a, b;
 };
-mlir::FailureOr<FixedSum> fixedSum(QAddNormOp op, llvm::ArrayRef<float> ma,
+mlir::FailureOr<FixedSum> fixedSum(mlir::Operation *op,
+                                   llvm::ArrayRef<float> ma,
                                    llvm::ArrayRef<float> mb,
                                    llvm::ArrayRef<float> mo, int64_t width);
 

@@ -231,6 +231,42 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
   let hasVerifier = 1;
 }
 
+def TQ_QAddOp : TQ_Op<"qadd"> {
+  let summary = "quantized residual sum";
+  let description = [{
+    ```
+    y = clampq((f32(a) * ma[j] + f32(b) * mb[j]) + mo[j])   the range of y
+    ```
+    ma, mb, mo have one entry per channel or one for all; y has codes of one
+    scale or of groups of channels. a or b may be f32 values, which then stand
+    for themselves. `tq.qadd_norm` has this sum inside; of encoders whose
+    LayerNorms are in front, the next sum reads it, too.
+
+    With `fixed`, for operands in codes,
+    ```
+    y = clamp(at(a, ma[j], mo[j]) + at(b, mb[j], 0))
+    ```
+
+    ```mlir
+    %0 = tq.qadd %a, %b, %ma, %mb, %mo {site = "L0.u"}
+        : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>,
+           tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>,
+           tensor<4xf32>, tensor<4xf32>)
+        -> tensor<?x4x!quant.uniform<u8:f32, 0.2:128>>
+    ```
+  }];
+  let arguments = (ins
+    TQ_FloatOrCodeMatrix:$a, TQ_FloatOrCodeMatrix:$b, TQ_FloatVector:$ma,
+    TQ_FloatVector:$mb, TQ_FloatVector:$mo, OptionalAttr<StrAttr>:$site,
+    UnitAttr:$fixed);
+  let results = (outs TQ_CodeMatrix:$result);
+  let assemblyFormat = [{
+    $a `,` $b `,` $ma `,` $mb `,` $mo attr-dict `:`
+    functional-type(operands, results)
+  }];
+  let hasVerifier = 1;
+}
+
 def TQ_QAddNormOp : TQ_Op<"qadd_norm"> {
   let summary = "quantized residual sum and LayerNorm over its codes";
   let description = [{

@@ -114,6 +114,29 @@ static LogicalResult checkSummand(Operation *op, StringRef name, Value value) {
   return checkActivation(op, name, value);
 }
 
+LogicalResult QAddOp::verify() {
+  int64_t width = dimOf(getA(), 1);
+  if (getFixed() && (elementOf(getA()).isF32() || elementOf(getB()).isF32()))
+    return emitOpError("expects a and b in codes with fixed, got ")
+           << elementOf(getA()) << " and " << elementOf(getB());
+  Type result = elementOf(getResult());
+  auto group = dyn_cast<GroupType>(result);
+  if (!getPerTensorParams(result) && !(group && group.getAxis() == 1))
+    return emitOpError("expects a result in codes of one scale, or of groups "
+                       "of columns, got ")
+           << result;
+  return failure(
+      failed(checkSummand(*this, "a", getA())) ||
+      failed(checkSummand(*this, "b", getB())) ||
+      failed(checkDim(*this, "b", getB(), 0, dimOf(getA(), 0), "a")) ||
+      failed(checkDim(*this, "b", getB(), 1, width, "a")) ||
+      failed(checkOneOrAll(*this, "ma", getMa(), width, "a")) ||
+      failed(checkOneOrAll(*this, "mb", getMb(), width, "a")) ||
+      failed(checkOneOrAll(*this, "mo", getMo(), width, "a")) ||
+      failed(checkSameShape(*this, getA(), getResult())) ||
+      failed(checkActivation(*this, "the result", getResult())));
+}
+
 LogicalResult QAddNormOp::verify() {
   int64_t width = dimOf(getA(), 1);
   if (getFixed() && (elementOf(getA()).isF32() || elementOf(getB()).isF32()))

@@ -125,6 +125,7 @@ mlir::LogicalResult showSites(mlir::Operation *op, mlir::ArrayAttr sites,
                               Evaluation &run, std::vector<int32_t> &codes,
                               int64_t tokens, int64_t outputs);
 
+mlir::FailureOr<Tensor> evaluate(tq::QAddOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QAddNormOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QEmbedOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QShiftGeluOp op, Evaluation &run);

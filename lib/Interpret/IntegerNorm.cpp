@@ -133,51 +133,60 @@ static FailureOr<Tensor> fixedNormOf(Operation *op, Evaluation &run,
                   type);
 }
 
-/// Codes of the residual sum of a fixed op.
-static FailureOr<std::vector<int32_t>>
-fixedSums(tq::QAddNormOp op, const Tensor &a, const Tensor &b,
-          ArrayRef<float> ma, ArrayRef<float> mb, ArrayRef<float> mo) {
-  int64_t width = a.width();
-  auto constants = tq::fixedSum(op, ma, mb, mo, width);
-  if (failed(constants))
-    return failure();
-  ArrayRef<int32_t> left = a.get<int32_t>(), right = b.get<int32_t>();
-  std::vector<int32_t> sum(a.size());
-  for (size_t i = 0; i < sum.size(); ++i)
-    sum[i] = int32_t(qi_clamp(qi_at(left[i], &constants->a[i % width]) +
-                                  qi_at(right[i], &constants->b[i % width]),
-                              op.getSumLo(), op.getSumHi()));
-  return sum;
-}
-
-FailureOr<Tensor> quern::evaluate(tq::QAddNormOp op, Evaluation &run) {
+/// Codes of the residual sum of an op, from lo to hi.
+template <typename Op>
+static FailureOr<std::vector<int32_t>> sumCodes(Op op, Evaluation &run,
+                                                int64_t lo, int64_t hi) {
   const Tensor &a = run.get(op.getA()), &b = run.get(op.getB());
-  auto ma = run.get(op.getMa()).toVector<float>();
-  auto mb = run.get(op.getMb()).toVector<float>();
-  auto mo = run.get(op.getMo()).toVector<float>();
-  std::vector<float> left = a.toVector<float>(), right = b.toVector<float>();
-  float lo = float(op.getSumLo()), hi = float(op.getSumHi());
-  float scale = op.getSumScale().convertToFloat();
+  auto ma = run.get(op.getMa()).template toVector<float>();
+  auto mb = run.get(op.getMb()).template toVector<float>();
+  auto mo = run.get(op.getMo()).template toVector<float>();
   int64_t width = a.width();
+  std::vector<int32_t> sum(a.size());
+  if (op.getFixed()) {
+    auto constants = tq::fixedSum(op, ma, mb, mo, width);
+    if (failed(constants))
+      return failure();
+    ArrayRef<int32_t> left = a.get<int32_t>(), right = b.get<int32_t>();
+    for (size_t i = 0; i < sum.size(); ++i)
+      sum[i] = int32_t(qi_clamp(qi_at(left[i], &constants->a[i % width]) +
+                                    qi_at(right[i], &constants->b[i % width]),
+                                lo, hi));
+    return sum;
+  }
+  std::vector<float> left = a.toVector<float>(), right = b.toVector<float>();
   auto pick = [&](const std::vector<float> &v, int64_t i) {
     return v[v.size() == 1 ? 0 : i % width];
   };
-  std::vector<int32_t> sum(a.size());
-  if (op.getFixed()) {
-    auto codes = fixedSums(op, a, b, ma, mb, mo);
-    if (failed(codes))
-      return failure();
-    sum = std::move(*codes);
-  }
-  for (int64_t i = 0, end = op.getFixed() ? 0 : a.size(); i < end; ++i) {
+  for (int64_t i = 0, end = a.size(); i < end; ++i) {
     float first = left[i] * pick(ma, i);
     float second = right[i] * pick(mb, i);
     float both = first + second;
-    sum[i] = qm_round_code(both + pick(mo, i), lo, hi);
+    sum[i] = qm_round_code(both + pick(mo, i), float(lo), float(hi));
   }
+  return sum;
+}
+
+FailureOr<Tensor> quern::evaluate(tq::QAddOp op, Evaluation &run) {
+  const Tensor &a = run.get(op.getA());
+  Type type = op.getResult().getType().getElementType();
+  auto sum = sumCodes(op, run, 0, tq::getCodeStorage(type)->max);
+  if (failed(sum))
+    return failure();
+  return run.site(op, op.getSite().value_or(StringRef()),
+                  makeTensor(std::move(*sum), a.rows(), a.width()), type);
+}
+
+FailureOr<Tensor> quern::evaluate(tq::QAddNormOp op, Evaluation &run) {
+  const Tensor &a = run.get(op.getA());
+  float scale = op.getSumScale().convertToFloat();
+  int64_t width = a.width();
+  auto sum = sumCodes(op, run, op.getSumLo(), op.getSumHi());
+  if (failed(sum))
+    return failure();
   FailureOr<Tensor> u = run.site(
       op, siteName(op.getSites(), 0),
-      makeTensor(std::move(sum), a.rows(), width),
+      makeTensor(std::move(*sum), a.rows(), width),
       op.getSumType() ? *op.getSumType()
                       : sumType(op, op.getSumHi(), scale, op.getSumZero()));
   if (failed(u))

@@ -116,7 +116,7 @@ LogicalResult quern::checkIndices(Operation *op, StringRef name,
 }
 
 static bool isIntegerOp(Operation *op) {
-  return isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QAttentionOp,
+  return isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QAttentionOp, tq::QAddOp,
              tq::QAddNormOp, tq::QEmbedOp, tq::QPoolOp, tq::QShiftGeluOp,
              tq::RequantizeOp>(op);
 }
@@ -135,7 +135,7 @@ static FailureOr<Tensor> evaluateOp(Operation *op, Evaluation &run) {
             GeluOp, ReluOp, TanhOp, PoolOp, NormalizeOp, ObserveOp, ScoresOp,
             SoftmaxOp, ContextOp, ConstantOp, QuantizeOp, DequantizeOp,
             RequantizeOp, DequantizeWeightOp, QLinearOp, QGroupLinearOp,
-            QPoolOp, QAttentionOp, QAddNormOp, QEmbedOp, QShiftGeluOp>(
+            QPoolOp, QAttentionOp, QAddOp, QAddNormOp, QEmbedOp, QShiftGeluOp>(
           [&](auto typed) { return evaluate(typed, run); })
       .Default([&](Operation *) -> FailureOr<Tensor> {
         op->emitOpError("cannot be interpreted");

@@ -233,6 +233,8 @@ struct OrderChannelsPass : quern::impl::OrderChannelsBase<OrderChannelsPass> {
       if (!site || site->groupOf.empty() ||
           isIdentity(groupOrder(site->groupOf)))
         return WalkResult::advance();
+      if (succeeded(orderInner(op, groupOrder(site->groupOf))))
+        return WalkResult::advance();
       op.emitError("has groups, but its layer's channels cannot be put in "
                    "another order");
       return WalkResult::interrupt();
@@ -242,6 +244,24 @@ struct OrderChannelsPass : quern::impl::OrderChannelsBase<OrderChannelsPass> {
     for (Layer &layer : layers)
       if (failed(orderLayer(layer, layers)))
         return failure();
+    return success();
+  }
+
+  /// A LayerNorm that only products read, as of encoders with LayerNorms in
+  /// front: its output alone takes the order, the residual stream stays.
+  LogicalResult orderInner(tq::ObserveOp x, const Order &order) {
+    auto norm = x.getX().getDefiningOp<tq::LayerNormOp>();
+    if (!norm || !norm->hasOneUse() ||
+        !llvm::all_of(x->getUsers(),
+                      [](Operation *user) { return isa<tq::LinearOp>(user); }))
+      return failure();
+    if (failed(reorderReaders(x, order)))
+      return failure();
+    mark(x, order);
+    OpBuilder builder(x);
+    ++reorders;
+    x.getXMutable().assign(tq::ReorderOp::create(
+        builder, x.getLoc(), x.getX().getType(), x.getX(), order));
     return success();
   }
 

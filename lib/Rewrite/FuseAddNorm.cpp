@@ -19,6 +19,36 @@ using namespace quern;
 
 namespace {
 
+/// Operands of a sum of codes.
+struct Sum {
+  Value a, b, ma, mb, mo;
+};
+
+/// u = (s_a r_a (a - z_a) + t_a + s_b r_b (b - z_b) + t_b) / s_u + z_u
+Sum makeSum(OpBuilder &builder, Location loc, const std::string &site,
+            const ChannelCodes &a, const ChannelCodes &b,
+            const ChannelParams &sum) {
+  size_t width = sum.params.size();
+  std::vector<float> ma(width), mb(width), mo(width);
+  for (size_t j = 0; j < width; ++j) {
+    double offset = 0, sumScale = sum.params[j].scale;
+    auto fold = [&](const ChannelCodes &x) {
+      double scale = x.codes.scale * x.channelScale[j];
+      offset += x.channelShift[j] - scale * static_cast<double>(x.codes.zero);
+      return static_cast<float>(scale / sumScale);
+    };
+    ma[j] = fold(a);
+    mb[j] = fold(b);
+    mo[j] = static_cast<float>(offset / sumScale +
+                               static_cast<double>(sum.params[j].zero));
+  }
+  auto vector = [&](const char *name, std::vector<float> data) {
+    return tq::createVector<float>(builder, loc, site + name, std::move(data));
+  };
+  return {a.codes.value, b.codes.value, vector(".ma", std::move(ma)),
+          vector(".mb", std::move(mb)), vector(".mo", std::move(mo))};
+}
+
 struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
   using FuseAddNormBase::FuseAddNormBase;
 
@@ -61,13 +91,13 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
     if (!add)
       return "its input is not a sum";
     // The fused op keeps the codes of the sum to itself.
+    bool isShared = false;
     for (Operation *reader : quantizeSum->getUsers())
       for (Operation *user : reader->getUsers())
-        if (!isa<tq::LayerNormOp>(user))
-          return "the next residual sum reads its input, too";
+        isShared |= !isa<tq::LayerNormOp>(user);
     std::optional<ChannelCodes> a = matchSummand(add.getA(), width);
     std::optional<ChannelCodes> b = matchSummand(add.getB(), width);
-    if (!a || !b)
+    if ((!a || !b) && !isShared)
       return "an operand of the sum has no quantizer";
     auto reorder = dyn_cast_or_null<tq::ReorderOp>(onlyUser(norm.getResult()));
     ArrayRef<int64_t> order;
@@ -79,42 +109,52 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
     if (!affine)
       return "its gain or shift is not a constant";
 
-    // u = (s_a r_a (a - z_a) + t_a + s_b r_b (b - z_b) + t_b) / s_u + z_u
-    std::vector<float> ma(width), mb(width), mo(width);
-    for (size_t j = 0; j < width; ++j) {
-      double offset = 0, sumScale = sum->params[j].scale;
-      auto fold = [&](const ChannelCodes &x) {
-        double scale = x.codes.scale * x.channelScale[j];
-        offset += x.channelShift[j] - scale * static_cast<double>(x.codes.zero);
-        return static_cast<float>(scale / sumScale);
+    std::string site = quantizeSum.getSite().value_or("sum").str();
+    Location loc = norm.getLoc();
+    // A sum that the next one reads, too, is an op of its own, and the
+    // LayerNorm's that of its codes and nothing.
+    Sum terms;
+    if (isShared) {
+      auto real = [&](Value value) {
+        return ChannelCodes{{value, 1, 0, 8},
+                            std::vector<double>(width, 1),
+                            std::vector<double>(width, 0)};
       };
-      ma[j] = fold(*a);
-      mb[j] = fold(*b);
-      mo[j] = static_cast<float>(offset / sumScale +
-                                 static_cast<double>(sum->params[j].zero));
+      OpBuilder builder(quantizeSum);
+      terms = makeSum(builder, loc, site, a ? *a : real(add.getA()),
+                      b ? *b : real(add.getB()), *sum);
+      auto codes = tq::QAddOp::create(
+          builder, loc, quantizeSum.getResult().getType(), terms.a, terms.b,
+          terms.ma, terms.mb, terms.mo, quantizeSum.getSiteAttr(),
+          /*fixed=*/false);
+      quantizeSum.replaceAllUsesWith(codes.getResult());
+      auto constant = [&](const char *name, float value) {
+        return tq::createVector<float>(builder, loc, site + name,
+                                       std::vector<float>{value});
+      };
+      Value none = constant(".none", 0);
+      terms = {codes.getResult(), codes.getResult(), constant(".one", 1), none,
+               none};
     }
-
     Operation *end =
         quantize ? quantize.getOperation() : normal.getDefiningOp();
     OpBuilder builder(end);
-    Location loc = norm.getLoc();
-    std::string site = quantizeSum.getSite().value_or("sum").str();
+    if (!isShared)
+      terms = makeSum(builder, loc, site, *a, *b, *sum);
     auto vector = [&](const char *name, std::vector<float> data) {
       return tq::createVector<float>(builder, loc, site + name,
                                      std::move(data));
     };
-    Value valueA = vector(".ma", std::move(ma));
-    Value valueB = vector(".mb", std::move(mb));
-    Value valueO = vector(".mo", std::move(mo));
     Value gamma = vector(".gamma", std::move(affine->gamma));
     Value beta = vector(".beta", std::move(affine->beta));
     auto result = tq::QAddNormOp::create(
-        builder, loc, end->getResult(0).getType(), a->codes.value,
-        b->codes.value, valueA, valueB, valueO, gamma, beta, /*sum_lo=*/0,
+        builder, loc, end->getResult(0).getType(), terms.a, terms.b, terms.ma,
+        terms.mb, terms.mo, gamma, beta, /*sum_lo=*/0,
         /*sum_hi=*/topCode(sum->bits),
         APFloat(groups ? 1.0f : static_cast<float>(sum->params[0].scale)),
         groups ? 0 : sum->params[0].zero, norm.getEps(),
-        siteNames(builder, {readsFirst(norm) ? quantizeSum : tq::QuantizeOp(),
+        siteNames(builder, {readsFirst(norm) && !isShared ? quantizeSum
+                                                          : tq::QuantizeOp(),
                             quantize}),
         groups ? TypeAttr::get(groups) : TypeAttr(),
         reorder ? reorder.getOrderAttr() : DenseI64ArrayAttr());

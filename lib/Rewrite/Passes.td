@@ -144,6 +144,10 @@ def FuseAddNorm : TQ_RewritePass<"tq-fuse-add-norm", "FuseAddNorm"> {
     zero point of the quantizer behind the LayerNorm; without one the result is
     f32.
 
+    Of a sum that the next sum reads, too (LayerNorms in front), the codes are
+    those of a tq.qadd, whose operands may also be f32 values, and the LayerNorm
+    is a tq.qadd_norm of them and nothing.
+
     Refused, with a remark: an operand or the sum without a quantizer, gain or
     shift not constant.
 
@@ -212,7 +216,8 @@ def UseFixedPoint : TQ_RewritePass<"tq-use-fixed-point", "UseFixedPoint"> {
     choose forms. ShiftGELU is a tq.qshift_gelu behind the product, whose codes
     have 8 bits, from -3 to as far as the results reach.
 
-    Products with an f32 result, the logits, stay as they are. An op that makes
+    Products with an f32 result, the logits, stay as they are, and so does the
+    embedding of an image, up to the codes of its sum: pixels are real numbers. An op that makes
     codes of f32 values, and one without a fixed form (groups but those of
     power-of-two factors of a sum, ranges of tokens, products of 16-bit codes,
     logarithmic codes but those of base 2 in 3 or 4 bits), is an error: a scheme

@@ -52,6 +52,23 @@ std::string siteOf(Operation *op) {
                                  : std::string("a site");
 }
 
+/// Whether a value is one of an image's pixels, their codes, the product of
+/// those with the patch weights, or a row of the position table.
+bool isFirst(Value value) {
+  if (!value)
+    return false;
+  // The arguments of a vision model: patches, positions, offsets.
+  if (auto argument = dyn_cast<BlockArgument>(value))
+    return isReal(value) && argument.getArgNumber() == 0 &&
+           argument.getOwner()->getNumArguments() == 3;
+  Operation *op = value.getDefiningOp();
+  if (isa<tq::QuantizeOp, tq::DequantizeOp>(op))
+    return isFirst(op->getOperand(0));
+  if (auto product = dyn_cast<tq::QLinearOp>(op))
+    return isReal(product.getResult()) && isFirst(product.getX());
+  return isa<tq::EmbeddingOp>(op);
+}
+
 struct UseFixedPointPass : quern::impl::UseFixedPointBase<UseFixedPointPass> {
   using UseFixedPointBase::UseFixedPointBase;
 
@@ -104,13 +121,27 @@ struct UseFixedPointPass : quern::impl::UseFixedPointBase<UseFixedPointPass> {
 
   /// Makes an op fixed, or leaves one alone that no code comes from.
   LogicalResult change(Operation *op, const Forms &forms) {
+    // Pixels are real numbers: those end at the first sum.
+    auto first = dyn_cast<tq::QAddOp>(op);
+    if (isFirst(op->getNumResults() == 1 ? op->getResult(0) : Value()) ||
+        (first && isReal(first.getA()) && isReal(first.getB()) &&
+         isFirst(first.getA()) && isFirst(first.getB())))
+      return success();
     if (isa<tq::QuantizeOp, tq::RequantizeOp, tq::QGroupLinearOp>(op))
       return refuse(op, "is no op of fixed-point arithmetic; its input, or "
                         "what makes it, is in f32, in groups or has ranges of "
                         "tokens");
     if (auto linear = dyn_cast<tq::QLinearOp>(op))
       return change(linear, forms);
-    if (auto sum = dyn_cast<tq::QAddNormOp>(op)) {
+    if (auto sum = dyn_cast<tq::QAddOp>(op)) {
+      if (isReal(sum.getA()) || isReal(sum.getB()))
+        return refuse(op, "adds f32 values");
+      auto type = sum.getResult().getType().getElementType();
+      if (isa<tq::GroupType>(type) && !tq::powerOfTwoFactors(type))
+        return refuse(op, "has a sum in groups other than those of "
+                          "power_of_two");
+      sum.setFixed(true);
+    } else if (auto sum = dyn_cast<tq::QAddNormOp>(op)) {
       if (isReal(sum.getA()) || isReal(sum.getB()) || isReal(sum.getResult()))
         return refuse(op, "adds or gives f32 values");
       if (sum.getOrder() ||

@@ -214,6 +214,7 @@ LogicalResult Tiler::tile(Operation *op) {
       .Case([&](tq::QLinearOp op) { return tileQLinear(op); })
       .Case([&](tq::QGroupLinearOp op) { return tileQGroupLinear(op); })
       .Case([&](tq::QAttentionOp op) { return tileQAttention(op); })
+      .Case([&](tq::QAddOp op) { return tileQAdd(op); })
       .Case([&](tq::QAddNormOp op) { return tileQAddNorm(op); })
       .Case([&](tq::QEmbedOp op) { return tileQEmbed(op); })
       .Case([&](tq::QPoolOp op) { return tileQPool(op); })

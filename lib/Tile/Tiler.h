@@ -58,6 +58,9 @@ private:
                                                   AttentionShape &shape);
   mlir::LogicalResult tileQGroupLinear(tq::QGroupLinearOp op);
 
+  // AddCodes.cpp
+  mlir::LogicalResult tileQAdd(tq::QAddOp op);
+
   // TileIntegerNorm.cpp
   mlir::LogicalResult tileQAddNorm(tq::QAddNormOp op);
   mlir::LogicalResult tileQEmbed(tq::QEmbedOp op);

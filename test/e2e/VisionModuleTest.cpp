@@ -24,7 +24,11 @@ constexpr int64_t imageCount = 3;
 class VisionModule {
 public:
   VisionModule(const std::string &recipe,
-               const std::vector<std::string> &targets = fewTargets) {
+               const std::vector<std::string> &targets = fewTargets,
+               const TinyVisionOptions &options = {},
+               const std::vector<std::string> &overrides = {})
+      : options(options) {
+    request.overrides = overrides;
     Error error = writeTinyVision(folder.file("model"), options);
     EXPECT_FALSE(error) << error.message();
     request.modelFolder = folder.file("model");
@@ -122,6 +126,41 @@ TEST(VisionModule, E50SameBytesAsTheIntegerGraph) {
       EXPECT_EQ(model.run(threads, tier, {0, 1, 2}), all);
       EXPECT_EQ(model.run(threads, tier, {0}), first);
     }
+}
+
+/// Rows E32 to E35, E39 and E40 on the shapes of DeiT-T (N = 197, d = 192), in
+/// one layer, and groups of channels: machine code is the integer graph.
+TEST(VisionModule, E50IntegerFormsOfDeit) {
+  TinyVisionOptions deit = TinyVisionOptions::deitTiny();
+  deit.layers = 1;
+  const std::vector<std::string> factors = {
+      "u.bits=8", "u.granularity=power_of_two", "y.bits=8",
+      "y.granularity=power_of_two"};
+  auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), factors.begin(), factors.end());
+    return more;
+  };
+  const std::pair<const char *, std::vector<std::string>> cases[] = {
+      {"integer-only", with({"softmax=shiftmax", "gelu=shift_gelu"})},
+      {"integer-only",
+       with({"softmax=i_exp", "gelu=i_gelu", "p.quantizer=log2", "p.bits=4"})},
+      {"peg6", {}}};
+  for (const auto &[recipe, overrides] : cases) {
+    SCOPED_TRACE(overrides.empty() ? recipe : overrides[0]);
+    VisionModule model(recipe, fewTargets, deit, overrides);
+    VerifyRequest request;
+    request.module = model.open();
+    ASSERT_TRUE(request.module);
+    request.name = "m.qbm";
+    request.texts = {model.request.calibration[0]};
+    request.batchTokens = 1;
+    Expected<VerifyReport> report = verifyModule(request);
+    ASSERT_TRUE(report) << report.message();
+    EXPECT_THAT(report->failures, testing::IsEmpty());
+    EXPECT_THAT(report->hidden, testing::IsEmpty());
+    for (const Difference &machine : report->outputs.machine)
+      EXPECT_EQ(machine.differ, 0u);
+  }
 }
 
 TEST(VisionModule, TextsAreRefused) {

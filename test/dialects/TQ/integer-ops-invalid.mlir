@@ -645,3 +645,27 @@ func.func @f(%kv: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>
   %0 = tq.qattention %kv, %o, %h, %l, %q {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32} : (tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>, tensor<?x4x!quant.uniform<u16:f32, 0.1:128>>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
   return
 }
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %r: tensor<?x4xf32>, %m: tensor<4xf32>) {
+  // expected-error @+1 {{expects a and b in codes with fixed, got '!quant.uniform<u8:f32, 1.000000e-01:128>' and 'f32'}}
+  %0 = tq.qadd %a, %r, %m, %m, %m {fixed} : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %m: tensor<4xf32>) {
+  // expected-error @+1 {{expects a result in codes of one scale, or of groups of columns, got '!tq.offset<}}
+  %0 = tq.qadd %a, %a, %m, %m, %m : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!tq.offset<u8, scale = 0.1, offset = -0.5>>
+  return
+}
+
+// -----
+
+func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %m: tensor<4xf32>, %n: tensor<3xf32>) {
+  // expected-error @+1 {{expects mb to have size 4 in dimension 0, as a, got 3}}
+  %0 = tq.qadd %a, %a, %m, %n, %m : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>, tensor<3xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}

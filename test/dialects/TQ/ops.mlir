@@ -257,6 +257,23 @@ func.func @qattention_log(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>,
   return
 }
 
+// CHECK-LABEL: func @qadd
+// CHECK: tq.qadd %{{.*}} {fixed, site = "L0.u"}
+// CHECK: tq.qadd %{{.*}} : (tensor<?x4xf32>
+func.func @qadd(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>,
+    %r: tensor<?x4xf32>, %m: tensor<4xf32>, %one: tensor<1xf32>) {
+  %0 = tq.qadd %a, %a, %m, %one, %one {fixed, site = "L0.u"}
+      : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>,
+         tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>,
+         tensor<1xf32>, tensor<1xf32>)
+      -> tensor<?x4x!quant.uniform<u8:f32, 0.2:128>>
+  %1 = tq.qadd %r, %a, %m, %m, %m
+      : (tensor<?x4xf32>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>,
+         tensor<4xf32>, tensor<4xf32>, tensor<4xf32>)
+      -> tensor<?x4x!quant.uniform<u8:f32, 0.2:128>>
+  return
+}
+
 // CHECK-LABEL: func @qadd_norm
 // CHECK: tq.qadd_norm
 func.func @qadd_norm(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>,

@@ -1,6 +1,6 @@
-// RUN: quern-opt %s --tq-order-channels | FileCheck %s
-// RUN: quern-opt %s --tq-order-channels --tq-quantize --tq-rewrite-pipeline \
-// RUN:   | FileCheck %s --check-prefix=INTEGER
+// RUN: quern-opt %s --split-input-file --tq-order-channels | FileCheck %s
+// RUN: quern-opt %s --split-input-file --tq-order-channels --tq-quantize \
+// RUN:   --tq-rewrite-pipeline | FileCheck %s --check-prefix=INTEGER
 
 // Channel 0 of x is in group 1, channels 1 and 2 in group 0: the layer works in
 // the order 1, 2, 0. What comes in is brought to it, what goes out back.
@@ -82,5 +82,37 @@ module attributes {tq.scheme = {
     %z = tq.observe %7 {key = "z", layer = 0 : i64, site = "L0.z"}
         : tensor<?x3xf32>
     return %z : tensor<?x3xf32>
+  }
+}
+
+// -----
+
+// A LayerNorm in front, read by products only: its output alone takes the
+// order, and the products that of their inputs.
+
+module attributes {tq.scheme = {
+  sites = {L0.x = {bits = 8 : i64, group_of = array<i64: 1, 0, 0>,
+                   scales = array<f32: 0.25, 2.0>, zeros = array<i64: 128, 100>}},
+  weights = {linear = {bits = 8 : i64, granularity = "tensor",
+                       estimator = "minmax"}}}} {
+  // CHECK-LABEL: func.func @in_front
+  // CHECK: %[[W:.*]] = arith.constant {{.*}}dense<{{\[\[}}2.000000e+00, 3.000000e+00, 1.000000e+00], [5.000000e+00, 6.000000e+00, 4.000000e+00]]>
+  // CHECK: %[[N:.*]] = tq.layer_norm
+  // CHECK: %[[R:.*]] = tq.reorder %[[N]] {order = array<i64: 1, 2, 0>}
+  // CHECK: %[[X:.*]] = tq.observe %[[R]]
+  // CHECK-SAME: tq.order = array<i64: 1, 2, 0>
+  // CHECK: tq.linear %[[X]], %[[W]],
+  func.func @in_front(%sum: tensor<?x3xf32>) -> tensor<?x2xf32> {
+    %gamma = arith.constant dense<[10.0, 20.0, 30.0]> : tensor<3xf32>
+    %w = arith.constant dense<[[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]>
+        : tensor<2x3xf32>
+    %b = arith.constant dense<[0.5, 0.25]> : tensor<2xf32>
+    %n = tq.layer_norm %sum, %gamma, %gamma {eps = 1.0e-12 : f64}
+        : (tensor<?x3xf32>, tensor<3xf32>, tensor<3xf32>) -> tensor<?x3xf32>
+    %x = tq.observe %n {key = "x", layer = 0 : i64, site = "L0.x"}
+        : tensor<?x3xf32>
+    %0 = tq.linear %x, %w, %b
+        : (tensor<?x3xf32>, tensor<2x3xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    return %0 : tensor<?x2xf32>
   }
 }

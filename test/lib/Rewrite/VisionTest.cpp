@@ -113,10 +113,28 @@ TEST(Vision, E50ProductsAreIntegers) {
   EXPECT_EQ(ops["tq.qattention"], 2);
   EXPECT_EQ(ops.count("tq.linear"), 0u);
   EXPECT_EQ(ops.count("tq.softmax"), 0u);
-  // Sums that the next sum reads as well stay beside f32 LayerNorms; the last
-  // one has no such reader.
-  EXPECT_EQ(ops["tq.layer_norm"], 4);
-  EXPECT_EQ(ops["tq.qadd_norm"], 1);
+  // Sums that the next sum reads as well are ops of their own, the first one
+  // of f32 summands; the last one has no such reader.
+  EXPECT_EQ(ops.count("tq.layer_norm"), 0u);
+  EXPECT_EQ(ops["tq.qadd"], 4);
+  EXPECT_EQ(ops["tq.qadd_norm"], 5);
+}
+
+/// Groups and power-of-two factors (row E39), of sums and of what products
+/// read.
+TEST(Vision, E50Groups) {
+  for (const char *recipe :
+       {R"({"base": "peg6"})", R"({"base": "peg6", "sites": {"x":
+            {"form": "folded"}}})",
+        R"({"base": "w8a8", "sites": {"u": {"granularity": "power_of_two"},
+            "y": {"granularity": "power_of_two"}}})"}) {
+    SCOPED_TRACE(recipe);
+    VisionModel model({}, recipe);
+    Outcome outcome = Pipeline(model).run();
+    expectEqualFromEqualCodes(outcome);
+    EXPECT_EQ(outcome.ops.count("tq.layer_norm"), 0u);
+    EXPECT_EQ(outcome.ops.count("tq.linear"), 0u);
+  }
 }
 
 /// Rows E20 to E23 on encoders with LayerNorms in front: channel scales move

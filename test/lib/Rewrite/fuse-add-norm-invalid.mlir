@@ -41,23 +41,3 @@ func.func @not_a_sum(%xq: tensor<?x2x!b>) -> tensor<?x2xf32> {
       : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
   return %0 : tensor<?x2xf32>
 }
-
-// -----
-
-!b = !quant.uniform<u8:f32, 0.5:10>
-
-// A block with its LayerNorm in front: the sum goes on beside it.
-func.func @sum_goes_on(%aq: tensor<?x2x!b>, %bq: tensor<?x2x!b>)
-    -> (tensor<?x2xf32>, tensor<?x2xf32>) {
-  %v = arith.constant dense<[3.0, 5.0]> : tensor<2xf32>
-  %a = tq.dequantize %aq : tensor<?x2x!b> -> tensor<?x2xf32>
-  %b = tq.dequantize %bq : tensor<?x2x!b> -> tensor<?x2xf32>
-  %0 = tq.add %a, %b : tensor<?x2xf32>
-  %1 = tq.quantize %0 {site = "L0.u"} : tensor<?x2xf32> -> tensor<?x2x!b>
-  %2 = tq.dequantize %1 : tensor<?x2x!b> -> tensor<?x2xf32>
-  // expected-remark @below {{stays in f32: the next residual sum reads its input, too}}
-  %3 = tq.layer_norm %2, %v, %v {eps = 1.0e-12 : f64}
-      : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
-  %4 = tq.add %2, %a : tensor<?x2xf32>
-  return %3, %4 : tensor<?x2xf32>, tensor<?x2xf32>
-}

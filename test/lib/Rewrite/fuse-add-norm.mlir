@@ -95,3 +95,41 @@ func.func @tokens(%aq: tensor<?x2x!a>, %tq: tensor<?x2x!t>)
   %4 = tq.quantize %3 {site = "L0.z"} : tensor<?x2xf32> -> tensor<?x2x!t>
   return %4 : tensor<?x2x!t>
 }
+
+// -----
+
+!b = !quant.uniform<u8:f32, 0.5:10>
+!g = !tq.group<u8, axis = 1, map = [0, 1], params = [0.5:10, 0.25:20]>
+!x = !quant.uniform<u8:f32, 0.25:128>
+
+// A block with its LayerNorm in front: the next sum reads this one, too. Its
+// codes, in groups here, are an op of their own, from a summand in f32 as well;
+// the LayerNorm's sum is that of the codes and nothing. Row E50.
+
+// CHECK-LABEL: func.func @sum_goes_on
+// CHECK-SAME: (%[[A:.*]]: tensor<{{.*}}>, %[[R:.*]]: tensor<?x2xf32>)
+// CHECK-DAG: %[[MA:.*]] = arith.constant dense<[1.000000e+00, 2.000000e+00]> : tensor<2xf32>
+// CHECK-DAG: %[[MB:.*]] = arith.constant dense<[2.000000e+00, 4.000000e+00]> : tensor<2xf32>
+// CHECK-DAG: %[[MO:.*]] = arith.constant dense<0.000000e+00> : tensor<2xf32>
+// CHECK: %[[U:.*]] = tq.qadd %[[A]], %[[R]], %[[MA]], %[[MB]], %[[MO]] {site = "L0.u"}
+// CHECK-SAME: -> tensor<?x2x!tq.group
+// CHECK-DAG: %[[ONE:.*]] = arith.constant dense<1.000000e+00> : tensor<1xf32>
+// CHECK-DAG: %[[NONE:.*]] = arith.constant dense<0.000000e+00> : tensor<1xf32>
+// CHECK: %[[V:.*]] = tq.dequantize %[[U]]
+// CHECK: %[[X:.*]] = tq.qadd_norm %[[U]], %[[U]], %[[ONE]], %[[NONE]], %[[NONE]]
+// CHECK-SAME: sites = ["", "L0.x"]
+// CHECK: %[[NEXT:.*]] = tq.add %[[V]],
+// CHECK: return %[[X]], %[[NEXT]]
+func.func @sum_goes_on(%aq: tensor<?x2x!b>, %r: tensor<?x2xf32>)
+    -> (tensor<?x2x!x>, tensor<?x2xf32>) {
+  %v = arith.constant dense<[3.0, 5.0]> : tensor<2xf32>
+  %a = tq.dequantize %aq : tensor<?x2x!b> -> tensor<?x2xf32>
+  %0 = tq.add %a, %r : tensor<?x2xf32>
+  %1 = tq.quantize %0 {site = "L0.u"} : tensor<?x2xf32> -> tensor<?x2x!g>
+  %2 = tq.dequantize %1 : tensor<?x2x!g> -> tensor<?x2xf32>
+  %3 = tq.layer_norm %2, %v, %v {eps = 1.0e-12 : f64}
+      : (tensor<?x2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+  %4 = tq.quantize %3 {site = "L0.x"} : tensor<?x2xf32> -> tensor<?x2x!x>
+  %5 = tq.add %2, %r : tensor<?x2xf32>
+  return %4, %5 : tensor<?x2x!x>, tensor<?x2xf32>
+}

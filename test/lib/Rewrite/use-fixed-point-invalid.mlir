@@ -209,3 +209,19 @@ func.func @log2_of_another_scale(%x: tensor<?x12x!x>, %o: tensor<?xi32>, %e: ten
   return %0 : tensor<?x4x!x>
 }
 }
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.1:128>
+
+// Only the pixels of an image may be f32 as far as the sum of the embedding.
+module attributes {tq.scheme = {arithmetic = {}}} {
+func.func @sum_of_floats(%pixels: tensor<?x4xf32>, %m: tensor<4xf32>)
+    -> tensor<?x4x!x> {
+  // expected-error @below {{and tq.qadd at L0.u that adds f32 values}}
+  %0 = tq.qadd %pixels, %pixels, %m, %m, %m {site = "L0.u"}
+      : (tensor<?x4xf32>, tensor<?x4xf32>, tensor<4xf32>, tensor<4xf32>,
+         tensor<4xf32>) -> tensor<?x4x!x>
+  return %0 : tensor<?x4x!x>
+}
+}
