@@ -352,7 +352,7 @@ std::vector<LevelsCase> cases() {
       {"E20RepQuantOfFourBitsWide",
        with(small(H::Embedding), wide),
        "repq-w4a4",
-       {"weight.symmetric=false"}},
+       {"f.granularity=tensor", "weight.symmetric=false"}},
       {"E15WordsOfTwoBits", odd(H::Classification), "w4a8-e2"},
       {"E15WordsOfTwoBitsEmbedding", odd(H::Embedding), "w4a8-e2"},
       {"E16TablesOfFourBits", odd(H::Regression), "w4a8", {"Et=4", "tables=4"}},
