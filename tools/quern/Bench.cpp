@@ -285,7 +285,7 @@ static int bench(const BenchOptions &options) {
   Expected<ModuleHandle> module = openModule(path);
   if (!module)
     return fail(module.message());
-  if (Error error = refuseImages(module->get(), path))
+  if (Error error = fitGrid(module->get(), path, grid))
     return fail(error.message());
   quern_description about;
   quern_module_describe(module->get(), &about);
@@ -350,9 +350,13 @@ void addBench(CLI::App &app, Action &action) {
       ->delimiter(',')
       ->check(CLI::Range(1, 1 << 16));
   command
-      ->add_option("--lengths", options->grid.lengths, "Tokens of a sequence")
+      ->add_option("--lengths", options->grid.lengths,
+                   "Tokens of a sequence; of a vision model, all of "
+                   "an image's")
       ->delimiter(',');
-  command->add_option("--batches", options->grid.batches, "Sequences of a run")
+  command
+      ->add_option("--batches", options->grid.batches,
+                   "Sequences, or images, of a run")
       ->delimiter(',');
   command->add_option("--threads", options->grid.threads, "Threads")
       ->delimiter(',');

@@ -27,18 +27,25 @@ Expected<BenchRun> BenchRun::create(quern_module *module, uint32_t batch,
   run.handle = std::move(*session);
   run.offsets.push_back(0);
   for (uint32_t s = 0; s < batch; ++s) {
-    for (uint32_t i = 0; i < length; ++i)
+    for (uint32_t i = 0; i < length && about.vocabulary > 1; ++i)
       run.ids.push_back(1 + (s * 131 + i * 7919) % (about.vocabulary - 1));
     run.offsets.push_back(int32_t(run.ids.size()));
   }
+  const quern_image_format &image = about.image;
+  size_t numbers = size_t(image.channels) * image.height * image.width * batch;
+  for (size_t i = 0; i < numbers; ++i)
+    run.pixels.push_back(float((37 * i + 11 * i * i) % 256) / 128 - 1);
   return Expected<BenchRun>(std::move(run));
 }
 
 Error BenchRun::run(quern_output *result) {
   quern_output output = {};
   quern_error error = {};
-  if (quern_run_ids(session(), ids.data(), nullptr, offsets.data(),
-                    uint32_t(offsets.size() - 1), &output, &error))
+  auto sequences = uint32_t(offsets.size() - 1);
+  if (pixels.empty() ? quern_run_ids(session(), ids.data(), nullptr,
+                                     offsets.data(), sequences, &output, &error)
+                     : quern_run_images(session(), pixels.data(), sequences,
+                                        &output, &error))
     return Error(error.message);
   if (result)
     *result = output;
@@ -49,6 +56,21 @@ std::string BenchRun::tier() const {
   if (quern_session_device(session(), nullptr) == QUERN_DEVICE_CUDA)
     return "cuda";
   return quern_tier_name(quern_session_tier(session()));
+}
+
+Error fitGrid(const quern_module *module, const std::string &path,
+              BenchGrid &grid) {
+  quern_description about;
+  quern_module_describe(module, &about);
+  if (!about.image.channels)
+    return Error::success();
+  const std::vector<uint32_t> only = {about.max_length};
+  if (grid.lengths != BenchGrid().lengths && grid.lengths != only)
+    return Error::make(path, ": found a length of ", grid.lengths.front(),
+                       " tokens, expected ", about.max_length,
+                       ", those of an image of this vision model");
+  grid.lengths = only;
+  return Error::success();
 }
 
 double benchClock() {
@@ -102,11 +124,12 @@ static Error measure(const std::vector<ModuleHandle> &modules, uint32_t batch,
 Error benchInTurns(const std::vector<std::string> &paths,
                    const TurnsOptions &options) {
   std::vector<ModuleHandle> modules;
+  BenchGrid grid = options.grid;
   for (const std::string &path : paths) {
     Expected<ModuleHandle> module = openModule(path);
     if (!module)
       return module.takeError();
-    if (Error error = refuseImages(module->get(), path))
+    if (Error error = fitGrid(module->get(), path, grid))
       return error;
     modules.push_back(std::move(*module));
   }
@@ -115,9 +138,9 @@ Error benchInTurns(const std::vector<std::string> &paths,
     std::printf("| module | batch | tokens | threads | tier | p50 ms | "
                 "of the first | quarter to three quarters |\n"
                 "|---|---|---|---|---|---|---|---|\n");
-  for (uint32_t threads : options.grid.threads)
-    for (uint32_t batch : options.grid.batches)
-      for (uint32_t length : options.grid.lengths) {
+  for (uint32_t threads : grid.threads)
+    for (uint32_t batch : grid.batches)
+      for (uint32_t length : grid.lengths) {
         std::vector<Turn> turns;
         if (Error error =
                 measure(modules, batch, length, threads, options, turns))

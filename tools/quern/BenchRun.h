@@ -16,7 +16,7 @@
 
 namespace quern::cli {
 
-/// A session and a batch of made-up tokens for it.
+/// A session and a batch of made-up tokens, or images, for it.
 class BenchRun {
 public:
   static Expected<BenchRun> create(quern_module *module, uint32_t batch,
@@ -31,7 +31,13 @@ public:
 private:
   SessionHandle handle;
   std::vector<int32_t> ids, offsets;
+  std::vector<float> pixels;
 };
+
+/// Gives the grid of a vision model the one length that its images have; an
+/// error if another was asked for.
+Error fitGrid(const quern_module *module, const std::string &path,
+              BenchGrid &grid);
 
 /// Seconds on a clock that never goes back.
 double benchClock();
