@@ -271,6 +271,12 @@ Error checkWeights(ModuleOp module, const RangeTable &ranges) {
   return Error::success();
 }
 
+/// Whether a site is the sum of an image's patches and their positions.
+bool isSumOfPatches(tq::ObserveOp observe) {
+  auto add = observe.getX().getDefiningOp<tq::AddOp>();
+  return add && isa_and_nonnull<tq::LinearOp>(add.getA().getDefiningOp());
+}
+
 /// The entry of a weight among the given scales.
 Attribute scalesEntry(const WeightScales &weight, Builder &builder) {
   auto scales = builder.getDenseF32ArrayAttr(weight.scales);
@@ -348,6 +354,11 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
       continue;
     }
     int64_t width = cast<ShapedType>(observers[i].getType()).getShape().back();
+    if (scheme.groups > 1 && site.key == "e" && !isSumOfPatches(observers[i]))
+      return Error::make("sites.", site.name,
+                         ": found power_of_two, expected one scale: the sums "
+                         "of a text's embeddings are one operation with their "
+                         "LayerNorm");
     if (scheme.groups > 1) {
       if (Error error = checkGroupNeighbours(site, sites, recipe))
         return error;

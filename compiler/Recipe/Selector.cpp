@@ -99,7 +99,7 @@ bool quern::takesGroups(std::string_view selector) {
 
 bool quern::namesResidualSum(std::string_view selector) {
   char key = letterOf(selector);
-  return key == 'u' || key == 'y';
+  return key == 'u' || key == 'y' || selector == "e" || selector == "E.e";
 }
 
 bool quern::takesLog(std::string_view selector) {

@@ -27,11 +27,13 @@ Error RecipeParser::readGranularity(const std::string &path, const Json &whole,
       (!perToken || !takesTokens(change.selector)) &&
       (!powers || !namesResidualSum(change.selector)) &&
       (!grouped || !takesGroups(change.selector)))
-    return fail(path, part,
-                "\"tensor\", or \"channel\" at the LayerNorm outputs "
-                "emb, x and z, or \"groups\" or \"per-embedding\" at x, "
-                "h and y, or \"power_of_two\" at the residual sums u and y, or "
-                "\"token\" at the inputs of linear layers emb, x, z, c and f");
+    return fail(
+        path, part,
+        "\"tensor\", or \"channel\" at the LayerNorm outputs "
+        "emb, x and z, or \"groups\" or \"per-embedding\" at x, "
+        "h and y, or \"power_of_two\" at the residual sums u and y and, "
+        "of vision models, e, or "
+        "\"token\" at the inputs of linear layers emb, x, z, c and f");
   if (powers && whole.contains("permute"))
     return fail(path, part,
                 "no \"permute\" beside it: errors choose the group of a "

@@ -134,8 +134,9 @@ TEST(VisionModule, E50IntegerFormsOfDeit) {
   TinyVisionOptions deit = TinyVisionOptions::deitTiny();
   deit.layers = 1;
   const std::vector<std::string> factors = {
-      "u.bits=8", "u.granularity=power_of_two", "y.bits=8",
-      "y.granularity=power_of_two"};
+      "e.bits=8", "e.granularity=power_of_two",
+      "u.bits=8", "u.granularity=power_of_two",
+      "y.bits=8", "y.granularity=power_of_two"};
   auto with = [&](std::vector<std::string> more) {
     more.insert(more.end(), factors.begin(), factors.end());
     return more;
@@ -147,7 +148,7 @@ TEST(VisionModule, E50IntegerFormsOfDeit) {
       {"peg6", {}}};
   for (const auto &[recipe, overrides] : cases) {
     SCOPED_TRACE(overrides.empty() ? recipe : overrides[0]);
-    VisionModule model(recipe, fewTargets, deit, overrides);
+    VisionModule model(recipe, {"x86-avx512vnni"}, deit, overrides);
     VerifyRequest request;
     request.module = model.open();
     ASSERT_TRUE(request.module);

@@ -126,7 +126,8 @@ TEST(Vision, E50Groups) {
   for (const char *recipe :
        {R"({"base": "peg6"})", R"({"base": "peg6", "sites": {"x":
             {"form": "folded"}}})",
-        R"({"base": "w8a8", "sites": {"u": {"granularity": "power_of_two"},
+        R"({"base": "w8a8", "sites": {"e": {"granularity": "power_of_two"},
+            "u": {"granularity": "power_of_two"},
             "y": {"granularity": "power_of_two"}}})"}) {
     SCOPED_TRACE(recipe);
     VisionModel model({}, recipe);
