@@ -174,15 +174,17 @@ void Page::printOps(const BenchCell &cell) {
                  cell.length, cell.threads);
   printBar(cell);
   out << "<table><tr><th>op</th><th>launches</th><th>ms</th><th>GOP/s</th>"
-         "<th>% of peak</th></tr>\n";
+         "<th>% of peak</th><th>GB/s</th><th>bound</th><th>% of it</th></tr>\n";
   for (size_t i = 0; i < cell.ops.size(); ++i) {
     const BenchOp &op = cell.ops[i];
     out << formatv("<tr><td><span style=\"color:{0}\">&#9632;</span> ",
                    colours[i % colourCount]);
     escaped(op.op);
+    BenchBound bound = cell.boundOf(op);
     out << formatv("</td><td>{0}</td><td>{1:f3}</td><td>{2:f1}</td><td>{3:f1}"
-                   "</td></tr>\n",
-                   op.launches, op.ms, op.gops, 100 * op.share);
+                   "</td><td>{4:f1}</td><td>{5}</td><td>{6:f1}</td></tr>\n",
+                   op.launches, op.ms, op.gops, 100 * op.share,
+                   op.bytesPerSecond() * 1e-9, bound.by, 100 * bound.share);
   }
   out << "</table>\n";
 }

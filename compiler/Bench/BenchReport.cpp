@@ -56,6 +56,15 @@ static std::string percent(double share) {
   return share ? formatv("{0:f1} %", 100 * share).str() : "-";
 }
 
+BenchBound BenchCell::boundOf(const BenchOp &op) const {
+  double reading = bandwidth ? op.bytesPerSecond() / bandwidth : 0;
+  if (!reading && !op.share)
+    return {};
+  if (reading > op.share)
+    return {"reading", reading};
+  return {"products", op.share};
+}
+
 std::string gridHead() {
   return "| batch | tokens | threads | tier | p50 ms | p90 ms | p99 ms | seq/s "
          "| tok/s | GOP/s | of peak | preempted | hand-off ns |\n"
@@ -75,12 +84,24 @@ std::string gridRow(const BenchCell &cell) {
 }
 
 std::string opsTable(const BenchCell &cell) {
-  std::string text = "| op | launches | ms | GOP/s | of peak |\n"
-                     "|---|---|---|---|---|\n";
-  for (const BenchOp &op : cell.ops)
-    text += formatv("| {0} | {1} | {2:f3} | {3:f0} | {4} |\n", op.op,
-                    op.launches, op.ms, op.gops, percent(op.share))
+  std::string text =
+      "| op | launches | ms | GOP/s | of peak | GB/s | bound | of it |\n"
+      "|---|---|---|---|---|---|---|---|\n";
+  for (const BenchOp &op : cell.ops) {
+    BenchBound bound = cell.boundOf(op);
+    text += formatv("| {0} | {1} | {2:f3} | {3:f0} | {4} | {5:f1} | {6} | {7} "
+                    "|\n",
+                    op.op, op.launches, op.ms, op.gops, percent(op.share),
+                    op.bytesPerSecond() * 1e-9, *bound.by ? bound.by : "-",
+                    percent(bound.share))
                 .str();
+  }
+  if (cell.bandwidth)
+    text +=
+        formatv("\nAs many bytes as a run moves at least are read at {0:f1} "
+                "GB/s.\n",
+                cell.bandwidth * 1e-9)
+            .str();
   return text;
 }
 

@@ -33,6 +33,18 @@ struct BenchOp {
   /// Median milliseconds of a run, 10^9 operations a second, and their part of
   /// the peak; the part is 0 where the tier has no dot-product instruction.
   double ms = 0, gops = 0, share = 0;
+  /// Bytes that a run must move at least.
+  double bytes = 0;
+  double bytesPerSecond() const { return ms ? bytes / ms * 1e3 : 0; }
+};
+
+/// What keeps an op from being faster: the shorter of two times that it cannot
+/// beat does not count.
+struct BenchBound {
+  /// "products", "reading" or, where neither is known, "".
+  const char *by = "";
+  /// The part of its time that this alone would take.
+  double share = 0;
 };
 
 /// One cell of the grid. Times are in seconds.
@@ -43,6 +55,9 @@ struct BenchCell {
   double operations = 0;
   /// Operations a second of one core, before and after.
   double peakBefore = 0, peakAfter = 0;
+  /// Bytes a second that all threads read, of as many as a run moves; 0 where
+  /// no ops were timed.
+  double bandwidth = 0;
   /// Involuntary context switches of the timed runs.
   long switches = 0;
   /// Seconds from one core to the other; 0 on one thread.
@@ -52,6 +67,7 @@ struct BenchCell {
   std::vector<BenchOp> ops;
 
   double peak() const { return std::max(peakBefore, peakAfter) * threads; }
+  BenchBound boundOf(const BenchOp &op) const;
   double share() const { return peak() ? operations / p50 / peak() : 0; }
   double sequencesPerSecond() const { return batch / p50; }
   double tokensPerSecond() const { return double(batch) * length / p50; }

@@ -161,6 +161,22 @@ uint32_t quern_session_step_count(const quern_session *session) {
   return uint32_t(session->steps.size());
 }
 
+/// See quern_step_info::bytes.
+static uint64_t bytesOf(const quern_session &session, const Step &step) {
+  const Manifest &manifest = *session.module.manifest;
+  uint64_t bytes = 0;
+  for (uint32_t i = 0; i < lengthOf(step.operands()); ++i) {
+    const Operand &operand = *step.operands()->Get(i);
+    if (operand.kind() == OperandKind::Buffer) {
+      const auto &buffer = *manifest.buffers()->Get(operand.index());
+      bytes += session.rowsOf(buffer.unit()) * buffer.bytes_per_unit();
+    } else if (operand.kind() == OperandKind::Data && step.gemm_n()) {
+      bytes += manifest.data()->Get(operand.index())->bytes();
+    }
+  }
+  return bytes;
+}
+
 quern_status quern_session_step(const quern_session *session, uint32_t index,
                                 quern_step_info *info, quern_error *error) {
   *info = {};
@@ -194,6 +210,7 @@ quern_status quern_session_step(const quern_session *session, uint32_t index,
                source.macs_per_pair() * session->rowsOf(Unit::Pairs) +
                source.macs_per_sequence() * session->rowsOf(Unit::Sequences);
   info->chunks = uint64_t(step.chunks);
+  info->bytes = bytesOf(*session, source);
   return QUERN_OK;
 }
 

@@ -358,8 +358,12 @@ TEST_F(SessionTest, StepsCanBeWatchedAndTimed) {
   EXPECT_STREQ(info.kernel, "mix");
   EXPECT_EQ(info.chunks, 4u);
   EXPECT_EQ(info.macs, 24u * (9 + 4));
+  // Three offsets, and five rows of x and y.
+  EXPECT_EQ(info.bytes, 3u * 4 + 5 * (64 + 128));
   ASSERT_EQ(quern_session_step(session, 2, &info, &error), QUERN_OK);
   EXPECT_EQ(info.macs, 72u * 5);
+  // Offsets, y, the weights of a GEMM, and two rows of the result.
+  EXPECT_EQ(info.bytes, 3u * 4 + 5 * 128 + 3 * 64 + 2 * 64);
   EXPECT_EQ(info.gemm_k, 24u);
   EXPECT_EQ(quern_session_step(session, 3, &info, &error),
             QUERN_ERROR_ARGUMENT);

@@ -16,6 +16,7 @@
 #include "compiler/Bench/Handoff.h"
 #include "compiler/Bench/KernelBench.h"
 #include "compiler/Bench/Overhead.h"
+#include "compiler/Bench/ReadBandwidth.h"
 #include "compiler/Emit/Assemble.h"
 #include "lib/Support/File.h"
 
@@ -59,7 +60,8 @@ static Expected<std::vector<BenchOp>>
 stepTimes(quern_session *session, const std::function<Error()> &runOnce,
           double peak) {
   quern_session_set_timing(session, 1);
-  std::map<std::string, std::array<double, 3>> sums; // ns, ops, count
+  // Operations, launches and bytes of one run.
+  std::map<std::string, std::array<double, 3>> sums;
   std::vector<std::string> order;
   constexpr int rounds = 9;
   std::map<std::string, std::vector<double>> perRound;
@@ -75,8 +77,11 @@ stepTimes(quern_session *session, const std::function<Error()> &runOnce,
       if (!sums.count(name))
         order.push_back(name);
       thisRound[name] += info.nanoseconds;
-      sums[name][1] += round == 0 ? 2.0 * info.macs : 0;
-      sums[name][2] += round == 0;
+      if (round)
+        continue;
+      sums[name][0] += 2.0 * info.macs;
+      sums[name][1] += 1;
+      sums[name][2] += info.bytes;
     }
     for (auto &[name, time] : thisRound)
       perRound[name].push_back(time);
@@ -86,9 +91,9 @@ stepTimes(quern_session *session, const std::function<Error()> &runOnce,
   for (const std::string &name : order) {
     double time = quantile(perRound[name], 0.5) * 1e-9;
     // A step that the clock did not see has no speed.
-    double speed = time > 0 ? sums[name][1] / time : 0;
-    ops.push_back({name, unsigned(sums[name][2]), time * 1e3, speed * 1e-9,
-                   peak ? speed / peak : 0});
+    double speed = time > 0 ? sums[name][0] / time : 0;
+    ops.push_back({name, unsigned(sums[name][1]), time * 1e3, speed * 1e-9,
+                   peak ? speed / peak : 0, sums[name][2]});
   }
   return ops;
 }
@@ -146,6 +151,13 @@ static Error measure(const BenchOptions &options, quern_module *module,
   if (!ops)
     return ops.takeError();
   cell.ops = std::move(*ops);
+  // What the host's memory gives is no bound of a GPU.
+  if (options.onGpu())
+    return Error::success();
+  double bytes = 0;
+  for (const BenchOp &op : cell.ops)
+    bytes += op.bytes;
+  cell.bandwidth = measureReadBandwidth(size_t(bytes), cell.threads);
   return Error::success();
 }
 
@@ -178,12 +190,18 @@ static json weightsJson(const quern_module *module) {
 
 static json cellJson(const BenchCell &cell) {
   json ops = json::array();
-  for (const BenchOp &op : cell.ops)
+  for (const BenchOp &op : cell.ops) {
+    BenchBound bound = cell.boundOf(op);
     ops.push_back({{"op", op.op},
                    {"launches", op.launches},
                    {"ms", op.ms},
                    {"gops", op.gops},
-                   {"share_of_peak", op.share}});
+                   {"share_of_peak", op.share},
+                   {"bytes", op.bytes},
+                   {"gbytes_per_second", op.bytesPerSecond() * 1e-9},
+                   {"bound", *bound.by ? json(bound.by) : json()},
+                   {"share_of_bound", bound.share}});
+  }
   return {{"length", cell.length},
           {"batch", cell.batch},
           {"threads", cell.threads},
@@ -197,6 +215,7 @@ static json cellJson(const BenchCell &cell) {
           {"gops", cell.operations / cell.p50 * 1e-9},
           {"peak_gops_one_core", cell.peak() / cell.threads * 1e-9},
           {"share_of_peak", cell.share()},
+          {"read_gbytes_per_second", cell.bandwidth * 1e-9},
           {"involuntary_switches", cell.switches},
           {"handoff_ns", cell.handoff * 1e9},
           {"output", cell.firstRow},
@@ -402,7 +421,10 @@ void addBench(CLI::App &app, Action &action) {
           ->check(CLI::Range(1u, 100000u));
   command->add_option("--warmup", options->warmup, "Runs before them");
   CLI::Option *ops =
-      command->add_flag("--ops", options->ops, "Time every kind of op too");
+      command->add_flag("--ops", options->ops,
+                        "Time every kind of op too, and say of each "
+                        "whether its products or reading bound "
+                        "it (roofline)");
   command->add_flag("--json", options->asJson,
                     "As JSON, with every kind of op");
   CLI::Option *html = command->add_option(

@@ -110,6 +110,8 @@ typedef struct quern_step_info {
   uint64_t nanoseconds; /**< 0 unless timing is on */
   uint64_t macs;        /**< multiply-adds of the mathematics */
   uint64_t chunks;      /**< chunks executed */
+  uint64_t bytes;       /**< that it must read and write at least: the rows of
+                             its buffers once, and a GEMM's constants once */
 } quern_step_info;
 
 QUERN_API uint32_t quern_session_step_count(const quern_session *session);

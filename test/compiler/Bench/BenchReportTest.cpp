@@ -1,6 +1,7 @@
 //===- BenchReportTest.cpp - Tables and the page of quern bench -----------===//
 
 #include "compiler/Bench/BenchReport.h"
+#include "compiler/Bench/ReadBandwidth.h"
 
 #include "gtest/gtest.h"
 
@@ -56,6 +57,9 @@ BenchReport example() {
     cell.peakAfter = 2e12;
     cell.handoff = length == 32 ? 0 : 71e-9;
     cell.ops = {{"linear a&b", 12, 1.5, 900, 0.45}, {"pool c", 1, 0.5, 0, 0}};
+    // 6 GB/s of 10, and nothing.
+    cell.bandwidth = 1e10;
+    cell.ops[0].bytes = 9e6;
     report.cells.push_back(cell);
   }
   return report;
@@ -80,10 +84,33 @@ TEST(BenchReport, Markdown) {
   EXPECT_NE(text.find("| 0 | 71 |"), std::string::npos) << text;
   EXPECT_NE(text.find("Weights: here."), std::string::npos) << text;
   EXPECT_NE(text.find("## Batch 2, 128 tokens, threads 1"), std::string::npos);
-  EXPECT_NE(text.find("| linear a&b | 12 | 1.500 | 900 | 45.0 % |"),
-            std::string::npos)
+  EXPECT_NE(
+      text.find("| linear a&b | 12 | 1.500 | 900 | 45.0 % | 6.0 | reading "
+                "| 60.0 % |"),
+      std::string::npos)
       << text;
-  EXPECT_NE(text.find("| pool c | 1 | 0.500 | 0 | - |"), std::string::npos);
+  EXPECT_NE(text.find("| pool c | 1 | 0.500 | 0 | - | 0.0 | - | - |"),
+            std::string::npos);
+  EXPECT_NE(text.find("are read at 10.0 GB/s"), std::string::npos);
+}
+
+TEST(BenchReport, TheLongerOfTwoTimesBounds) {
+  BenchCell cell = example().cells[0];
+  EXPECT_STREQ(cell.boundOf(cell.ops[0]).by, "reading");
+  EXPECT_DOUBLE_EQ(cell.boundOf(cell.ops[0]).share, 0.6);
+  cell.ops[0].bytes = 6e6;
+  EXPECT_STREQ(cell.boundOf(cell.ops[0]).by, "products");
+  EXPECT_DOUBLE_EQ(cell.boundOf(cell.ops[0]).share, 0.45);
+  EXPECT_STREQ(cell.boundOf(cell.ops[1]).by, "");
+  cell.bandwidth = 0;
+  EXPECT_STREQ(cell.boundOf(cell.ops[0]).by, "products");
+}
+
+TEST(ReadBandwidth, GrowsNotWithTheBuffer) {
+  double small = measureReadBandwidth(1 << 20, 1, 3);
+  EXPECT_GT(small, 1e8);
+  EXPECT_LT(small, 1e13);
+  EXPECT_GT(measureReadBandwidth(5000, 3, 2), 0);
 }
 
 TEST(BenchReport, PageNeedsNothingElse) {
