@@ -10,6 +10,27 @@
 #include <chrono>
 #include <immintrin.h>
 
+/// A statement on each of the sums.
+#define QUERN_ON8(DO)                                                          \
+  DO(a0);                                                                      \
+  DO(a1);                                                                      \
+  DO(a2);                                                                      \
+  DO(a3);                                                                      \
+  DO(a4);                                                                      \
+  DO(a5);                                                                      \
+  DO(a6);                                                                      \
+  DO(a7);
+#define QUERN_ON12(DO)                                                         \
+  QUERN_ON8(DO)                                                                \
+  DO(a8);                                                                      \
+  DO(a9);                                                                      \
+  DO(a10);                                                                     \
+  DO(a11);
+#define QUERN_ON14(DO)                                                         \
+  QUERN_ON12(DO)                                                               \
+  DO(a12);                                                                     \
+  DO(a13);
+
 namespace quern {
 
 static double now() {
@@ -26,20 +47,7 @@ runVnni(int64_t rounds) {
   for (int64_t i = 0; i < rounds; ++i) {
 #define QUERN_DOT(a)                                                           \
   asm volatile("vpdpbusd %2, %1, %0" : "+v"(a) : "v"(x), "v"(y))
-    QUERN_DOT(a0);
-    QUERN_DOT(a1);
-    QUERN_DOT(a2);
-    QUERN_DOT(a3);
-    QUERN_DOT(a4);
-    QUERN_DOT(a5);
-    QUERN_DOT(a6);
-    QUERN_DOT(a7);
-    QUERN_DOT(a8);
-    QUERN_DOT(a9);
-    QUERN_DOT(a10);
-    QUERN_DOT(a11);
-    QUERN_DOT(a12);
-    QUERN_DOT(a13);
+    QUERN_ON14(QUERN_DOT)
 #undef QUERN_DOT
   }
 }
@@ -53,14 +61,7 @@ __attribute__((target("avx2"), noinline)) static void runAvx2(int64_t rounds) {
   asm volatile("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"                      \
                : "+x"(a), "=&x"(t)                                             \
                : "x"(x), "x"(y))
-    QUERN_DOT(a0);
-    QUERN_DOT(a1);
-    QUERN_DOT(a2);
-    QUERN_DOT(a3);
-    QUERN_DOT(a4);
-    QUERN_DOT(a5);
-    QUERN_DOT(a6);
-    QUERN_DOT(a7);
+    QUERN_ON8(QUERN_DOT)
 #undef QUERN_DOT
   }
 }
@@ -74,18 +75,7 @@ runAvxVnni(int64_t rounds) {
   for (int64_t i = 0; i < rounds; ++i) {
 #define QUERN_DOT(a)                                                           \
   asm volatile("%{vex%} vpdpbusd %2, %1, %0" : "+x"(a) : "x"(x), "x"(y))
-    QUERN_DOT(a0);
-    QUERN_DOT(a1);
-    QUERN_DOT(a2);
-    QUERN_DOT(a3);
-    QUERN_DOT(a4);
-    QUERN_DOT(a5);
-    QUERN_DOT(a6);
-    QUERN_DOT(a7);
-    QUERN_DOT(a8);
-    QUERN_DOT(a9);
-    QUERN_DOT(a10);
-    QUERN_DOT(a11);
+    QUERN_ON12(QUERN_DOT)
 #undef QUERN_DOT
   }
 }
@@ -100,14 +90,7 @@ runAvx512Bw(int64_t rounds) {
   asm volatile("vpmaddwd %3, %2, %1\n\tvpaddd %1, %0, %0"                      \
                : "+v"(a), "=&v"(t)                                             \
                : "v"(x), "v"(y))
-    QUERN_DOT(a0);
-    QUERN_DOT(a1);
-    QUERN_DOT(a2);
-    QUERN_DOT(a3);
-    QUERN_DOT(a4);
-    QUERN_DOT(a5);
-    QUERN_DOT(a6);
-    QUERN_DOT(a7);
+    QUERN_ON8(QUERN_DOT)
 #undef QUERN_DOT
   }
 }
@@ -122,14 +105,7 @@ static __attribute__((noinline)) void runSse41(int64_t rounds) {
   asm volatile("movdqa %2, %1\n\tpmaddwd %3, %1\n\tpaddd %1, %0"               \
                : "+x"(a), "=&x"(t)                                             \
                : "x"(x), "x"(y))
-    QUERN_DOT(a0);
-    QUERN_DOT(a1);
-    QUERN_DOT(a2);
-    QUERN_DOT(a3);
-    QUERN_DOT(a4);
-    QUERN_DOT(a5);
-    QUERN_DOT(a6);
-    QUERN_DOT(a7);
+    QUERN_ON8(QUERN_DOT)
 #undef QUERN_DOT
   }
 }
