@@ -119,8 +119,8 @@ mlir::FailureOr<Tensor> evaluate(tq::QLinearOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QGroupLinearOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QPoolOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QAttentionOp op, Evaluation &run);
-/// Shows columns [n * width, (n + 1) * width) of codes, the result of a product,
-/// as the n-th of its sites.
+/// Shows columns [n * width, (n + 1) * width) of codes, the result of a
+/// product, as the n-th of its sites.
 mlir::LogicalResult showSites(mlir::Operation *op, mlir::ArrayAttr sites,
                               Evaluation &run, std::vector<int32_t> &codes,
                               int64_t tokens, int64_t outputs);

@@ -171,7 +171,8 @@ FailureOr<Tensor> quern::evaluate(tq::QLinearOp op, Evaluation &run) {
     takeZeros(x, run.get(op.getWZeros()).toVector<int32_t>(), acc);
   if (op.getFixed()) {
     auto codes = fixedCodes(op, acc, correction, multiplier, offset);
-    if (failed(codes) || failed(showSites(op, op.getSites(), run, *codes, tokens, outputs)))
+    if (failed(codes) ||
+        failed(showSites(op, op.getSites(), run, *codes, tokens, outputs)))
       return failure();
     return makeTensor(std::move(*codes), tokens, outputs);
   }
