@@ -125,10 +125,7 @@ void checkAttentionOf(Runner &runner, const nvptx::AttentionForm &form,
       nvptx::getAttentionLaunch(form, int64_t(lengths.size()), heads, longest);
   DeviceCall call;
   call.kernel = nvptx::getAttentionName(form);
-  call.gridX = launch.gridX;
-  call.gridY = launch.gridY;
-  call.threads = launch.threads;
-  call.sharedBytes = launch.sharedBytes;
+  call.launchAs(launch);
   call.input("qkv", qkv);
   call.input("offsets", offsets);
   call.input("params", flat);

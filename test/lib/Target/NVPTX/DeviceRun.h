@@ -9,6 +9,7 @@
 #ifndef QUERN_TEST_LIB_TARGET_NVPTX_DEVICERUN_H
 #define QUERN_TEST_LIB_TARGET_NVPTX_DEVICERUN_H
 
+#include "lib/Target/NVPTX/CodeNorm.h"
 #include "lib/Target/NVPTX/Ptx.h"
 #include "test/support/ptx/Machine.h"
 
@@ -71,6 +72,19 @@ struct DeviceCall {
     uint64_t value = 0;
   };
   std::vector<Argument> arguments;
+
+  /// The grid and the block of a kernel that computes them, as GemmLaunch.
+  template <typename Launch> void launchAs(const Launch &launch) {
+    gridX = launch.gridX;
+    gridY = launch.gridY;
+    threads = launch.threads;
+    sharedBytes = launch.sharedBytes;
+  }
+  /// Those of a kernel with a warp for each of `rows` rows.
+  void launchRows(int64_t rows) {
+    gridX = (rows + kRowsPerBlock - 1) / kRowsPerBlock;
+    threads = kRowsPerBlock * 32;
+  }
 
   template <typename T> void input(const char *name, std::vector<T> &data) {
     arguments.push_back({name, data.data(), data.size() * sizeof(T), false, 0});

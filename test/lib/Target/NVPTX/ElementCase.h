@@ -120,8 +120,7 @@ inline void checkElements(Runner &runner, const ElementForm &form, int64_t d) {
     }
   DeviceCall call;
   call.kernel = getElementsName(form);
-  call.gridX = (m + kRowsPerBlock - 1) / kRowsPerBlock;
-  call.threads = kRowsPerBlock * 32;
+  call.launchRows(m);
   call.input("x", x.bytes);
   if (form.pools())
     call.input("offsets", offsets);

@@ -93,10 +93,7 @@ void checkProduct(nvptx::Activation activation, Storage result, int64_t m,
   nvptx::GemmLaunch launch = nvptx::getGemmLaunch(schedule, m, n);
   DeviceCall call;
   call.kernel = nvptx::getGemmName(schedule, form);
-  call.gridX = launch.gridX;
-  call.gridY = launch.gridY;
-  call.threads = launch.threads;
-  call.sharedBytes = launch.sharedBytes;
+  call.launchAs(launch);
   call.input("x", x);
   call.input("w", w);
   call.input("correction", correction);
@@ -202,8 +199,7 @@ void checkNorm(Emulator &emulator, const NormCase &c) {
   auto channelBytes = quern::packChannels(channels, shift, factors, zero);
   DeviceCall call;
   call.kernel = nvptx::getFixedAddNormName(c.form);
-  call.gridX = (m + nvptx::kRowsPerBlock - 1) / nvptx::kRowsPerBlock;
-  call.threads = nvptx::kRowsPerBlock * 32;
+  call.launchRows(m);
   call.input("a", aBytes);
   call.input("b", bBytes);
   call.input("aScale", aScale);
@@ -302,8 +298,7 @@ TEST(NvptxFixed, Embeddings) {
       quern::packChannels(channels, shift, std::vector<uint8_t>(size_t(d)), 0);
   DeviceCall call;
   call.kernel = nvptx::getEmbedName(form);
-  call.gridX = (m + nvptx::kRowsPerBlock - 1) / nvptx::kRowsPerBlock;
-  call.threads = nvptx::kRowsPerBlock * 32;
+  call.launchRows(m);
   for (auto &v : numbers)
     call.input("numbers", v);
   for (auto &v : packed)
@@ -438,10 +433,7 @@ void checkAttention(const AttentionCase &c) {
       form, int64_t(c.lengths.size()), heads, longest);
   DeviceCall call;
   call.kernel = nvptx::getAttentionName(form);
-  call.gridX = launch.gridX;
-  call.gridY = launch.gridY;
-  call.threads = launch.threads;
-  call.sharedBytes = launch.sharedBytes;
+  call.launchAs(launch);
   call.input("qkv", qkv);
   call.input("offsets", offsets);
   call.input("params", params);

@@ -59,10 +59,7 @@ public:
     DeviceCall call;
     call.kernel = getGemmName(schedule, form);
     GemmLaunch launch = getGemmLaunch(schedule, size.m, n);
-    call.gridX = launch.gridX;
-    call.gridY = launch.gridY;
-    call.threads = launch.threads;
-    call.sharedBytes = launch.sharedBytes;
+    call.launchAs(launch);
     call.input("x", x);
     call.input("w", w);
     call.input("correction", correction);

@@ -56,10 +56,7 @@ struct GroupCase {
     GemmLaunch launch = getGemmLaunch(schedule, m, n);
     DeviceCall call;
     call.kernel = getGemmName(schedule, form);
-    call.gridX = launch.gridX;
-    call.gridY = launch.gridY;
-    call.threads = launch.threads;
-    call.sharedBytes = launch.sharedBytes;
+    call.launchAs(launch);
     call.input("x", x);
     call.input("w", packed);
     call.input("columns", steps.columns);

@@ -175,8 +175,7 @@ private:
     }
     DeviceCall call;
     call.kernel = getGroupNormName(form);
-    call.gridX = (m + kRowsPerBlock - 1) / kRowsPerBlock;
-    call.threads = kRowsPerBlock * 32;
+    call.launchRows(m);
     call.input("a", aBytes);
     call.input("b", bBytes);
     call.input("ma", ma);

@@ -102,8 +102,7 @@ inline void checkAddNorm(Runner &runner, const nvptx::AddNormForm &form,
     std::vector<uint8_t> aBytes = pack(a, form.a), bBytes = pack(b, form.b);
     DeviceCall call;
     call.kernel = nvptx::getAddNormName(form);
-    call.gridX = (m + nvptx::kRowsPerBlock - 1) / nvptx::kRowsPerBlock;
-    call.threads = nvptx::kRowsPerBlock * 32;
+    call.launchRows(m);
     call.input("a", aBytes);
     call.input("b", bBytes);
     call.input("ma", ma);
@@ -216,8 +215,7 @@ inline void checkEmbed(Runner &runner, const nvptx::EmbedForm &form,
   }
   DeviceCall call;
   call.kernel = nvptx::getEmbedName(form);
-  call.gridX = (m + nvptx::kRowsPerBlock - 1) / nvptx::kRowsPerBlock;
-  call.threads = nvptx::kRowsPerBlock * 32;
+  call.launchRows(m);
   for (auto &v : numbers)
     call.input("numbers", v);
   std::vector<int8_t> packed[3];

@@ -58,8 +58,7 @@ void checkQuantize(Emulator &emulator, const TokenForm &form, int64_t m,
   }
   DeviceCall call;
   call.kernel = getTokensName(form);
-  call.gridX = (m + kRowsPerBlock - 1) / kRowsPerBlock;
-  call.threads = kRowsPerBlock * 32;
+  call.launchRows(m);
   call.input("x", x);
   call.output("codes", codes);
   call.integers({m, d, stride});
@@ -115,8 +114,7 @@ TEST(NvptxTokens, Values) {
   }
   DeviceCall call;
   call.kernel = getTokensName(form);
-  call.gridX = (m + kRowsPerBlock - 1) / kRowsPerBlock;
-  call.threads = kRowsPerBlock * 32;
+  call.launchRows(m);
   call.input("codes", codes);
   call.output("x", x);
   call.integers({m, d, stride});
@@ -162,10 +160,7 @@ TEST(NvptxTokens, Products) {
   GemmLaunch launch = getGemmLaunch(schedule, m, n);
   DeviceCall call;
   call.kernel = getGemmName(schedule, form);
-  call.gridX = launch.gridX;
-  call.gridY = launch.gridY;
-  call.threads = launch.threads;
-  call.sharedBytes = launch.sharedBytes;
+  call.launchAs(launch);
   call.input("x", x);
   call.input("w", w);
   call.input("correction", correction);
@@ -195,8 +190,7 @@ TEST(NvptxTokens, ShiftGelu) {
   }
   DeviceCall call;
   call.kernel = "shift_gelu";
-  call.gridX = (m + kRowsPerBlock - 1) / kRowsPerBlock;
-  call.threads = kRowsPerBlock * 32;
+  call.launchRows(m);
   call.input("x", x);
   call.input("tables", tables);
   call.output("out", out);
