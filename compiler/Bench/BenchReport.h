@@ -49,7 +49,10 @@ struct BenchBound {
 
 /// One cell of the grid. Times are in seconds.
 struct BenchCell {
+  /// Tokens of a sequence in the mean, sequences of a batch, threads.
   uint32_t length = 0, batch = 0, threads = 0;
+  /// What a run reads, in all its batches.
+  uint64_t sequences = 0, tokens = 0;
   std::string tier;
   double p50 = 0, p90 = 0, p99 = 0, best = 0;
   double operations = 0;
@@ -69,8 +72,8 @@ struct BenchCell {
   double peak() const { return std::max(peakBefore, peakAfter) * threads; }
   BenchBound boundOf(const BenchOp &op) const;
   double share() const { return peak() ? operations / p50 / peak() : 0; }
-  double sequencesPerSecond() const { return batch / p50; }
-  double tokensPerSecond() const { return double(batch) * length / p50; }
+  double sequencesPerSecond() const { return sequences / p50; }
+  double tokensPerSecond() const { return tokens / p50; }
 };
 
 struct BenchReport {

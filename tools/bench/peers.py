@@ -4,12 +4,18 @@
     peers.py --quern BUILD/bin/quern --module M.qbm --model DIR --work DIR
              [--peers NAME...] [--lengths N...] [--batches N...]
              [--threads N...] [--rounds N] [--seconds S] [--json]
+             [--text FILE [--pair] [--max-length N] [--samples N]]
 
 `quern bench M.qbm --peer NAME,...` calls this through peers.sh. DIR of --model
 is the checkpoint that the module was made from; the peers' models are made of
 it once, in --work. In every round each contender gets a fresh pinned process,
 one after the other, so that a drift of the machine meets all alike. The first
 round tries every setting of a peer, the others only its fastest one.
+
+Without --text sequences are made up, all of one length. With it a run is a pass
+over the texts of FILE, with the module's tokens: Quern takes them in batches as
+they come; peers are tried so with padding, sorted by length before, and one by
+one.
 
 p50 is the median over the rounds of each process's median, the ratio is taken
 within rounds. `waited` is the share of time that a contender's threads had no
@@ -155,16 +161,82 @@ def prepare(args):
     return folder
 
 
-def worker(setting, folder, case, seconds):
+def read_texts(args):
+    """Ids and type ids of every text, as `quern bench` makes them."""
+    command = [args.quern, "tokenize", args.module, "--input", args.text]
+    command += ["--pair"] if args.pair else []
+    longest = json.loads(subprocess.run(
+        [args.quern, "inspect", args.module, "--json"], text=True,
+        stdout=subprocess.PIPE, check=True).stdout)["model"]["max_length"]
+    command += ["--max-length", str(min(args.max_length or longest, longest))]
+    done = subprocess.run(command, text=True, stdout=subprocess.PIPE)
+    if done.returncode:
+        sys.exit(1)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    rows = rows[:args.samples]
+    if not rows:
+        sys.exit(f"peers: error: {args.text}: found no text")
+    return {"ids": [row["ids"] for row in rows],
+            "type_ids": [row["type_ids"] for row in rows]}
+
+
+def make_up(batch, length, vocabulary):
+    """What `quern bench` runs of this size."""
+    ids = [[1 + (s * 131 + i * 7919) % (vocabulary - 1) for i in range(length)]
+           for s in range(batch)]
+    return {"ids": ids, "type_ids": [[0] * length for _ in ids]}
+
+
+class Sequences:
+    """Files with the ids of every case."""
+
+    def __init__(self, args, folder, place):
+        self.args, self.place, self.made = args, place, {}
+        self.texts = read_texts(args) if args.text else None
+        with open(os.path.join(folder, "about.json")) as f:
+            self.vocabulary = json.load(f)["vocabulary"]
+
+    def file(self, case, first=False):
+        """The ids of a case, or of its first sequence alone."""
+        key = case[:2] + (first,)
+        if key not in self.made:
+            found = self.texts or make_up(*case[:2], self.vocabulary)
+            if first:
+                found = {name: rows[:1] for name, rows in found.items()}
+            path = os.path.join(self.place, "-".join(map(str, key)) + ".json")
+            with open(path, "w") as f:
+                json.dump(found, f)
+            self.made[key] = path
+        return self.made[key]
+
+
+def settings(args, peer):
+    """Settings of a peer and what they are called."""
+    if not args.text:
+        return SETTINGS[peer]
+    # Shapes change from batch to batch.
+    return {setting.replace("+static", "") + order: name + title
+            for setting, name in SETTINGS[peer].items()
+            for order, title in (("", ", padded"), ("+sorted", ", sorted"),
+                                 ("+single", ", one by one"))}
+
+
+def worker(setting, folder, ids, case, seconds):
     return [sys.executable, os.path.join(HERE, "peer_worker.py"), setting,
-            folder, *(str(n) for n in case), str(seconds)]
+            folder, ids, str(case[0]), str(case[2]), str(seconds)]
 
 
 def our_command(args, case, runs):
-    options = zip(("--batches", "--lengths", "--threads", "--runs"),
-                  (*case, runs))
+    options = {"--batches": case[0], "--threads": case[2], "--runs": runs}
+    if args.text:
+        options.update({"--text": args.text, "--samples": args.samples})
+        if args.max_length:
+            options["--max-length"] = args.max_length
+    else:
+        options["--lengths"] = case[1]
     return [args.quern, "bench", args.module, "--json",
-            *(str(word) for option in options for word in option)]
+            *(str(word) for option in options.items() for word in option),
+            *(["--pair"] if args.pair else [])]
 
 
 def cosine(a, b):
@@ -174,33 +246,38 @@ def cosine(a, b):
     return sum(x * y for x, y in zip(a, b)) / norms if norms else None
 
 
-def measure(args, folder):
+def measure(args, folder, sequences):
     """rows[case][(peer, setting)]: what each process gave."""
+    least = 2 if args.text else 20
     rows, reference, fastest, runs = {}, {}, {}, {}
-    cases = [(b, l, t) for l in args.lengths for b in args.batches
-             for t in args.threads]
+    # Texts have lengths of their own.
+    cases = [(b, l, t) for l in ([0] if args.text else args.lengths)
+             for b in args.batches for t in args.threads]
     for turn in range(args.rounds):
         for case in cases:
             batch, length, threads = case
             if case[:2] not in reference:
                 reference[case[:2]] = run_pinned(
-                    worker("onnxruntime:fp32", folder, case, 0),
+                    worker("onnxruntime:fp32", folder,
+                           sequences.file(case, first=True), case, 0),
                     threads)["output"]
             contenders = [(peer, setting) for peer in args.peers
-                          for setting in SETTINGS[peer]
+                          for setting in settings(args, peer)
                           if fastest.get((case, peer), setting) == setting]
             found = rows.setdefault(case, {})
             for peer, setting in [("quern", "")] + contenders:
-                command = (worker(setting, folder, case, args.seconds)
+                command = (worker(setting, folder, sequences.file(case), case,
+                                  args.seconds)
                            if peer != "quern" else
-                           our_command(args, case, runs.get(case, 20)))
-                where = (f"round {turn + 1}: {batch} x {length} tokens, "
+                           our_command(args, case, runs.get(case, least)))
+                what = f"{length} tokens" if length else "texts"
+                where = (f"round {turn + 1}: {batch} x {what}, "
                          f"{threads} threads: {TITLES[peer]} {setting}")
                 try:
                     row = run_pinned(command, threads)
                     if peer == "quern" and case not in runs:
                         # As many runs as fit the peers' seconds.
-                        runs[case] = max(20, int(args.seconds * 1e3
+                        runs[case] = max(least, int(args.seconds * 1e3
                                                  / row["p50_ms"]))
                         row = run_pinned(our_command(args, case, runs[case]),
                                          threads)
@@ -240,11 +317,13 @@ def summary(args, rows, fastest):
         for peer, setting in contenders:
             mine = found[peer, setting]
             entry = {
-                "batch": case[0], "tokens": case[1], "threads": case[2],
-                "system": TITLES[peer],
-                "setting": (SETTINGS[peer][setting] if setting
+                "batch": case[0], "tokens": ours[0]["length"],
+                "threads": case[2], "system": TITLES[peer],
+                "setting": (settings(args, peer)[setting] if setting
                             else ours[0]["tier"]),
                 "p50_ms": middle(mine, "ms"), "rounds": len(mine),
+                "sequences_per_second":
+                    1e3 * ours[0]["sequences"] / middle(mine, "ms"),
                 "times_quern": statistics.median(
                     row["ms"] / by_turn[row["turn"]] for row in mine),
                 "cosine": mine[-1]["cosine"],
@@ -258,15 +337,16 @@ def summary(args, rows, fastest):
 
 
 def table(entries):
-    lines = ["| batch | tokens | threads | system | setting | p50 ms | times "
-             "Quern | cosine to f32 | waited | switches/s | hand-off ns |",
-             "|---" * 11 + "|"]
+    lines = ["| batch | tokens | threads | system | setting | p50 ms | seq/s | "
+             "times Quern | cosine to f32 | waited | switches/s | hand-off ns "
+             "|", "|---" * 12 + "|"]
     for e in entries:
         near = "-" if e["cosine"] is None else f"{e['cosine']:.5f}"
         handoff = e.get("handoff_ns", 0)
         lines.append(
             f"| {e['batch']} | {e['tokens']} | {e['threads']} | {e['system']} "
-            f"| {e['setting']} | {e['p50_ms']:.3f} | {e['times_quern']:.2f} | "
+            f"| {e['setting']} | {e['p50_ms']:.3f} | "
+            f"{e['sequences_per_second']:.1f} | {e['times_quern']:.2f} | "
             f"{near} | {e['waited']:.1%} | "
             f"{e['involuntary_switches_a_second']:.1f} | "
             f"{f'{handoff:.0f}' if handoff else '-'} |")
@@ -284,11 +364,17 @@ def main():
         parser.add_argument("--" + name, type=int, nargs="+", default=[value])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--text", metavar="FILE")
+    parser.add_argument("--pair", action="store_true")
+    parser.add_argument("--max-length", type=int, default=0)
+    parser.add_argument("--samples", type=int, default=1 << 20)
     parser.add_argument("--json", action="store_true",
                         help="the table and every measured row as JSON")
     args = parser.parse_args()
     check_packages(args.peers)
-    rows, fastest = measure(args, prepare(args))
+    folder = prepare(args)
+    with tempfile.TemporaryDirectory() as place:
+        rows, fastest = measure(args, folder, Sequences(args, folder, place))
     entries = summary(args, rows, fastest)
     if not args.json:
         print(table(entries))

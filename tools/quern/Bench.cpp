@@ -38,6 +38,7 @@ struct BenchOptions {
   std::string gridText, html, markdown, match, device = "cpu";
   std::vector<int64_t> tokens;
   BenchGrid grid;
+  BenchTexts texts;
   unsigned runs = 30, warmup = 5;
   PeerOptions peers;
   bool kernels = false, overhead = false, asJson = false, ops = false;
@@ -55,38 +56,47 @@ static long involuntarySwitches() {
   return usage.ru_nivcsw;
 }
 
-/// Time and operations of every op, summed over the layers, of one more run.
-static Expected<std::vector<BenchOp>>
-stepTimes(quern_session *session, const std::function<Error()> &runOnce,
-          double peak) {
-  quern_session_set_timing(session, 1);
+/// Calls `visit` for every step of the batch that ran last.
+static void
+eachStep(quern_session *session,
+         const std::function<void(const quern_step_info &)> &visit) {
+  for (uint32_t i = 0; i < quern_session_step_count(session); ++i) {
+    quern_step_info info = {};
+    if (!quern_session_step(session, i, &info, nullptr))
+      visit(info);
+  }
+}
+
+/// Time and operations of every op, summed over layers and batches, of a few
+/// more runs.
+static Expected<std::vector<BenchOp>> stepTimes(BenchRun &run, double peak) {
+  quern_session_set_timing(run.session(), 1);
   // Operations, launches and bytes of one run.
   std::map<std::string, std::array<double, 3>> sums;
   std::vector<std::string> order;
-  constexpr int rounds = 9;
+  // Fewer where one run is many.
+  const int rounds = run.input().batches.size() > 1 ? 3 : 9;
   std::map<std::string, std::vector<double>> perRound;
   for (int round = 0; round < rounds; ++round) {
-    if (Error error = runOnce())
-      return error;
     std::map<std::string, double> thisRound;
-    for (uint32_t i = 0; i < quern_session_step_count(session); ++i) {
-      quern_step_info info = {};
-      if (quern_session_step(session, i, &info, nullptr))
-        continue;
+    auto take = [&](const quern_step_info &info) {
       std::string name = std::string(info.op) + " " + info.kernel;
       if (!sums.count(name))
         order.push_back(name);
       thisRound[name] += info.nanoseconds;
       if (round)
-        continue;
+        return;
       sums[name][0] += 2.0 * info.macs;
       sums[name][1] += 1;
       sums[name][2] += info.bytes;
-    }
+    };
+    if (Error error = run.run(
+            [&](const quern_output &) { eachStep(run.session(), take); }))
+      return error;
     for (auto &[name, time] : thisRound)
       perRound[name].push_back(time);
   }
-  quern_session_set_timing(session, 0);
+  quern_session_set_timing(run.session(), 0);
   std::vector<BenchOp> ops;
   for (const std::string &name : order) {
     double time = quantile(perRound[name], 0.5) * 1e-9;
@@ -100,22 +110,31 @@ stepTimes(quern_session *session, const std::function<Error()> &runOnce,
 
 /// Times one cell of the grid.
 static Error measure(const BenchOptions &options, quern_module *module,
-                     BenchCell &cell) {
+                     const std::string &path, BenchCell &cell) {
+  Expected<BenchInput> input =
+      cellInput(module, path, options.texts, cell.batch, cell.length);
+  if (!input)
+    return input.takeError();
+  cell.sequences = input->sequences();
+  cell.tokens = input->images ? cell.sequences * cell.length : input->tokens();
+  cell.length = input->length(cell.length);
   auto made =
-      BenchRun::create(module, cell.batch, cell.length, cell.threads,
+      BenchRun::create(module, std::move(*input), cell.threads,
                        options.onGpu() ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU);
   if (!made)
     return made.takeError();
   BenchRun &run = *made;
-  auto runOnce = [&]() -> Error {
-    quern_output output = {};
-    if (Error error = run.run(&output))
-      return error;
-    cell.firstRow.assign(output.data, output.data + output.columns);
-    return Error::success();
+  auto note = [&](const quern_output &output) {
+    if (cell.firstRow.empty())
+      cell.firstRow.assign(output.data, output.data + output.columns);
+    eachStep(run.session(), [&](const quern_step_info &info) {
+      cell.operations += 2.0 * info.macs;
+    });
   };
-  for (unsigned i = 0; i < options.warmup; ++i)
-    if (Error error = runOnce())
+  if (Error error = run.run(note))
+    return error;
+  for (unsigned i = 1; i < options.warmup; ++i)
+    if (Error error = run.run())
       return error;
   cell.tier = run.tier();
   Tier tier = parseTier(cell.tier).value_or(Tier::Scalar);
@@ -129,7 +148,7 @@ static Error measure(const BenchOptions &options, quern_module *module,
   std::vector<double> times;
   for (unsigned i = 0; i < options.runs; ++i) {
     double start = benchClock();
-    if (Error error = runOnce())
+    if (Error error = run.run())
       return error;
     times.push_back(benchClock() - start);
   }
@@ -140,14 +159,9 @@ static Error measure(const BenchOptions &options, quern_module *module,
   cell.p90 = quantile(times, 0.9);
   cell.p99 = quantile(times, 0.99);
   cell.best = *std::min_element(times.begin(), times.end());
-  for (uint32_t i = 0; i < quern_session_step_count(run.session()); ++i) {
-    quern_step_info info = {};
-    if (!quern_session_step(run.session(), i, &info, nullptr))
-      cell.operations += 2.0 * info.macs;
-  }
   if (!options.needsOps())
     return Error::success();
-  auto ops = stepTimes(run.session(), runOnce, cell.peak());
+  auto ops = stepTimes(run, cell.peak());
   if (!ops)
     return ops.takeError();
   cell.ops = std::move(*ops);
@@ -204,6 +218,8 @@ static json cellJson(const BenchCell &cell) {
   }
   return {{"length", cell.length},
           {"batch", cell.batch},
+          {"sequences", cell.sequences},
+          {"tokens", cell.tokens},
           {"threads", cell.threads},
           {"tier", cell.tier},
           {"p50_ms", cell.p50 * 1e3},
@@ -288,14 +304,14 @@ static int bench(const BenchOptions &options) {
     }
     if (Error error = benchInTurns(
             options.modules,
-            {grid, options.runs, options.warmup, options.asJson,
+            {grid, options.texts, options.runs, options.warmup, options.asJson,
              options.onGpu() ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU}))
       return fail(error.message());
     return Ok;
   }
   const std::string &path = options.modules.front();
   if (!options.peers.peers.empty())
-    return benchPeers(path, grid, options.asJson, options.peers);
+    return benchPeers(path, grid, options.texts, options.asJson, options.peers);
   // Before minutes of work, not after.
   for (const std::string &page : {options.html, options.markdown})
     if (!page.empty())
@@ -318,7 +334,7 @@ static int bench(const BenchOptions &options) {
         cell.length = length;
         cell.batch = batch;
         cell.threads = threads;
-        if (Error error = measure(options, module->get(), cell))
+        if (Error error = measure(options, module->get(), path, cell))
           return fail(error.message());
         if (!options.asJson)
           std::printf("%s", gridRow(cell).c_str());
@@ -373,17 +389,38 @@ void addBench(CLI::App &app, Action &action) {
                    "Tokens of a sequence; of a vision model, all of "
                    "an image's")
       ->delimiter(',');
+  BenchTexts &texts = options->texts;
+  CLI::Option *text =
+      command
+          ->add_option("--text", texts.path,
+                       "Texts instead of made-up tokens, as they come: lines "
+                       "or JSON lines. A run is one pass over all of them, in "
+                       "batches of --batches")
+          ->excludes(kernels, "--lengths");
+  command
+      ->add_flag("--pair", texts.pairs,
+                 "Lines hold two texts with a tab between")
+      ->needs(text);
+  command
+      ->add_option("--max-length", texts.maxLength,
+                   "Cut texts to this many tokens")
+      ->check(CLI::Range(1u, 1u << 20))
+      ->needs(text);
+  command->add_option("--samples", texts.samples, "Texts to take at most")
+      ->check(CLI::Range(1u, 1u << 20))
+      ->needs(text);
   command
       ->add_option("--batches", options->grid.batches,
                    "Sequences, or images, of a run")
-      ->delimiter(',');
+      ->delimiter(',')
+      ->check(CLI::Range(1u, 1u << 20));
   command->add_option("--threads", options->grid.threads, "Threads")
       ->delimiter(',');
   command
       ->add_option("--grid", options->gridText,
                    "The three in one, BATCHES x LENGTHS @ THREADS: "
                    "1,8x32,128@1,2")
-      ->excludes("--lengths", "--batches", "--threads");
+      ->excludes("--lengths", "--batches", "--threads", "--text");
   command
       ->add_option("--device", options->device,
                    "cpu, or cuda, an NVIDIA GPU; the module must be compiled "
@@ -395,7 +432,9 @@ void addBench(CLI::App &app, Action &action) {
       command
           ->add_option("--peer", peers.peers,
                        "Time these beside the module, at their fastest int8 "
-                       "or bf16 settings, on the same ids and in turns: "
+                       "or bf16 settings, on the same ids and in turns, over "
+                       "texts with padding in their order, sorted by length, "
+                       "and one by one: "
                        "openvino, onnxruntime, ctranslate2")
           ->delimiter(',')
           ->check(CLI::IsMember({"openvino", "onnxruntime", "ctranslate2"}))
@@ -417,9 +456,12 @@ void addBench(CLI::App &app, Action &action) {
       ->check(CLI::Range(0.01, 600.0))
       ->needs(peer);
   CLI::Option *runs =
-      command->add_option("--runs", options->runs, "Timed runs of a cell")
+      command
+          ->add_option("--runs", options->runs,
+                       "Timed runs of a cell (30; 3 over texts)")
           ->check(CLI::Range(1u, 100000u));
-  command->add_option("--warmup", options->warmup, "Runs before them");
+  CLI::Option *warmup = command->add_option(
+      "--warmup", options->warmup, "Runs before them (5; 1 over texts)");
   CLI::Option *ops =
       command->add_flag("--ops", options->ops,
                         "Time every kind of op too, and say of each "
@@ -440,10 +482,18 @@ void addBench(CLI::App &app, Action &action) {
                   "--threads 1,2\n"
                   "Example: quern bench m.qbm --grid 1,8x16,128@1,2 "
                   "--html speed.html\n"
+                  "Example: quern bench m.qbm --text dev.txt --batches 32 "
+                  "--peer openvino\n"
                   "Example: quern bench m.qbm --device cuda --batches 1,128\n"
                   "Example: quern bench plain.qbm other.qbm --runs 100");
-  command->callback(
-      [options, &action] { action = [options] { return bench(*options); }; });
+  command->callback([=, &action] {
+    // A pass over a file is long already.
+    if (text->count() && !runs->count())
+      options->runs = 3;
+    if (text->count() && !warmup->count())
+      options->warmup = 1;
+    action = [options] { return bench(*options); };
+  });
 }
 
 } // namespace quern::cli

@@ -46,8 +46,8 @@ static Expected<std::string> findScript(const std::string &folder) {
                      "Quern's sources");
 }
 
-int benchPeers(const std::string &module, const BenchGrid &grid, bool asJson,
-               PeerOptions options) {
+int benchPeers(const std::string &module, const BenchGrid &grid,
+               const BenchTexts &texts, bool asJson, PeerOptions options) {
   // Here, because a module that cannot be opened is no matter of the peers.
   Expected<ModuleHandle> handle = openModule(module);
   if (!handle)
@@ -73,7 +73,15 @@ int benchPeers(const std::string &module, const BenchGrid &grid, bool asJson,
     }
   };
   add("--peers", options.peers);
-  add("--lengths", grid.lengths);
+  if (texts.path.empty()) {
+    add("--lengths", grid.lengths);
+  } else {
+    add("--text", std::vector<std::string>{texts.path});
+    add("--samples", std::vector<uint32_t>{texts.samples});
+    add("--max-length", std::vector<uint32_t>{texts.maxLength});
+    if (texts.pairs)
+      words.push_back("--pair");
+  }
   add("--batches", grid.batches);
   add("--threads", grid.threads);
   add("--rounds", std::vector<unsigned>{options.rounds});

@@ -6,6 +6,8 @@
 #ifndef QUERN_TOOLS_QUERN_BENCHPEERS_H
 #define QUERN_TOOLS_QUERN_BENCHPEERS_H
 
+#include "tools/quern/BenchInput.h"
+
 #include "compiler/Bench/BenchReport.h"
 
 #include <string>
@@ -24,10 +26,11 @@ struct PeerOptions {
   double seconds = 1.5;
 };
 
-/// Times `module` and the peers in turns by tools/bench/peers.sh, which takes
-/// this process's place. Returns the exit code where it could not be started.
-int benchPeers(const std::string &module, const BenchGrid &grid, bool asJson,
-               PeerOptions options);
+/// Times `module` and the peers in turns, on the texts if there are some, by
+/// tools/bench/peers.sh, which takes this process's place. Returns the exit
+/// code where it could not be started.
+int benchPeers(const std::string &module, const BenchGrid &grid,
+               const BenchTexts &texts, bool asJson, PeerOptions options);
 
 } // namespace quern::cli
 

@@ -15,40 +15,33 @@ using nlohmann::json;
 
 namespace quern::cli {
 
-Expected<BenchRun> BenchRun::create(quern_module *module, uint32_t batch,
-                                    uint32_t length, uint32_t threads,
-                                    quern_device device) {
-  quern_description about;
-  quern_module_describe(module, &about);
+Expected<BenchRun> BenchRun::create(quern_module *module, BenchInput input,
+                                    uint32_t threads, quern_device device) {
   Expected<SessionHandle> session = createSession(module, threads, device);
   if (!session)
     return session.takeError();
   BenchRun run;
   run.handle = std::move(*session);
-  run.offsets.push_back(0);
-  for (uint32_t s = 0; s < batch; ++s) {
-    for (uint32_t i = 0; i < length && about.vocabulary > 1; ++i)
-      run.ids.push_back(1 + (s * 131 + i * 7919) % (about.vocabulary - 1));
-    run.offsets.push_back(int32_t(run.ids.size()));
-  }
-  const quern_image_format &image = about.image;
-  size_t numbers = size_t(image.channels) * image.height * image.width * batch;
-  for (size_t i = 0; i < numbers; ++i)
-    run.pixels.push_back(float((37 * i + 11 * i * i) % 256) / 128 - 1);
+  run.batches = std::move(input);
   return Expected<BenchRun>(std::move(run));
 }
 
-Error BenchRun::run(quern_output *result) {
+Error BenchRun::run(const std::function<void(const quern_output &)> &after) {
   quern_output output = {};
   quern_error error = {};
-  auto sequences = uint32_t(offsets.size() - 1);
-  if (pixels.empty() ? quern_run_ids(session(), ids.data(), nullptr,
-                                     offsets.data(), sequences, &output, &error)
-                     : quern_run_images(session(), pixels.data(), sequences,
-                                        &output, &error))
+  auto done = [&](int failed) {
+    if (!failed && after)
+      after(output);
+    return failed;
+  };
+  for (const BenchBatch &batch : batches.batches)
+    if (done(quern_run_ids(session(), batch.ids.data(), batch.types.data(),
+                           batch.offsets.data(), batch.sequences(), &output,
+                           &error)))
+      return Error(error.message);
+  if (batches.images && done(quern_run_images(session(), batches.pixels.data(),
+                                              batches.images, &output, &error)))
     return Error(error.message);
-  if (result)
-    *result = output;
   return Error::success();
 }
 
@@ -73,6 +66,14 @@ Error fitGrid(const quern_module *module, const std::string &path,
   return Error::success();
 }
 
+Expected<BenchInput> cellInput(const quern_module *module,
+                               const std::string &path, const BenchTexts &texts,
+                               uint32_t batch, uint32_t length) {
+  if (texts.path.empty())
+    return madeUpInput(module, batch, length);
+  return textInput(path, module, texts, batch);
+}
+
 double benchClock() {
   return std::chrono::duration<double>(
              std::chrono::steady_clock::now().time_since_epoch())
@@ -88,18 +89,25 @@ namespace {
 /// What one module showed in one cell.
 struct Turn {
   std::string tier;
+  /// Tokens of a sequence in the mean.
+  uint32_t length = 0;
   std::vector<double> times, ratios;
 };
 } // namespace
 
 /// Times all modules in one cell.
-static Error measure(const std::vector<ModuleHandle> &modules, uint32_t batch,
+static Error measure(const std::vector<ModuleHandle> &modules,
+                     const std::vector<std::string> &paths, uint32_t batch,
                      uint32_t length, uint32_t threads,
                      const TurnsOptions &options, std::vector<Turn> &turns) {
   std::vector<BenchRun> runs;
-  for (const ModuleHandle &module : modules) {
-    auto run =
-        BenchRun::create(module.get(), batch, length, threads, options.device);
+  for (size_t m = 0; m < modules.size(); ++m) {
+    Expected<BenchInput> input =
+        cellInput(modules[m].get(), paths[m], options.texts, batch, length);
+    if (!input)
+      return input.takeError();
+    auto run = BenchRun::create(modules[m].get(), std::move(*input), threads,
+                                options.device);
     if (!run)
       return run.takeError();
     for (unsigned i = 0; i < options.warmup; ++i)
@@ -116,8 +124,10 @@ static Error measure(const std::vector<ModuleHandle> &modules, uint32_t batch,
       turns[m].times.push_back(benchClock() - start);
       turns[m].ratios.push_back(turns[m].times.back() / turns[0].times.back());
     }
-  for (size_t m = 0; m < runs.size(); ++m)
+  for (size_t m = 0; m < runs.size(); ++m) {
     turns[m].tier = runs[m].tier();
+    turns[m].length = runs[m].input().length(length);
+  }
   return Error::success();
 }
 
@@ -143,7 +153,7 @@ Error benchInTurns(const std::vector<std::string> &paths,
       for (uint32_t length : grid.lengths) {
         std::vector<Turn> turns;
         if (Error error =
-                measure(modules, batch, length, threads, options, turns))
+                measure(modules, paths, batch, length, threads, options, turns))
           return error;
         for (size_t m = 0; m < turns.size(); ++m) {
           double p50 = 1e3 * quantile(turns[m].times, 0.5);
@@ -153,7 +163,7 @@ Error benchInTurns(const std::vector<std::string> &paths,
           if (options.asJson)
             all.push_back({{"module", paths[m]},
                            {"batch", batch},
-                           {"length", length},
+                           {"length", turns[m].length},
                            {"threads", threads},
                            {"tier", turns[m].tier},
                            {"p50_ms", p50},
@@ -163,7 +173,7 @@ Error benchInTurns(const std::vector<std::string> &paths,
           else
             std::printf("| %s | %u | %u | %u | %s | %.2f | %.3f | "
                         "%.3f to %.3f |\n",
-                        paths[m].c_str(), batch, length, threads,
+                        paths[m].c_str(), batch, turns[m].length, threads,
                         turns[m].tier.c_str(), p50, ratio, low, high);
         }
         std::fflush(stdout);

@@ -8,36 +8,43 @@
 #ifndef QUERN_TOOLS_QUERN_BENCHRUN_H
 #define QUERN_TOOLS_QUERN_BENCHRUN_H
 
+#include "tools/quern/BenchInput.h"
 #include "tools/quern/Handles.h"
 
 #include "compiler/Bench/BenchReport.h"
 
+#include <functional>
 #include <vector>
 
 namespace quern::cli {
 
-/// A session and a batch of made-up tokens, or images, for it.
+/// A session and what it reads.
 class BenchRun {
 public:
-  static Expected<BenchRun> create(quern_module *module, uint32_t batch,
-                                   uint32_t length, uint32_t threads,
+  static Expected<BenchRun> create(quern_module *module, BenchInput input,
+                                   uint32_t threads,
                                    quern_device device = QUERN_DEVICE_CPU);
-  /// `output` is valid until the next run.
-  Error run(quern_output *output = nullptr);
+  /// Runs all batches; `after` sees the output of each, before the next runs.
+  Error run(const std::function<void(const quern_output &)> &after = {});
   quern_session *session() const { return handle.get(); }
+  const BenchInput &input() const { return batches; }
   /// Where it runs: `cuda`, or the tier of the CPU.
   std::string tier() const;
 
 private:
   SessionHandle handle;
-  std::vector<int32_t> ids, offsets;
-  std::vector<float> pixels;
+  BenchInput batches;
 };
 
 /// Gives the grid of a vision model the one length that its images have; an
 /// error if another was asked for.
 Error fitGrid(const quern_module *module, const std::string &path,
               BenchGrid &grid);
+
+/// What a module reads in a cell of the grid.
+Expected<BenchInput> cellInput(const quern_module *module,
+                               const std::string &path, const BenchTexts &texts,
+                               uint32_t batch, uint32_t length);
 
 /// Seconds on a clock that never goes back.
 double benchClock();
@@ -47,6 +54,8 @@ double quantile(std::vector<double> times, double q);
 /// How often to run.
 struct TurnsOptions {
   BenchGrid grid;
+  /// Instead of the grid's lengths, if it has a path.
+  BenchTexts texts;
   unsigned runs = 30, warmup = 5;
   bool asJson = false;
   quern_device device = QUERN_DEVICE_CPU;

@@ -47,6 +47,9 @@ BenchReport example() {
     BenchCell cell;
     cell.batch = 2;
     cell.length = length;
+    // Two batches: what a second gives counts both.
+    cell.sequences = 4;
+    cell.tokens = 4 * length;
     cell.threads = 1;
     cell.tier = "avx512vnni";
     cell.p50 = length * 1e-4;
@@ -67,8 +70,8 @@ BenchReport example() {
 
 TEST(BenchReport, NumbersOfACell) {
   BenchCell cell = example().cells[0];
-  EXPECT_DOUBLE_EQ(cell.sequencesPerSecond(), 2 / 3.2e-3);
-  EXPECT_DOUBLE_EQ(cell.tokensPerSecond(), 64 / 3.2e-3);
+  EXPECT_DOUBLE_EQ(cell.sequencesPerSecond(), 4 / 3.2e-3);
+  EXPECT_DOUBLE_EQ(cell.tokensPerSecond(), 128 / 3.2e-3);
   // The larger peak of the two counts.
   EXPECT_DOUBLE_EQ(cell.share(), 0.5);
   cell.peakBefore = cell.peakAfter = 0;
@@ -77,8 +80,8 @@ TEST(BenchReport, NumbersOfACell) {
 
 TEST(BenchReport, Markdown) {
   std::string text = benchMarkdown(example());
-  EXPECT_NE(text.find("| 2 | 32 | 1 | avx512vnni | 3.20 | 6.40 | 9.60 | 625.0 "
-                      "| 20000 | 1000 | 50.0 % | 0 | - |"),
+  EXPECT_NE(text.find("| 2 | 32 | 1 | avx512vnni | 3.20 | 6.40 | 9.60 | 1250.0 "
+                      "| 40000 | 1000 | 50.0 % | 0 | - |"),
             std::string::npos)
       << text;
   EXPECT_NE(text.find("| 0 | 71 |"), std::string::npos) << text;
