@@ -251,10 +251,11 @@ void printExplanation(const json &all) {
   for (KernelSteps &kernel : kernels)
     if (kernel.count > shown)
       kernel.names += " and " + std::to_string(kernel.count - shown) + " more";
-  std::stable_sort(kernels.begin(), kernels.end(),
-                   [](const KernelSteps &a, const KernelSteps &b) {
-                     return a.share > b.share;
-                   });
+  // Equal shares keep the order of their first steps, which lie in one array.
+  std::sort(kernels.begin(), kernels.end(),
+            [](const KernelSteps &a, const KernelSteps &b) {
+              return a.share != b.share ? a.share > b.share : a.first < b.first;
+            });
   for (const KernelSteps &kernel : kernels)
     printKernel(kernel);
 }
