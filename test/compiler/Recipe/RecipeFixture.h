@@ -1,5 +1,4 @@
 //===- RecipeFixture.h - A BERT's sites, and recipes for them --*- C++ -*-===//
-//-*-===//
 //
 // What the tests of recipes share.
 //
