@@ -2,11 +2,12 @@
 //
 // Sums of a group are dot products of the codes with its mask, so a group's
 // channels may lie anywhere. A result in another order is written to scratch
-// memory and gathered from there: d loads and stores a row, next to the d * d
-// products of the linear layers.
+// memory and looked up there.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/GroupNorm.h"
+
+#include "llvm/Support/MathExtras.h"
 
 #include <cstring>
 
@@ -162,12 +163,42 @@ private:
   Value params, masks, zeros, scales;
 };
 
-/// Writes a row to scratch memory, then column by column in another order.
+/// Writes a row to scratch memory, then its columns in another order. Bytes are
+/// looked up 64 at once in parts of 256 of the row, where the look-ups of all
+/// parts cost less than a load and a store of each byte.
 class OrderedStore {
 public:
   OrderedStore(KernelBuilder &k, const GroupNormShape &shape, Value order)
       : k(k), shape(shape), order(order), each(storageBytes(shape.norm.out)),
         from(CodeNorm::scratchBytes(shape.norm.d, shape.norm.sum)) {}
+
+  static bool looksUp(const GroupNormShape &shape) {
+    return shape.norm.out == Storage::U8 && shape.norm.d <= 4 * kPart;
+  }
+  /// Of scratch memory: the row, and for look-ups the two bytes of the columns
+  /// in order.
+  static int64_t bytes(const GroupNormShape &shape) {
+    int64_t d = shape.norm.d;
+    return looksUp(shape) ? llvm::alignTo(d, kPart) + 2 * rowStride(d)
+                          : rowStride(d) * storageBytes(shape.norm.out);
+  }
+
+  /// To be called before the first row.
+  void start() {
+    if (!looksUp(shape))
+      return;
+    k.blocks(shape.norm.d, [&](Value i, Value mask) {
+      Value columns = k.loadVector(order, i);
+      Value high = k.shiftRight(columns, k.splat(k.vec(16, k.i32()), 8));
+      for (auto [part, v] : {std::pair(0, columns), std::pair(1, high)}) {
+        Value at = k.add(i, placesAt(part));
+        if (mask)
+          k.storeMasked(k.trunc(v, k.i8()), k.scratch(), at, mask);
+        else
+          k.storeVector(k.trunc(v, k.i8()), k.scratch(), at);
+      }
+    });
+  }
 
   void put(Value column, Value y) {
     Value at = k.add(k.mul(column, each), from);
@@ -177,27 +208,60 @@ public:
   }
 
   void finish(Value out, Value outOffset) {
+    if (looksUp(shape))
+      lookUp(out, outOffset);
+    else
+      move(out, outOffset);
+  }
+
+private:
+  /// Bytes of a table.
+  static constexpr int64_t kPart = 256;
+
+  int64_t placesAt(int64_t part) const {
+    int64_t d = shape.norm.d;
+    return from + llvm::alignTo(d, kPart) + part * rowStride(d);
+  }
+
+  void lookUp(Value out, Value outOffset) {
+    int64_t d = shape.norm.d, whole = d / 64 * 64;
+    auto codesAt = [&](Value i) {
+      Value low = k.loadVector(k.scratch(), k.add(i, placesAt(0)), 64);
+      Value high = k.loadVector(k.scratch(), k.add(i, placesAt(1)), 64);
+      Value codes = k.lut256(low, k.scratch(), k.index(from));
+      for (int64_t part = 1; part * kPart < d; ++part) {
+        Value more = k.lut256(low, k.scratch(), k.index(from + part * kPart));
+        Value mine = k.equal(high, k.splat(k.vec(64, k.i8()), double(part)));
+        codes = k.select(mine, more, codes);
+      }
+      return codes;
+    };
+    k.loop(k.index(0), k.index(whole), 64, [&](Value i) {
+      k.storeVector(codesAt(i), out, k.add(outOffset, i));
+    });
+    if (whole < d)
+      k.storeMasked(codesAt(k.index(whole)), out, k.add(outOffset, whole),
+                    k.mask(d - whole, 64));
+  }
+
+  void move(Value out, Value outOffset) {
     // Four at once: the addresses are the work.
     int64_t d = shape.norm.d, whole = d / 4 * 4;
-    auto move = [&](Value i) {
+    auto one = [&](Value i) {
       Value source = k.toIndex(k.load(order, i));
       Value at = k.add(k.mul(source, each), from);
-      Value v = shape.norm.out == Storage::U8
-                    ? k.load(k.scratch(), at)
-                    : k.lane(k.loadBytes(k.scratch(), at, 1,
-                                         k.element(shape.norm.out)),
-                             0);
+      Value v =
+          k.lane(k.loadBytes(k.scratch(), at, 1, k.element(shape.norm.out)), 0);
       k.store(v, out, k.add(outOffset, i));
     };
     k.loop(k.index(0), k.index(whole), 4, [&](Value i) {
       for (int64_t n = 0; n < 4; ++n)
-        move(k.add(i, n));
+        one(k.add(i, n));
     });
     for (int64_t i = whole; i < d; ++i)
-      move(k.index(i));
+      one(k.index(i));
   }
 
-private:
   KernelBuilder &k;
   const GroupNormShape &shape;
   Value order;
@@ -209,7 +273,7 @@ private:
 int64_t groupAddNormScratch(const GroupNormShape &shape) {
   int64_t bytes = CodeNorm::scratchBytes(shape.norm.d, shape.norm.sum);
   if (shape.ordered)
-    bytes += rowStride(shape.norm.d) * storageBytes(shape.norm.out);
+    bytes += OrderedStore::bytes(shape);
   return bytes;
 }
 
@@ -237,6 +301,10 @@ func::FuncOp buildGroupAddNorm(ModuleOp module, StringRef name,
   // constants are those of one scale; with groups nothing reads them.
   CodeNorm plain(k, norm.d, norm.sum, k.buffer(7), k.buffer(5), k.buffer(6),
                  out, norm.outRange);
+  OrderedStore store(k, shape,
+                     shape.ordered ? k.buffer(shape.groups ? 12 : 9) : Value());
+  if (shape.ordered)
+    store.start();
   Value tapping = k.tapping();
   forEachRow(k, norm.rows, [&](Value row) {
     Value aRow = k.mul(row, norm.aStride), bRow = k.mul(row, norm.bStride);
@@ -258,8 +326,6 @@ func::FuncOp buildGroupAddNorm(ModuleOp module, StringRef name,
       });
     });
     Value outRow = k.mul(row, norm.outStride);
-    OrderedStore store(
-        k, shape, shape.ordered ? k.buffer(shape.groups ? 12 : 9) : Value());
     auto put = [&](Value i, Value y) {
       if (shape.ordered)
         store.put(i, y);

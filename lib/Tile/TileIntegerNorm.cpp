@@ -155,7 +155,7 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
     notes.reasons.push_back("sums of " + num(grouped.groups) +
                             " groups are counted apart");
   if (grouped.ordered)
-    notes.reasons.push_back("channels are stored one by one, in another order");
+    notes.reasons.push_back("channels are stored in another order");
   program.explain(kernel, notes);
   if (isPlain)
     describeAddNorm(program.module(), kernel, shape);

@@ -3,8 +3,11 @@
 // Integer and f32 kernels against scalar code, bit for bit, on every tier.
 //
 //===----------------------------------------------------------------------===//
+#include "lib/Tile/GroupNorm.h"
 #include "test/lib/Tile/KernelCall.h"
 #include "test/lib/Tile/RowReference.h"
+
+#include <numeric>
 
 using namespace quern;
 using namespace quern::test;
@@ -169,5 +172,53 @@ INSTANTIATE_TEST_SUITE_P(Shapes, AddNormTest,
                                          Case{768, 2, kU16, kU16, kU8},
                                          Case{100, 20, kU16, kU16, kU16},
                                          Case{768, 2, kU8, kU8, kU8, true}));
+
+TEST(OrderedNorm, IsThePlainOneInOrder) {
+  // One part of 256 columns, several, and more than are looked up.
+  for (int64_t d : {40, 768, 1030}) {
+    SCOPED_TRACE(d);
+    const int64_t rows = 5, stride = rowStride(d);
+    size_t size = bufferSize(rows, stride);
+    Random random(5);
+    GroupNormShape shape;
+    shape.ordered = true;
+    shape.norm.d = d;
+    shape.norm.aStride = shape.norm.bStride = stride;
+    shape.norm.outStride = shape.norm.tapStride = stride;
+    auto a = random.codes<uint8_t>(size, 256), b = a;
+    std::reverse(b.begin(), b.end());
+    auto ma = random.reals(stride, 0.3f, 0.7f), mb = ma;
+    auto mo = random.reals(stride, -10, 3);
+    auto gamma = random.reals(stride, -20, 20);
+    auto beta = random.reals(stride, 100, 140);
+    auto norm = CodeNormParams(0.037f, d, 1e-12).data();
+    std::vector<int32_t> order(stride);
+    std::iota(order.begin(), order.end(), 0);
+    std::shuffle(order.begin(), order.begin() + d, std::mt19937(1));
+    for (Tier tier : testTiers()) {
+      SCOPED_TRACE(getTierName(tier).str());
+      std::vector<uint8_t> plain(size), ordered(size), expected(size),
+          tap(size);
+      auto buffers = [&](std::vector<uint8_t> &out) -> std::vector<void *> {
+        return {a.data(),     b.data(),    ma.data(),   mb.data(),  mo.data(),
+                gamma.data(), beta.data(), norm.data(), out.data(), tap.data()};
+      };
+      KernelCall plainly(
+          tier, qaddNormScratch(shape.norm),
+          [&](mlir::ModuleOp m) { buildQAddNorm(m, "kernel", shape.norm); });
+      plainly.run(buffers(plain), rows, 1, 1, false);
+      for (int64_t r = 0; r != rows; ++r)
+        for (int64_t j = 0; j != d; ++j)
+          expected[r * stride + j] = plain[r * stride + order[j]];
+      KernelCall inOrder(
+          tier, groupAddNormScratch(shape),
+          [&](mlir::ModuleOp m) { buildGroupAddNorm(m, "kernel", shape); });
+      std::vector<void *> all = buffers(ordered);
+      all.insert(all.end() - 1, order.data());
+      inOrder.run(all, rows, 1, 1, false);
+      expectRows(ordered, expected, rows, d, stride);
+    }
+  }
+}
 
 } // namespace
