@@ -10,6 +10,7 @@
 #include "lib/Tile/GemmLibrary.h"
 #include "lib/Tile/GemmRowSums.h"
 #include "lib/Tile/GemmTiles.h"
+#include "lib/Tile/GemmUnpack.h"
 
 #include <algorithm>
 #include <cassert>
@@ -25,7 +26,7 @@ static constexpr int64_t kRows = 8;
 
 int64_t getGemmScratchBytes(const GemmShape &shape) {
   return std::max({lateScratchBytes(shape, kRows) +
-                       unpackedBytes(shape, wholeStream(shape).steps),
+                       unpackedBytes(shape, wholeStream(shape)),
                    getLibraryGemmScratchBytes(shape),
                    getTileGemmScratchBytes(shape)});
 }
@@ -40,10 +41,6 @@ static void emitGemm(KernelBuilder &k, const GemmShape &shape) {
       GemmSums::Integer, kRows, lateScratchBytes(shape, kRows) != 0);
   GemmStream stream = wholeStream(shape);
   epilogue.start();
-  auto unpack = [&](Value panel) {
-    unpackWeights(k, stream, getGemmPanels(shape).width, inputs, panel,
-                  k.index(inputs.unpackedAt));
-  };
   auto emit = [&](const GemmTile &tile) {
     Value start = k.mul(tile.row, shape.xStride);
     Values rowSums, sums;
@@ -67,10 +64,7 @@ static void emitGemm(KernelBuilder &k, const GemmShape &shape) {
       return sums[row * tile.width + panel];
     });
   };
-  if (shape.weightBits == 8 || shape.exact)
-    forEachTile(k, shape, stream, emit);
-  else
-    forEachTile(k, shape, stream, emit, unpack);
+  forEachTile(k, shape, stream, emit, &inputs);
   epilogue.end();
 }
 

@@ -10,6 +10,7 @@
 
 #include "lib/Tile/GemmEpilogue.h"
 #include "lib/Tile/GemmGroupTiles.h"
+#include "lib/Tile/GemmUnpack.h"
 
 #include "llvm/Support/MathExtras.h"
 
@@ -109,16 +110,9 @@ public:
                  isLate(shape)) {}
 
   void emitAll() {
-    auto unpack = [&](Value panel) {
-      unpackWeights(k, stream, getGemmPanels(gemm).width, inputs, panel,
-                    k.index(inputs.unpackedAt));
-    };
-    auto tiles = [&](const GemmTile &tile) { emit(tile); };
     epilogue.start();
-    if (gemm.weightBits == 8 || gemm.exact)
-      forEachTile(k, gemm, stream, tiles);
-    else
-      forEachTile(k, gemm, stream, tiles, unpack);
+    forEachTile(
+        k, gemm, stream, [&](const GemmTile &tile) { emit(tile); }, &inputs);
     epilogue.end();
   }
 
@@ -212,7 +206,7 @@ private:
   KernelBuilder &k;
   const GroupGemmShape &shape;
   const GemmShape &gemm;
-  const GemmStream &stream;
+  GemmStream stream;
   GemmInputs inputs;
   Value steps, correction, multiplier;
   int64_t padded;
@@ -223,20 +217,21 @@ private:
 
 } // namespace
 
+static GemmStream streamOf(const GroupGemmShape &shape) {
+  int64_t steps = getTotalGroupSteps(shape);
+  return {/*lineElements=*/64,
+          packedGemmBytes(16, steps * 4, shape.gemm.weightBits),
+          steps / kGemmUnroll};
+}
+
 int64_t getGroupGemmScratchBytes(const GroupGemmShape &shape) {
-  return std::max(
-      sumsBytes(shape) +
-          unpackedBytes(shape.gemm, getTotalGroupSteps(shape) / kGemmUnroll),
-      getGroupTilesScratchBytes(shape));
+  return std::max(sumsBytes(shape) + unpackedBytes(shape.gemm, streamOf(shape)),
+                  getGroupTilesScratchBytes(shape));
 }
 
 /// Products by dot4.
 static void emitGroupGemm(KernelBuilder &k, const GroupGemmShape &shape) {
-  int64_t steps = getTotalGroupSteps(shape);
-  GemmStream stream{/*lineElements=*/64,
-                    packedGemmBytes(16, steps * 4, shape.gemm.weightBits),
-                    steps / kGemmUnroll};
-  GroupTiles(k, shape, stream).emitAll();
+  GroupTiles(k, shape, streamOf(shape)).emitAll();
 }
 
 func::FuncOp buildGroupGemm(ModuleOp module, StringRef name,

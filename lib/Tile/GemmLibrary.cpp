@@ -32,7 +32,8 @@ func::FuncOp buildLibraryGemm(ModuleOp module, StringRef name,
                         GemmSums::Integer, kTileRows, /*late=*/false);
   GemmStream stream = wholeStream(shape);
   int64_t width = getGemmPanels(shape).width;
-  forEachPanelGroup(k, shape, [&](Value firstRow, Value rows, Value panel) {
+  forEachPanelGroup(k, shape, [&](const PanelGroup &group) {
+    Value firstRow = group.firstRow, rows = group.rows, panel = group.panel;
     Value limit = k.add(firstRow, rows);
     k.loop(firstRow, limit, kBlockRows, [&](Value row) {
       Value count = k.min(k.sub(limit, row), k.index(kBlockRows));

@@ -4,6 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/GemmParts.h"
+
+#include "lib/Tile/GemmUnpack.h"
 #include "lib/Tile/GemmWide.h"
 
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -16,11 +18,6 @@ using namespace mlir;
 namespace quern {
 
 static int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
-/// Up to so many rows weights of few bits are unpacked in the inner loop, where
-/// that hides behind dot products on Zen 5. On Intel cores the two share their
-/// ports, and it costs 16 %; in advance, it is done once for all tiles.
-static constexpr int64_t kPackedRows = 32;
 
 //===----------------------------------------------------------------------===//
 // Shape and packing
@@ -110,9 +107,10 @@ void packFloatGemmWeights(const float *w, int64_t n, int64_t k, float *packed) {
 /// rows are left.
 static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
                            const GemmStream &stream, int64_t width,
-                           Value firstRow, Value rows, Value panel,
-                           bool unpacked,
+                           const PanelGroup &group, Value unpackedAt,
+                           const GemmAhead &ahead,
                            function_ref<void(const GemmTile &)> body) {
+  Value firstRow = group.firstRow, rows = group.rows;
   Value whole = k.div(k.add(rows, 3), k.index(8));
   Value wholeRows = k.mul(whole, 8);
   Value hasTail = k.less(wholeRows, rows);
@@ -125,21 +123,29 @@ static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
   Value perStep =
       k.div(k.add(perTile, stream.steps - 1), k.index(stream.steps));
   Value elementsPerTile = k.mul(perStep, stream.steps * stream.lineElements);
-  Value next = k.mul(k.add(panel, width), stream.panelElements);
+  // Those of the next panel are there already, if it is unpacked now.
+  int64_t before = unpackedAt ? 2 * width : width;
+  Value next = k.mul(k.add(group.panel, before), stream.panelElements);
 
   GemmTile tile;
   tile.width = width;
-  tile.panel = panel;
+  tile.panel = group.panel;
   tile.rowCount = k.add(firstRow, rows);
   tile.prefetches = perStep;
-  tile.unpacked = unpacked;
+  tile.unpackedAt = unpackedAt;
+  auto share = [&](Value i) {
+    if (unpackedAt)
+      tile.ahead = shareAhead(k, stream, ahead, i, tiles);
+  };
   k.loop(k.index(0), whole, 1, [&](Value i) {
+    share(i);
     tile.rows = 8;
     tile.row = k.add(firstRow, k.mul(i, 8));
     tile.prefetchAt = k.add(next, k.mul(i, elementsPerTile));
     body(tile);
   });
   k.ifThen(hasTail, [&] {
+    share(whole);
     tile.rows = 4;
     tile.row = k.add(firstRow, wholeRows);
     tile.prefetchAt = k.add(next, k.mul(whole, elementsPerTile));
@@ -147,68 +153,60 @@ static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
   });
 }
 
-void forEachPanelGroup(KernelBuilder &k, const GemmShape &shape,
-                       function_ref<void(Value, Value, Value)> body) {
+void forEachPanelGroup(
+    KernelBuilder &k, const GemmShape &shape, ArrayRef<Value> initial,
+    function_ref<KernelBuilder::Values(const PanelGroup &, ArrayRef<Value>)>
+        body) {
   assert(shape.rowsPerChunk % 8 == 0 && "row blocks are whole tiles");
+  using Values = KernelBuilder::Values;
   GemmPanels panels = getGemmPanels(shape);
-  GemmChunks chunks = getGemmChunks(shape);
+  Value columns = k.index(getGemmChunks(shape).multiply), one = k.index(1);
   Value allRows = shape.rows == RowsOf::Tokens ? k.tokens() : k.sequences();
-  k.loop(k.begin(), k.end(), 1, [&](Value chunk) {
-    Value columns = k.index(chunks.multiply);
-    Value firstRow = k.mul(k.div(chunk, columns), shape.rowsPerChunk);
-    Value rows = k.min(k.sub(allRows, firstRow), k.index(shape.rowsPerChunk));
-    Value first = k.mul(k.rem(chunk, columns), panels.perChunk);
+  auto firstOf = [&](Value chunk) {
+    return k.mul(k.rem(chunk, columns), panels.perChunk);
+  };
+  auto chunkBody = [&](Value chunk, ArrayRef<Value> carried) {
+    PanelGroup group;
+    group.firstRow = k.mul(k.div(chunk, columns), shape.rowsPerChunk);
+    group.rows =
+        k.min(k.sub(allRows, group.firstRow), k.index(shape.rowsPerChunk));
+    Value first = firstOf(chunk), nextChunk = k.add(chunk, one);
     Value last = k.min(k.add(first, panels.perChunk), k.index(panels.count));
-    k.loop(first, last, 1,
-           [&](Value i) { body(firstRow, rows, k.mul(i, panels.width)); });
-  });
+    return k.loop(first, last, 1, carried, [&](Value i, ArrayRef<Value> now) {
+      Value inChunk = k.less(k.add(i, one), last);
+      group.panel = k.mul(i, panels.width);
+      group.isFirst =
+          k.equal(k.add(k.sub(chunk, k.begin()), k.sub(i, first)), k.index(0));
+      group.hasNext = k.less(k.select(inChunk, chunk, nextChunk), k.end());
+      group.next = k.mul(k.select(inChunk, k.add(i, one), firstOf(nextChunk)),
+                         panels.width);
+      return body(group, now);
+    });
+  };
+  k.loop(k.begin(), k.end(), 1, Values(initial), chunkBody);
+}
+
+void forEachPanelGroup(KernelBuilder &k, const GemmShape &shape,
+                       function_ref<void(const PanelGroup &)> body) {
+  forEachPanelGroup(k, shape, {},
+                    [&](const PanelGroup &group, ArrayRef<Value>) {
+                      body(group);
+                      return KernelBuilder::Values();
+                    });
 }
 
 void forEachTile(KernelBuilder &k, const GemmShape &shape,
                  const GemmStream &stream,
                  function_ref<void(const GemmTile &)> body,
-                 function_ref<void(Value)> unpack) {
+                 const GemmInputs *inputs) {
   int64_t width = getGemmPanels(shape).width;
-  forEachPanelGroup(k, shape, [&](Value firstRow, Value rows, Value panel) {
-    auto tiles = [&](bool unpacked) {
-      forEachRowTile(k, shape, stream, width, firstRow, rows, panel, unpacked,
-                     body);
-    };
-    if (!unpack)
-      return tiles(false);
-    k.ifThen(
-        k.less(k.index(kPackedRows), rows),
-        [&] {
-          unpack(panel);
-          tiles(true);
-        },
-        [&] { tiles(false); });
-  });
-}
-
-int64_t unpackedBytes(const GemmShape &shape, int64_t steps) {
-  return shape.weightBits == 8
-             ? 0
-             : getGemmPanels(shape).width * steps * kGemmUnroll * 64;
-}
-
-/// Bytes of an unpacked panel.
-static int64_t unpackedPanelBytes(const GemmStream &stream) {
-  return stream.steps * kGemmUnroll * 64;
-}
-
-void unpackWeights(KernelBuilder &k, const GemmStream &stream, int64_t width,
-                   const GemmInputs &inputs, Value panel, Value to) {
-  WeightReader reader(k, inputs.w, stream.panelElements, inputs.weightBits);
-  Value from = k.mul(panel, stream.panelElements);
-  k.loop(k.index(0), k.index(stream.steps), 1, [&](Value turn) {
-    Value at = k.add(from, k.mul(turn, kGemmUnroll * reader.stepBytes()));
-    Value out = k.add(to, k.mul(turn, kGemmUnroll * 64));
-    for (int64_t t = 0; t < kGemmUnroll; ++t)
-      for (auto [j, v] : llvm::enumerate(reader.read(at, t, width)))
-        k.storeVector(
-            v, k.scratch(),
-            k.add(out, int64_t(j) * unpackedPanelBytes(stream) + t * 64));
+  auto tiles = [&](const PanelGroup &group, Value at, const GemmAhead &ahead) {
+    forEachRowTile(k, shape, stream, width, group, at, ahead, body);
+  };
+  if (inputs && inputs->weightBits != 8 && !shape.exact)
+    return forEachUnpackedGroup(k, shape, stream, *inputs, tiles);
+  forEachPanelGroup(k, shape, [&](const PanelGroup &group) {
+    tiles(group, Value(), GemmAhead());
   });
 }
 
@@ -236,15 +234,17 @@ multiplyTurns(KernelBuilder &k, const GemmStream &stream, const GemmTile &tile,
               const KernelBuilder::Values &sums, Value from, Value to,
               function_ref<void(Value)> more, int64_t together) {
   using Values = KernelBuilder::Values;
-  int64_t unpackedPanel = unpackedPanelBytes(stream);
+  int64_t unpackedPanel = stream.panelElements * 8 / inputs.weightBits;
   WeightReader reader =
-      tile.unpacked
+      tile.unpackedAt
           ? WeightReader(k, k.scratch(), unpackedPanel, 8)
           : WeightReader(k, inputs.w, stream.panelElements, inputs.weightBits);
-  Value panelStart = tile.unpacked ? k.index(inputs.unpackedAt)
-                                   : k.mul(tile.panel, stream.panelElements);
+  Value panelStart = tile.unpackedAt ? tile.unpackedAt
+                                     : k.mul(tile.panel, stream.panelElements);
   auto body = [&](Value first, ArrayRef<Value> carried) {
     prefetchStep(k, stream, tile, inputs.w, first, together);
+    if (tile.unpackedAt)
+      unpackAhead(k, inputs, tile.ahead, first, together);
     for (int64_t i = 0; i < together; ++i)
       more(k.add(first, i));
     Values now(carried.begin(), carried.end());

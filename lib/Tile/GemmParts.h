@@ -11,6 +11,16 @@
 
 namespace quern {
 
+/// A share of the packed weights of the next tiles, which the turns of a tile
+/// unpack; see GemmUnpack.h.
+struct GemmAhead {
+  /// The first byte of the packed weights, and of their place in scratch
+  /// memory.
+  mlir::Value from, to;
+  /// The packed vectors [first, end), so many to a turn.
+  mlir::Value first, end, perTurn;
+};
+
 /// One register tile: up to 8 rows times up to 3 panels of 16 columns. With 8
 /// times 3 there are 24 accumulators, 3 weights and one broadcast in the 32
 /// registers of AVX-512.
@@ -20,8 +30,10 @@ struct GemmTile {
   mlir::Value row, panel;
   /// Rows of the whole operand; what is beyond may not be stored if exact.
   mlir::Value rowCount;
-  /// Its weights have been unpacked, see GemmInputs.
-  bool unpacked = false;
+  /// Where in scratch memory its weights lie as bytes; null if they are read
+  /// as they are stored.
+  mlir::Value unpackedAt;
+  GemmAhead ahead;
   /// First element of the next columns' weights that this tile prefetches,
   /// and prefetches of one step.
   mlir::Value prefetchAt, prefetches;
@@ -35,19 +47,42 @@ struct GemmStream {
   int64_t steps = 1;
 };
 
-/// Visits the groups of `getGemmPanels(shape).width` panels of all chunks of
-/// [begin, end): body(first row, rows, first panel).
-void forEachPanelGroup(
-    KernelBuilder &k, const GemmShape &shape,
-    llvm::function_ref<void(mlir::Value, mlir::Value, mlir::Value)> body);
+/// The operands of the inner loop of integer kernels.
+struct GemmInputs {
+  /// Codes, and elements from one row to the next.
+  mlir::Value x;
+  int64_t xStride = 0;
+  mlir::Value w;
+  int64_t weightBits = 8;
+  /// Byte of scratch memory at which there is room for unpacked weights.
+  int64_t unpackedAt = 0;
+};
 
-/// Visits the tiles of all chunks of [begin, end). With `unpack`, this runs for
-/// the first panel of groups of panels that many tiles share, and `body` gets
-/// these as unpacked.
+/// Panels of 16 columns that are multiplied together, and rows of a chunk.
+struct PanelGroup {
+  mlir::Value firstRow, rows, panel;
+  /// True for the first group of a call, and before the last one; the first
+  /// panel of the group that follows.
+  mlir::Value isFirst, hasNext, next;
+};
+
+/// Visits the groups of `getGemmPanels(shape).width` panels of all chunks of
+/// [begin, end), with values carried around.
+void forEachPanelGroup(KernelBuilder &k, const GemmShape &shape,
+                       llvm::ArrayRef<mlir::Value> initial,
+                       llvm::function_ref<KernelBuilder::Values(
+                           const PanelGroup &, llvm::ArrayRef<mlir::Value>)>
+                           body);
+
+void forEachPanelGroup(KernelBuilder &k, const GemmShape &shape,
+                       llvm::function_ref<void(const PanelGroup &)> body);
+
+/// Visits the tiles of all chunks of [begin, end). Weights of few bits are
+/// unpacked for many rows, if the kernel gives its `inputs`.
 void forEachTile(KernelBuilder &k, const GemmShape &shape,
                  const GemmStream &stream,
                  llvm::function_ref<void(const GemmTile &)> body,
-                 llvm::function_ref<void(mlir::Value)> unpack = nullptr);
+                 const GemmInputs *inputs = nullptr);
 
 /// Issues the prefetches of `count` inner steps from `step` on.
 void prefetchStep(KernelBuilder &k, const GemmStream &stream,
@@ -59,25 +94,6 @@ constexpr int64_t kGemmUnroll = 4;
 
 /// How packGemmWeights lays out the weights of a product of all of k.
 GemmStream wholeStream(const GemmShape &shape);
-
-/// The operands of the inner loop of integer kernels.
-struct GemmInputs {
-  /// Codes, and elements from one row to the next.
-  mlir::Value x;
-  int64_t xStride = 0;
-  mlir::Value w;
-  int64_t weightBits = 8;
-  /// Byte of scratch memory at which unpacked weights of a tile lie, if any.
-  int64_t unpackedAt = 0;
-};
-
-/// Bytes that the unpacked weights of a tile take in an inner loop of so many
-/// steps; 0 where weights are bytes.
-int64_t unpackedBytes(const GemmShape &shape, int64_t steps);
-/// Emits the unpacking of the weights of `width` panels from `panel` on to
-/// scratch memory from byte `to` on.
-void unpackWeights(KernelBuilder &k, const GemmStream &stream, int64_t width,
-                   const GemmInputs &inputs, mlir::Value panel, mlir::Value to);
 
 /// Adds to `sums` [rows][tile.width] the products of the turns [from, to), each
 /// with `more`. Row i, turn t reads x from start + i * xStride + 16 * t on.

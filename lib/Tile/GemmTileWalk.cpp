@@ -10,8 +10,7 @@
 #include "lib/Tile/GemmTileWalk.h"
 
 #include "dialects/TK/TKDialect.h"
-#include "lib/Tile/GemmParts.h"
-#include "lib/Tile/GemmWeights.h"
+#include "lib/Tile/GemmUnpack.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -97,7 +96,7 @@ void TileWalk::unpack(const Group &group) {
                     sizes.steps * kTileSide / kGemmUnroll};
   k.loop(origin, group.last, 1, [&](Value panel) {
     Value to = k.add(k.mul(k.sub(panel, origin), sizes.panelBytes), unpackedAt);
-    unpackWeights(k, stream, /*width=*/1, inputs, panel, to);
+    unpackPanels(k, stream, /*width=*/1, inputs, panel, to);
   });
 }
 
