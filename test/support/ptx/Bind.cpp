@@ -37,7 +37,7 @@ Error bind(Instruction &instruction) {
                        instruction.operands.size(), " operands, expected ",
                        scalarOperands(parts[0]));
   for (const Binders *binders :
-       {&scalarBinders(), &dataBinders(), &warpBinders()}) {
+       {&scalarBinders(), &dataBinders(), &warpBinders(), &bulkBinders()}) {
     auto found = binders->find(parts[0]);
     if (found == binders->end())
       continue;

@@ -110,7 +110,7 @@ static Handler asyncCopies(Instruction &i, const Parts &) {
   if (i.name == "cp.async.wait_all" ||
       (i.name == "cp.async.wait_group" && i.operands.size() == 1))
     return waitForCopies;
-  return nullptr;
+  return tileCopies(i);
 }
 
 //===----------------------------------------------------------------------===//
@@ -290,9 +290,11 @@ static Handler reductions(Instruction &i, const Parts &parts) {
 
 const Binders &warpBinders() {
   static const Binders binders = {
-      {"bra", branches},       {"ret", returns},    {"bar", barriers},
-      {"barrier", barriers},   {"cp", asyncCopies}, {"ldmatrix", matrixLoads},
-      {"mma", matrixProducts}, {"shfl", shuffles},  {"redux", reductions}};
+      {"bra", branches},       {"ret", returns},
+      {"bar", barriers},       {"barrier", barriers},
+      {"cp", asyncCopies},     {"ldmatrix", matrixLoads},
+      {"mma", matrixProducts}, {"shfl", shuffles},
+      {"redux", reductions},   {"wgmma", warpgroupProducts}};
   return binders;
 }
 

@@ -174,12 +174,19 @@ static Handler moves(Instruction &i, const Parts &parts) {
   return move;
 }
 
-/// Generic addresses are those of the device here.
+/// An address is the same in every space here: those of shared memory are
+/// small, those of the device are large.
 static Handler addressConversions(Instruction &i, const Parts &parts) {
-  return parts.size() == 4 && parts[1] == "to" && parts[2] == "global" &&
-                 takeType(i, parts)
-             ? move
-             : nullptr;
+  if (!takeType(i, parts) || i.operands.size() != 2)
+    return nullptr;
+  auto known = [](std::string_view space) {
+    return space == "global" || space == "shared" || space == "param" ||
+           space == "shared::cluster";
+  };
+  bool fits = parts.size() == 4   ? parts[1] == "to" && known(parts[2])
+              : parts.size() == 3 ? known(parts[1])
+                                  : false;
+  return fits ? move : nullptr;
 }
 
 //===----------------------------------------------------------------------===//

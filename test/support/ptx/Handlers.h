@@ -26,6 +26,12 @@ const Binders &scalarBinders();
 const Binders &dataBinders();
 /// Branches, barriers, and what a warp does together.
 const Binders &warpBinders();
+/// mbarriers and fences of sm_90.
+const Binders &bulkBinders();
+/// Copies of tiles, which share their mnemonic with other copies.
+Handler tileCopies(Instruction &i);
+/// What begins with wgmma.
+Handler warpgroupProducts(Instruction &i, const Parts &parts);
 
 /// The low bits of a register as a T.
 template <typename T> T fromBits(uint64_t bits) {

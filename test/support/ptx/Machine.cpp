@@ -6,7 +6,6 @@
 #include "test/support/ptx/Machine.h"
 
 #include <algorithm>
-#include <memory>
 
 namespace quern::ptx {
 
@@ -15,7 +14,8 @@ namespace quern::ptx {
 //===----------------------------------------------------------------------===//
 
 Warp::Warp(Block &block, int index)
-    : block(block), index(index), registers(block.kernel->registers.size()) {
+    : block(block), index(index), registers(block.kernel->registers.size()),
+      writtenAt(registers.size(), -1), owner(registers.size()) {
   int threads = std::min(32, block.kernel->threads - index * 32);
   alive = threads == 32 ? ~0u : (1u << threads) - 1;
 }
@@ -47,6 +47,8 @@ uint64_t Warp::special(Special which, int lane) const {
 const Lanes &Warp::read(const Operand &operand, Lanes &room) {
   switch (operand.kind) {
   case Operand::Register:
+    if (anyOwned)
+      checkFree(operand.number);
     return registers[size_t(operand.number)];
   case Operand::Special:
     for (int lane = 0; lane != 32; ++lane)
@@ -77,8 +79,12 @@ const Lanes &Warp::read(const Operand &operand, Lanes &room) {
 }
 
 Lanes &Warp::target(const Operand &operand) {
-  return operand.kind == Operand::Register ? registers[size_t(operand.number)]
-                                           : sink;
+  if (operand.kind != Operand::Register)
+    return sink;
+  if (anyOwned)
+    checkFree(operand.number);
+  writtenAt[size_t(operand.number)] = instructions;
+  return registers[size_t(operand.number)];
 }
 
 void Warp::setPredicate(int number, uint32_t mask) {
@@ -116,9 +122,55 @@ void Warp::branch(uint64_t to) { jump = to; }
 
 void Warp::exit() { alive &= ~active; }
 
+void Warp::stall(const Instruction &i) {
+  stalledAt = block.async.events;
+  barrierLine = i.line;
+}
+
+//===----------------------------------------------------------------------===//
+// Sums of products under way
+//===----------------------------------------------------------------------===//
+
+void Warp::checkFree(int number) {
+  if (const Instruction *product = owner[size_t(number)])
+    fail(*current, 0,
+         "touches a sum of the product of line " +
+             std::to_string(product->line) + ", which is under way");
+}
+
+Problem Warp::claimSums(const Instruction &i) {
+  for (const Operand &sum : i.operands[0].parts) {
+    if (sum.kind != Operand::Register)
+      return "sums must be registers";
+    const Instruction *before = owner[size_t(sum.number)];
+    if (before && before->name != i.name)
+      return "the product of line " + std::to_string(before->line) +
+             ", which is under way, has these sums in another shape";
+    if (fencedAt < 0 || writtenAt[size_t(sum.number)] > fencedAt)
+      return "no wgmma.fence lies between a write to its sums and the product";
+  }
+  for (const Operand &sum : i.operands[0].parts)
+    owner[size_t(sum.number)] = &i;
+  anyOwned = true;
+  return "";
+}
+
+void Warp::releaseSums() {
+  owner.assign(owner.size(), nullptr);
+  anyOwned = !products.empty();
+  for (const Product &product : products)
+    for (const Operand &sum : product.instruction->operands[0].parts)
+      owner[size_t(sum.number)] = product.instruction;
+}
+
+//===----------------------------------------------------------------------===//
+// Steps
+//===----------------------------------------------------------------------===//
+
 void Warp::run() {
   const std::vector<Instruction> &code = block.kernel->code;
-  while (alive && !waiting && !block.fault) {
+  stalledAt.reset();
+  while (alive && !waiting && !stalledAt && !block.fault) {
     uint32_t here = alive;
     if (!together) {
       place = code.size();
@@ -166,6 +218,7 @@ void Warp::run() {
 
 void Warp::step(const Instruction &instruction) {
   ++instructions;
+  current = &instruction;
   if (active)
     instruction.handler(*this, instruction);
 }
@@ -174,53 +227,24 @@ void Warp::step(const Instruction &instruction) {
 // Launches
 //===----------------------------------------------------------------------===//
 
-/// Runs the warps of a block in turns, from barrier to barrier.
-static void runBlock(Block &block, int64_t &count) {
-  std::vector<std::unique_ptr<Warp>> warps;
-  for (int i = 0; i * 32 < block.kernel->threads; ++i)
-    warps.push_back(std::make_unique<Warp>(block, i));
-  for (bool left = true; left && !block.fault;) {
-    left = false;
-    for (auto &warp : warps) {
-      warp->run();
-      left |= !warp->finished();
-    }
-    if (!left || block.fault)
-      break;
-    const Warp *first = nullptr;
-    for (auto &warp : warps) {
-      if (!first && warp->waiting)
-        first = warp.get();
-      if (warp->finished() && left && !block.fault)
-        block.fault = "block (" + std::to_string(block.x) + ", " +
-                      std::to_string(block.y) + "): warp " +
-                      std::to_string(warp->index) +
-                      " has ended, but others wait at a barrier";
-    }
-    for (auto &warp : warps) {
-      if (!block.fault && warp->barrierLine != first->barrierLine)
-        block.fault = "block (" + std::to_string(block.x) + ", " +
-                      std::to_string(block.y) +
-                      "): warps wait at barriers of "
-                      "lines " +
-                      std::to_string(first->barrierLine) + " and " +
-                      std::to_string(warp->barrierLine);
-      warp->waiting = false;
-    }
-    ++block.epoch;
-  }
-  for (auto &warp : warps) {
-    count += warp->instructions;
-    for (int lane = 0; lane != 32 && !block.fault; ++lane)
-      if (!warp->copies[lane].empty())
-        block.fault = "thread " + std::to_string(warp->thread(lane)) +
-                      " ends with a cp.async under way";
-  }
-}
-
 static uint64_t alignUp(uint64_t at, int64_t alignment) {
   uint64_t a = uint64_t(alignment);
   return (at + a - 1) / a * a;
+}
+
+/// Where tensor maps are thought to lie: beyond all memory.
+static constexpr uint64_t kMaps = uint64_t(1) << 60;
+
+uint64_t Machine::addMap(const TensorMap &map) {
+  maps.push_back(map);
+  return kMaps + 64 * (maps.size() - 1);
+}
+
+const TensorMap *Machine::mapAt(uint64_t address) const {
+  if (address < kMaps || address % 64 != 0 ||
+      (address - kMaps) / 64 >= maps.size())
+    return nullptr;
+  return &maps[(address - kMaps) / 64];
 }
 
 Error Machine::run(const Program &program, const std::string &name,
@@ -234,8 +258,13 @@ Error Machine::run(const Program &program, const std::string &name,
     return Error::make("kernel ", name, " has ", kernel.params.size(),
                        " parameters, got ", arguments.size());
   std::map<std::string, uint64_t> symbols;
-  for (size_t i = 0; i != arguments.size(); ++i)
+  for (size_t i = 0; i != arguments.size(); ++i) {
     symbols[kernel.params[i].name] = arguments[i];
+    if (kernel.params[i].bytes > 8 && !mapAt(arguments[i]))
+      return Error::make("kernel ", name, ": parameter ", i, " has ",
+                         kernel.params[i].bytes,
+                         " bytes, expected a tensor map for it");
+  }
   // The dynamic array begins behind all others.
   uint64_t shared = SharedMemory::kBase, alignment = 1;
   for (const auto *variables : {&program.variables, &kernel.variables})
@@ -269,10 +298,8 @@ Error Machine::run(const Program &program, const std::string &name,
   memory.startLaunch();
   for (int64_t y = 0; y != launch.gridY; ++y)
     for (int64_t x = 0; x != launch.gridX; ++x) {
-      Block block{
-          &kernel, &memory,     launch, x, y, symbols, SharedMemory(sharedSize),
-          0,       std::nullopt};
-      runBlock(block, count);
+      Block block(*this, kernel, launch, x, y, symbols, sharedSize);
+      count += block.run();
       if (block.fault)
         return Error(*block.fault);
     }

@@ -230,6 +230,40 @@ Problem SharedMemory::write(uint64_t address, size_t size, const Access &by,
   return problem;
 }
 
+Problem SharedMemory::readAsync(uint64_t address, size_t size, const Access &by,
+                                uint8_t *to) {
+  Problem problem = check(address, size, "read");
+  if (!problem.empty())
+    return problem;
+  size_t at = size_t(address - kBase);
+  for (size_t i = at; i != at + size; ++i) {
+    const Mark &mark = marks[i];
+    if (mark.coming)
+      return "shared byte " + std::to_string(i) +
+             " is read while a copy to it is under way";
+    if (mark.writer.thread == kNobody)
+      return "shared byte " + std::to_string(i) + " is read, but never written";
+    if (mark.unfenced)
+      return "shared byte " + std::to_string(i) + " was written by thread " +
+             std::to_string(mark.writer.thread) +
+             ", without a fence.proxy.async since";
+    if (mark.fenced && races(mark.writer, by))
+      return "race: shared byte " + std::to_string(i) +
+             " was written by thread " + std::to_string(mark.writer.thread) +
+             ", and no barrier lies between";
+  }
+  std::memcpy(to, bytes.data() + at, size);
+  return "";
+}
+
+void SharedMemory::fenceAsync(int thread) {
+  for (Mark &mark : marks)
+    if (mark.unfenced && mark.writer.thread == thread) {
+      mark.unfenced = false;
+      mark.fenced = true;
+    }
+}
+
 Problem SharedMemory::expect(uint64_t address, size_t size, const Access &by) {
   Problem problem = checkWrite(address, size, by, "copy");
   if (!problem.empty())
@@ -240,10 +274,11 @@ Problem SharedMemory::expect(uint64_t address, size_t size, const Access &by) {
 }
 
 void SharedMemory::land(uint64_t address, size_t size, const Access &by,
-                        const uint8_t *from) {
+                        const uint8_t *from, bool byThread) {
   size_t at = size_t(address - kBase);
   for (size_t i = at; i != at + size; ++i) {
-    marks[i].coming = false;
+    marks[i].coming = marks[i].fenced = false;
+    marks[i].unfenced = byThread;
     marks[i].writer = by;
   }
   std::memcpy(bytes.data() + at, from, size);

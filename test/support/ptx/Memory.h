@@ -78,14 +78,24 @@ public:
                 const uint8_t *from);
   /// Bytes that are to come: nobody may read or write them before land().
   Problem expect(uint64_t address, size_t size, const Access &by);
+  /// They are there; written by a thread, or by no thread's own doing.
   void land(uint64_t address, size_t size, const Access &by,
-            const uint8_t *from);
+            const uint8_t *from, bool byThread = true);
+
+  /// A read that goes past the threads' own view of memory: what a thread has
+  /// written must have been fenced, and a barrier lie between.
+  Problem readAsync(uint64_t address, size_t size, const Access &by,
+                    uint8_t *to);
+  /// Such reads see what the thread has written so far.
+  void fenceAsync(int thread);
 
 private:
   static constexpr int kNobody = -1, kMany = -2;
   struct Mark {
     Access writer{kNobody}, reader{kNobody};
     bool coming = false;
+    /// Written by a thread, which has not fenced it yet, or has.
+    bool unfenced = false, fenced = false;
   };
   Problem check(uint64_t address, size_t size, const char *doing) const;
   Problem checkWrite(uint64_t address, size_t size, const Access &by,

@@ -68,9 +68,11 @@ std::vector<Token> tokenize(std::string_view text) {
       continue;
     }
     size_t end = i + 1;
+    // Also `shared::cluster`.
     if (isWord(c))
-      while (end < text.size() && isWord(text[end]))
-        ++end;
+      while (end < text.size() &&
+             (isWord(text[end]) || text.substr(end, 2) == "::"))
+        end += isWord(text[end]) ? 1 : 2;
     tokens.push_back({text.substr(i, end - i), line});
     i = end;
   }
@@ -130,7 +132,7 @@ private:
   void parseInstruction();
   Operand parseOperand();
   Operand parseAddress();
-  void resolveLabels();
+  void closeScope();
 
   std::vector<Token> tokens;
   size_t at = 0;
@@ -140,7 +142,14 @@ private:
 
   // Of the kernel at hand.
   Kernel *kernel = nullptr;
-  std::map<std::string, int, std::less<>> registers, labels;
+  std::map<std::string, int, std::less<>> registers;
+  /// Labels of the scopes that are open, the innermost last, and the
+  /// instruction at which each begins.
+  struct Scope {
+    size_t begin = 0;
+    std::map<std::string, int, std::less<>> labels;
+  };
+  std::vector<Scope> scopes;
 };
 } // namespace
 
@@ -234,16 +243,23 @@ void Parser::parseKernel() {
   kernel = &program.kernels[name];
   kernel->name = name;
   registers.clear();
-  labels.clear();
+  scopes.clear();
   if (accept("(")) {
     while (!failed && accept(".param")) {
       Parameter param;
+      if (accept(".align"))
+        number();
       param.type = type();
       while (accept(".ptr") || accept(".global") || accept(".shared"))
         ;
       if (accept(".align"))
         number();
       param.name = next();
+      param.bytes = param.type.bytes();
+      if (accept("[")) {
+        param.bytes *= int64_t(number());
+        expect("]");
+      }
       kernel->params.push_back(param);
       accept(",");
     }
@@ -269,13 +285,14 @@ void Parser::parseKernel() {
 
 void Parser::parseBody() {
   expect("{");
-  for (int depth = 1; !failed && depth;) {
+  scopes.resize(1);
+  while (!failed && !scopes.empty()) {
     if (at >= tokens.size())
       return fail("the body of kernel " + kernel->name + " has no end");
     if (accept("{"))
-      ++depth;
+      scopes.push_back({kernel->code.size(), {}});
     else if (accept("}"))
-      --depth;
+      closeScope();
     else if (accept(".reg"))
       parseRegisters();
     else if (peek() == ".shared")
@@ -284,13 +301,11 @@ void Parser::parseBody() {
       while (at < tokens.size() && !accept(";"))
         ++at;
     } else if (peek(1) == ":") {
-      labels[std::string(next())] = int(kernel->code.size());
+      scopes.back().labels[std::string(next())] = int(kernel->code.size());
       next();
     } else
       parseInstruction();
   }
-  if (!failed)
-    resolveLabels();
 }
 
 /// `.reg .b32 %r<484>;`, or `.reg .b32 tmp;` in a scope of its own.
@@ -327,6 +342,8 @@ Operand Parser::parseAddress() {
     operand.value = number();
   else if (peek() == "-")
     operand.value = number();
+  if (accept(","))
+    operand.parts = parseOperand().parts;
   expect("]");
   return operand;
 }
@@ -410,22 +427,28 @@ void Parser::parseInstruction() {
   kernel->code.push_back(std::move(instruction));
 }
 
-void Parser::resolveLabels() {
-  for (Instruction &instruction : kernel->code)
+/// Resolves the labels of the innermost scope; what the outermost does not have
+/// is nowhere.
+void Parser::closeScope() {
+  Scope scope = std::move(scopes.back());
+  scopes.pop_back();
+  for (size_t k = scope.begin; k != kernel->code.size(); ++k) {
+    Instruction &instruction = kernel->code[k];
     for (Operand &operand : instruction.operands) {
       if (operand.kind != Operand::Symbol)
         continue;
-      auto found = labels.find(operand.symbol);
-      if (found != labels.end()) {
+      auto found = scope.labels.find(operand.symbol);
+      if (found != scope.labels.end()) {
         operand.kind = Operand::Label;
         operand.value = uint64_t(found->second);
-      } else if (instruction.name.rfind("bra", 0) == 0) {
+      } else if (scopes.empty() && instruction.name.rfind("bra", 0) == 0) {
         failed = true;
         message = "line " + std::to_string(instruction.line) +
                   ": there is no label " + printable(operand.symbol);
         return;
       }
     }
+  }
 }
 
 Expected<Program> parseProgram(std::string_view text) {

@@ -46,7 +46,7 @@ struct Operand {
     Register,
     Immediate,
     Special,
-    /// Register or symbol plus an offset.
+    /// Register or symbol plus an offset; `parts` are coordinates behind it.
     Address,
     /// The address of a variable.
     Symbol,
@@ -100,6 +100,8 @@ struct Variable {
 struct Parameter {
   std::string name;
   Type type;
+  /// More than the type's for what is passed as a whole.
+  int64_t bytes = 0;
 };
 
 struct Kernel {
