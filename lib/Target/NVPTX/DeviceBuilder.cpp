@@ -27,10 +27,12 @@ DeviceBuilder::DeviceBuilder(ModuleOp module, StringRef name,
                         OpBuilder::atBlockEnd(module.getBody())) {
   SmallVector<Type> types;
   for (Param param : params)
-    types.push_back(param == Param::I32   ? Type(b.getI32Type())
-                    : param == Param::F32 ? Type(b.getF32Type())
-                                          : Type(LLVM::LLVMPointerType::get(
-                                                b.getContext(), kGlobal)));
+    types.push_back(
+        param == Param::I32   ? Type(b.getI32Type())
+        : param == Param::F32 ? Type(b.getF32Type())
+        : param == Param::Map
+            ? Type(LLVM::LLVMPointerType::get(b.getContext()))
+            : Type(LLVM::LLVMPointerType::get(b.getContext(), kGlobal)));
   auto type = LLVM::LLVMFunctionType::get(
       LLVM::LLVMVoidType::get(b.getContext()), types);
   kernel = LLVM::LLVMFuncOp::create(b, name, type);
@@ -40,6 +42,16 @@ DeviceBuilder::DeviceBuilder(ModuleOp module, StringRef name,
   kernel->setAttr(NVVM::NVVMDialect::getMinctasmAttrName(),
                   b.getI32IntegerAttr(int32_t(blocks)));
   for (auto [i, param] : llvm::enumerate(params)) {
+    if (param == Param::Map) {
+      // 128 bytes of the parameters themselves.
+      Type bytes = LLVM::LLVMArrayType::get(b.getI8Type(), 128);
+      kernel.setArgAttr(i, LLVM::LLVMDialect::getByValAttrName(),
+                        TypeAttr::get(bytes));
+      kernel.setArgAttr(i, LLVM::LLVMDialect::getAlignAttrName(),
+                        b.getI64IntegerAttr(64));
+      kernel.setArgAttr(i, NVVM::NVVMDialect::getGridConstantAttrName(),
+                        b.getUnitAttr());
+    }
     if (param != Param::Input && param != Param::Output)
       continue;
     kernel.setArgAttr(i, LLVM::LLVMDialect::getNoAliasAttrName(),

@@ -27,8 +27,8 @@ public:
   using Body = llvm::function_ref<void()>;
 
   /// Parameters of a kernel: a pointer to memory of the device, which is read
-  /// only or not, an i32, or an f32.
-  enum class Param { Input, Output, I32, F32 };
+  /// only or not, an i32, an f32, or a tensor map, which copies of tiles name.
+  enum class Param { Input, Output, I32, F32, Map };
 
   /// Appends the kernel to `module`; blocks have `threads` threads, and
   /// `blocks` of them must fit into a multiprocessor. That is said even where
@@ -148,6 +148,39 @@ public:
   /// The sum, or the largest, of all lanes of a warp.
   Value warpSum(Value x);
   Value warpMax(Value x);
+
+  // What sm_90a alone has. Barriers are mbarriers of 8 bytes in shared memory;
+  // a phase of one is over when its arrivals and bytes are there.
+  void makeBarrier(Value barrier, int64_t arrivals);
+  /// Behind the making of barriers, before anything is told to use them.
+  void fenceBarriers();
+  /// Threads for which `condition`, an i1, holds arrive. They do not part with
+  /// the others for it, as products need whole warps.
+  void arriveIf(Value condition, Value barrier);
+  /// Arrives, and has the barrier wait for this many bytes of copies.
+  void arriveForBytes(Value barrier, int64_t bytes);
+  /// Waits until a phase of parity 0 or 1 is over; that of parity 1 is from the
+  /// beginning.
+  void waitForPhase(Value barrier, Value parity);
+  /// Has one thread start the copy of the tile of a tensor map at (column,
+  /// row); `barrier` is told when its bytes are there.
+  void copyTile(Value shared, Value map, Value column, Value row,
+                Value barrier);
+  /// The descriptor of a matrix with rows of 128 bytes, eight of which make a
+  /// swizzled pattern, at a multiple of 1024.
+  Value describe(Value shared);
+  /// 64 x columns sums without values, that the products of four warps take.
+  Value noSums(int64_t columns);
+  /// Orders what the warps did to sums before the products that follow.
+  void fenceProducts();
+  /// Starts sums = u8 a[64 x 32] times s8 b[columns x 32], both by descriptor;
+  /// where `adds` is not 0, sums +=.
+  Value startProduct(Value a, Value b, Value sums, int64_t columns, Value adds);
+  void commitProducts();
+  /// Waits until at most `groups` of the last groups are under way.
+  void waitForProducts(int64_t groups);
+  /// Waits for all of them; the columns / 2 sums of a thread.
+  Values finishProducts(Value sums, int64_t columns);
 
   // Control flow.
   Values loop(Value begin, Value end, int64_t step, llvm::ArrayRef<Value> init,

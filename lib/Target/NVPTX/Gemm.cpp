@@ -92,11 +92,8 @@ Error checkForm(const GemmSchedule &s, const GemmForm &form) {
   return Error::success();
 }
 
-std::string getGemmName(const GemmSchedule &s, const GemmForm &form) {
-  std::string name = (form.wide ? "gemm_u16_" : "gemm_u8_") +
-                     shapeToString(std::array{s.blockM, s.blockN});
-  name += "_" + shapeToString(std::array{s.warpM, s.warpN}) + "_s" +
-          std::to_string(s.stages);
+std::string getFormName(const GemmForm &form) {
+  std::string name;
   if (form.hasZeros)
     name += "_zeros";
   if (form.grouped)
@@ -108,6 +105,13 @@ std::string getGemmName(const GemmSchedule &s, const GemmForm &form) {
   if (form.activation != Activation::None)
     name += "_" + activationName(form.activation).str();
   return name + "_" + storageName(form.result).str();
+}
+
+std::string getGemmName(const GemmSchedule &s, const GemmForm &form) {
+  return (form.wide ? "gemm_u16_" : "gemm_u8_") +
+         shapeToString(std::array{s.blockM, s.blockN}) + "_" +
+         shapeToString(std::array{s.warpM, s.warpN}) + "_s" +
+         std::to_string(s.stages) + getFormName(form);
 }
 
 GemmLaunch getGemmLaunch(const GemmSchedule &s, int64_t m, int64_t n) {
@@ -332,26 +336,7 @@ void GemmEmitter::emit() {
   if (form.wide)
     lows = multiplySteps(planeSteps, steps);
 
-  for (int64_t j = 0; j != spans; ++j) {
-    epilogue.columns(k.add(column, j * 32), [&] {
-      for (int64_t i = 0; i != tilesM; ++i)
-        for (int64_t half = 0; half != 2; ++half) {
-          Values eight;
-          for (int64_t tile = 0; tile != 4; ++tile)
-            for (int64_t e = 0; e != 2; ++e) {
-              int64_t at = ((i * spans + j) * 4 + tile) * 4 + half * 2 + e;
-              eight.push_back(sums[at]);
-              if (form.wide)
-                eight.back() =
-                    epilogue.joined(sums[at], lows[at], tile * 2 + e);
-            }
-          Value codes;
-          if (form.hasZeros)
-            codes = sums[tilesM * spans * 16 + i * 4 + half * 2];
-          epilogue.finish(k.add(row, i * 16 + half * 8), eight, codes);
-        }
-    });
-  }
+  epilogue.finishTiles(row, column, tilesM, spans, sums, lows);
 }
 
 LLVM::LLVMFuncOp buildGemm(ModuleOp module, const GemmSchedule &schedule,

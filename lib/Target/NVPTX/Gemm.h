@@ -67,6 +67,8 @@ Error checkSchedule(const GemmSchedule &schedule);
 /// An error where it has none for this form.
 Error checkForm(const GemmSchedule &schedule, const GemmForm &form);
 
+/// What names of kernels end with: `_gelu_u8`.
+std::string getFormName(const GemmForm &form);
 /// Such as `gemm_u8_64x64_32x32_s4_gelu_u8`.
 std::string getGemmName(const GemmSchedule &schedule, const GemmForm &form);
 

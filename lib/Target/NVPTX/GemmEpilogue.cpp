@@ -167,4 +167,27 @@ void GemmEpilogue::finish(Value row, ArrayRef<Value> sums, Value codes) {
   });
 }
 
+void GemmEpilogue::finishTiles(Value row, Value column, int64_t tilesM,
+                               int64_t spans, ArrayRef<Value> sums,
+                               ArrayRef<Value> lows) {
+  for (int64_t j = 0; j != spans; ++j)
+    columns(k.add(column, j * 32), [&] {
+      for (int64_t i = 0; i != tilesM; ++i)
+        for (int64_t half = 0; half != 2; ++half) {
+          Values eight;
+          for (int64_t tile = 0; tile != 4; ++tile)
+            for (int64_t e = 0; e != 2; ++e) {
+              int64_t at = ((i * spans + j) * 4 + tile) * 4 + half * 2 + e;
+              eight.push_back(form.wide
+                                  ? joined(sums[at], lows[at], tile * 2 + e)
+                                  : sums[at]);
+            }
+          Value codes;
+          if (form.hasZeros)
+            codes = sums[tilesM * spans * 16 + i * 4 + half * 2];
+          finish(k.add(row, i * 16 + half * 8), eight, codes);
+        }
+    });
+}
+
 } // namespace quern::nvptx

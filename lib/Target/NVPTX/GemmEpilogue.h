@@ -55,6 +55,14 @@ public:
   /// is there. Sums of groups are scaled, those of 16-bit codes joined already.
   void finish(Value row, llvm::ArrayRef<Value> sums, Value codes);
 
+  /// Finishes all sums of a thread: of tiles of 16 rows, from `row` on and 8
+  /// further, and of `spans` times eight columns, from `column` on, 32 apart.
+  /// `sums` has, for each tile, each span and each pair of columns, those of
+  /// the two rows; behind them, with zero points, four for each tile, of codes.
+  /// `lows` has those of low bytes, where codes have 16 bits.
+  void finishTiles(Value row, Value column, int64_t tilesM, int64_t spans,
+                   llvm::ArrayRef<Value> sums, llvm::ArrayRef<Value> lows);
+
 private:
   /// From a sum to its code without floats.
   Value fixedResult(Value sum, size_t which);

@@ -54,6 +54,47 @@ def NvptxGemm : Pass<"tq-nvptx-gemm", "::mlir::ModuleOp"> {
                            "::mlir::scf::SCFDialect"];
 }
 
+def NvptxWgmma : Pass<"tq-nvptx-wgmma", "::mlir::ModuleOp"> {
+  let summary = "append a u8 x s8 matrix product for warpgroups of sm_90a";
+  let description = [{
+    Appends the kernel that `buildWgmmaGemm` of lib/Target/NVPTX/WgmmaGemm.h
+    makes: the products of `tq-nvptx-gemm` with wgmma over tiles that TMA
+    copies. PTX of it is that of the variant sm_90a alone. Expects nothing of
+    the module.
+
+    ```mlir
+    module {}
+    ```
+    becomes
+    ```mlir
+    llvm.func @wgmma_u8_128x192_s4_u8(
+        %x: !llvm.ptr {llvm.byval = !llvm.array<128 x i8>, ...}, ...)
+        attributes {nvvm.kernel, nvvm.reqntid = array<i32: 288, 1, 1>} {...}
+    ```
+  }];
+  let options = [
+    Option<"blockM", "block-m", "int64_t", /*default=*/"128",
+           "Rows of the result that a block makes: 64 or 128">,
+    Option<"blockN", "block-n", "int64_t", /*default=*/"192",
+           "Columns of the result that a block makes">,
+    Option<"stages", "stages", "int64_t", /*default=*/"4",
+           "Steps of 128 k that are on their way at once">,
+    Option<"activation", "activation", "std::string", /*default=*/"\"none\"",
+           "Function before the result: none, gelu, gelu_tanh, relu, tanh or "
+           "i_gelu">,
+    Option<"result", "result", "std::string", /*default=*/"\"u8\"",
+           "What is stored: u8, u16 or f32">,
+    Option<"fixed", "fixed", "bool", /*default=*/"false",
+           "Integers from the sums to the codes">,
+    Option<"tokens", "tokens", "bool", /*default=*/"false",
+           "Rows of x end in a range of their own">
+  ];
+  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
+                           "::mlir::NVVM::NVVMDialect",
+                           "::mlir::arith::ArithDialect",
+                           "::mlir::scf::SCFDialect"];
+}
+
 def NvptxAddNorm : Pass<"tq-nvptx-add-norm", "::mlir::ModuleOp"> {
   let summary = "append a residual sum with LayerNorm for GPUs";
   let description = [{

@@ -24,6 +24,8 @@
 
 #include "gtest/gtest.h"
 
+#include <optional>
+
 namespace quern::nvptx::test {
 
 /// The PTX of what `build` appends to an empty module; empty, with a failure of
@@ -70,6 +72,8 @@ struct DeviceCall {
     size_t bytes = 4;
     bool isOutput = false;
     uint64_t value = 0;
+    /// What is passed is a tensor map of the memory.
+    std::optional<ptx::TensorMap> map = std::nullopt;
   };
   std::vector<Argument> arguments;
 
@@ -91,6 +95,22 @@ struct DeviceCall {
   }
   template <typename T> void output(const char *name, std::vector<T> &data) {
     arguments.push_back({name, data.data(), data.size() * sizeof(T), true, 0});
+  }
+  /// The tensor map of an input with rows of bytes, in tiles of `boxRows` rows
+  /// and 128 columns.
+  template <typename T>
+  void map(const char *name, std::vector<T> &data, int64_t rows,
+           int64_t columns, int64_t stride, int64_t boxRows) {
+    input(name, data);
+    ptx::TensorMap map;
+    map.rank = 2;
+    map.extents[0] = uint64_t(columns);
+    map.extents[1] = uint64_t(rows);
+    map.strides[0] = uint64_t(stride);
+    map.box[0] = 128;
+    map.box[1] = uint32_t(boxRows);
+    map.swizzle = 3;
+    arguments.back().map = map;
   }
   void integers(std::initializer_list<int64_t> values) {
     for (int64_t value : values)
@@ -115,8 +135,13 @@ public:
 /// Runs PTX on the CPU.
 class Emulator : public Runner {
 public:
+  explicit Emulator(PtxVariant variant = PtxVariant::Sm80) : variant(variant) {}
+
   void load(llvm::function_ref<void(mlir::ModuleOp)> build) override {
-    auto parsed = ptx::parseProgram(makePtx(build));
+    loadText(makePtx(build, variant));
+  }
+  void loadText(const std::string &text) {
+    auto parsed = ptx::parseProgram(text);
     if (parsed)
       program = std::move(*parsed);
     else
@@ -126,10 +151,19 @@ public:
   std::string run(const DeviceCall &call) override {
     ptx::Machine machine;
     std::vector<uint64_t> arguments;
-    for (const DeviceCall::Argument &a : call.arguments)
+    for (const DeviceCall::Argument &a : call.arguments) {
       arguments.push_back(
           a.data ? machine.memory.add(a.name, a.data, a.bytes, a.isOutput)
                  : a.value);
+      if (!a.map)
+        continue;
+      ptx::TensorMap map = *a.map;
+      map.address = arguments.back();
+      std::string problem = map.check();
+      if (!problem.empty())
+        return problem;
+      arguments.back() = machine.addMap(map);
+    }
     Error error =
         machine.run(program, call.kernel,
                     {call.gridX, call.gridY, call.sharedBytes}, arguments);
@@ -137,6 +171,7 @@ public:
   }
 
 private:
+  PtxVariant variant;
   ptx::Program program;
 };
 

@@ -9,7 +9,7 @@
 #ifndef QUERN_TEST_LIB_TARGET_NVPTX_GEMMCASE_H
 #define QUERN_TEST_LIB_TARGET_NVPTX_GEMMCASE_H
 
-#include "lib/Target/NVPTX/Gemm.h"
+#include "lib/Target/NVPTX/WgmmaGemm.h"
 #include "test/lib/Target/NVPTX/DeviceRun.h"
 
 #include "quern/quant_math.h"
@@ -36,6 +36,8 @@ inline float referenceActivation(Activation activation, float v) {
     return qm_relu(v);
   case Activation::Tanh:
     return qm_tanh(v);
+  case Activation::IGelu:
+    break;
   }
   return v;
 }
@@ -60,6 +62,39 @@ public:
     call.kernel = getGemmName(schedule, form);
     GemmLaunch launch = getGemmLaunch(schedule, size.m, n);
     call.launchAs(launch);
+    return finishRun(runner, call, y);
+  }
+
+  /// The same of the kernel for warpgroups.
+  std::string run(Runner &runner, const WgmmaSchedule &schedule) {
+    std::vector<uint8_t> y(size_t(size.m * yStride * storageBytes(form.result)),
+                           0xa5);
+    // Rows of W as these kernels have them.
+    std::vector<int8_t> placed;
+    int64_t rows = (n + kWgmmaRows - 1) / kWgmmaRows * kWgmmaRows;
+    for (int64_t place = 0; place < rows; ++place)
+      for (int64_t j = 0; j < k; ++j) {
+        int64_t row = getWgmmaRow(place);
+        placed.push_back(row < n ? w[size_t(row * k + j)] : int8_t(0));
+      }
+    DeviceCall call;
+    call.kernel = getWgmmaName(schedule, form);
+    call.launchAs(getWgmmaLaunch(schedule, size.m, n));
+    call.map("x tiles", x, size.m, k, k, schedule.blockM);
+    call.map("W tiles", placed, rows, k, k, schedule.blockN);
+    return finishRun(runner, call, y);
+  }
+
+  /// Operands that a test may replace before it runs.
+  std::vector<uint8_t> x;
+  std::vector<int8_t> w;
+  std::vector<int32_t> correction, zeros;
+  std::vector<float> multiplier, offset, post;
+
+private:
+  /// Adds the parameters that all kernels have, and runs.
+  std::string finishRun(Runner &runner, DeviceCall &call,
+                        std::vector<uint8_t> &y) {
     call.input("x", x);
     call.input("w", w);
     call.input("correction", correction);
@@ -77,13 +112,6 @@ public:
     return problem.empty() ? compare(y) : problem;
   }
 
-  /// Operands that a test may replace before it runs.
-  std::vector<uint8_t> x;
-  std::vector<int8_t> w;
-  std::vector<int32_t> correction, zeros;
-  std::vector<float> multiplier, offset, post;
-
-private:
   void fillCodes() {
     // With 16-bit codes every row has two planes.
     x.resize(size_t(size.m * k * (form.wide ? 2 : 1)));
@@ -194,6 +222,20 @@ inline void checkGemm(Runner &runner, const GemmForm &form,
   for (const GemmSize &size : sizes)
     EXPECT_EQ(GemmCase(size, form, seed++).run(runner, schedule), "")
         << getGemmName(schedule, form) << ", " << size.m << " x " << size.n
+        << " x " << size.k;
+}
+
+/// The same for warpgroups.
+inline void checkWgmma(Runner &runner, const GemmForm &form,
+                       const WgmmaSchedule &schedule,
+                       const std::vector<GemmSize> &sizes) {
+  ASSERT_FALSE(checkWgmmaForm(schedule, form));
+  runner.load(
+      [&](mlir::ModuleOp module) { buildWgmmaGemm(module, schedule, form); });
+  uint32_t seed = 1;
+  for (const GemmSize &size : sizes)
+    EXPECT_EQ(GemmCase(size, form, seed++).run(runner, schedule), "")
+        << getWgmmaName(schedule, form) << ", " << size.m << " x " << size.n
         << " x " << size.k;
 }
 
