@@ -4,9 +4,9 @@
 //
 // As GemmTiles.cpp, with sums of tile registers for each group, which reach the
 // vector unit through memory. There they are scaled and added to f32 sums in
-// scratch memory, behind the products of the next group; and a step of the
-// products comes with a piece of the epilogue of the block before. Both are
-// longer than the products, so what matters is that these hide behind them.
+// scratch memory while the next group is multiplied, those of the last group of
+// a block with the first group of the next block. Then follows the epilogue. A
+// piece of each comes with each tile operation, so that they hide behind them.
 //
 // Groups begin and end anywhere, and their places are data: one kernel serves
 // all layers. So the rows of a block are copied, a tile for each step of each
@@ -27,23 +27,24 @@ namespace quern {
 using Values = KernelBuilder::Values;
 
 /// Vectors that are worked on together; they share a column.
-static constexpr int64_t kTogether = 4;
+static constexpr int64_t kTogether = 2;
 /// Such pieces of a block, the first column's first.
 static constexpr int64_t kPieces = kTileBlock * kTileBlock / 16 / kTogether;
 static constexpr int64_t kPieceBytes = kTogether * 64;
 
-/// Scratch memory: the integer sums of the groups but the last in turn, the
-/// sums of a block and of the one that waits, and rows. The sums of a block are
-/// the f32 ones of its first groups and the integer ones of the last.
+/// Scratch memory: the integer sums of two groups in turn, the f32 sums of a
+/// block and of the one that waits, and rows. Nearly all of the nearest cache.
 static constexpr int64_t kSumsAt = 2 * kTileBlockBytes;
-static constexpr int64_t kSumsBytes = 2 * kTileBlockBytes;
-static constexpr int64_t kPendingAt = kSumsAt + 2 * kSumsBytes;
+static constexpr int64_t kPendingAt = kSumsAt + 2 * kTileBlockBytes;
 static constexpr int64_t kRowsAt = kPendingAt + kTilePendingBytes;
+/// Tile operations of a step, and pieces of the epilogue that come with it.
+static constexpr int64_t kTileOps = 8, kStepPieces = 2;
 /// Bytes of the rows of a step.
 static constexpr int64_t kStepBytes = kTileBlock * kTileStep;
 /// Steps of four columns in one of a tile.
 static constexpr int64_t kFours = kTileStep / 4;
-/// Steps of a group whose sums stay in tile registers.
+/// Steps of a group whose sums stay in tile registers, and which take the group
+/// before to the f32 sums.
 static constexpr int64_t kRunSteps = 4;
 
 /// Steps of the weights of all groups, one after another.
@@ -86,6 +87,10 @@ public:
         walk(k, gemm, steps, kPendingAt, unpackedAt(shape)) {}
 
   void build() {
+    // Where a block begins; from then on who reads its sums clears them.
+    k.loop(k.index(0), k.index(2 * kTileBlockBytes), 64, [&](Value at) {
+      k.storeBytes(noSums(), k.scratch(), k.add(at, kSumsAt));
+    });
     walk.run(
         k.index(kSumsAt),
         [&](const Group &group, Value number) {
@@ -93,7 +98,14 @@ public:
           k.loop(group.first, group.last, 2,
                  [&](Value panel) { block(group, number, panel); });
         },
-        [&] { finishFrom(k.index(0), walk.loadPending()); });
+        [&] {
+          TileWalk::Pending pending = walk.loadPending();
+          Flush flush =
+              flushOf(k.index(0), pending.slot, pending, pending.column);
+          for (int64_t piece = 0; piece < kPieces; ++piece)
+            flushOne(flush, piece);
+          finishFrom(k.index(0), pending);
+        });
   }
 
 private:
@@ -114,6 +126,17 @@ private:
 
   void copyCorrections(Value column);
   void block(const Group &group, Value number, Value panel);
+  /// The sums of a group on their way to the f32 sums: where both lie, and the
+  /// first of its multipliers.
+  struct Flush {
+    Value from, to, multiplier;
+  };
+  /// What is flushed during group `g` of a block whose sums lie at `slot`: the
+  /// group before, which may be the last one of the block that waits.
+  Flush flushOf(Value g, Value slot, const TileWalk::Pending &pending,
+                Value column);
+  void flushOne(const Flush &flush, int64_t piece);
+
   struct Run {
     const Group &group;
     const Block &block;
@@ -121,24 +144,20 @@ private:
     const Columns &of;
   };
   void run(const Run &in, Value first, int64_t count, bool more);
-  void flush(const Block &block, Value g, bool first);
   void finish(const TileWalk::Pending &pending, Value piece);
   void finishFrom(Value piece, const TileWalk::Pending &pending) {
     k.loop(piece, k.index(kPieces), 1, [&](Value i) { finish(pending, i); });
   }
 
-  /// Where the integer sums of a group lie.
-  Value slotOf(const Block &block, Value g) {
-    Value turn = k.mul(k.rem(g, k.index(2)), kTileBlockBytes);
-    return k.select(k.equal(g, k.index(groups - 1)),
-                    k.add(block.slot, kTileBlockBytes), turn);
+  /// Where the integer sums of group `g` lie; groups take turns, also from one
+  /// block to the next.
+  Value slotOf(Value blockSlot, Value g) {
+    Value other = k.select(k.equal(blockSlot, k.index(kSumsAt)),
+                           k.index(groups % 2), k.index(0));
+    return k.mul(k.rem(k.add(g, other), k.index(2)), kTileBlockBytes);
   }
-  /// The scaled sums of group `g` at byte `at` of scratch memory.
-  Value part(Value at, Value g, Value column) {
-    Value sums = k.loadBytes(k.scratch(), at, 16, k.i32());
-    return k.mul(k.toFloat(sums, k.f32()),
-                 k.loadVector(multiplier, k.add(k.mul(g, columns), column)));
-  }
+  /// f32 sums of no groups: x + -0 is x for all x.
+  Value noSums() { return k.splat(k.vec(16, k.f32()), -0.0); }
 
   KernelBuilder &k;
   const GemmShape &gemm;
@@ -214,12 +233,11 @@ void GroupTileGemm::copyCorrections(Value column) {
 void GroupTileGemm::block(const Group &group, Value number, Value panel) {
   TileWalk::Pending pending = walk.loadPending();
   // Sums take turns with those of the block that waits.
-  Value slot = k.sub(k.index(2 * kSumsAt + kSumsBytes), pending.slot);
+  Value slot = k.sub(k.index(2 * kSumsAt + kTileBlockBytes), pending.slot);
   Block block = walk.blockAt(group, number, panel, slot);
   copyCorrections(k.mul(block.panel, 16));
   Value all = forEachColumns([&](const Columns &of) {
     Run in = {group, block, pending, of};
-    Value one = k.index(1);
     for (int64_t count = 1; count < kRunSteps; ++count)
       k.ifThen(k.equal(of.steps, k.index(count)),
                [&] { run(in, k.index(0), count, false); });
@@ -228,74 +246,108 @@ void GroupTileGemm::block(const Group &group, Value number, Value panel) {
       k.loop(k.index(kRunSteps), of.steps, 1,
              [&](Value step) { run(in, step, 1, true); });
     });
-    // The sums of the group before have reached memory.
-    Value before = k.sub(of.number, one);
-    if (groups > 1)
-      k.ifThen(k.equal(of.number, one),
-               [&] { flush(block, before, /*first=*/true); });
-    if (groups > 2)
-      k.ifThen(k.less(one, of.number),
-               [&] { flush(block, before, /*first=*/false); });
   });
-  finishFrom(k.min(all, k.index(kPieces)), pending);
+  Value finished = k.mul(all, kStepPieces);
+  finishFrom(k.min(finished, k.index(kPieces)), pending);
   walk.keep(block);
 }
 
 /// `count` steps of a group from step `first` on; with `more`, the sums of the
-/// steps before are taken from memory.
+/// steps before are taken from memory, and the group before has been flushed.
 void GroupTileGemm::run(const Run &in, Value first, int64_t count, bool more) {
-  Value slot = slotOf(in.block, in.of.number);
+  Value slot = slotOf(in.block.slot, in.of.number);
+  Value column = k.mul(in.block.panel, 16);
+  Flush flush = flushOf(in.of.number, in.block.slot, in.pending, column);
+  int64_t done = 0, all = count * kTileOps;
+  // What comes with a tile operation. The epilogue of a piece follows its last
+  // flush.
+  auto doSome = [&](Value place) {
+    for (int64_t piece = kPieces * done / all;
+         !more && piece < kPieces * (done + 1) / all; ++piece)
+      flushOne(flush, piece);
+    int64_t op = done++ % kTileOps, every = kTileOps / kStepPieces;
+    if (op % every != every - 1)
+      return;
+    Value piece = k.add(k.mul(place, kStepPieces), op / every);
+    k.ifThen(k.less(piece, k.index(kPieces)),
+             [&] { finish(in.pending, piece); });
+  };
   auto sumsAt = [&](int64_t i, int64_t j) {
     return k.add(slot, (j * kTileBlock + i * kTileSide) * 64);
   };
-  Values sums;
-  for (int64_t i = 0; i < 2; ++i)
-    for (int64_t j = 0; j < 2; ++j)
-      sums.push_back(more ? k.tileLoadSums(k.scratch(), sumsAt(i, j), 64)
-                          : k.tileLoadSums(k.scratch(),
-                                           k.add(k.mul(in.of.number, 2 * 64),
-                                                 correctionsAt + 64 * j),
-                                           /*stride=*/0));
+  auto begin = [&](int64_t i, int64_t j) {
+    if (more)
+      return k.tileLoadSums(k.scratch(), sumsAt(i, j), 64);
+    Value corrections =
+        k.add(k.mul(in.of.number, 2 * 64), correctionsAt + 64 * j);
+    return k.tileLoadSums(k.scratch(), corrections, /*stride=*/0);
+  };
+  Value sums[2][2];
   for (int64_t step = 0; step < count; ++step) {
     Value now = k.add(first, step), place = k.add(in.of.stepsBefore, now);
     Value x = k.add(k.mul(place, kStepBytes), kRowsAt);
-    Values a, b;
-    for (int64_t i = 0; i < 2; ++i)
-      a.push_back(k.tileLoad(k.scratch(), k.add(x, i * kTileBytes), kTileStep));
-    for (int64_t j = 0; j < 2; ++j)
-      b.push_back(
-          walk.weights(in.group, in.block, j, k.mul(foursAt(in.of, now), 64)));
-    for (int64_t i = 0; i < 2; ++i)
-      for (int64_t j = 0; j < 2; ++j)
-        sums[2 * i + j] = k.tileDot(sums[2 * i + j], a[i], b[j]);
+    Value w = k.mul(foursAt(in.of, now), 64);
+    auto rowsAt = [&](int64_t i) {
+      Value tile = k.tileLoad(k.scratch(), k.add(x, i * kTileBytes), kTileStep);
+      doSome(place);
+      return tile;
+    };
+    auto weightsAt = [&](int64_t j) {
+      Value tile = walk.weights(in.group, in.block, j, w);
+      doSome(place);
+      return tile;
+    };
+    auto multiply = [&](int64_t i, int64_t j, Value a, Value b) {
+      if (step == 0)
+        sums[i][j] = begin(i, j);
+      sums[i][j] = k.tileDot(sums[i][j], a, b);
+      doSome(place);
+    };
+    auto end = [&](int64_t i, int64_t j) {
+      if (step + 1 == count)
+        k.tileStore(sums[i][j], k.scratch(), sumsAt(i, j), 64);
+    };
+    Value a0 = rowsAt(0), b0 = weightsAt(0);
+    multiply(0, 0, a0, b0);
+    Value b1 = weightsAt(1);
+    multiply(0, 1, a0, b1);
+    end(0, 0);
+    Value a1 = rowsAt(1);
+    multiply(1, 0, a1, b0);
+    end(0, 1);
+    multiply(1, 1, a1, b1);
+    end(1, 0);
+    end(1, 1);
     walk.prefetch(in.block, place);
-    k.ifThen(k.less(place, k.index(kPieces)),
-             [&] { finish(in.pending, place); });
   }
-  for (int64_t i = 0; i < 2; ++i)
-    for (int64_t j = 0; j < 2; ++j)
-      k.tileStore(sums[2 * i + j], k.scratch(), sumsAt(i, j), 64);
 }
 
 //===----------------------------------------------------------------------===//
 // What follows
 //===----------------------------------------------------------------------===//
 
-/// Scales the sums of group `g`.
-void GroupTileGemm::flush(const Block &block, Value g, bool first) {
-  Value slot = k.mul(k.rem(g, k.index(2)), kTileBlockBytes);
-  for (int64_t j = 0; j < 2; ++j) {
-    Value column = k.add(k.mul(block.panel, 16), 16 * j);
-    int64_t begin = j * kTileBlock * 64, end = begin + kTileBlock * 64;
-    k.loop(k.index(begin), k.index(end), kPieceBytes, [&](Value piece) {
-      for (int64_t i = 0; i < kTogether; ++i) {
-        Value at = k.add(piece, i * 64), to = k.add(block.slot, at);
-        Value v = part(k.add(slot, at), g, column);
-        if (!first)
-          v = k.add(k.loadBytes(k.scratch(), to, 16, k.f32()), v);
-        k.storeBytes(v, k.scratch(), to);
-      }
-    });
+GroupTileGemm::Flush GroupTileGemm::flushOf(Value g, Value slot,
+                                            const TileWalk::Pending &pending,
+                                            Value column) {
+  Value isFirst = k.equal(g, k.index(0));
+  Value before = k.sub(k.select(isFirst, k.index(groups), g), k.index(1));
+  Flush flush;
+  flush.to = k.select(isFirst, pending.slot, slot);
+  flush.from = slotOf(flush.to, before);
+  flush.multiplier =
+      k.add(k.mul(before, columns), k.select(isFirst, pending.column, column));
+  return flush;
+}
+
+void GroupTileGemm::flushOne(const Flush &flush, int64_t piece) {
+  int64_t j = piece * kTogether / kTileBlock;
+  Value scale = k.loadVector(multiplier, k.add(flush.multiplier, 16 * j));
+  for (int64_t i = 0; i < kTogether; ++i) {
+    int64_t at = piece * kPieceBytes + i * 64;
+    Value sums = k.loadBytes(k.scratch(), k.add(flush.from, at), 16, k.i32());
+    Value v = k.mul(k.toFloat(sums, k.f32()), scale), to = k.add(flush.to, at);
+    v = k.add(k.loadBytes(k.scratch(), to, 16, k.f32()), v);
+    k.storeBytes(v, k.scratch(), to);
   }
 }
 
@@ -304,13 +356,9 @@ void GroupTileGemm::finish(const TileWalk::Pending &pending, Value piece) {
   Value column = k.add(pending.column, k.mul(j, 16));
   Values sums;
   for (int64_t i = 0; i < kTogether; ++i) {
-    Value at = k.add(k.mul(piece, kPieceBytes), i * 64);
-    Value before = k.add(pending.slot, at);
-    Value v = part(k.add(before, kTileBlockBytes), k.index(groups - 1), column);
-    if (groups > 1) {
-      v = k.add(k.loadBytes(k.scratch(), before, 16, k.f32()), v);
-    }
-    sums.push_back(v);
+    Value at = k.add(k.add(pending.slot, i * 64), k.mul(piece, kPieceBytes));
+    sums.push_back(k.loadBytes(k.scratch(), at, 16, k.f32()));
+    k.storeBytes(noSums(), k.scratch(), at);
   }
   epilogue.convert(sums, epilogue.constantsAt(column));
   Value row = k.mul(k.rem(piece, half), kTogether);

@@ -6,7 +6,10 @@
 // in a step of 64 k serves two products. Sums of tile registers reach the
 // vector unit through memory only, and their epilogue would leave the tile unit
 // idle. So the sums of a block wait in scratch memory, and the steps of the
-// next block finish some of them each: the two units work side by side. The
+// next block finish some of them each: the two units work side by side. For
+// that the pieces of the epilogue have to lie between the single tile
+// operations: behind the eight of a step they would wait for them, as there is
+// little room for tiles in flight. The
 // first block of a call finds no sums there: what it finishes is its own place,
 // which is written again later.
 //
@@ -33,7 +36,9 @@ using Values = KernelBuilder::Values;
 /// Steps of a span: rows of 24 KB.
 static constexpr int64_t kSpanSteps = 12;
 /// Vectors that go through the epilogue together; they share a column.
-static constexpr int64_t kTogether = 4;
+static constexpr int64_t kTogether = 2;
+/// Tile operations of a step.
+static constexpr int64_t kTileOps = 8;
 
 static int64_t stepsOf(const GemmShape &shape) {
   return llvm::divideCeil(shape.k, kTileStep);
@@ -170,25 +175,42 @@ void TileGemm::span(int64_t number, const Group &group, const Block &block,
                 : k.tileZeros());
   int64_t xStride = planes * shape.xStride;
   Value x = k.add(k.mul(block.row, xStride), plane * shape.xStride);
+  // The share of a tile operation in the epilogue.
+  int64_t done = 0, all = (end - begin) * kTileOps;
+  auto finishSome = [&] {
+    if (finishing)
+      for (int64_t i = kGroups * done / all; i < kGroups * (done + 1) / all;
+           ++i)
+        finish(pending, i);
+    ++done;
+  };
   for (int64_t step = begin; step < end; ++step) {
-    Values a, b;
-    for (int64_t i = 0; i < 2; ++i)
-      a.push_back(k.tileLoad(
-          k.buffer(0), k.add(x, i * kTileSide * xStride + step * kTileStep),
-          xStride));
-    for (int64_t j = 0; j < 2; ++j)
-      b.push_back(walk.weights(group, block, j, k.index(step * kTileBytes)));
-    for (int64_t i = 0; i < 2; ++i)
-      for (int64_t j = 0; j < 2; ++j)
-        sums[2 * i + j] = k.tileDot(sums[2 * i + j], a[i], b[j]);
+    auto rowsAt = [&](int64_t i) {
+      Value at = k.add(x, i * kTileSide * xStride + step * kTileStep);
+      Value tile = k.tileLoad(k.buffer(0), at, xStride);
+      finishSome();
+      return tile;
+    };
+    auto weightsAt = [&](int64_t j) {
+      Value tile = walk.weights(group, block, j, k.index(step * kTileBytes));
+      finishSome();
+      return tile;
+    };
+    auto multiply = [&](int64_t i, int64_t j, Value a, Value b) {
+      sums[2 * i + j] = k.tileDot(sums[2 * i + j], a, b);
+      finishSome();
+    };
+    // Products begin as early as they can, and loads come between them.
+    Value a0 = rowsAt(0), b0 = weightsAt(0);
+    multiply(0, 0, a0, b0);
+    Value b1 = weightsAt(1);
+    multiply(0, 1, a0, b1);
+    Value a1 = rowsAt(1);
+    multiply(1, 0, a1, b0);
+    multiply(1, 1, a1, b1);
     // The other plane has the same weights.
     if (plane == 0)
       walk.prefetch(block, k.index(step));
-    if (!finishing)
-      continue;
-    int64_t done = step - begin, all = end - begin;
-    for (int64_t i = kGroups * done / all; i < kGroups * (done + 1) / all; ++i)
-      finish(pending, i);
   }
   for (int64_t i = 0; i < 2; ++i)
     for (int64_t j = 0; j < 2; ++j)
