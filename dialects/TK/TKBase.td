@@ -65,6 +65,12 @@ def TK_Dialect : Dialect {
     static constexpr llvm::StringLiteral getScratchAttrName() {
       return "tk.scratch_bytes";
     }
+    /// Name of the module attribute with what a machine decides about products:
+    /// a dictionary of the machine's name and a list of entries (see
+    /// lib/Tile/ModuleTuning.h).
+    static constexpr llvm::StringLiteral getTuningAttrName() {
+      return "tk.tuning";
+    }
     /// Arguments after the buffers: tokens, sequences, flags, begin, end,
     /// scratch.
     static constexpr unsigned kTrailingKernelArguments = 6;

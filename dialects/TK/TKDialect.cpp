@@ -142,11 +142,25 @@ static LogicalResult verifyVariant(Operation *op, NamedAttribute attribute) {
   return success();
 }
 
+/// A dictionary on a module; who reads the entries checks them.
+static LogicalResult verifyTuning(Operation *op, NamedAttribute attribute) {
+  auto dict = dyn_cast<DictionaryAttr>(attribute.getValue());
+  if (!isa<ModuleOp>(op) || !dict || dict.size() != 2 ||
+      !dict.getAs<StringAttr>("machine") || !dict.getAs<ArrayAttr>("gemm"))
+    return op->emitOpError("expects '")
+           << attribute.getName().getValue()
+           << "' on a module with a string 'machine' and a list 'gemm', got "
+           << attribute.getValue();
+  return success();
+}
+
 LogicalResult TKDialect::verifyOperationAttribute(Operation *op,
                                                   NamedAttribute attribute) {
   if (attribute.getName() == getArenaAttrName() ||
       attribute.getName() == getScratchAttrName())
     return verifyPlan(op, attribute);
+  if (attribute.getName() == getTuningAttrName())
+    return verifyTuning(op, attribute);
   if (attribute.getName() == getVariantAttrName())
     return verifyVariant(op, attribute);
   if (attribute.getName() == getMeansAttrName()) {

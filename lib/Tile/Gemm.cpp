@@ -21,24 +21,23 @@ namespace quern {
 
 using Values = KernelBuilder::Values;
 
-/// Rows of a whole tile.
-static constexpr int64_t kRows = 8;
-
 int64_t getGemmScratchBytes(const GemmShape &shape) {
-  return std::max({lateScratchBytes(shape, kRows) +
-                       unpackedBytes(shape, wholeStream(shape)),
-                   getLibraryGemmScratchBytes(shape),
-                   getTileGemmScratchBytes(shape)});
+  return std::max(
+      {lateScratchBytes(shape, shape.tuning.rows) +
+           unpackedBytes(shape, wholeStream(shape)),
+       hasLibraryGemm(shape) ? getLibraryGemmScratchBytes(shape) : 0,
+       getTileGemmScratchBytes(shape)});
 }
 
-/// Products by dot4, in tiles of 8 rows.
+/// Products by dot4.
 static void emitGemm(KernelBuilder &k, const GemmShape &shape) {
+  int64_t rows = shape.tuning.rows;
   GemmInputs inputs{k.buffer(0), shape.xStride, k.buffer(1), shape.weightBits,
-                    /*unpackedAt=*/lateScratchBytes(shape, kRows)};
+                    /*unpackedAt=*/lateScratchBytes(shape, rows)};
   Value correction = k.buffer(2);
   GemmEpilogue epilogue(
       k, shape, resultOperands(k, shape, shape.hasZeros ? 4 : 3),
-      GemmSums::Integer, kRows, lateScratchBytes(shape, kRows) != 0);
+      GemmSums::Integer, rows, lateScratchBytes(shape, rows) != 0);
   GemmStream stream = wholeStream(shape);
   epilogue.start();
   auto emit = [&](const GemmTile &tile) {
@@ -82,7 +81,7 @@ func::FuncOp buildGemm(ModuleOp module, StringRef name,
   KernelBuilder k(module, name, elements);
   emitGemm(k, shape);
   func::FuncOp kernel = k.finish();
-  if (!shape.hasZeros)
+  if (hasLibraryGemm(shape))
     buildLibraryGemm(module, name, shape);
   if (hasTileGemm(shape))
     buildTileGemm(module, name, shape,

@@ -9,6 +9,7 @@
 #ifndef QUERN_LIB_TILE_GEMM_H
 #define QUERN_LIB_TILE_GEMM_H
 
+#include "lib/Tile/GemmTuning.h"
 #include "lib/Tile/GemmWeights.h"
 #include "lib/Tile/Norm.h"
 
@@ -43,8 +44,17 @@ struct GemmShape {
   int64_t weightBits = 8;
   /// The weights have a zero point for each column. Of the u8 kernel only.
   bool hasZeros = false;
-  /// Rows of one chunk; a multiple of 8.
+  /// Rows of one chunk; a multiple of those of a register tile.
   int64_t rowsPerChunk = 128;
+  /// What the machine decides. Kernels of 16-bit codes, of groups and of codes
+  /// with ranges of tokens have tiles of their own and want the default.
+  GemmTuning tuning;
+
+  /// Takes a choice, and chunks that fit it.
+  void setTuning(const GemmTuning &choice) {
+    tuning = choice;
+    rowsPerChunk = choice.chunkRows(rowsPerChunk);
+  }
 };
 
 /// The f32 kernel's result is f32, whatever `out` says.

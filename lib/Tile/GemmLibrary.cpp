@@ -15,11 +15,11 @@ using namespace mlir;
 
 namespace quern {
 
-/// Rows of a block, and of a tile of the epilogue.
-static constexpr int64_t kBlockRows = 32, kTileRows = 4;
+/// Rows of a tile of the epilogue.
+static constexpr int64_t kTileRows = 4;
 
 int64_t getLibraryGemmScratchBytes(const GemmShape &shape) {
-  return kBlockRows * getGemmPanels(shape).width * 64;
+  return shape.tuning.libraryRows * getGemmPanels(shape).width * 64;
 }
 
 func::FuncOp buildLibraryGemm(ModuleOp module, StringRef name,
@@ -35,8 +35,9 @@ func::FuncOp buildLibraryGemm(ModuleOp module, StringRef name,
   forEachPanelGroup(k, shape, [&](const PanelGroup &group) {
     Value firstRow = group.firstRow, rows = group.rows, panel = group.panel;
     Value limit = k.add(firstRow, rows);
-    k.loop(firstRow, limit, kBlockRows, [&](Value row) {
-      Value count = k.min(k.sub(limit, row), k.index(kBlockRows));
+    int64_t most = shape.tuning.libraryRows;
+    k.loop(firstRow, limit, most, [&](Value row) {
+      Value count = k.min(k.sub(limit, row), k.index(most));
       k.product({k.buffer(0), k.mul(row, shape.xStride), shape.xStride},
                 {k.buffer(1), k.mul(panel, stream.panelElements),
                  stream.panelElements},

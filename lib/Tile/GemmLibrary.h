@@ -12,6 +12,12 @@
 
 namespace quern {
 
+/// True if the kernel of `shape` has the variant. Without it, tiers with a
+/// library lower the micro-ops, to the same bytes.
+inline bool hasLibraryGemm(const GemmShape &shape) {
+  return !shape.hasZeros && shape.tuning.library;
+}
+
 /// Scratch bytes of the variant: the sums of a block of rows.
 int64_t getLibraryGemmScratchBytes(const GemmShape &shape);
 

@@ -28,7 +28,9 @@ GemmPanels getGemmPanels(const GemmShape &shape) {
   const int64_t wantedChunks = 24;
   GemmPanels panels;
   int64_t blocks = ceilDiv(shape.n, 16);
-  panels.width = blocks % 3 == 0 ? 3 : blocks % 2 == 0 ? 2 : 1;
+  panels.width = shape.tuning.panels;
+  while (blocks % panels.width)
+    --panels.width;
   panels.count = blocks / panels.width;
   panels.perChunk = ceilDiv(panels.count, wantedChunks);
   // An even number of panels: tile registers take them in twos.
@@ -103,18 +105,25 @@ void packFloatGemmWeights(const float *w, int64_t n, int64_t k, float *packed) {
 // Loops
 //===----------------------------------------------------------------------===//
 
-/// The tiles of one column panel: 8 rows each, then one of 4 if 4 or fewer
-/// rows are left.
+/// The tiles of one column panel: those of whole rows, and then of 4 if four
+/// rows less than a tile, or fewer, are left.
 static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
                            const GemmStream &stream, int64_t width,
                            const PanelGroup &group, Value unpackedAt,
                            const GemmAhead &ahead,
                            function_ref<void(const GemmTile &)> body) {
   Value firstRow = group.firstRow, rows = group.rows;
-  Value whole = k.div(k.add(rows, 3), k.index(8));
-  Value wholeRows = k.mul(whole, 8);
+  int64_t wholeTile = shape.tuning.rows;
+  Value whole = k.div(k.add(rows, 3), k.index(wholeTile));
+  Value wholeRows = k.mul(whole, wholeTile);
   Value hasTail = k.less(wholeRows, rows);
-  Value tiles = k.add(whole, k.select(hasTail, k.index(1), k.index(0)));
+  // With tiles of 8 rows there is one at most.
+  Value tails = k.select(hasTail, k.index(1), k.index(0));
+  if (wholeTile > 8)
+    tails =
+        k.select(hasTail, k.div(k.add(k.sub(rows, wholeRows), 3), k.index(4)),
+                 k.index(0));
+  Value tiles = k.add(whole, tails);
 
   // The tiles share the next panel's lines; rounding up lets the last ones
   // run over, which a prefetch may.
@@ -124,7 +133,7 @@ static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
       k.div(k.add(perTile, stream.steps - 1), k.index(stream.steps));
   Value elementsPerTile = k.mul(perStep, stream.steps * stream.lineElements);
   // Those of the next panel are there already, if it is unpacked now.
-  int64_t before = unpackedAt ? 2 * width : width;
+  int64_t before = width * (unpackedAt ? stream.ahead + 1 : stream.ahead);
   Value next = k.mul(k.add(group.panel, before), stream.panelElements);
 
   GemmTile tile;
@@ -139,16 +148,28 @@ static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
   };
   k.loop(k.index(0), whole, 1, [&](Value i) {
     share(i);
-    tile.rows = 8;
-    tile.row = k.add(firstRow, k.mul(i, 8));
+    tile.rows = wholeTile;
+    tile.row = k.add(firstRow, k.mul(i, wholeTile));
     tile.prefetchAt = k.add(next, k.mul(i, elementsPerTile));
     body(tile);
   });
-  k.ifThen(hasTail, [&] {
-    share(whole);
-    tile.rows = 4;
-    tile.row = k.add(firstRow, wholeRows);
-    tile.prefetchAt = k.add(next, k.mul(whole, elementsPerTile));
+  tile.rows = 4;
+  if (wholeTile == 4)
+    return;
+  if (wholeTile == 8) {
+    k.ifThen(hasTail, [&] {
+      share(whole);
+      tile.row = k.add(firstRow, wholeRows);
+      tile.prefetchAt = k.add(next, k.mul(whole, elementsPerTile));
+      body(tile);
+    });
+    return;
+  }
+  k.loop(k.index(0), tails, 1, [&](Value i) {
+    Value number = k.add(whole, i);
+    share(number);
+    tile.row = k.add(firstRow, k.add(wholeRows, k.mul(i, 4)));
+    tile.prefetchAt = k.add(next, k.mul(number, elementsPerTile));
     body(tile);
   });
 }
@@ -157,7 +178,8 @@ void forEachPanelGroup(
     KernelBuilder &k, const GemmShape &shape, ArrayRef<Value> initial,
     function_ref<KernelBuilder::Values(const PanelGroup &, ArrayRef<Value>)>
         body) {
-  assert(shape.rowsPerChunk % 8 == 0 && "row blocks are whole tiles");
+  assert(shape.rowsPerChunk % shape.tuning.rows == 0 &&
+         "row blocks are whole tiles");
   using Values = KernelBuilder::Values;
   GemmPanels panels = getGemmPanels(shape);
   Value columns = k.index(getGemmChunks(shape).multiply), one = k.index(1);
@@ -213,19 +235,22 @@ void forEachTile(KernelBuilder &k, const GemmShape &shape,
 void prefetchStep(KernelBuilder &k, const GemmStream &stream,
                   const GemmTile &tile, Value weights, Value step,
                   int64_t count) {
+  if (!stream.ahead)
+    return;
   Value at = k.add(tile.prefetchAt,
                    k.mul(k.mul(step, tile.prefetches), stream.lineElements));
   k.loop(k.index(0), k.mul(tile.prefetches, count), 1, [&](Value i) {
     Value line = k.add(at, k.mul(i, stream.lineElements));
     memref::PrefetchOp::create(k.op(), k.loc(), weights, ValueRange(line),
-                               /*isWrite=*/false, /*localityHint=*/3,
+                               /*isWrite=*/false, localityOf(stream.aheadCache),
                                /*isDataCache=*/true);
   });
 }
 
 GemmStream wholeStream(const GemmShape &shape) {
   return {/*lineElements=*/64, packedGemmBytes(16, shape.k, shape.weightBits),
-          ceilDiv(shape.k, 64) * 16 / kGemmUnroll};
+          ceilDiv(shape.k, 64) * 16 / kGemmUnroll, shape.tuning.ahead,
+          shape.tuning.aheadCache};
 }
 
 KernelBuilder::Values

@@ -21,9 +21,9 @@ struct GemmAhead {
   mlir::Value first, end, perTurn;
 };
 
-/// One register tile: up to 8 rows times up to 3 panels of 16 columns. With 8
-/// times 3 there are 24 accumulators, 3 weights and one broadcast in the 32
-/// registers of AVX-512.
+/// One register tile of some rows times some panels of 16 columns. With 8 times
+/// 3 there are 24 accumulators, 3 weights and one broadcast in the 32 registers
+/// of AVX-512.
 struct GemmTile {
   int64_t rows = 8, width = 3;
   /// First row and first 16-column panel.
@@ -45,6 +45,9 @@ struct GemmStream {
   int64_t lineElements = 64, panelElements = 0;
   /// Steps of the inner loop, each of which may prefetch.
   int64_t steps = 1;
+  /// Groups of panels that the prefetch is ahead, or 0, and the cache that it
+  /// fetches to.
+  int64_t ahead = 1, aheadCache = 1;
 };
 
 /// The operands of the inner loop of integer kernels.
@@ -91,6 +94,9 @@ void prefetchStep(KernelBuilder &k, const GemmStream &stream,
 
 /// Steps of four k that one turn of the inner loop does.
 constexpr int64_t kGemmUnroll = 4;
+
+/// What a prefetch to a cache says of how long the line is needed.
+inline int64_t localityOf(int64_t cache) { return 4 - cache; }
 
 /// How packGemmWeights lays out the weights of a product of all of k.
 GemmStream wholeStream(const GemmShape &shape);

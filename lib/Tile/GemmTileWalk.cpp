@@ -20,21 +20,15 @@ using namespace mlir;
 
 namespace quern {
 
-/// Columns that are computed for a block of rows before the next one: rows are
-/// loaded from far the seldomer, but the weights have to stay in the next cache
-/// until the last rows of the chunk have passed.
-static constexpr int64_t kMostPanels = 24, kMostWeights = 320 << 10;
-/// With fewer rows dot products of vectors are faster than a block of 32.
-static constexpr int64_t kLeastRows = 13;
-
 bool mayHaveTiles(const GemmShape &shape) {
   return !shape.hasZeros && !shape.exact && shape.n > kTileSide &&
          shape.rowsPerChunk % kTileBlock == 0;
 }
 
 /// Chunks whose columns are computed together.
-static int64_t groupChunks(const TileWalkSizes &sizes) {
-  int64_t most = std::min(kMostPanels, kMostWeights / sizes.panelBytes);
+static int64_t groupChunks(const GemmShape &shape, const TileWalkSizes &sizes) {
+  int64_t most = std::min(shape.tuning.groupPanels,
+                          shape.tuning.groupBytes / sizes.panelBytes);
   return std::max<int64_t>(most / sizes.chunkPanels, 1);
 }
 
@@ -45,7 +39,7 @@ TileWalkSizes::TileWalkSizes(const GemmShape &shape, int64_t steps)
   GemmPanels cut = getGemmPanels(shape);
   panels = cut.count * cut.width;
   chunkPanels = cut.perChunk * cut.width;
-  groupPanels = groupChunks(*this) * chunkPanels;
+  groupPanels = groupChunks(shape, *this) * chunkPanels;
   unpackedBytes = shape.weightBits == 8 ? 0 : (groupPanels + 1) * panelBytes;
 }
 
@@ -109,11 +103,14 @@ int64_t TileWalk::stepBytes() const {
 
 void TileWalk::prefetchLine(Value at) {
   memref::PrefetchOp::create(k.op(), k.loc(), k.buffer(1), ValueRange(at),
-                             /*isWrite=*/false, /*localityHint=*/2,
+                             /*isWrite=*/false,
+                             localityOf(shape.tuning.tileCache),
                              /*isDataCache=*/true);
 }
 
 void TileWalk::prefetch(const Block &block, Value step) {
+  if (!shape.tuning.tileCache)
+    return;
   Value from = k.add(block.next, k.mul(step, stepBytes()));
   for (int64_t at = 0; at < stepBytes(); at += 64)
     prefetchLine(k.add(from, at));
@@ -121,6 +118,8 @@ void TileWalk::prefetch(const Block &block, Value step) {
 
 /// What the steps of fewer rows leave is prefetched here.
 void TileWalk::prefetchRest(const Group &group) {
+  if (!shape.tuning.tileCache)
+    return;
   Value missing =
       k.sub(k.index(shape.rowsPerChunk / kTileBlock), group.rowBlocks);
   Value width = k.sub(group.last, group.first);
@@ -161,8 +160,9 @@ void TileWalk::forEachGroup(function_ref<void(const Group &)> body) {
     Value rows =
         k.min(k.sub(allRows, group.firstRow), k.index(shape.rowsPerChunk));
     group.rowBlocks = k.div(k.add(rows, kTileBlock - 1), k.index(kTileBlock));
-    k.loop(from, to, groupChunks(sizes), [&](Value chunk) {
-      Value behind = k.min(k.add(chunk, groupChunks(sizes)), to);
+    int64_t together = groupChunks(shape, sizes);
+    k.loop(from, to, together, [&](Value chunk) {
+      Value behind = k.min(k.add(chunk, together), to);
       group.first = k.mul(chunk, sizes.chunkPanels);
       group.last =
           k.min(k.mul(behind, sizes.chunkPanels), k.index(sizes.panels));
@@ -198,7 +198,8 @@ func::FuncOp buildTileVariant(ModuleOp module, StringRef name,
   KernelBuilder k(module, (name + ".tiles").str(), elements);
   Value rows = shape.rows == RowsOf::Tokens ? k.tokens() : k.sequences();
   k.ifThen(
-      k.less(rows, k.index(kLeastRows)), [&] { few(k); }, [&] { tiles(k); });
+      k.less(rows, k.index(shape.tuning.leastTileRows)), [&] { few(k); },
+      [&] { tiles(k); });
   func::FuncOp variant = k.finish();
   tk::setVariant(variant, name, "tiles");
   return variant;

@@ -33,8 +33,6 @@ namespace quern {
 
 using Values = KernelBuilder::Values;
 
-/// Steps of a span: rows of 24 KB.
-static constexpr int64_t kSpanSteps = 12;
 /// Vectors that go through the epilogue together; they share a column.
 static constexpr int64_t kTogether = 2;
 /// Tile operations of a step.
@@ -44,7 +42,7 @@ static int64_t stepsOf(const GemmShape &shape) {
   return llvm::divideCeil(shape.k, kTileStep);
 }
 static int64_t spansOf(const GemmShape &shape) {
-  return llvm::divideCeil(stepsOf(shape), kSpanSteps);
+  return llvm::divideCeil(stepsOf(shape), shape.tuning.spanSteps);
 }
 /// Blocks of sums that lie in scratch memory together.
 static int64_t slotsOf(const GemmShape &shape, int64_t planes) {

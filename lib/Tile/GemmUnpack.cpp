@@ -14,10 +14,6 @@ namespace quern {
 
 using Values = KernelBuilder::Values;
 
-/// Up to so many rows weights of few bits are unpacked in the inner loop, where
-/// that hides behind dot products on Zen 5. On Intel cores the two share their
-/// ports, and it costs 16 %; in advance, it is done once for all tiles.
-static constexpr int64_t kPackedRows = 32;
 /// Bytes of a vector.
 static constexpr int64_t kVector = 64;
 
@@ -70,7 +66,7 @@ void forEachUnpackedGroup(
             k.select(group.hasNext,
                      k.index(width * stream.panelElements / kVector), none);
         k.ifThen(
-            k.less(k.index(kPackedRows), group.rows),
+            k.less(k.index(shape.tuning.packedRows), group.rows),
             [&] {
               k.ifThen(group.isFirst, [&] {
                 unpackPanels(k, stream, width, inputs, group.panel, at);

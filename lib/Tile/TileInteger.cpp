@@ -100,6 +100,7 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
     program.mayBeSums(operands[2], operands[1], {-int32_t(type.getZeroPoint())},
                       {int64_t(llvm::alignTo(k, 64) / 4)});
   operands.push_back(to.buffer);
+  std::string tuned = isWide || perToken ? "" : tuning.apply(shape);
   std::string kernel = program.kernel(
       isWide     ? getWideGemmName(shape)
       : perToken ? getTokenGemmName(shape)
@@ -110,9 +111,12 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
                           : buildGemm(program.module(), name, shape);
       },
       isWide ? getWideGemmScratchBytes(shape) : getGemmScratchBytes(shape));
-  program.explain(kernel, gemmNotes(shape, isWide     ? GemmInput::Planes
-                                           : perToken ? GemmInput::Tokens
-                                                      : GemmInput::Codes));
+  KernelNotes notes = gemmNotes(shape, isWide     ? GemmInput::Planes
+                                       : perToken ? GemmInput::Tokens
+                                                  : GemmInput::Codes);
+  if (!tuned.empty())
+    notes.reasons.push_back(tuned);
+  program.explain(kernel, notes);
   describeGemm(program.module(), kernel, shape,
                isWide     ? LinearInput::Planes
                : perToken ? LinearInput::Tokens

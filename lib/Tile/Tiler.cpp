@@ -244,6 +244,10 @@ LogicalResult Tiler::run() {
     return function.emitOpError(
         "expected one block, the arguments ids, types, positions, offsets, or "
         "patches, positions, offsets, and one result");
+  FailureOr<ModuleTuning> chosen = ModuleTuning::read(program.module());
+  if (failed(chosen))
+    return failure();
+  tuning = std::move(*chosen);
   if (roles.front() == "patches")
     takePatches();
   for (Operation &op : function.front())

@@ -12,6 +12,7 @@
 #define QUERN_LIB_TILE_TILER_H
 
 #include "dialects/TQ/TQOps.h"
+#include "lib/Tile/ModuleTuning.h"
 #include "lib/Tile/ProgramBuilder.h"
 #include "lib/Tile/RealWeights.h"
 
@@ -158,6 +159,8 @@ private:
 
   mlir::func::FuncOp function;
   ProgramBuilder &program;
+  /// What the module says of the machine.
+  ModuleTuning tuning;
   llvm::DenseMap<mlir::Value, Place> places;
   llvm::DenseMap<mlir::Value, std::string> inputs;
   llvm::DenseSet<mlir::Operation *> done;

@@ -1,0 +1,79 @@
+//===- GemmTuning.h - What a machine decides about products -----*- C++ -*-===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+// Numbers of the GEMM kernels that change no result, only the time they take:
+// register tiles, blocks of k, distances of prefetches, and where one form of a
+// kernel gives way to another. `quern tune` finds them; they come to the
+// lowering as the module's attribute `tk.tuning`, so that a dump holds all that
+// its kernels depend on.
+//
+//===----------------------------------------------------------------------===//
+#ifndef QUERN_LIB_TILE_GEMMTUNING_H
+#define QUERN_LIB_TILE_GEMMTUNING_H
+
+#include "llvm/ADT/ArrayRef.h"
+
+#include <cstdint>
+#include <string>
+
+namespace quern {
+
+/// What fits machines of which nothing is known. Names of the members in files
+/// and attributes are those of tuningFields().
+struct GemmTuning {
+  /// Rows of a register tile, and its 16-column panels at most: a width that
+  /// divides the columns is taken.
+  int64_t rows = 8, panels = 3;
+  /// Groups of panels that the prefetch of dot products is ahead, 0 for none,
+  /// and the cache that it fetches to (1 is the nearest).
+  int64_t ahead = 1, aheadCache = 1;
+  /// Up to so many rows weights of few bits are unpacked in the inner loop,
+  /// where that hides behind dot products on Zen 5. On Intel cores the two
+  /// share their ports, and it costs 16 %; in advance, it is done once for all
+  /// tiles.
+  int64_t packedRows = 32;
+  /// From so many rows on tile registers are used; with fewer, dot products of
+  /// vectors are faster than a block of 32.
+  int64_t leastTileRows = 13;
+  /// Columns that tile registers compute for a block of rows before the next
+  /// one, in panels, and the bytes of their weights at most: rows are loaded
+  /// from far the seldomer, but the weights have to stay in the next cache
+  /// until the last rows of the chunk have passed.
+  int64_t groupPanels = 24, groupBytes = 320 << 10;
+  /// Steps of 64 k whose sums stay in tile registers: rows of 24 KB.
+  int64_t spanSteps = 12;
+  /// The cache that they prefetch the next weights to; 0 for no prefetch.
+  int64_t tileCache = 2;
+  /// Whether tiers with a library take its products, and rows of a call.
+  int64_t library = 1, libraryRows = 32;
+
+  bool operator==(const GemmTuning &other) const;
+  bool operator!=(const GemmTuning &other) const { return !(*this == other); }
+
+  /// Rows of a chunk of `wanted` rows: whole tiles, and blocks of 32.
+  int64_t chunkRows(int64_t wanted) const;
+};
+
+/// A member by name, with the values that it may have: those between `low` and
+/// `high` that are multiples of `step`.
+struct TuningField {
+  const char *name;
+  int64_t GemmTuning::*member;
+  int64_t low, high, step;
+};
+llvm::ArrayRef<TuningField> tuningFields();
+
+/// What is expected of a field, as "a multiple of 4 from 4 to 16".
+std::string expectedOf(const TuningField &field);
+
+/// True if a register tile fits 32 registers beside its operands.
+bool fitsRegisters(const GemmTuning &tuning);
+
+/// The members that differ from the default, as `rows 4, panels 6`; "the
+/// default" if none does.
+std::string describeTuning(const GemmTuning &tuning);
+
+} // namespace quern
+
+#endif // QUERN_LIB_TILE_GEMMTUNING_H
