@@ -23,6 +23,7 @@
 #include "compiler/Recipe/Recipe.h"
 #include "compiler/Report.h"
 #include "compiler/Rounding.h"
+#include "compiler/Tune/TuningTable.h"
 #include "compiler/Validate/Validator.h"
 #include "lib/Quantize/SchemeAttr.h"
 #include "lib/Support/File.h"
@@ -57,6 +58,7 @@ private:
   }
 
   Error chooseTiers();
+  Error chooseTuning();
   Error import();
   Error importWords();
   Error checkImages() const;
@@ -76,6 +78,7 @@ private:
   const CompileRequest &request;
   LevelContext context;
   std::vector<Tier> tiers;
+  ModuleTuning tuning;
   bool forGpus = false;
   ImportedModel model;
   std::string tokenizer;
@@ -130,6 +133,41 @@ Error Compilation::chooseTiers() {
   }
   // As the table of a module wants them.
   llvm::sort(tiers);
+  return Error::success();
+}
+
+/// The entry of this machine, or of the one asked for. Without one, kernels are
+/// the default.
+Error Compilation::chooseTuning() {
+  TuningTable table = TuningTable::shipped();
+  std::string file = "the shipped tuning table";
+  if (!request.tuning.empty()) {
+    file = request.tuning;
+    Expected<TuningTable> read = TuningTable::read(file);
+    if (!read)
+      return read.takeError();
+    table = std::move(*read);
+  }
+  MachineKey host = hostKey(bestHostTier());
+  const TunedMachine *machine = request.tunedFor.empty()
+                                    ? table.choose(host)
+                                    : table.find(request.tunedFor);
+  if (!machine && !request.tunedFor.empty())
+    return Error::make(file, ": found no machine ", request.tunedFor,
+                       ", expected one of ", table.names());
+  std::string line = "tuning: ";
+  if (machine)
+    line +=
+        machine->tuning.machine + " of " + file +
+        (request.tunedFor.empty() ? ", which this machine is like (" : " (") +
+        machine->key.describe() + ")";
+  else
+    line += "default kernels: " + file + " has no machine like this one (" +
+            host.describe() + ")";
+  if (machine)
+    tuning = machine->tuning;
+  if (request.note)
+    request.note(line);
   return Error::success();
 }
 
@@ -202,6 +240,7 @@ Error Compilation::import() {
   if (!imported)
     return imported.takeError();
   model = std::move(*imported);
+  tuning.write(*model.module);
   if (Error error = model.info.image ? checkImages() : importWords())
     return error;
   real.emplace(*model.module, tokenizer, request.threads);
@@ -517,12 +556,13 @@ Error Compilation::emit() {
     about.target += (about.target.empty() ? "" : ",") + target;
   if (about.target.empty())
     about.target = "x86";
-  about.provenance = {{"compiler", "quern 0.1.0"},
-                      {"calibration", !ranges.texts.empty() ? ranges.texts
-                                      : request.rangesIn.empty()
-                                          ? "none"
-                                          : request.rangesIn},
-                      {"model", absolutePath(request.modelFolder)}};
+  about.provenance = {
+      {"compiler", "quern 0.1.0"},
+      {"calibration", !ranges.texts.empty()      ? ranges.texts
+                      : request.rangesIn.empty() ? "none"
+                                                 : request.rangesIn},
+      {"model", absolutePath(request.modelFolder)},
+      {"tuning", tuning.gemm.empty() ? "default" : tuning.machine}};
   if (forGpus) {
     Expected<nvptx::DeviceProgram> device =
         nvptx::buildDeviceProgram(module, nvptx::PtxVariant::Sm80);
@@ -564,6 +604,8 @@ Expected<CompileResult> Compilation::run() {
   if (Error error = chooseTiers())
     return error;
   if (Error error = checkOutputs(request))
+    return error;
+  if (Error error = chooseTuning())
     return error;
   if (Error error = import())
     return context.firstError().empty() ? std::move(error)

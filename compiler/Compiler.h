@@ -59,6 +59,9 @@ struct CompileRequest {
   /// Instruction tiers, none meaning those of the target `x86`, and "nvptx" for
   /// GPUs beside them.
   std::vector<std::string> targets;
+  /// Tuning table, or "" for the one that comes with the program, and the
+  /// machine of it to compile for; "" for the one that this machine is like.
+  std::string tuning, tunedFor;
   EmitKind emit = EmitKind::Module;
   /// Folder for the dumps of all levels, or "".
   std::string saveTemps;

@@ -210,6 +210,12 @@ void addCompile(CLI::App &app, Action &action) {
       ->check(CLI::IsMember({"host", "x86", "x86-amx", "x86-avx512vnni",
                              "x86-avx512bw", "x86-avxvnni", "x86-avx2",
                              "x86-sse41", "x86-scalar", "nvptx"}));
+  command->add_option("--tuning", request.tuning,
+                      "Table of quern tune to choose kernels by; without one, "
+                      "the table that comes with quern");
+  command->add_option("--tune-for", request.tunedFor,
+                      "Machine of the table to compile for; without one, that "
+                      "which this machine is like");
   command
       ->add_option("--emit", options->emit,
                    "qbm (module), obj (object and C header), exe (program), "
