@@ -32,6 +32,7 @@ void addInspect(CLI::App &app, Action &action,
 void addVerify(CLI::App &app, Action &action);
 void addTokenize(CLI::App &app, Action &action);
 void addBench(CLI::App &app, Action &action);
+void addTune(CLI::App &app, Action &action);
 void addDoctor(CLI::App &app, Action &action);
 
 /// Parses the command line and runs the action it chose. Returns the exit code.

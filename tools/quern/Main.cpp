@@ -27,6 +27,7 @@ int main(int argc, char **argv) {
   addVerify(app, action);
   addTokenize(app, action);
   addBench(app, action);
+  addTune(app, action);
   addDoctor(app, action);
 
   return dispatch(app, action, argc, argv);

@@ -1,0 +1,179 @@
+//===- CandidateTimer.cpp - Forms of one kernel, timed in turns -----------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "compiler/Tune/CandidateTimer.h"
+
+#include "compiler/Bench/DotPeak.h"
+#include "compiler/Bench/GemmCase.h"
+#include "compiler/Emit/KernelJit.h"
+#include "dialects/TK/TKDialect.h"
+
+#include "mlir/Dialect/Arith/IR/Arith.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/Math/IR/Math.h"
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+#include "mlir/Dialect/SCF/IR/SCF.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include "llvm/Support/MathExtras.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+namespace quern {
+
+/// Weights that calls pass through: more than a second-level cache holds.
+static constexpr int64_t kStreamBytes = 24 << 20;
+
+static double now() {
+  using namespace std::chrono;
+  return duration<double>(steady_clock::now().time_since_epoch()).count();
+}
+
+static double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return values[values.size() / 2];
+}
+
+namespace {
+
+/// All candidates at one number of rows.
+class RowsTimer {
+public:
+  RowsTimer(const TimedForms &forms, std::vector<GemmShape> shapes,
+            std::vector<KernelEntry> entries, int64_t rows)
+      : forms(forms), shapes(std::move(shapes)), entries(std::move(entries)),
+        rows(rows), gemm(forms.shape, rows), operands(gemm.operands()),
+        copyBytes(packedGemmBytes(forms.shape.n, forms.shape.k,
+                                  forms.shape.weightBits)),
+        copies(std::max<int64_t>(kStreamBytes / copyBytes, 2)),
+        stream(size_t(copies * copyBytes)), scratch(scratchBytes()) {
+    for (int64_t i = 0; i < copies; ++i)
+      std::memcpy(stream.as<char>() + i * copyBytes, operands[1],
+                  size_t(copyBytes));
+  }
+
+  /// Whether all candidates give the bytes of the reference.
+  bool areRight() {
+    size_t bytes =
+        size_t(rows * forms.shape.outStride * storageBytes(forms.shape.out));
+    for (size_t c = 0; c < entries.size(); ++c) {
+      std::memset(operands.back(), 0x5a, bytes);
+      call(c);
+      if (gemm.countWrong())
+        return false;
+    }
+    return true;
+  }
+
+  std::vector<FormTime> run() {
+    size_t count = entries.size();
+    std::vector<std::vector<double>> gains(count), shares(count);
+    double operations = 2.0 * double(rows * forms.shape.k * forms.shape.n);
+    for (int round = 0; round < forms.rounds; ++round) {
+      std::vector<double> seconds(count), peaks(count);
+      for (size_t i = 0; i < count; ++i) {
+        // Another one begins each round.
+        size_t c = (i + size_t(round)) % count;
+        double before = measureDotPeak(forms.tier);
+        seconds[c] = timeCalls(c);
+        peaks[c] = std::max(before, measureDotPeak(forms.tier));
+      }
+      for (size_t c = 0; c < count; ++c) {
+        gains[c].push_back(seconds[0] / seconds[c]);
+        shares[c].push_back(peaks[c] > 0 ? operations / seconds[c] / peaks[c]
+                                         : 0);
+      }
+    }
+    std::vector<FormTime> times;
+    for (size_t c = 0; c < count; ++c)
+      times.push_back({median(gains[c]), median(shares[c])});
+    return times;
+  }
+
+private:
+  size_t scratchBytes() const {
+    int64_t bytes = 1 << 16;
+    for (const GemmShape &shape : shapes)
+      bytes = std::max(bytes, getGemmScratchBytes(shape));
+    return size_t(bytes);
+  }
+
+  void call(size_t c) {
+    operands[1] = stream.as<char>() + at * copyBytes;
+    at = (at + 1) % copies;
+    GemmChunks chunks = getGemmChunks(shapes[c]);
+    entries[c](operands.data(), rows, 1, 0, 0,
+               int64_t(llvm::divideCeil(rows, chunks.divide)) * chunks.multiply,
+               scratch.as<void>());
+  }
+
+  /// Seconds of a call. The first one is for the caches.
+  double timeCalls(size_t c) {
+    call(c);
+    int calls = 0;
+    double start = now(), passed = 0;
+    do {
+      call(c);
+      ++calls;
+      passed = now() - start;
+    } while (passed < forms.seconds);
+    return passed / calls;
+  }
+
+  const TimedForms &forms;
+  std::vector<GemmShape> shapes;
+  std::vector<KernelEntry> entries;
+  int64_t rows;
+  GemmCase gemm;
+  std::vector<void *> operands;
+  int64_t copyBytes, copies, at = 0;
+  AlignedBytes stream, scratch;
+};
+
+} // namespace
+
+Expected<std::vector<std::vector<FormTime>>>
+timeForms(const TimedForms &forms) {
+  mlir::MLIRContext context;
+  context.loadDialect<mlir::arith::ArithDialect, mlir::func::FuncDialect,
+                      mlir::LLVM::LLVMDialect, mlir::math::MathDialect,
+                      mlir::memref::MemRefDialect, mlir::scf::SCFDialect,
+                      mlir::vector::VectorDialect, tk::TKDialect>();
+  mlir::OwningOpRef<mlir::ModuleOp> module =
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+  std::vector<GemmShape> shapes;
+  std::vector<std::string> names;
+  for (const GemmTuning &tuning : forms.candidates) {
+    GemmShape shape = forms.shape;
+    shape.setTuning(tuning);
+    shapes.push_back(shape);
+    names.push_back("candidate_" + std::to_string(names.size()));
+    buildGemm(*module, names.back(), shape);
+  }
+  Expected<KernelJit> jit = KernelJit::create(*module, forms.tier);
+  if (!jit)
+    return jit.takeError();
+  std::vector<KernelEntry> entries;
+  for (const std::string &name : names) {
+    Expected<KernelEntry> entry = jit->lookup(name);
+    if (!entry)
+      return entry.takeError();
+    entries.push_back(*entry);
+  }
+  std::vector<std::vector<FormTime>> times;
+  for (int64_t rows : forms.rows) {
+    RowsTimer timer(forms, shapes, entries, rows);
+    if (!timer.areRight())
+      return Error::make(getGemmName(forms.shape), ", ", rows,
+                         " rows: found outputs that differ from the "
+                         "reference, expected the same bytes of every form");
+    times.push_back(timer.run());
+  }
+  return times;
+}
+
+} // namespace quern
