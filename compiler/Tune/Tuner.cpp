@@ -149,6 +149,15 @@ std::optional<Decision> nextDecision(int number, Tier tier,
               {{&T::ahead, ahead}, {&T::aheadCache, level}});
     return decision;
   case 2:
+    decision.name = "prefetch of few rows";
+    decision.rows = {4, 8, 16};
+    add.add("always", {});
+    if (library || !before.ahead)
+      return decision;
+    for (int64_t most : {8, 16})
+      add.add(formatv("from {0} rows", most + 1), {{&T::aheadRows, most}});
+    return decision;
+  case 3:
     decision.name = "unpacking in the loop";
     if (library || shape.weightBits == 8) {
       add.add("up to 32 rows", {});
@@ -159,7 +168,7 @@ std::optional<Decision> nextDecision(int number, Tier tier,
               {{&T::packedRows, most}});
     add.add("always", {{&T::packedRows, kNever}});
     return decision;
-  case 3: {
+  case 4: {
     if (!isAmx)
       return std::nullopt;
     decision.tier = tier;
@@ -173,7 +182,7 @@ std::optional<Decision> nextDecision(int number, Tier tier,
                 {{&T::spanSteps, span}});
     return decision;
   }
-  case 4:
+  case 5:
     decision.tier = tier;
     decision.name = "columns together";
     decision.rows = atLeast(rows, before.leastTileRows);
@@ -182,7 +191,7 @@ std::optional<Decision> nextDecision(int number, Tier tier,
               {{&T::groupPanels, panels},
                {&T::groupBytes, panels * (320 << 10) / 24}});
     return decision;
-  case 5:
+  case 6:
     decision.tier = tier;
     decision.name = "prefetch of tiles";
     decision.rows = atLeast(rows, before.leastTileRows);
@@ -190,7 +199,7 @@ std::optional<Decision> nextDecision(int number, Tier tier,
       add.add(level ? "to L" + std::to_string(level) : "none",
               {{&T::tileCache, level}});
     return decision;
-  case 6:
+  case 7:
     decision.tier = tier;
     decision.name = "few rows";
     // Where one form gives way to the other; what more rows take is known.
@@ -223,7 +232,7 @@ size_t chooseForm(const std::vector<std::vector<FormTime>> &times,
   double most = 1 + margin;
   for (size_t c = 1; c < times.front().size(); ++c) {
     bool loses = llvm::any_of(times, [&](const std::vector<FormTime> &row) {
-      return row[c].gain < 1 - margin;
+      return row[c].gain < 1 - 2 * margin;
     });
     if (double gain = meanGain(times, c); !loses && gain > most) {
       most = gain;
@@ -232,6 +241,9 @@ size_t chooseForm(const std::vector<std::vector<FormTime>> &times,
   }
   return best;
 }
+
+/// What a threshold must save over all rows, in logarithms of time.
+static constexpr double kNoise = 0.05;
 
 /// The first number of rows from which on tiles win: `usual` where that parts
 /// the rows as the times do.
@@ -249,9 +261,9 @@ static int64_t leastTileRows(const std::vector<int64_t> &rows,
   };
   int64_t best = usual;
   for (int64_t each : rows)
-    if (cost(each + 1) < cost(best) - 0.02)
+    if (cost(each + 1) < cost(best) - kNoise)
       best = each + 1;
-  return cost(kAlways) < cost(best) - 0.02 ? kAlways : best;
+  return cost(kAlways) < cost(best) - kNoise ? kAlways : best;
 }
 
 namespace {

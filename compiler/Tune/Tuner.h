@@ -63,7 +63,7 @@ std::optional<Decision> nextDecision(int number, Tier tier,
                                      const std::vector<int64_t> &rows);
 
 /// The candidate that wins: the one with the largest mean gain, if that is more
-/// than `margin` and it loses no more than the margin at any number of rows;
+/// than `margin` and it loses no more than twice that at any number of rows;
 /// otherwise the first.
 size_t chooseForm(const std::vector<std::vector<FormTime>> &times,
                   double margin);

@@ -131,6 +131,9 @@ static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
   Value perTile = k.div(k.add(k.sub(tiles, k.index(1)), lines), tiles);
   Value perStep =
       k.div(k.add(perTile, stream.steps - 1), k.index(stream.steps));
+  if (shape.tuning.aheadRows)
+    perStep = k.select(k.less(k.index(shape.tuning.aheadRows), rows), perStep,
+                       k.index(0));
   Value elementsPerTile = k.mul(perStep, stream.steps * stream.lineElements);
   // Those of the next panel are there already, if it is unpacked now.
   int64_t before = width * (unpackedAt ? stream.ahead + 1 : stream.ahead);

@@ -18,6 +18,7 @@ static constexpr TuningField kFields[] = {
     {"panels", &GemmTuning::panels, 1, 6, 1},
     {"ahead", &GemmTuning::ahead, 0, 8, 1},
     {"ahead_cache", &GemmTuning::aheadCache, 1, 3, 1},
+    {"ahead_rows", &GemmTuning::aheadRows, 0, 1 << 20, 1},
     {"packed_rows", &GemmTuning::packedRows, 0, 1 << 20, 1},
     {"least_tile_rows", &GemmTuning::leastTileRows, 1, 1 << 20, 1},
     {"group_panels", &GemmTuning::groupPanels, 2, 512, 1},

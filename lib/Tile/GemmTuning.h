@@ -28,6 +28,9 @@ struct GemmTuning {
   /// Groups of panels that the prefetch of dot products is ahead, 0 for none,
   /// and the cache that it fetches to (1 is the nearest).
   int64_t ahead = 1, aheadCache = 1;
+  /// Up to so many rows there is none: where one tile reads each weight once,
+  /// the prefetcher of the CPU may do better alone.
+  int64_t aheadRows = 0;
   /// Up to so many rows weights of few bits are unpacked in the inner loop,
   /// where that hides behind dot products on Zen 5. On Intel cores the two
   /// share their ports, and it costs 16 %; in advance, it is done once for all

@@ -71,7 +71,8 @@ TEST(GemmTuning, RegisterTiles) {
 
 TEST(GemmTuning, PrefetchesAndUnpacking) {
   check(makeShape({{"ahead", 0}}), Tier::Avx512Vnni);
-  check(makeShape({{"ahead", 3}, {"ahead_cache", 2}}), Tier::Avx512Vnni);
+  check(makeShape({{"ahead", 3}, {"ahead_cache", 2}, {"ahead_rows", 8}}),
+        Tier::Avx512Vnni);
   check(makeShape({{"packed_rows", 0}, {"rows", 4}}, 4), Tier::Avx512Vnni);
   check(makeShape({{"packed_rows", 1 << 20}}, 2), Tier::Avx512Vnni);
 }
