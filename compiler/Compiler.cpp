@@ -564,8 +564,8 @@ Error Compilation::emit() {
       {"model", absolutePath(request.modelFolder)},
       {"tuning", tuning.gemm.empty() ? "default" : tuning.machine}};
   if (forGpus) {
-    Expected<nvptx::DeviceProgram> device =
-        nvptx::buildDeviceProgram(module, nvptx::PtxVariant::Sm80);
+    Expected<nvptx::DeviceProgram> device = nvptx::buildDeviceProgram(
+        module, {nvptx::PtxVariant::Sm80, nvptx::PtxVariant::Sm90a});
     if (!device)
       return failed(device.message());
     about.device = std::move(*device);

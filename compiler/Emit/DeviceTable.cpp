@@ -21,9 +21,22 @@ static_assert(int(nvptx::DeviceParam::Table) ==
                       int(fb::DeviceParamKind::Number),
               "the same order");
 
+static flatbuffers::Offset<fb::DeviceChoice>
+writeChoice(flatbuffers::FlatBufferBuilder &builder,
+            const nvptx::DeviceChoice &choice) {
+  fb::DeviceCount x = countOf(choice.gridX), y = countOf(choice.gridY);
+  std::vector<fb::DeviceMap> maps;
+  for (const nvptx::DeviceMap &map : choice.maps)
+    maps.emplace_back(map.address, map.rows, map.columns, map.stride,
+                      map.boxRows);
+  return fb::CreateDeviceChoice(builder, choice.kernel, &x, &y,
+                                builder.CreateVectorOfStructs(maps),
+                                choice.cost);
+}
+
 flatbuffers::Offset<fb::Device>
 writeDevice(flatbuffers::FlatBufferBuilder &builder,
-            const nvptx::DeviceProgram &program, nvptx::PtxVariant variant,
+            const nvptx::DeviceProgram &program,
             llvm::function_ref<uint32_t(llvm::StringRef)> indexOf) {
   std::vector<flatbuffers::Offset<fb::DeviceKernel>> kernels;
   for (const nvptx::DeviceKernel &kernel : program.kernels)
@@ -35,7 +48,8 @@ writeDevice(flatbuffers::FlatBufferBuilder &builder,
     weights.push_back(fb::CreateDeviceWeights(
         builder, indexOf(each.symbol), uint32_t(each.n), uint32_t(each.k),
         uint8_t(each.bits),
-        each.blocks.empty() ? 0 : builder.CreateVector(each.blocks)));
+        each.blocks.empty() ? 0 : builder.CreateVector(each.blocks),
+        each.warpgroup));
   std::vector<flatbuffers::Offset<fb::DeviceTable>> tables;
   for (const std::vector<int32_t> &values : program.tables)
     tables.push_back(
@@ -49,20 +63,21 @@ writeDevice(flatbuffers::FlatBufferBuilder &builder,
                                                : indexOf(param.symbol));
     fb::DeviceCount x = countOf(launch.gridX), y = countOf(launch.gridY);
     flatbuffers::Offset<fb::DeviceChoice> large;
-    if (launch.large) {
-      fb::DeviceCount largeX = countOf(launch.large->gridX),
-                      largeY = countOf(launch.large->gridY);
-      large = fb::CreateDeviceChoice(builder, launch.large->kernel, &largeX,
-                                     &largeY);
-    }
-    steps.push_back(fb::CreateDeviceStep(builder, launch.kernel, &x, &y,
-                                         builder.CreateVectorOfStructs(params),
-                                         large));
+    if (launch.large)
+      large = writeChoice(builder, *launch.large);
+    std::vector<flatbuffers::Offset<fb::DeviceChoice>> warpgroup;
+    for (const nvptx::DeviceChoice &choice : launch.warpgroup)
+      warpgroup.push_back(writeChoice(builder, choice));
+    steps.push_back(fb::CreateDeviceStep(
+        builder, launch.kernel, &x, &y, builder.CreateVectorOfStructs(params),
+        large, builder.CreateVector(warpgroup)));
   }
-  auto code = fb::CreateDeviceCode(
-      builder, builder.CreateString(nvptx::variantName(variant).str()),
-      builder.CreateString(program.ptx));
-  auto codes = builder.CreateVector(&code, 1);
+  std::vector<flatbuffers::Offset<fb::DeviceCode>> code;
+  for (const nvptx::DeviceText &each : program.code)
+    code.push_back(fb::CreateDeviceCode(
+        builder, builder.CreateString(nvptx::variantName(each.variant).str()),
+        builder.CreateString(each.ptx)));
+  auto codes = builder.CreateVector(code);
   return fb::CreateDevice(builder, codes, builder.CreateVector(kernels),
                           builder.CreateVector(weights),
                           builder.CreateVector(tables),

@@ -17,7 +17,7 @@ namespace quern {
 /// manifest's buffers or constants.
 flatbuffers::Offset<manifest::Device>
 writeDevice(flatbuffers::FlatBufferBuilder &builder,
-            const nvptx::DeviceProgram &program, nvptx::PtxVariant variant,
+            const nvptx::DeviceProgram &program,
             llvm::function_ref<uint32_t(llvm::StringRef symbol)> indexOf);
 
 } // namespace quern

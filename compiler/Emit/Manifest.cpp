@@ -499,13 +499,11 @@ FailureOr<ManifestResult> ManifestBuilder::build() {
   fb::Extent arena = extentOf(module->getAttr("tk.arena"));
   flatbuffers::Offset<fb::Device> device;
   if (request.device)
-    device = writeDevice(builder, *request.device, nvptx::PtxVariant::Sm80,
-                         [&](StringRef symbol) {
-                           auto found = bufferIndex.find(symbol);
-                           return found != bufferIndex.end()
-                                      ? found->second
-                                      : *constants.find(symbol);
-                         });
+    device = writeDevice(builder, *request.device, [&](StringRef symbol) {
+      auto found = bufferIndex.find(symbol);
+      return found != bufferIndex.end() ? found->second
+                                        : *constants.find(symbol);
+    });
 
   fb::ManifestBuilder out(builder);
   out.add_abi_version(QUERN_ABI_VERSION);

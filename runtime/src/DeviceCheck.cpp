@@ -20,6 +20,7 @@ namespace {
 constexpr uint64_t maxThreads = 1024, maxShared = uint64_t(1) << 20;
 /// Blocks for one unit, and sides of a weight matrix.
 constexpr uint64_t maxBlocks = uint64_t(1) << 16, maxSide = uint64_t(1) << 20;
+constexpr uint64_t maxCost = uint64_t(1) << 24;
 
 class DeviceChecker {
 public:
@@ -141,6 +142,9 @@ private:
           if (quern_status status = checkCount(i, blocks))
             return status;
       }
+      for (uint32_t c = 0; c < lengthOf(step.warpgroup()); ++c)
+        if (quern_status status = checkChoice(i, *step.warpgroup()->Get(c)))
+          return status;
       if (lengthOf(step.params()) < 1 ||
           lengthOf(step.params()) > kMostDeviceParams)
         return bad("step", i, "parameters", lengthOf(step.params()), 1,
@@ -148,7 +152,84 @@ private:
       for (const DeviceParam *param : *step.params())
         if (quern_status status = checkParam(i, *param))
           return status;
+      for (uint32_t c = 0; c < lengthOf(step.warpgroup()); ++c)
+        if (quern_status status = checkMaps(i, step, *step.warpgroup()->Get(c)))
+          return status;
     }
+    return QUERN_OK;
+  }
+
+  quern_status checkChoice(uint32_t step, const DeviceChoice &choice) {
+    uint32_t kernels = device.kernels()->size();
+    if (choice.kernel() >= kernels)
+      return bad("step", step, "kernel of warpgroups", choice.kernel(), 0,
+                 kernels - 1);
+    if (choice.cost() < 1 || choice.cost() > maxCost)
+      return bad("step", step, "cost of a block", choice.cost(), 1, maxCost);
+    for (const DeviceCount *blocks : {choice.x(), choice.y()})
+      if (quern_status status = checkCount(step, blocks))
+        return status;
+    if (lengthOf(choice.maps()) > kMostDeviceMaps)
+      return bad("step", step, "tensor maps", lengthOf(choice.maps()), 0,
+                 kMostDeviceMaps);
+    return QUERN_OK;
+  }
+
+  /// What the driver would refuse in the middle of a run, and tiles that reach
+  /// beyond their buffer.
+  quern_status checkMaps(uint32_t index, const DeviceStep &step,
+                         const DeviceChoice &choice) {
+    for (uint32_t i = 0; i < lengthOf(choice.maps()); ++i) {
+      const DeviceMap &map = *choice.maps()->Get(i);
+      uint32_t count = step.params()->size();
+      for (uint32_t which :
+           {map.address(), map.rows(), map.columns(), map.stride()})
+        if (which >= count)
+          return bad("step", index, "parameter of a tensor map", which, 0,
+                     count - 1);
+      if (map.box_rows() < 1 || map.box_rows() > 256)
+        return bad("step", index, "rows of a tile", map.box_rows(), 1, 256);
+      const DeviceParam &address = *step.params()->Get(map.address());
+      if (address.kind() == DeviceParamKind::Weights) {
+        if (!device.weights()->Get(address.value())->warpgroup())
+          return fail(error, QUERN_ERROR_FORMAT,
+                      "%s: manifest: GPU: step %u: found a tensor map of "
+                      "weights %u, which are not those of warpgroups",
+                      path, index, address.value());
+        continue;
+      }
+      if (quern_status status = checkMatrix(index, step, map, address))
+        return status;
+    }
+    return QUERN_OK;
+  }
+
+  quern_status checkMatrix(uint32_t index, const DeviceStep &step,
+                           const DeviceMap &map, const DeviceParam &address) {
+    const DeviceParam &columns = *step.params()->Get(map.columns()),
+                      &stride = *step.params()->Get(map.stride()),
+                      &rows = *step.params()->Get(map.rows());
+    if (address.kind() != DeviceParamKind::Buffer)
+      return bad("step", index, "kind of what a tensor map is of",
+                 uint64_t(address.kind()), uint64_t(DeviceParamKind::Buffer),
+                 uint64_t(DeviceParamKind::Buffer));
+    if (rows.kind() != DeviceParamKind::Tokens &&
+        rows.kind() != DeviceParamKind::Sequences)
+      return bad("step", index, "kind of the rows of a tensor map",
+                 uint64_t(rows.kind()), uint64_t(DeviceParamKind::Tokens),
+                 uint64_t(DeviceParamKind::Sequences));
+    for (const DeviceParam *number : {&columns, &stride})
+      if (number->kind() != DeviceParamKind::Number)
+        return bad("step", index, "kind of a width of a tensor map",
+                   uint64_t(number->kind()), uint64_t(DeviceParamKind::Number),
+                   uint64_t(DeviceParamKind::Number));
+    uint64_t most = manifest.buffers()->Get(address.value())->bytes_per_unit();
+    if (stride.value() < 16 || stride.value() > most || stride.value() % 16)
+      return bad("step", index, "bytes from row to row, in sixteens",
+                 stride.value(), 16, most);
+    if (columns.value() < 1 || columns.value() > stride.value())
+      return bad("step", index, "columns of a tensor map", columns.value(), 1,
+                 stride.value());
     return QUERN_OK;
   }
 

@@ -16,6 +16,8 @@ namespace quern {
 
 /// Parameters of a kernel.
 inline constexpr uint32_t kMostDeviceParams = 48;
+/// Tensor maps in front of them.
+inline constexpr uint32_t kMostDeviceMaps = 2;
 
 /// Checks the table Device, if there is one, of an otherwise checked manifest.
 /// `path` names the file in messages. Errors: FORMAT.

@@ -86,7 +86,7 @@ void reportCuda(Writer &out, bool json) {
     bool known = !driver.describe(i, info, &error);
     const char *reason = error.message, *variant = nullptr;
     if (known)
-      variant = cuda::ptxVariant(info, &reason);
+      variant = driver.variantFor(info, &reason);
     double gib = known ? double(info.memory) / (1 << 30) : 0;
     if (json) {
       out.print("%s{\"name\": ", i ? ", " : "");

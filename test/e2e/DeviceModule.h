@@ -26,8 +26,11 @@ namespace quern::test {
 class DeviceModule {
 public:
   /// A failure is a failure of the test; get() is null then.
-  DeviceModule(const TinyModelOptions &options, const std::string &recipe,
-               const std::vector<std::string> &overrides = {}) {
+  DeviceModule(
+      const TinyModelOptions &options, const std::string &recipe,
+      const std::vector<std::string> &overrides = {},
+      std::vector<nvptx::PtxVariant> variants = {nvptx::PtxVariant::Sm80})
+      : variants(std::move(variants)) {
     Error error = make(options, recipe, overrides);
     if (error)
       ADD_FAILURE() << recipe << ": " << error.message();
@@ -79,7 +82,7 @@ private:
     ManifestRequest about;
     about.tiers = {{QUERN_TIER_SCALAR, "scalar", "none", ""}};
     Expected<nvptx::DeviceProgram> device =
-        nvptx::buildDeviceProgram(*tiles, nvptx::PtxVariant::Sm80);
+        nvptx::buildDeviceProgram(*tiles, variants);
     if (!device)
       return device.takeError();
     for (const nvptx::DeviceKernel &kernel : device->kernels)
@@ -108,6 +111,7 @@ private:
     return Error::success();
   }
 
+  std::vector<nvptx::PtxVariant> variants;
   LevelContext context;
   mlir::OwningOpRef<mlir::ModuleOp> levelTwo, tiles;
   std::string names;

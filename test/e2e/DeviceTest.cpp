@@ -21,6 +21,7 @@
 using namespace quern;
 using namespace quern::test;
 using testing::HasSubstr;
+using testing::Not;
 
 namespace {
 
@@ -59,6 +60,27 @@ protected:
   void TearDown() override {
     unsetenv("QUERN_CUDA_DRIVER");
     unsetenv("EMULATED_CUDA_MEMORY");
+    unsetenv("EMULATED_CUDA_CAPABILITY");
+    unsetenv("EMULATED_CUDA_VERSION");
+  }
+
+  /// Kernels of a session, one a line.
+  std::string sessionKernels(const DeviceModule &module) {
+    quern_error error = {};
+    quern_session *session = nullptr;
+    if (quern_session_create_on(module.get(), QUERN_DEVICE_CUDA, 0, &session,
+                                &error)) {
+      ADD_FAILURE() << error.message;
+      return "";
+    }
+    std::string names;
+    for (uint32_t i = 0; i != quern_session_step_count(session); ++i) {
+      quern_step_info info;
+      EXPECT_EQ(quern_session_step(session, i, &info, &error), QUERN_OK);
+      names += std::string(info.kernel) + "\n";
+    }
+    quern_session_destroy(session);
+    return names;
   }
 
   /// Compares all sites and the output with L2; gives the sites that do not
@@ -105,12 +127,33 @@ TEST_F(DeviceTest, EverySiteOfAClassifier) {
   EXPECT_THAT(module.kernelNames(), HasSubstr("gemm_u8_128x128"));
 }
 
+/// A device of sm_90 has kernels of its own; what the driver or the device does
+/// not take falls back to the portable ones.
+TEST_F(DeviceTest, WarpgroupsOnHopper) {
+  TinyModelOptions options = optionsFor(HeadKind::Classification);
+  options.layers = 1;
+  DeviceModule module(options, "w8a8", {},
+                      {nvptx::PtxVariant::Sm80, nvptx::PtxVariant::Sm90a});
+  ASSERT_TRUE(module.get());
+  setenv("EMULATED_CUDA_CAPABILITY", "90", 1);
+  compareWithGraph(module, mixedBatch(options.vocab));
+  EXPECT_THAT(sessionKernels(module), HasSubstr("wgmma_u8_64x64_s4_u8"));
+  setenv("EMULATED_CUDA_VERSION", "12000", 1);
+  EXPECT_THAT(sessionKernels(module), Not(HasSubstr("wgmma")));
+  unsetenv("EMULATED_CUDA_VERSION");
+  setenv("EMULATED_CUDA_CAPABILITY", "100", 1);
+  compareWithGraph(module, mixedBatch(options.vocab));
+  EXPECT_THAT(sessionKernels(module), Not(HasSubstr("wgmma")));
+}
+
 struct RecipeCase {
   const char *name, *recipe;
   HeadKind head;
   /// Part of the name of a kernel that it must have.
   const char *kernel = "";
   std::vector<std::string> overrides = {};
+  /// Run on a device of sm_90, too.
+  bool hopper = false;
 };
 void PrintTo(const RecipeCase &value, std::ostream *out) { *out << value.name; }
 
@@ -120,9 +163,18 @@ class DeviceRecipes : public DeviceTest,
 TEST_P(DeviceRecipes, EverySite) {
   TinyModelOptions options = optionsFor(GetParam().head);
   options.layers = 1;
-  DeviceModule module(options, GetParam().recipe, GetParam().overrides);
+  std::vector<nvptx::PtxVariant> variants = {nvptx::PtxVariant::Sm80};
+  if (GetParam().hopper)
+    variants.push_back(nvptx::PtxVariant::Sm90a);
+  DeviceModule module(options, GetParam().recipe, GetParam().overrides,
+                      variants);
   ASSERT_TRUE(module.get());
   EXPECT_THAT(module.kernelNames(), HasSubstr(GetParam().kernel));
+  compareWithGraph(module, mixedBatch(options.vocab));
+  if (!GetParam().hopper)
+    return;
+  setenv("EMULATED_CUDA_CAPABILITY", "90", 1);
+  EXPECT_THAT(sessionKernels(module), HasSubstr("wgmma_u8_"));
   compareWithGraph(module, mixedBatch(options.vocab));
 }
 
@@ -149,14 +201,19 @@ INSTANTIATE_TEST_SUITE_P(
                    HeadKind::QuestionAnswering,
                    "_w2_",
                    {"L=4", "s=6", "Et=2"}},
-        RecipeCase{"IntegerOnly", "integer-only", HeadKind::Classification,
-                   "_fixed_"},
+        RecipeCase{"IntegerOnly",
+                   "integer-only",
+                   HeadKind::Classification,
+                   "_fixed_",
+                   {},
+                   /*hopper=*/true},
         RecipeCase{"RangesOfTokens",
                    "w8a8",
                    HeadKind::Classification,
                    "_tokens_",
                    {"f.granularity=token", "c.granularity=token",
-                    "x.granularity=token", "emb.granularity=token"}}),
+                    "x.granularity=token", "emb.granularity=token"},
+                   /*hopper=*/true}),
     [](const auto &info) { return std::string(info.param.name); });
 
 /// Graphs that the emulator has launched.

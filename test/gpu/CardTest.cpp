@@ -23,10 +23,12 @@ using nvptx::Storage;
 
 namespace {
 
-/// Runs the portable PTX on device 0.
+/// Runs the PTX of a variant on device 0.
 class Card : public Runner {
 public:
-  explicit Card(cuda::DeviceContext &device) : device(device) {}
+  explicit Card(cuda::DeviceContext &device,
+                nvptx::PtxVariant variant = nvptx::PtxVariant::Sm80)
+      : device(device), variant(variant) {}
   ~Card() override {
     if (module)
       device.unload(module);
@@ -36,7 +38,7 @@ public:
     if (module)
       device.unload(module);
     module = nullptr;
-    std::string ptx = makePtx(build);
+    std::string ptx = makePtx(build, variant);
     quern_error error = {};
     if (device.load(ptx.c_str(), module, &error))
       ADD_FAILURE() << error.message;
@@ -58,6 +60,7 @@ private:
   bool launch(const DeviceCall &call, std::vector<cuda::Address> &addresses,
               quern_error &error) {
     std::vector<uint64_t> values;
+    std::vector<cuda::TensorMap> maps;
     for (const DeviceCall::Argument &a : call.arguments) {
       values.push_back(a.value);
       if (!a.data)
@@ -69,10 +72,20 @@ private:
       values.back() = address;
       if (device.copyIn(address, a.data, a.bytes, &error))
         return true;
+      if (!a.map)
+        continue;
+      maps.emplace_back();
+      cuda::TileSource source = {address, a.map->extents[1], a.map->extents[0],
+                                 a.map->strides[0], a.map->box[1]};
+      if (device.encode(source, maps.back(), &error))
+        return true;
     }
+    // Maps come first.
     std::vector<void *> parameters;
-    for (uint64_t &value : values)
-      parameters.push_back(&value);
+    for (cuda::TensorMap &map : maps)
+      parameters.push_back(&map);
+    for (size_t i = maps.size(); i != values.size(); ++i)
+      parameters.push_back(&values[i]);
     cuda::Grid grid;
     grid.x = unsigned(call.gridX);
     grid.y = unsigned(call.gridY);
@@ -92,6 +105,7 @@ private:
   }
 
   cuda::DeviceContext &device;
+  nvptx::PtxVariant variant;
   cuda::Module module = nullptr;
 };
 
@@ -127,6 +141,22 @@ TEST_F(OnCard, Gemm) {
         nvptx::Activation::Tanh})
     for (Storage result : {Storage::U8, Storage::U16, Storage::F32})
       checkGemm(*card, {activation, result}, {}, sizes);
+}
+
+/// First of all whether the descriptors of tiles mean what the emulator takes
+/// them for.
+TEST_F(OnCard, Wgmma) {
+  if (!device->info().isHopper())
+    GTEST_SKIP() << device->info().name << " is no sm_90";
+  Card hopper(*device, nvptx::PtxVariant::Sm90a);
+  checkWgmma(hopper, {}, {64, 64, 4}, {{64, 64, 128}});
+  std::vector<nvptx::test::GemmSize> sizes = {
+      {1, 64, 64}, {17, 100, 100}, {130, 272, 320}, {260, 768, 3072}};
+  for (int64_t columns : {64, 128, 192, 256})
+    for (nvptx::Activation activation :
+         {nvptx::Activation::None, nvptx::Activation::Gelu})
+      checkWgmma(hopper, {activation}, {columns == 64 ? 64 : 128, columns, 4},
+                 sizes);
 }
 
 TEST_F(OnCard, Rows) {

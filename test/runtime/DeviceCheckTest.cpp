@@ -109,6 +109,82 @@ TEST(DeviceCheck, LyingParts) {
     EXPECT_THAT(open(change), HasSubstr(message));
 }
 
+/// Choices of warpgroups, whose tensor maps the driver must not refuse.
+TEST(DeviceCheck, LyingTiles) {
+  // The first step's parameters: a buffer, its rows, columns and stride.
+  auto with =
+      [](const std::function<void(DeviceStepT &, DeviceMap &)> &change) {
+        return open([&](DeviceT &d) {
+          DeviceStepT &step = *d.steps[0];
+          step.params = {{DeviceParamKind::Buffer, 0},
+                         {DeviceParamKind::Tokens, 0},
+                         {DeviceParamKind::Number, 1},
+                         {DeviceParamKind::Number, 16}};
+          auto choice = std::make_unique<DeviceChoiceT>();
+          choice->x = std::make_unique<DeviceCount>(DeviceBase::Tokens, 64, 1);
+          choice->y = std::make_unique<DeviceCount>(DeviceBase::One, 1, 1);
+          choice->cost = 1;
+          choice->maps.emplace_back(0, 1, 2, 3, 64);
+          step.warpgroup.push_back(std::move(choice));
+          change(step, step.warpgroup[0]->maps[0]);
+        });
+      };
+  const struct {
+    std::function<void(DeviceStepT &, DeviceMap &)> change;
+    const char *message;
+  } cases[] = {
+      {[](DeviceStepT &s, DeviceMap &) { s.warpgroup[0]->kernel = 1; },
+       "GPU: step 0: kernel of warpgroups: found 1, expected 0 to 0"},
+      {[](DeviceStepT &s, DeviceMap &) { s.warpgroup[0]->cost = 0; },
+       "GPU: step 0: cost of a block: found 0, expected 1 to "},
+      {[](DeviceStepT &s, DeviceMap &) { s.warpgroup[0]->y.reset(); },
+       "GPU: step 0: what its blocks are counted from: found "},
+      {[](DeviceStepT &s, DeviceMap &map) {
+         s.warpgroup[0]->maps.assign(3, DeviceMap(map));
+       },
+       "GPU: step 0: tensor maps: found 3, expected 0 to 2"},
+      {[](DeviceStepT &, DeviceMap &map) { map = DeviceMap(4, 1, 2, 3, 64); },
+       "GPU: step 0: parameter of a tensor map: found 4, expected 0 to 3"},
+      {[](DeviceStepT &, DeviceMap &map) { map = DeviceMap(0, 1, 2, 3, 257); },
+       "GPU: step 0: rows of a tile: found 257, expected 1 to 256"},
+      {[](DeviceStepT &, DeviceMap &map) { map = DeviceMap(1, 1, 2, 3, 64); },
+       "GPU: step 0: kind of what a tensor map is of: found "},
+      {[](DeviceStepT &, DeviceMap &map) { map = DeviceMap(0, 2, 2, 3, 64); },
+       "GPU: step 0: kind of the rows of a tensor map: found "},
+      {[](DeviceStepT &, DeviceMap &map) { map = DeviceMap(0, 1, 1, 3, 64); },
+       "GPU: step 0: kind of a width of a tensor map: found "},
+      {[](DeviceStepT &s, DeviceMap &) {
+         s.params[3] = DeviceParam(DeviceParamKind::Number, 1u << 30);
+       },
+       "GPU: step 0: bytes from row to row, in sixteens: found 1073741824"},
+  };
+  for (const auto &[change, message] : cases)
+    EXPECT_THAT(with(change), HasSubstr(message));
+}
+
+/// Rows of 32 in the order that leaves neighbours in a thread.
+TEST(DeviceCheck, UnpacksWeightsOfWarpgroups) {
+  const uint32_t n = 40, k = 64;
+  std::vector<char> packed(48 * k);
+  for (uint32_t row = 0; row != 48; ++row)
+    for (uint32_t column = 0; column != k; ++column)
+      packed[(row / 16 * 16 + column / 4) * 64 + row % 16 * 4 + column % 4] =
+          char(row);
+  flatbuffers::FlatBufferBuilder builder;
+  builder.Finish(CreateDeviceWeightsDirect(builder, 0, n, k, 8, nullptr, true));
+  std::vector<char> rows(64 * k, 99);
+  cuda::unpackWeights(
+      *flatbuffers::GetRoot<DeviceWeights>(builder.GetBufferPointer()),
+      packed.data(), packed.size(), rows.data(), /*warpgroup=*/true);
+  const int first[] = {0, 1, 8, 9, 16, 17, 24, 25, 2, 3, 10, 11};
+  for (size_t i = 0; i != 12; ++i) {
+    EXPECT_EQ(rows[i * k], first[i]);
+    // Of the second 32 rows 16 are packed.
+    int row = first[i] + 32;
+    EXPECT_EQ(rows[(32 + i) * k + 5], row < 48 ? row : 0);
+  }
+}
+
 TEST(DeviceCheck, LyingWeights) {
   auto with = [](uint32_t data, uint32_t n, uint32_t k, uint8_t bits) {
     return open([=](DeviceT &d) {

@@ -156,6 +156,8 @@ int cuStreamDestroy_v2(void *stream) { return stream != &theStream; }
 int cuStreamSynchronize(void *stream) {
   return stream != &theStream ? 400 : is("crash") ? 700 : 0;
 }
+/* There, but of no use. */
+int cuTensorMapEncodeTiled(void) { return 801; }
 /* Not of the driver: contexts that are held, and pushed. */
 int fakeCudaHeld(void) { return retained; }
 int fakeCudaPushed(void) { return current; }

@@ -3,9 +3,11 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 // A library that the runtime takes for libcuda: it compiles PTX with the parser
-// of test/support/ptx and runs it on the CPU. One device of capability 8.0,
-// whose memory is EMULATED_CUDA_MEMORY bytes, if that is set. What the emulator
-// finds wrong is what the driver says of CUDA_ERROR_LAUNCH_FAILED.
+// of test/support/ptx and runs it on the CPU. One device of capability 8.0, or
+// of EMULATED_CUDA_CAPABILITY (such as 90), and a driver of version 12040, or
+// of EMULATED_CUDA_VERSION. Its memory is EMULATED_CUDA_MEMORY bytes, if that
+// is set. What the emulator finds wrong is what the driver says of
+// CUDA_ERROR_LAUNCH_FAILED.
 //
 //===----------------------------------------------------------------------===//
 #include "test/support/ptx/Machine.h"
@@ -37,11 +39,21 @@ struct LoadedFunction {
   const ptx::Kernel *kernel;
 };
 
+/// What the emulator writes into the 128 bytes of a tensor map.
+constexpr uint64_t kMapMagic = 0x70616d20726f736e;
+struct EncodedMap {
+  uint64_t magic = kMapMagic;
+  ptx::TensorMap map;
+};
+static_assert(sizeof(EncodedMap) <= 128, "a tensor map has room for it");
+
 /// A launch that a graph repeats.
 struct RecordedLaunch {
   LoadedFunction *function;
   ptx::Launch launch;
   std::vector<uint64_t> arguments;
+  /// Tensor maps in front of them.
+  std::vector<ptx::TensorMap> maps;
 };
 using Graph = std::vector<RecordedLaunch>;
 
@@ -75,8 +87,14 @@ uint8_t *bytesAt(unsigned long long address, size_t bytes) {
 
 int runNow(const RecordedLaunch &recorded) {
   const std::string &name = recorded.function->kernel->name;
+  std::vector<uint64_t> arguments;
+  for (const ptx::TensorMap &map : recorded.maps)
+    arguments.push_back(device().machine.addMap(map));
+  arguments.insert(arguments.end(), recorded.arguments.begin(),
+                   recorded.arguments.end());
   Error error = device().machine.run(recorded.function->module->program, name,
-                                     recorded.launch, recorded.arguments);
+                                     recorded.launch, arguments);
+  device().machine.forgetMaps();
   if (!error)
     return Success;
   device().fault = name + ": " + error.message();
@@ -89,7 +107,8 @@ extern "C" {
 
 int cuInit(unsigned) { return Success; }
 int cuDriverGetVersion(int *version) {
-  *version = 12040;
+  const char *old = std::getenv("EMULATED_CUDA_VERSION");
+  *version = old ? std::atoi(old) : 12040;
   return Success;
 }
 int cuGetErrorName(int result, const char **name) {
@@ -122,9 +141,12 @@ int cuDeviceTotalMem_v2(size_t *bytes, int) {
   return Success;
 }
 int cuDeviceGetAttribute(int *value, int attribute, int) {
+  const char *capability = std::getenv("EMULATED_CUDA_CAPABILITY");
+  int version = capability ? std::atoi(capability) : 80;
   *value = attribute == 16   ? 1
-           : attribute == 75 ? 8
-           : attribute == 97 ? 166912
+           : attribute == 75 ? version / 10
+           : attribute == 76 ? version % 10
+           : attribute == 97 ? (version == 90 ? 232448 : 166912)
                              : 0;
   return Success;
 }
@@ -142,6 +164,12 @@ int cuCtxPopCurrent_v2(void **context) {
 int cuModuleLoadDataEx(void **module, const void *image, unsigned count,
                        int *options, void **values) {
   auto program = ptx::parseProgram(static_cast<const char *>(image));
+  int major = 0, minor = 0;
+  cuDeviceGetAttribute(&major, 75, 0);
+  cuDeviceGetAttribute(&minor, 76, 0);
+  // A variant that ends with an `a` is for one generation alone.
+  if (program && program->target == "sm_90a" && (major != 9 || minor != 0))
+    program = Error("sm_90a: the device is another one");
   if (!program) {
     for (unsigned i = 0; i < count; ++i)
       if (options[i] == 5)
@@ -222,15 +250,51 @@ int cuLaunchKernel(void *handle, unsigned gridX, unsigned gridY, unsigned gridZ,
       int(blockX) != kernel.threads)
     return InvalidValue;
   std::vector<uint64_t> arguments;
+  std::vector<ptx::TensorMap> maps;
   for (size_t i = 0; i != kernel.params.size(); ++i) {
+    if (kernel.params[i].bytes == 128) {
+      EncodedMap encoded;
+      std::memcpy(&encoded, parameters[i], sizeof encoded);
+      if (encoded.magic != kMapMagic || !arguments.empty())
+        return InvalidValue;
+      maps.push_back(encoded.map);
+      continue;
+    }
     uint64_t value = 0;
     std::memcpy(&value, parameters[i], size_t(kernel.params[i].type.bytes()));
     arguments.push_back(value);
   }
-  RecordedLaunch now = {function, {gridX, gridY, sharedBytes}, arguments};
+  RecordedLaunch now = {function, {gridX, gridY, sharedBytes}, arguments, maps};
   if (!device().capture)
     return runNow(now);
   device().capture->push_back(std::move(now));
+  return Success;
+}
+
+int cuTensorMapEncodeTiled(void *to, int type, uint32_t rank, void *address,
+                           const uint64_t *extents, const uint64_t *strides,
+                           const uint32_t *box, const uint32_t *steps,
+                           int interleave, int swizzle, int, int fill) {
+  EncodedMap encoded;
+  ptx::TensorMap &map = encoded.map;
+  if (reinterpret_cast<uintptr_t>(to) % 64 || type != 0 || interleave != 0 ||
+      fill != 0 || rank < 1 || rank > ptx::TensorMap::kMostDimensions)
+    return InvalidValue;
+  map.address = reinterpret_cast<uint64_t>(address);
+  map.rank = rank;
+  map.swizzle = uint32_t(swizzle);
+  for (uint32_t i = 0; i != rank; ++i) {
+    if (steps[i] != 1)
+      return InvalidValue;
+    map.extents[i] = extents[i];
+    map.box[i] = box[i];
+    if (i + 1 != rank)
+      map.strides[i] = strides[i];
+  }
+  if (!map.check().empty())
+    return InvalidValue;
+  std::memset(to, 0, 128);
+  std::memcpy(to, &encoded, sizeof encoded);
   return Success;
 }
 

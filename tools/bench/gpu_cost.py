@@ -2,10 +2,10 @@
 """What a BERT encoder should take on GPUs that were not measured: arithmetic.
 
 For every kernel of lib/Target/NVPTX the slowest of: multiply-adds on tensor
-cores, bytes through shared memory, bytes of the device's memory. A product is
-done by whole blocks, so the busiest multiprocessor counts. Numbers of cards are
-public ones; EFFICIENCY is what is left of a peak in the one int8 product of this
-family that was measured and published.
+cores, bytes through shared memory, bytes of tiles out of the L2 cache, bytes of
+the device's memory. A product is done by whole blocks, so the busiest
+multiprocessor counts. Numbers of cards are public ones; EFFICIENCY is what is
+left of a peak in the one product of each family that was measured and published.
 
   tools/bench/gpu_cost.py [--batch 128 --tokens 128] [--hidden 768 --layers 12]
 """
@@ -15,6 +15,10 @@ from dataclasses import dataclass
 
 # CUTLASS int8 on an A100: 460 to 507 of 624 TOP/s, with mma.sync as here.
 EFFICIENCY = 0.775
+# cuBLAS on an H100 in FP8, which has the peak of int8: 1296 of 1979 TOP/s.
+WGMMA_EFFICIENCY = 0.655
+L2_BYTES = 5120  # a clock of the whole cache: A100's, taken for H100's
+L2_PORT = 64  # a clock, of one multiprocessor
 SHARED_BYTES = 128  # a clock and multiprocessor, reads and writes together
 LAUNCH = 2.3e-6  # from one kernel to the next, in a stream or graph
 
@@ -26,12 +30,13 @@ class Card:
     ghz: float
     macs: float  # of mma.sync, a clock and multiprocessor
     bandwidth: float
+    wgmma: float = 0  # the same of wgmma, where there is such
 
 
 CARDS = [
     Card("A100 80GB", 108, 1.41, 2048, 2.04e12),
     # mma.sync reaches 62 to 65 % of wgmma's 4096.
-    Card("H100 SXM", 132, 1.83, 0.635 * 4096, 3.35e12),
+    Card("H100 SXM", 132, 1.83, 0.635 * 4096, 3.35e12, 4096),
     # Taken for Ampere's rate, which old instructions fall to there.
     Card("B200", 148, 1.85, 2048, 8.0e12),
 ]
@@ -43,25 +48,35 @@ class Tile:
     n: int
     warp_m: int
     warp_n: int
+    wgmma: bool = False  # 64 rows to a warpgroup, whose warps share W
+
+    def __str__(self):
+        return f"{self.m}x{self.n}" + (" wgmma" if self.wgmma else "")
 
 
 SMALL, LARGE = Tile(64, 64, 32, 32), Tile(128, 128, 64, 64)
+WARPGROUPS = [Tile(64, 64, 64, 64, True), Tile(128, 192, 64, 192, True)]
 
 
-def tile_rate(card, tile):
-    """Multiply-adds a clock of one multiprocessor: by its tensor cores, or by
-    the bytes that copies write and warps read in each step of 64."""
+def tile_rate(card, tile, blocks):
+    """Multiply-adds a clock of one multiprocessor: by its tensor cores, by the
+    bytes that copies write and warps (or warpgroups) read in each step of 64, or
+    by those that the L2 cache has for each of so many blocks."""
     warps = tile.m // tile.warp_m * (tile.n // tile.warp_n)
     written = (tile.m + tile.n) * 64
     read = warps * (tile.warp_m + tile.warp_n) * 64
     shared = tile.m * tile.n * 64 / ((written + read) / SHARED_BYTES)
-    return min(card.macs * EFFICIENCY, shared)
+    port = min(L2_PORT, L2_BYTES / min(blocks, card.sms))
+    cache = tile.m * tile.n * 64 / (written / port)
+    peak = (card.wgmma * WGMMA_EFFICIENCY if tile.wgmma
+            else card.macs * EFFICIENCY)
+    return min(peak, shared, cache)
 
 
 def product(card, tile, m, n, k, out_bytes=1):
     blocks = math.ceil(m / tile.m) * math.ceil(n / tile.n)
     each = tile.m * tile.n * math.ceil(k / 64) * 64
-    clocks = math.ceil(blocks / card.sms) * each / tile_rate(card, tile)
+    clocks = math.ceil(blocks / card.sms) * each / tile_rate(card, tile, blocks)
     moved = m * k + n * k + m * n * out_bytes
     return max(clocks / (card.ghz * 1e9), moved / card.bandwidth)
 
@@ -107,11 +122,13 @@ def main():
                      "launches = ms" for b in args.batch) + " |")
     print("|---" * (3 + len(args.batch)) + "|")
     for card in CARDS:
-        for tile in (SMALL, LARGE):
+        for tile in [SMALL, LARGE] + (WARPGROUPS if card.wgmma else []):
             seconds = product(card, tile, 8192, 8192, 8192, 1)
-            peak = card.sms * card.ghz * 1e9 * card.macs
-            row = [card.name, f"{tile.m}x{tile.n}",
-                   f"{100 * 8192**3 / seconds / peak:.0f} % of mma.sync, "
+            macs, name = ((card.wgmma, "wgmma") if tile.wgmma
+                          else (card.macs, "mma.sync"))
+            peak = card.sms * card.ghz * 1e9 * macs
+            row = [card.name, str(tile),
+                   f"{100 * 8192**3 / seconds / peak:.0f} % of {name}, "
                    f"{2e-12 * 8192**3 / seconds:.0f} TOP/s"]
             for batch in args.batch:
                 parts = encoder(card, tile, batch, args.tokens, args.hidden,

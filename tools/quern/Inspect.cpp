@@ -15,6 +15,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cctype>
 #include <cinttypes>
 #include <map>
 
@@ -265,10 +266,15 @@ static void printSummary(const std::string &path, const json &all) {
     std::printf(" %s", text(tier).c_str());
   std::printf("\n");
   if (const json &gpu = all["gpu"]; !gpu.is_null())
-    for (const json &code : gpu["code"])
-      std::printf("GPUs from %s on: %zu kernels, %s bytes of PTX\n",
-                  text(code["variant"]).c_str(), gpu["kernels"].size(),
-                  text(code["ptx_bytes"]).c_str());
+    for (const json &code : gpu["code"]) {
+      // Variants with a letter are for one generation.
+      std::string variant = text(code["variant"]);
+      bool alone = std::isalpha(static_cast<unsigned char>(variant.back()));
+      std::printf("GPUs %s %s: of %zu kernels, %s bytes of PTX\n",
+                  alone ? "of" : "from",
+                  (variant + (alone ? "" : " on")).c_str(),
+                  gpu["kernels"].size(), text(code["ptx_bytes"]).c_str());
+    }
   std::printf("\nsections\n");
   for (const json &section : all["sections"])
     std::printf("  %-10s %12s bytes  xxh64 %s\n", text(section["name"]).c_str(),

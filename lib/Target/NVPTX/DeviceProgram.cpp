@@ -14,6 +14,7 @@
 #include "lib/Target/NVPTX/Gemm.h"
 #include "lib/Target/NVPTX/GroupNorm.h"
 #include "lib/Target/NVPTX/TokenRows.h"
+#include "lib/Target/NVPTX/WgmmaGemm.h"
 #include "quern/integer_norm.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
@@ -67,8 +68,9 @@ private:
 
 class ProgramEmitter {
 public:
-  ProgramEmitter(ModuleOp tiles, ModuleOp device)
-      : tiles(tiles), device(device) {}
+  /// With `hopper`, launches may have kernels of warpgroups, too.
+  ProgramEmitter(ModuleOp tiles, ModuleOp portable, ModuleOp hopper)
+      : tiles(tiles), portable(portable), hopper(hopper) {}
 
   Error add(tk::LaunchOp op);
   DeviceProgram program;
@@ -85,19 +87,25 @@ private:
   Error embed(Form &form);
   Error elements(Form &form, ElementFunction function);
   Error gemmKernel(Form &form, GemmForm &gemm);
+  void warpgroupKernel(Form &form, const GemmForm &gemm,
+                       const WgmmaSchedule &schedule);
   void gemmNumbers(Form &form, const GemmForm &gemm, int64_t k,
                    std::initializer_list<int64_t> more);
   void normNumbers(Form &form, std::initializer_list<int64_t> more);
 
-  /// The kernel of this name, made by `build` at its first use.
+  /// Appends a kernel to a module of one variant.
+  using Build = function_ref<void(ModuleOp)>;
+  /// The kernel of this name, made by `build` in each of these modules where it
+  /// is not yet.
   uint32_t kernelIndex(const std::string &name, int64_t threads,
                        int64_t sharedBytes, int64_t sharedPerKey,
-                       function_ref<void()> build);
+                       ArrayRef<ModuleOp> modules, Build build);
   void kernel(const std::string &name, int64_t threads, int64_t sharedBytes,
-              int64_t sharedPerKey, function_ref<void()> build) {
-    now.kernel = kernelIndex(name, threads, sharedBytes, sharedPerKey, build);
+              int64_t sharedPerKey, Build build) {
+    now.kernel = kernelIndex(name, threads, sharedBytes, sharedPerKey,
+                             {portable, hopper}, build);
   }
-  void rowKernel(const std::string &name, function_ref<void()> build) {
+  void rowKernel(const std::string &name, Build build) {
     kernel(name, kRowsPerBlock * 32, 0, 0, build);
   }
 
@@ -145,7 +153,7 @@ private:
     param(byToken ? DeviceParam::Tokens : DeviceParam::Sequences);
   }
 
-  ModuleOp tiles, device;
+  ModuleOp tiles, portable, hopper;
   tk::LaunchOp op;
   DeviceLaunch now;
   llvm::StringMap<uint32_t> kernels, weightIndex;
@@ -154,13 +162,14 @@ private:
 
 uint32_t ProgramEmitter::kernelIndex(const std::string &name, int64_t threads,
                                      int64_t sharedBytes, int64_t sharedPerKey,
-                                     function_ref<void()> build) {
+                                     ArrayRef<ModuleOp> modules, Build build) {
   auto [at, isNew] =
       kernels.try_emplace(name, uint32_t(program.kernels.size()));
-  if (isNew) {
+  if (isNew)
     program.kernels.push_back({name, threads, sharedBytes, sharedPerKey});
-    build();
-  }
+  for (ModuleOp module : modules)
+    if (module && !module.lookupSymbol(name))
+      build(module);
   return at->second;
 }
 
@@ -177,16 +186,25 @@ void ProgramEmitter::weights(size_t operand, int64_t n, int64_t k, int64_t bits,
                              std::vector<int32_t> blocks) {
   std::string symbol =
       cast<FlatSymbolRefAttr>(op.getBuffers()[operand]).getValue().str();
+  bool warpgroup = !now.warpgroup.empty();
   auto [at, isNew] =
-      weightIndex.try_emplace(symbol, uint32_t(program.weights.size()));
+      weightIndex.try_emplace(symbol + (warpgroup ? " of warpgroups" : ""),
+                              uint32_t(program.weights.size()));
   if (isNew)
-    program.weights.push_back({symbol, n, k, bits, std::move(blocks)});
+    program.weights.push_back(
+        {symbol, n, k, bits, std::move(blocks), warpgroup});
   param(DeviceParam::Weights, at->second);
 }
 
 /// Tiles for many rows: half the bytes for each product of codes, but a quarter
 /// of the blocks.
 static constexpr GemmSchedule kLargeTiles = {128, 128, 64, 64, 2};
+
+/// The same of warpgroups; large ones as they divide the columns.
+static constexpr WgmmaSchedule kSmallWarpgroup = {64, 64, 4};
+static WgmmaSchedule largeWarpgroup(int64_t n) {
+  return {128, n % 192 == 0 ? 192 : n % 256 == 0 ? 256 : 128, 4};
+}
 
 /// The kernels of a product; takes the rest of `gemm` from the form.
 Error ProgramEmitter::gemmKernel(Form &form, GemmForm &gemm) {
@@ -198,29 +216,68 @@ Error ProgramEmitter::gemmKernel(Form &form, GemmForm &gemm) {
   GemmSchedule schedule;
   if (Error error = checkForm(schedule, gemm))
     return error;
-  GemmLaunch launch = getGemmLaunch(schedule, 1, form.number("n"));
-  kernel(getGemmName(schedule, gemm), launch.threads, launch.sharedBytes, 0,
-         [&] { buildGemm(device, schedule, gemm); });
+  int64_t n = form.number("n");
+  if (hopper && !checkWgmmaForm(kSmallWarpgroup, gemm))
+    for (const WgmmaSchedule &each : {kSmallWarpgroup, largeWarpgroup(n)})
+      warpgroupKernel(form, gemm, each);
+  // Where warpgroups have kernels, theirs are the only ones.
+  ModuleOp both[] = {portable, hopper};
+  ArrayRef<ModuleOp> modules =
+      ArrayRef(both).take_front(now.warpgroup.empty() ? 2 : 1);
+  GemmLaunch launch = getGemmLaunch(schedule, 1, n);
+  now.kernel = kernelIndex(getGemmName(schedule, gemm), launch.threads,
+                           launch.sharedBytes, 0, modules,
+                           [&](ModuleOp to) { buildGemm(to, schedule, gemm); });
   now.gridX.multiply = launch.gridX;
   if (checkForm(kLargeTiles, gemm))
     return Error::success();
-  launch = getGemmLaunch(kLargeTiles, 1, form.number("n"));
+  launch = getGemmLaunch(kLargeTiles, 1, n);
   DeviceChoice large;
-  large.kernel = kernelIndex(getGemmName(kLargeTiles, gemm), launch.threads,
-                             launch.sharedBytes, 0,
-                             [&] { buildGemm(device, kLargeTiles, gemm); });
+  large.kernel = kernelIndex(
+      getGemmName(kLargeTiles, gemm), launch.threads, launch.sharedBytes, 0,
+      modules, [&](ModuleOp to) { buildGemm(to, kLargeTiles, gemm); });
   large.gridX.multiply = launch.gridX;
   now.large = large;
   return Error::success();
+}
+
+void ProgramEmitter::warpgroupKernel(Form &form, const GemmForm &gemm,
+                                     const WgmmaSchedule &schedule) {
+  GemmLaunch launch = getWgmmaLaunch(schedule, 1, form.number("n"));
+  DeviceChoice choice;
+  choice.kernel = kernelIndex(
+      getWgmmaName(schedule, gemm), launch.threads, launch.sharedBytes, 0,
+      {hopper}, [&](ModuleOp to) { buildWgmmaGemm(to, schedule, gemm); });
+  choice.gridX.multiply = launch.gridX;
+  choice.gridY.divide = schedule.blockM;
+  choice.maps = {{0, 0, 0, 0, uint16_t(schedule.blockM)},
+                 {1, 0, 0, 0, uint16_t(schedule.blockN)}};
+  // Clocks for 128 k, as tools/bench/gpu_cost.py has them: 2683 products in
+  // each, and 39 bytes of tiles.
+  choice.cost =
+      uint32_t(std::max(schedule.blockM * schedule.blockN * kWgmmaStep / 2683,
+                        (schedule.blockM + schedule.blockN) * kWgmmaStep / 39));
+  now.warpgroup.push_back(std::move(choice));
 }
 
 /// What follows the pointers of a product over `k` columns as the device has
 /// them: its shape, `more`, and the range of codes.
 void ProgramEmitter::gemmNumbers(Form &form, const GemmForm &gemm, int64_t k,
                                  std::initializer_list<int64_t> more) {
+  auto m = uint8_t(now.params.size());
   rows(form, now.gridY, GemmSchedule().blockM);
   if (now.large)
     now.large->gridY = {now.gridY.base, kLargeTiles.blockM, 1};
+  for (DeviceChoice &choice : now.warpgroup) {
+    choice.gridY.base = now.gridY.base;
+    // Behind m: n, k, and the stride of x; that of w is k.
+    for (DeviceMap &map : choice.maps) {
+      bool isX = map.address == 0;
+      map.rows = uint8_t(m + (isX ? 0 : 1));
+      map.columns = uint8_t(m + 2);
+      map.stride = uint8_t(m + (isX ? 3 : 2));
+    }
+  }
   integers({int64_t(llvm::alignTo(form.number("n"), kGemmColumns)), k,
             form.number("x_stride"), form.number("out_stride")});
   integers(more);
@@ -333,7 +390,7 @@ Error ProgramEmitter::attention(Form &form) {
   AttentionLaunch some = getAttentionLaunch(shape, 1, heads, 32);
   kernel(getAttentionName(shape), some.threads, none.sharedBytes,
          (some.sharedBytes - none.sharedBytes) / 32,
-         [&] { buildAttention(device, shape); });
+         [&](ModuleOp to) { buildAttention(to, shape); });
   pointers(0, 3);
   if (shape.firstQuery)
     pointer(4);
@@ -384,7 +441,8 @@ Error ProgramEmitter::addNorm(Form &form) {
   AddNormForm shape = normForm(form);
   if (Error error = checkAddNorm(shape))
     return error;
-  rowKernel(getAddNormName(shape), [&] { buildAddNorm(device, shape); });
+  rowKernel(getAddNormName(shape),
+            [&](ModuleOp to) { buildAddNorm(to, shape); });
   pointers(0, 10);
   normNumbers(form, {});
   return Error::success();
@@ -403,7 +461,7 @@ Error ProgramEmitter::fixedAddNorm(Form &form) {
   if (Error error = checkFixedAddNorm(shape))
     return error;
   rowKernel(getFixedAddNormName(shape),
-            [&] { buildFixedAddNorm(device, shape); });
+            [&](ModuleOp to) { buildFixedAddNorm(to, shape); });
   pointers(0, 7);
   rows(form, now.gridX, kRowsPerBlock);
   integers({form.number("a_stride"), form.number("b_stride"),
@@ -422,7 +480,7 @@ Error ProgramEmitter::tokens(Form &form, bool dequantize) {
   shape.centred = form.number("centred");
   if (Error error = checkTokens(shape))
     return error;
-  rowKernel(getTokensName(shape), [&] { buildTokens(device, shape); });
+  rowKernel(getTokensName(shape), [&](ModuleOp to) { buildTokens(to, shape); });
   pointers(0, 2);
   rows(form, now.gridX, kRowsPerBlock);
   integers({form.number("d"), form.number("real_stride")});
@@ -431,7 +489,7 @@ Error ProgramEmitter::tokens(Form &form, bool dequantize) {
 
 /// x, tables, out.
 Error ProgramEmitter::shiftGelu(Form &form) {
-  rowKernel("shift_gelu", [&] { buildShiftGelu(device); });
+  rowKernel("shift_gelu", [&](ModuleOp to) { buildShiftGelu(to); });
   pointers(0, 3);
   rows(form, now.gridX, kRowsPerBlock);
   integers(
@@ -450,7 +508,8 @@ Error ProgramEmitter::groupNorm(Form &form) {
   shape.each = form.number("each");
   if (Error error = checkGroupNorm(shape))
     return error;
-  rowKernel(getGroupNormName(shape), [&] { buildGroupNorm(device, shape); });
+  rowKernel(getGroupNormName(shape),
+            [&](ModuleOp to) { buildGroupNorm(to, shape); });
   size_t last = op.getBuffers().size() - 1;
   pointers(0, 8);
   pointers(9, last);
@@ -481,7 +540,7 @@ Error ProgramEmitter::embed(Form &form) {
   shape.fixed = form.number("fixed");
   if (Error error = checkEmbed(shape))
     return error;
-  rowKernel(getEmbedName(shape), [&] { buildEmbed(device, shape); });
+  rowKernel(getEmbedName(shape), [&](ModuleOp to) { buildEmbed(to, shape); });
   pointers(0, op.getBuffers().size());
   now.gridX = {CountOf::Tokens, kRowsPerBlock, 1};
   param(DeviceParam::Tokens);
@@ -503,7 +562,8 @@ Error ProgramEmitter::elements(Form &form, ElementFunction function) {
   shape.out = form.storage("out");
   if (Error error = checkElements(shape))
     return error;
-  rowKernel(getElementsName(shape), [&] { buildElements(device, shape); });
+  rowKernel(getElementsName(shape),
+            [&](ModuleOp to) { buildElements(to, shape); });
   pointers(0, op.getBuffers().size());
   if (shape.pools()) {
     now.gridX = {CountOf::Sequences, kRowsPerBlock, 1};
@@ -560,12 +620,15 @@ Error ProgramEmitter::add(tk::LaunchOp launch) {
   return Error::success();
 }
 
-Expected<DeviceProgram> buildDeviceProgram(ModuleOp tiles, PtxVariant variant) {
+Expected<DeviceProgram> buildDeviceProgram(ModuleOp tiles,
+                                           ArrayRef<PtxVariant> variants) {
   MLIRContext *context = tiles.getContext();
   context->loadDialect<arith::ArithDialect, cf::ControlFlowDialect,
                        LLVM::LLVMDialect, NVVM::NVVMDialect, scf::SCFDialect>();
-  OwningOpRef<ModuleOp> device = ModuleOp::create(tiles.getLoc());
-  ProgramEmitter emitter(tiles, *device);
+  OwningOpRef<ModuleOp> portable = ModuleOp::create(tiles.getLoc()), hopper;
+  if (llvm::is_contained(variants, PtxVariant::Sm90a))
+    hopper = ModuleOp::create(tiles.getLoc());
+  ProgramEmitter emitter(tiles, *portable, hopper ? *hopper : ModuleOp());
   for (auto program : tiles.getOps<tk::ProgramOp>())
     for (auto launch : program.getBody().getOps<tk::LaunchOp>())
       if (Error error = emitter.add(launch)) {
@@ -573,10 +636,13 @@ Expected<DeviceProgram> buildDeviceProgram(ModuleOp tiles, PtxVariant variant) {
         return Error::make("GPU: step ", step ? step.str() : "without a name",
                            ": ", error.message());
       }
-  auto ptx = emitPtx(*device, variant);
-  if (!ptx)
-    return ptx.takeError();
-  emitter.program.ptx = std::move(*ptx);
+  for (PtxVariant variant : variants) {
+    auto ptx =
+        emitPtx(variant == PtxVariant::Sm80 ? *portable : *hopper, variant);
+    if (!ptx)
+      return ptx.takeError();
+    emitter.program.code.push_back({variant, std::move(*ptx)});
+  }
   return Expected<DeviceProgram>(std::move(emitter.program));
 }
 

@@ -5,7 +5,8 @@
 // Gives every launch of a tk program a kernel of lib/Target/NVPTX: same
 // buffers, same constants, same bytes. What a kernel computes is read from the
 // attribute `form` of the CPU's kernel (lib/Tile/KernelForms.h). One PTX text
-// holds the kernels of all launches, each once.
+// for each variant holds the kernels of all launches, each once. In that of
+// sm_90a products are those of warpgroups, where there are such.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TARGET_NVPTX_DEVICEPROGRAM_H
@@ -66,6 +67,8 @@ struct DeviceWeights {
   /// If not empty: for each four columns, which four of the packed ones they
   /// are, or -1 for zeros.
   std::vector<int32_t> blocks;
+  /// With the variant sm_90a, rows are up to 32, as getWgmmaRow orders them.
+  bool warpgroup = false;
 };
 
 struct DeviceKernel {
@@ -75,10 +78,22 @@ struct DeviceKernel {
   int64_t sharedBytes = 0, sharedPerKey = 0;
 };
 
+/// A matrix that a kernel copies in tiles: by index of the launch's parameters
+/// its address, rows, columns, and bytes from row to row.
+struct DeviceMap {
+  uint8_t address = 0, rows = 0, columns = 0, stride = 0;
+  /// Rows of a tile.
+  uint16_t boxRows = 0;
+};
+
 /// Another kernel for a launch, of the same parameters.
 struct DeviceChoice {
   uint32_t kernel = 0;
   DeviceCount gridX, gridY;
+  /// Of tensor maps that it has in front of the parameters.
+  std::vector<DeviceMap> maps = {};
+  /// What a block takes, in units that are those of all choices of a launch.
+  uint32_t cost = 1;
 };
 
 struct DeviceLaunch {
@@ -89,6 +104,15 @@ struct DeviceLaunch {
   /// Makes more with each block; for runs that have enough blocks of it to keep
   /// the device busy.
   std::optional<DeviceChoice> large;
+  /// With the variant sm_90a, in place of both: kernels of warpgroups, of which
+  /// a run takes the one that costs least.
+  std::vector<DeviceChoice> warpgroup;
+};
+
+/// The kernels as PTX.
+struct DeviceText {
+  PtxVariant variant = PtxVariant::Sm80;
+  std::string ptx;
 };
 
 struct DeviceProgram {
@@ -98,13 +122,13 @@ struct DeviceProgram {
   std::vector<std::vector<int32_t>> tables;
   /// One for each tk.launch, in order.
   std::vector<DeviceLaunch> launches;
-  std::string ptx;
+  std::vector<DeviceText> code;
 };
 
-/// Makes the program of an L3 module. An error names the first step for which
-/// there is no kernel, and why.
+/// Makes the program of an L3 module, with code for these variants. An error
+/// names the first step for which there is no kernel, and why.
 Expected<DeviceProgram> buildDeviceProgram(mlir::ModuleOp tiles,
-                                           PtxVariant variant);
+                                           llvm::ArrayRef<PtxVariant> variants);
 
 } // namespace quern::nvptx
 

@@ -119,6 +119,24 @@ quern_status DeviceContext::find(Module module, const char *name,
   return check(result, name, error);
 }
 
+quern_status DeviceContext::encode(const TileSource &source, TensorMap &map,
+                                   quern_error *error) {
+  if (!driver.hasTiles)
+    return fail(error, QUERN_ERROR_UNSUPPORTED,
+                "the CUDA driver is too old: it has no cuTensorMapEncodeTiled");
+  const uint64_t extents[] = {source.columns, source.rows};
+  const uint32_t box[] = {128, source.boxRows}, steps[] = {1, 1};
+  alignas(64) TensorMap made = {};
+  Current current(*this);
+  Result result = current.result;
+  if (result == ResultSuccess)
+    result = driver.api.encodeMap(
+        &made, MapOfBytes, 2, reinterpret_cast<void *>(source.address), extents,
+        &source.stride, box, steps, 0, MapSwizzle128, MapPromote256, 0);
+  map = made;
+  return check(result, "a tensor map", error);
+}
+
 quern_status DeviceContext::allocate(size_t bytes, Address &address,
                                      quern_error *error) {
   Current current(*this);

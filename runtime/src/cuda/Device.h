@@ -20,6 +20,20 @@ struct Grid {
   unsigned x = 1, y = 1, threads = 32, sharedBytes = 0;
 };
 
+/// A matrix of bytes in memory of the device, of which kernels copy tiles of
+/// `boxRows` rows and 128 columns; columns that are not there are zeros.
+struct TileSource {
+  Address address = 0;
+  uint64_t rows = 0, columns = 0, stride = 0;
+  uint32_t boxRows = 0;
+
+  bool operator==(const TileSource &other) const {
+    return address == other.address && rows == other.rows &&
+           columns == other.columns && stride == other.stride &&
+           boxRows == other.boxRows;
+  }
+};
+
 class RunPlan;
 
 class DeviceContext {
@@ -42,6 +56,11 @@ public:
   /// A kernel that may use so many bytes of dynamic shared memory.
   quern_status find(Module module, const char *name, unsigned sharedBytes,
                     Function &function, quern_error *error);
+
+  /// The tensor map of a matrix, with the swizzle of 128 bytes. Errors:
+  /// UNSUPPORTED.
+  quern_status encode(const TileSource &source, TensorMap &map,
+                      quern_error *error);
 
   /// Errors: MEMORY. The owner calls release().
   quern_status allocate(size_t bytes, Address &address, quern_error *error);

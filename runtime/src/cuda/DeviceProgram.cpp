@@ -17,31 +17,42 @@ static constexpr uint32_t kKeyStep = 32;
 /// Between constants; more than any access of a kernel needs.
 static constexpr uint64_t kConstantAlign = 256;
 
+/// The row that lies `place`-th for products of warpgroups.
+static uint64_t warpgroupRow(uint64_t place) {
+  uint64_t within = place % 32;
+  return place - within + within / 2 % 4 * 8 + within / 8 * 2 + within % 2;
+}
+
+static uint64_t weightRows(const DeviceWeights &weights, bool warpgroup) {
+  return roundUp(weights.n(), warpgroup ? 32 : 16);
+}
+
 void unpackWeights(const DeviceWeights &weights, const char *packed,
-                   uint64_t packedBytes, char *rows) {
+                   uint64_t packedBytes, char *rows, bool warpgroup) {
   uint64_t n = roundUp(weights.n(), 16), k = roundUp(weights.k(), 64);
   uint32_t bits = weights.bits(), perByte = 8 / bits, unused = 8 - bits;
   uint64_t panelBytes = packedBytes / (n / 16);
   const auto *blocks = lengthOf(weights.blocks()) ? weights.blocks() : nullptr;
-  for (uint64_t row = 0; row < n; ++row) {
+  for (uint64_t place = 0; place < weightRows(weights, warpgroup); ++place) {
+    uint64_t row = warpgroup ? warpgroupRow(place) : place;
     const char *panel = packed + row / 16 * panelBytes + row % 16 * 4;
     for (uint64_t column = 0; column < k; ++column) {
       int64_t group =
           blocks ? blocks->Get(uint32_t(column / 4)) : int64_t(column / 4);
-      if (group < 0) {
-        rows[row * k + column] = 0;
+      if (group < 0 || row >= n) {
+        rows[place * k + column] = 0;
         continue;
       }
       auto byte = uint8_t(panel[group / perByte * 64 + column % 4]);
       // The code to the top of a byte, and down again with its sign.
       auto code = int8_t(byte << (unused - uint32_t(group % perByte) * bits));
-      rows[row * k + column] = char(code >> unused);
+      rows[place * k + column] = char(code >> unused);
     }
   }
 }
 
-static uint64_t weightBytes(const DeviceWeights &weights) {
-  return roundUp(weights.n(), 16) * roundUp(weights.k(), 64);
+static uint64_t weightBytes(const DeviceWeights &weights, bool warpgroup) {
+  return weightRows(weights, warpgroup) * roundUp(weights.k(), 64);
 }
 
 DeviceProgram::~DeviceProgram() {
@@ -74,30 +85,63 @@ quern_status DeviceProgram::open(quern_error *error) {
   return upload(error);
 }
 
+const char *DeviceProgram::codeOf(const char *variant) const {
+  for (const DeviceCode *each : *table().code())
+    if (strcmp(each->variant()->c_str(), variant) == 0)
+      return each->ptx()->c_str();
+  return nullptr;
+}
+
 quern_status DeviceProgram::compile(quern_error *error) {
-  const char *wanted = ptxVariant(context.info(), nullptr);
-  const char *text = nullptr;
-  for (const DeviceCode *each : *table().code()) {
-    bool isBest = strcmp(each->variant()->c_str(), wanted) == 0;
-    if (isBest || (!text && strcmp(each->variant()->c_str(), "sm_80") == 0))
-      text = each->ptx()->c_str();
-  }
-  if (!text)
+  const char *portable = codeOf("sm_80"), *best = nullptr;
+  const char *wanted = driver.variantFor(info(), nullptr);
+  if (strcmp(wanted, "sm_80") != 0)
+    best = codeOf(wanted);
+  if (!portable && !best)
     return fail(error, QUERN_ERROR_UNSUPPORTED,
                 "the module has no code for CUDA device %d, %s: expected the "
                 "variant sm_80 or %s",
-                info().ordinal, info().name, wanted);
-  if (quern_status status = context.load(text, code, error))
-    return status;
-  uint64_t keys = roundUp(module.manifest->model()->max_length(), kKeyStep);
-  for (const DeviceKernel *kernel : *table().kernels()) {
-    uint64_t shared = kernel->shared_bytes() + kernel->shared_per_key() * keys;
-    Function function;
-    if (quern_status status = context.find(code, kernel->name()->c_str(),
-                                           unsigned(shared), function, error))
+                info().ordinal, info().name, ptxVariant(info(), nullptr));
+  // A driver that refuses the newer text has the portable one.
+  if (best) {
+    quern_status status = context.load(best, code, portable ? nullptr : error);
+    warpgroups = status == QUERN_OK;
+    if (status && !portable)
       return status;
-    if (!functions.push(function))
-      return fail(error, QUERN_ERROR_MEMORY, "out of memory");
+  }
+  if (!warpgroups)
+    if (quern_status status = context.load(portable, code, error))
+      return status;
+  return findKernels(error);
+}
+
+quern_status DeviceProgram::findKernel(uint32_t index, quern_error *error) {
+  if (functions[index])
+    return QUERN_OK;
+  uint64_t keys = roundUp(module.manifest->model()->max_length(), kKeyStep);
+  const DeviceKernel &kernel = *table().kernels()->Get(index);
+  uint64_t shared = kernel.shared_bytes() + kernel.shared_per_key() * keys;
+  return context.find(code, kernel.name()->c_str(), unsigned(shared),
+                      functions[index], error);
+}
+
+quern_status DeviceProgram::findKernels(quern_error *error) {
+  if (!functions.resize(table().kernels()->size()) ||
+      !maps.resize(uint64_t(table().steps()->size()) * kMostDeviceMaps))
+    return fail(error, QUERN_ERROR_MEMORY, "out of memory");
+  for (const DeviceStep *step : *table().steps()) {
+    quern_status status = QUERN_OK;
+    if (warpgroups && lengthOf(step->warpgroup())) {
+      for (const DeviceChoice *choice : *step->warpgroup())
+        if (!status)
+          status = findKernel(choice->kernel(), error);
+    } else {
+      status = findKernel(step->kernel(), error);
+      if (!status && step->large())
+        status = findKernel(step->large()->kernel(), error);
+    }
+    if (status)
+      return status;
   }
   return QUERN_OK;
 }
@@ -114,7 +158,9 @@ quern_status DeviceProgram::upload(quern_error *error) {
   uint64_t made = 0;
   for (uint32_t i = 0; i < count; ++i) {
     weights[i] = made;
-    made += roundUp(weightBytes(*table().weights()->Get(i)), kConstantAlign);
+    const DeviceWeights &each = *table().weights()->Get(i);
+    made += roundUp(weightBytes(each, warpgroups && each.warpgroup()),
+                    kConstantAlign);
   }
   for (uint32_t i = 0; i < tableCount; ++i) {
     tables[i] = made;
@@ -142,7 +188,8 @@ quern_status DeviceProgram::upload(quern_error *error) {
   for (uint32_t i = 0; i < count; ++i) {
     const DeviceWeights &each = *table().weights()->Get(i);
     unpackWeights(each, module.constants[each.data()],
-                  all.Get(each.data())->bytes(), rows.data() + weights[i]);
+                  all.Get(each.data())->bytes(), rows.data() + weights[i],
+                  warpgroups && each.warpgroup());
     weights[i] += constants;
   }
   for (uint32_t i = 0; i < tableCount; ++i) {
@@ -261,7 +308,67 @@ static unsigned blocksOf(const DeviceCount &count, const HostRun &run) {
 static constexpr uint64_t kLargeBlocks = 2;
 
 const DeviceKernel &DeviceProgram::kernelOf(uint32_t step) const {
-  return *table().kernels()->Get(table().steps()->Get(step)->kernel());
+  const DeviceStep &each = *table().steps()->Get(step);
+  bool own = warpgroups && lengthOf(each.warpgroup());
+  return *table().kernels()->Get(own ? each.warpgroup()->Get(0)->kernel()
+                                     : each.kernel());
+}
+
+const DeviceChoice &DeviceProgram::cheapest(const DeviceStep &step,
+                                            const HostRun &run) const {
+  const DeviceChoice *best = nullptr;
+  uint64_t least = 0;
+  for (const DeviceChoice *choice : *step.warpgroup()) {
+    uint64_t blocks =
+        uint64_t(blocksOf(*choice->x(), run)) * blocksOf(*choice->y(), run);
+    auto sms = uint64_t(info().multiprocessors);
+    uint64_t cost = (blocks + sms - 1) / sms * choice->cost();
+    if (!best || cost < least) {
+      best = choice;
+      least = cost;
+    }
+  }
+  return *best;
+}
+
+TileSource DeviceProgram::tilesOf(const HostRun &run, const DeviceStep &step,
+                                  const DeviceMap &map) const {
+  auto valueAt = [&](uint32_t index) {
+    return valueOf(*step.params()->Get(index), run);
+  };
+  const DeviceParam &address = *step.params()->Get(map.address());
+  TileSource source;
+  source.address = valueAt(map.address());
+  source.boxRows = map.box_rows();
+  if (address.kind() == DeviceParamKind::Weights) {
+    const DeviceWeights &each = *table().weights()->Get(address.value());
+    source.rows = weightRows(each, true);
+    source.columns = source.stride = roundUp(each.k(), 64);
+    return source;
+  }
+  source.rows = valueAt(map.rows());
+  source.columns = valueAt(map.columns());
+  source.stride = valueAt(map.stride());
+  return source;
+}
+
+quern_status DeviceProgram::addMaps(const HostRun &run, uint32_t index,
+                                    const DeviceChoice &choice,
+                                    quern_error *error) {
+  const DeviceStep &step = *table().steps()->Get(index);
+  for (uint32_t i = 0; i < lengthOf(choice.maps()); ++i) {
+    KnownMap &known = maps[uint64_t(index) * kMostDeviceMaps + i];
+    TileSource source = tilesOf(run, step, *choice.maps()->Get(i));
+    if (!(known.source == source)) {
+      known.source = TileSource();
+      if (quern_status status = context.encode(source, known.map, error))
+        return status;
+      known.source = source;
+    }
+    if (!plan.addMap(known.map))
+      return fail(error, QUERN_ERROR_MEMORY, "out of memory");
+  }
+  return QUERN_OK;
 }
 
 quern_status DeviceProgram::planStep(const HostRun &run, uint32_t index,
@@ -271,7 +378,13 @@ quern_status DeviceProgram::planStep(const HostRun &run, uint32_t index,
   Grid grid;
   grid.x = blocksOf(*step.x(), run);
   grid.y = blocksOf(*step.y(), run);
-  if (const DeviceChoice *large = step.large()) {
+  const DeviceChoice *tiles = nullptr;
+  if (warpgroups && lengthOf(step.warpgroup())) {
+    tiles = &cheapest(step, run);
+    which = tiles->kernel();
+    grid.x = blocksOf(*tiles->x(), run);
+    grid.y = blocksOf(*tiles->y(), run);
+  } else if (const DeviceChoice *large = step.large()) {
     unsigned x = blocksOf(*large->x(), run), y = blocksOf(*large->y(), run);
     if (uint64_t(x) * y >= kLargeBlocks * uint64_t(info().multiprocessors)) {
       which = large->kernel();
@@ -285,6 +398,9 @@ quern_status DeviceProgram::planStep(const HostRun &run, uint32_t index,
       unsigned(kernel.shared_bytes() +
                kernel.shared_per_key() * roundUp(run.longest, kKeyStep));
   bool fits = plan.add(functions[which], grid);
+  if (fits && tiles)
+    if (quern_status status = addMaps(run, index, *tiles, error))
+      return status;
   for (uint32_t i = 0; fits && i < step.params()->size(); ++i)
     fits = plan.addValue(valueOf(*step.params()->Get(i), run));
   return fits ? QUERN_OK : fail(error, QUERN_ERROR_MEMORY, "out of memory");

@@ -63,15 +63,29 @@ public:
   /// write fewer taps.
   bool keeps(uint32_t buffer) const;
   const manifest::DeviceKernel &kernelOf(uint32_t step) const;
+  /// The variant of the kernels that was taken: "sm_80" or "sm_90a".
+  const char *variant() const { return warpgroups ? "sm_90a" : "sm_80"; }
 
 private:
   const manifest::Device &table() const { return *module.manifest->device(); }
+  /// PTX of a variant, or null.
+  const char *codeOf(const char *variant) const;
   quern_status compile(quern_error *error);
+  quern_status findKernels(quern_error *error);
+  quern_status findKernel(uint32_t index, quern_error *error);
   quern_status upload(quern_error *error);
   quern_status copyBack(const HostRun &run, uint32_t buffer,
                         quern_error *error);
   /// Appends the launch of a step.
   quern_status planStep(const HostRun &run, uint32_t step, quern_error *error);
+  /// Where there are several kernels for a step, which one it is to be.
+  const manifest::DeviceChoice &cheapest(const manifest::DeviceStep &step,
+                                         const HostRun &run) const;
+  quern_status addMaps(const HostRun &run, uint32_t step,
+                       const manifest::DeviceChoice &choice,
+                       quern_error *error);
+  TileSource tilesOf(const HostRun &run, const manifest::DeviceStep &step,
+                     const manifest::DeviceMap &map) const;
   Address addressOf(const HostRun &run, uint32_t buffer) const;
   uint64_t valueOf(const manifest::DeviceParam &param,
                    const HostRun &run) const;
@@ -82,7 +96,16 @@ private:
   GraphCache graphs;
   RunPlan plan;
   Module code = nullptr;
+  /// The kernels are those of sm_90a.
+  bool warpgroups = false;
+  /// By kernel; null for those that this variant has no use for.
   Array<Function> functions;
+  /// Tensor maps as they were last, by step and map: the driver takes its time.
+  struct KnownMap {
+    TileSource source;
+    TensorMap map;
+  };
+  Array<KnownMap> maps;
   /// All constants; then by index of the manifest's data and weights.
   Address constants = 0;
   Array<Address> data, weights, tables;
@@ -90,9 +113,10 @@ private:
   uint64_t memoryBytes = 0, tapBytes = 0;
 };
 
-/// Lays packed weights out row by row, [n up to 16][k up to 64] bytes.
+/// Lays packed weights out row by row, [n up to 16][k up to 64] bytes; with
+/// `warpgroup`, [n up to 32], in the order that products of warpgroups want.
 void unpackWeights(const manifest::DeviceWeights &weights, const char *packed,
-                   uint64_t packedBytes, char *rows);
+                   uint64_t packedBytes, char *rows, bool warpgroup = false);
 
 } // namespace quern::cuda
 

@@ -50,6 +50,12 @@ quern_status Driver::resolve(void *library, quern_error *error) {
   hasGraphs &= api.member != nullptr;
   QUERN_CUDA_GRAPH_FUNCTIONS(QUERN_CUDA_FIND)
 #undef QUERN_CUDA_FIND
+  hasTiles = true;
+#define QUERN_CUDA_FIND(member, symbol, parameters)                            \
+  *reinterpret_cast<void **>(&api.member) = dlsym(library, symbol);            \
+  hasTiles &= api.member != nullptr;
+  QUERN_CUDA_TILE_FUNCTIONS(QUERN_CUDA_FIND)
+#undef QUERN_CUDA_FIND
   return QUERN_OK;
 }
 

@@ -56,8 +56,17 @@ public:
                       const char *doing, Result result) const;
 
   DriverApi api;
-  /// Whether it has all functions for graphs.
-  bool hasGraphs = false;
+  /// Whether it has all functions for graphs, and for copies of tiles.
+  bool hasGraphs = false, hasTiles = false;
+
+  /// Whether it can compile the variant sm_90a, which is PTX 8.4, and run it.
+  bool takesWarpgroups() const { return hasTiles && driverVersion >= 12040; }
+  /// As ptxVariant, but the portable one where the driver is too old for
+  /// the best.
+  const char *variantFor(const DeviceInfo &device, const char **reason) const {
+    bool old = device.isHopper() && !takesWarpgroups();
+    return old ? "sm_80" : ptxVariant(device, reason);
+  }
 
 private:
   quern_status resolve(void *library, quern_error *error);

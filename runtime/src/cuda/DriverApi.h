@@ -27,6 +27,12 @@ using Graph = struct GraphHandle *;
 /// A graph that can be launched.
 using GraphRun = struct GraphRunHandle *;
 
+/// CUtensorMap: what a kernel needs to copy tiles; kernels take it as a whole.
+/// The driver writes it at a multiple of 64.
+struct TensorMap {
+  uint64_t words[16];
+};
+
 /// Values of CUresult that are told apart.
 enum : Result {
   ResultSuccess = 0,
@@ -56,6 +62,10 @@ enum : int {
 inline constexpr int FunctionDynamicShared = 8;
 /// CU_STREAM_NON_BLOCKING
 inline constexpr unsigned StreamNonBlocking = 1;
+
+/// CU_TENSOR_MAP_DATA_TYPE_UINT8, CU_TENSOR_MAP_SWIZZLE_128B,
+/// CU_TENSOR_MAP_L2_PROMOTION_L2_256B; 0 for no interleave and zeros outside.
+inline constexpr int MapOfBytes = 0, MapSwizzle128 = 3, MapPromote256 = 3;
 
 /// CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
 inline constexpr int CaptureThread = 1;
@@ -109,12 +119,21 @@ inline constexpr int CaptureThread = 1;
   F(destroyGraph, "cuGraphDestroy", (Graph graph))                             \
   F(destroyGraphRun, "cuGraphExecDestroy", (GraphRun run))
 
+/// Of drivers for sm_90.
+#define QUERN_CUDA_TILE_FUNCTIONS(F)                                           \
+  F(encodeMap, "cuTensorMapEncodeTiled",                                       \
+    (TensorMap * map, int type, uint32_t rank, void *address,                  \
+     const uint64_t *extents, const uint64_t *strides, const uint32_t *box,    \
+     const uint32_t *steps, int interleave, int swizzle, int promotion,        \
+     int fill))
+
 /// Entry points of the driver.
 struct DriverApi {
 #define QUERN_CUDA_MEMBER(member, symbol, parameters)                          \
   Result(*member) parameters = nullptr;
   QUERN_CUDA_FUNCTIONS(QUERN_CUDA_MEMBER)
   QUERN_CUDA_GRAPH_FUNCTIONS(QUERN_CUDA_MEMBER)
+  QUERN_CUDA_TILE_FUNCTIONS(QUERN_CUDA_MEMBER)
 #undef QUERN_CUDA_MEMBER
 };
 

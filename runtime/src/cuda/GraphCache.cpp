@@ -13,10 +13,13 @@
 namespace quern::cuda {
 
 quern_status RunPlan::launch(DeviceContext &context, quern_error *error) {
-  void *pointers[kMostDeviceParams];
+  void *pointers[kMostDeviceMaps + kMostDeviceParams];
   for (const Launch &each : launches) {
+    uint32_t first = each.first;
+    for (uint32_t i = 0; i < each.maps; ++i, first += 16)
+      pointers[i] = &values[first];
     for (uint32_t i = 0; i < each.count; ++i)
-      pointers[i] = &values[each.first + i];
+      pointers[each.maps + i] = &values[first + i];
     if (quern_status status =
             context.launch(each.function, each.grid, pointers, error))
       return status;
@@ -33,7 +36,8 @@ bool RunPlan::equals(const RunPlan &other) const {
     const Launch &a = launches[i], &b = other.launches[i];
     if (a.function != b.function || a.grid.x != b.grid.x ||
         a.grid.y != b.grid.y || a.grid.threads != b.grid.threads ||
-        a.grid.sharedBytes != b.grid.sharedBytes || a.count != b.count)
+        a.grid.sharedBytes != b.grid.sharedBytes || a.count != b.count ||
+        a.maps != b.maps)
       return false;
   }
   return true;

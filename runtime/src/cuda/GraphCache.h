@@ -22,9 +22,17 @@ public:
     launches.clear();
     values.clear();
   }
-  /// Appends a launch; its parameters are added next. False when memory is out.
+  /// Appends a launch; its tensor maps, then its other parameters are added
+  /// next. False when memory is out.
   bool add(Function function, const Grid &grid) {
-    return launches.push({function, grid, uint32_t(values.size()), 0});
+    return launches.push({function, grid, uint32_t(values.size()), 0, 0});
+  }
+  bool addMap(const TensorMap &map) {
+    ++launches[launches.size() - 1].maps;
+    for (uint64_t word : map.words)
+      if (!values.push(word))
+        return false;
+    return true;
   }
   bool addValue(uint64_t value) {
     ++launches[launches.size() - 1].count;
@@ -41,7 +49,7 @@ private:
   struct Launch {
     Function function;
     Grid grid;
-    uint32_t first, count;
+    uint32_t first, count, maps;
   };
   Array<Launch> launches;
   Array<uint64_t> values;
