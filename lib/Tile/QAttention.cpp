@@ -27,6 +27,11 @@ std::array<float, QAttentionParams::size> QAttentionParams::data() const {
 }
 
 void QAttentionEmitter::emit() {
+  loadConstants();
+  forEachHead(k, offsets, shape, [&](const HeadChunk &chunk) { head(chunk); });
+}
+
+void QAttentionEmitter::loadConstants() {
   if (shape.fixed) {
     FixedAttentionParams fixed(k, params);
     fixedScore = fixed.score();
@@ -34,8 +39,7 @@ void QAttentionEmitter::emit() {
     zq = fixed.zero(0);
     zk = fixed.zero(1);
     zv = fixed.zero(2);
-    return forEachHead(k, offsets, shape,
-                       [&](const HeadChunk &chunk) { head(chunk); });
+    return;
   }
   expHi = k.loadVector(params, k.index(0));
   expLo = k.loadVector(params, k.index(16));
@@ -49,7 +53,6 @@ void QAttentionEmitter::emit() {
   zv = integerParam(39);
   if (shape.isLog())
     probStep = k.broadcast(param(40));
-  forEachHead(k, offsets, shape, [&](const HeadChunk &chunk) { head(chunk); });
 }
 
 void QAttentionEmitter::head(const HeadChunk &chunk) {
@@ -62,12 +65,36 @@ void QAttentionEmitter::head(const HeadChunk &chunk) {
   k.loop(k.index(0), c.queries, kAttentionRows, [&](Value row) {
     rowTerms(row);
     scores(row);
-    if (shape.fixed)
-      fixedSoftmax(row);
+    softmax(row);
+    contextRows(row);
+  });
+}
+
+void QAttentionEmitter::emitStage(AttentionStage stage) {
+  loadConstants();
+  Value zero = k.index(0);
+  c = {zero, zero, k.tokens(), zero, k.tokens(), k.tapping(), zero};
+  headColumn = queryColumn = zero;
+  valueStride = k.mul(k.roundUp(c.length, 4), 16);
+  auto softmaxOf = [&](Value row) {
+    for (int64_t r = 0; r != kAttentionRows; ++r) {
+      Value from = k.mul(k.add(row, r), shape.qkvStride);
+      k.loop(zero, c.length, 64, [&](Value i) {
+        k.storeVector(k.loadVector(qkv, k.add(from, i), 64), scratch,
+                      k.add(codeRow(r), i));
+      });
+    }
+    softmax(row);
+  };
+  if (stage == AttentionStage::Context) {
+    packValues();
+    softmaxOf(zero);
+  }
+  k.loop(zero, c.queries, kAttentionRows, [&](Value row) {
+    if (stage == AttentionStage::Softmax)
+      softmaxOf(row);
     else
-      softmax(row);
-    for (int64_t p = 0; p < layout.valuePanels; p += 2)
-      contextPanels(row, p, std::min<int64_t>(2, layout.valuePanels - p));
+      contextRows(row);
   });
 }
 
@@ -195,9 +222,7 @@ void QAttentionEmitter::scorePair(Value row, Value pair) {
   }
 }
 
-func::FuncOp buildQAttention(ModuleOp module, StringRef name,
-                             const AttentionShape &shape) {
-  Builder b(module.getContext());
+static SmallVector<Type> bufferTypes(Builder b, const AttentionShape &shape) {
   Type i8 = b.getI8Type();
   Type stored = shape.context == Storage::F32   ? Type(b.getF32Type())
                 : shape.context == Storage::U16 ? Type(b.getI16Type())
@@ -208,8 +233,23 @@ func::FuncOp buildQAttention(ModuleOp module, StringRef name,
   if (shape.firstQuery)
     buffers.push_back(i8);
   buffers.append({i8, prob});
-  KernelBuilder k(module, name, buffers);
+  return buffers;
+}
+
+func::FuncOp buildQAttention(ModuleOp module, StringRef name,
+                             const AttentionShape &shape) {
+  KernelBuilder k(module, name,
+                  bufferTypes(Builder(module.getContext()), shape));
   QAttentionEmitter(k, shape).emit();
+  return k.finish();
+}
+
+func::FuncOp buildAttentionStage(ModuleOp module, StringRef name,
+                                 const AttentionShape &shape,
+                                 AttentionStage stage) {
+  KernelBuilder k(module, name,
+                  bufferTypes(Builder(module.getContext()), shape));
+  QAttentionEmitter(k, shape).emitStage(stage);
   return k.finish();
 }
 

@@ -42,6 +42,11 @@ Values QAttentionEmitter::weightedSums(Value weights, Value terms,
       });
 }
 
+void QAttentionEmitter::contextRows(Value row) {
+  for (int64_t p = 0; p < layout.valuePanels; p += 2)
+    contextPanels(row, p, std::min<int64_t>(2, layout.valuePanels - p));
+}
+
 /// Context codes of a row block for `count` panels of 16 channels.
 void QAttentionEmitter::contextPanels(Value row, int64_t first, int64_t count) {
   Values sums =

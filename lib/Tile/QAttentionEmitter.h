@@ -17,6 +17,7 @@
 #define QUERN_LIB_TILE_QATTENTIONEMITTER_H
 
 #include "lib/Tile/AttentionParts.h"
+#include "lib/Tile/AttentionStages.h"
 #include "lib/Tile/FixedPoint.h"
 
 #include <algorithm>
@@ -67,17 +68,22 @@ public:
         probTap(k.buffer(shape.firstQuery ? 6 : 5)), scratch(k.scratch()) {}
 
   void emit();
+  /// The body of buildAttentionStage.
+  void emitStage(AttentionStage stage);
 
 private:
   Value param(int64_t i) { return k.load(params, k.index(i)); }
   Value integerParam(int64_t i) { return k.toInt(param(i)); }
+  void loadConstants();
   void head(const HeadChunk &chunk);
   void packKeys();
   void packValues();
   void rowTerms(Value row);
   void scores(Value row);
   void scorePair(Value row, Value pair);
+  /// Probabilities of the block's score codes.
   void softmax(Value row);
+  void realSoftmax(Value row);
   void fixedSoftmax(Value row);
   void tapRows(Value row, Value tap);
   Values rowMaxima();
@@ -95,6 +101,7 @@ private:
   /// A term of the rows' sums for one matrix of weights.
   void storeTerm(Value sums, Value at);
   Value reduceRows(Values v);
+  void contextRows(Value row);
   void contextPanels(Value row, int64_t first, int64_t count);
   Values weightedSums(Value weights, Value terms, int64_t first, int64_t count);
   Values joinedPlanes(int64_t first, int64_t count);

@@ -16,9 +16,16 @@ using Values = KernelBuilder::Values;
 static constexpr float kMagic = 8388608.0f;
 static constexpr int32_t kMagicBits = 0x4b000000;
 
+void QAttentionEmitter::softmax(Value row) {
+  if (shape.fixed)
+    fixedSoftmax(row);
+  else
+    realSoftmax(row);
+}
+
 /// Eight rows side by side, so that the latencies of one hide in the others.
 /// Rows past the end of the sequence hold anything and are not used.
-void QAttentionEmitter::softmax(Value row) {
+void QAttentionEmitter::realSoftmax(Value row) {
   tapRows(row, scoreTap);
   Values tops = rowMaxima();
   Values sums = exponentials(tops);

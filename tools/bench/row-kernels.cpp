@@ -1,117 +1,21 @@
 //===- row-kernels.cpp - Cost of the kernels beside the matrix products ---===//
 //
 // Times attention, residual sum with LayerNorm, embeddings and GELU on one
-// core, for the shapes of BERT-base, and prints cycles per element: the clock
-// is taken from a chain of dependent multiplications right before. An element
-// of attention is one score. QUERN_MAX_ISA=scalar times the plain tier.
+// core, for the shapes of BERT-base, and prints cycles per element. An element
+// of attention is one score. QUERN_MAX_ISA=scalar times the plain tier. The
+// forms of softmax, GELU and LayerNorm are in row-forms.cpp.
 //
 //===----------------------------------------------------------------------===//
-#include "compiler/Emit/KernelJit.h"
-#include "dialects/TK/TKDialect.h"
+#include "tools/bench/Subject.h"
+
 #include "lib/Tile/AddNorm.h"
 #include "lib/Tile/Attention.h"
 #include "lib/Tile/Elementwise.h"
 #include "lib/Tile/Embed.h"
 
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
-
-#include <benchmark/benchmark.h>
-
-#include <chrono>
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
-#include <functional>
-#include <memory>
-#include <vector>
 
 using namespace quern;
-
-/// Cycles per second, from multiplications of three cycles each.
-static double clockRate() {
-  const int64_t count = 20'000'000;
-  uint64_t x = 3;
-  auto from = std::chrono::steady_clock::now();
-  for (int64_t i = 0; i != count; ++i)
-    asm volatile("imulq %0, %0" : "+r"(x));
-  std::chrono::duration<double> time = std::chrono::steady_clock::now() - from;
-  return 3.0 * double(count) / time.count();
-}
-
-namespace {
-
-/// A compiled kernel and zeroed or patterned memory for it.
-class Subject {
-public:
-  explicit Subject(llvm::function_ref<void(mlir::ModuleOp)> build) {
-    context.loadDialect<mlir::arith::ArithDialect, mlir::func::FuncDialect,
-                        mlir::math::MathDialect, mlir::memref::MemRefDialect,
-                        mlir::scf::SCFDialect, mlir::vector::VectorDialect,
-                        tk::TKDialect>();
-    auto module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
-    build(module);
-    auto made = KernelJit::create(module, bestHostTier());
-    module->erase();
-    if (!made)
-      std::abort();
-    jit = std::make_unique<KernelJit>(std::move(*made));
-    entry = *jit->lookup("kernel");
-  }
-
-  /// A buffer of codes that look like activations.
-  void *codes(size_t bytes) {
-    auto *p = static_cast<uint8_t *>(memory(bytes));
-    uint32_t state = 1;
-    for (size_t i = 0; i != bytes; ++i) {
-      state = state * 1664525u + 1013904223u;
-      p[i] = uint8_t(96 + (state >> 26));
-    }
-    return p;
-  }
-  void *reals(size_t count, float value) {
-    auto *p = static_cast<float *>(memory(count * 4));
-    for (size_t i = 0; i != count; ++i)
-      p[i] = value * (1.0f + float(i % 97) / 97);
-    return p;
-  }
-  template <typename T> void *data(const T &content) {
-    void *p = memory(content.size() * sizeof(content[0]));
-    std::memcpy(p, content.data(), content.size() * sizeof(content[0]));
-    return p;
-  }
-  void *memory(size_t bytes) {
-    void *p = std::aligned_alloc(64, (bytes + 127) / 64 * 64);
-    std::memset(p, 0, (bytes + 127) / 64 * 64);
-    owned.emplace_back(p, std::free);
-    return p;
-  }
-
-  /// Calls the kernel until the benchmark is content.
-  void time(benchmark::State &state, std::vector<void *> buffers,
-            int64_t tokens, int64_t chunks, double elements) {
-    void *scratch = memory(1 << 20);
-    double rate = clockRate();
-    auto from = std::chrono::steady_clock::now();
-    for (auto _ : state)
-      entry(buffers.data(), tokens, 1, 0, 0, chunks, scratch);
-    std::chrono::duration<double> time =
-        std::chrono::steady_clock::now() - from;
-    double each = time.count() / double(state.iterations());
-    state.counters["cycles/element"] = each * rate / elements;
-    state.counters["us/chunk"] = each * 1e6 / double(chunks);
-  }
-
-private:
-  mlir::MLIRContext context;
-  std::unique_ptr<KernelJit> jit;
-  KernelEntry entry;
-  std::vector<std::unique_ptr<void, void (*)(void *)>> owned;
-};
-
-} // namespace
 
 static AttentionShape attentionShape(int64_t headDim) {
   AttentionShape shape;
