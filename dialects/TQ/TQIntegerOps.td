@@ -404,8 +404,9 @@ def TQ_QPoolOp : TQ_Op<"qpool"> {
   let description = [{
     `cls`: the codes of the first row of each sequence, same type. `mean`: f32,
     `y = f32(sum of codes - n * z) * (f32(s) / f32(n))` with n the length and
-    the sum an exact i32; s and z of the operand's type. A sequence of no
-    tokens gives the code z (0 where there are several), or 0.
+    the sum an exact i32; s and z of the operand's type. Codes with a real
+    offset have z = 0, and f32(offset) is added, rounded on its own. A sequence
+    of no tokens gives the code z (0 where there are several), or 0.
 
     ```mlir
     %0 = tq.qpool %x, %offsets {kind = #tq.pool_kind<mean>}

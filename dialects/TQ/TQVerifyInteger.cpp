@@ -246,9 +246,10 @@ LogicalResult QPoolOp::verify() {
     if (!elementOf(getResult()).isF32())
       return emitOpError("expects mean to give f32, got ")
              << elementOf(getResult());
-    if (!getPerTensorParams(elementOf(getX())))
-      return emitOpError("expects mean of a per-tensor !quant.uniform type, "
-                         "got ")
+    if (!getPerTensorParams(elementOf(getX())) &&
+        !isa<OffsetType>(elementOf(getX())))
+      return emitOpError("expects mean of a per-tensor !quant.uniform or "
+                         "!tq.offset type, got ")
              << elementOf(getX());
   }
   return success();

@@ -255,6 +255,7 @@ FailureOr<Tensor> quern::evaluate(tq::QPoolOp op, Evaluation &run) {
   ArrayRef<int32_t> codes = x.get<int32_t>();
   auto params = tq::getPerTensorParams(op.getX().getType().getElementType());
   int64_t zero = params ? params->zero : 0;
+  auto offset = dyn_cast<tq::OffsetType>(op.getX().getType().getElementType());
 
   if (op.getKind() == tq::PoolKind::Cls) {
     std::vector<int32_t> y(count * width, zero);
@@ -274,12 +275,15 @@ FailureOr<Tensor> quern::evaluate(tq::QPoolOp op, Evaluation &run) {
   for (auto [i, s] : llvm::enumerate(*sequences)) {
     if (!s.length)
       continue;
-    float scale = float(params->scale) / float(s.length);
+    double step = offset ? offset.getParams().scale : params->scale;
+    float scale = float(step) / float(s.length);
     for (int64_t j = 0; j < width; ++j) {
       int64_t sum = 0;
       for (int64_t t = 0; t < s.length; ++t)
         sum += codes[(s.begin + t) * width + j] - zero;
       y[i * width + j] = float(sum) * scale;
+      if (offset)
+        y[i * width + j] += float(offset.getParams().offset);
     }
   }
   return makeTensor(std::move(y), count, width);

@@ -30,8 +30,9 @@ struct FoldPoolPass : quern::impl::FoldPoolBase<FoldPoolPass> {
       // codes of any kind.
       bool isMean = pool.getKind() == tq::PoolKind::Mean;
       auto dequantize = pool.getX().getDefiningOp<tq::DequantizeOp>();
-      std::optional<Codes> mean =
-          isMean ? matchCodes(pool.getX()) : std::nullopt;
+      std::optional<Codes> mean;
+      if (isMean && dequantize)
+        mean = describeOffsetCodes(dequantize.getX());
       if (isMean ? !mean || mean->bits > 8 : !dequantize) {
         remarkRefused(pool, "FoldPool",
                       isMean && matchFactor(pool.getX())

@@ -92,10 +92,16 @@ void Emitter::meanOfCodes(Value from, Value length, Value to) {
   Value factor = k.div(scale, k.toFloat(count, k.f32()));
   // 1 / 0 times 0 is not a number.
   factor = k.broadcast(k.select(empty, k.f32(0.0f), factor));
+  Value offset;
+  if (shape.offset)
+    offset = k.broadcast(
+        k.select(empty, k.f32(0.0f), k.load(k.buffer(2), k.index(2))));
   k.blocks(shape.d, [&](Value i, Value) {
     Value sum = total(from, 0, length, i, k.zeros(k.vec(16, k.i32())),
                       [&](Value at) { return k.loadCodes(x, at); });
     Value mean = k.mul(k.toFloat(k.sub(sum, zeros), k.f32()), factor);
+    if (shape.offset)
+      mean = k.add(mean, offset);
     k.storeVector(mean, out, k.add(to, i));
   });
 }

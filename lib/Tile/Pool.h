@@ -20,11 +20,14 @@ struct PoolShape {
   Storage in = Storage::U8;
   /// The mean of the rows instead of the first row.
   bool mean = false;
+  /// A real offset of the codes is added to their mean.
+  bool offset = false;
 };
 
 /// Buffers: x, offsets i32 [sequences + 1], params f32 [2] (scale and zero
-/// point of the codes; not read for F32), out. The first row keeps its codes,
-/// the mean is f32. A sequence of no tokens gives the zero point, or 0.
+/// point of the codes; not read for F32; with an offset that too), out. The
+/// first row keeps its codes, the mean is f32. A sequence of no tokens gives
+/// the zero point, or 0.
 mlir::func::FuncOp buildPool(mlir::ModuleOp module, llvm::StringRef name,
                              const PoolShape &shape);
 

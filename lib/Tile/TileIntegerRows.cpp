@@ -35,7 +35,10 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
   // The first row is taken as it is, whatever its codes stand for; a sequence
   // of no tokens gets the zero point, if there is one.
   float scale = 1, zero = 0;
-  if (mean) {
+  auto type = dyn_cast<tq::OffsetType>(op.getX().getType().getElementType());
+  if (mean && type) {
+    scale = float(type.getParams().scale);
+  } else if (mean) {
     auto found = scaleOf(op.getX(), op);
     if (failed(found))
       return failure();
@@ -49,14 +52,18 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
   info.step = nameOf(op, "");
   Place out = define(op.getResult(), info.step, x->d,
                      mean ? Storage::F32 : x->storage, RowsOf::Sequences);
-  PoolShape shape{x->d, x->stride, out.stride, x->storage, mean};
-  std::string params =
-      program.data(info.step + ".params", std::vector<float>{scale, zero});
+  PoolShape shape{x->d, x->stride, out.stride, x->storage, mean, mean && type};
+  std::vector<float> numbers = {scale, zero};
+  if (shape.offset)
+    numbers.push_back(float(type.getParams().offset));
+  std::string params = program.data(info.step + ".params", numbers);
   std::string kernel = program.kernel(
       joinName({mean ? "pool_mean" : "pool_cls", storageName(x->storage).str(),
-                num(x->d)}),
+                num(x->d), shape.offset ? "offset" : ""}),
       [&](StringRef name) { return buildPool(program.module(), name, shape); });
-  describePool(program.module(), kernel, shape);
+  // Other targets have no kernel that adds an offset.
+  if (!shape.offset)
+    describePool(program.module(), kernel, shape);
   program.launch(kernel, {x->buffer, *offsets, params, out.buffer},
                  {tk::Base::Sequences, 1, 1}, info);
   return success();

@@ -321,7 +321,7 @@ func.func @f(%x: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>)
 // -----
 
 func.func @f(%x: tensor<?x3x!tq.group<u8, axis = 1, map = [0 x 3], params = [0.5]>>, %o: tensor<?xi32>) {
-  // expected-error @+1 {{expects mean of a per-tensor !quant.uniform type, got}}
+  // expected-error @+1 {{expects mean of a per-tensor !quant.uniform or !tq.offset type, got}}
   %0 = tq.qpool %x, %o {kind = #tq.pool_kind<mean>} : (tensor<?x3x!tq.group<u8, axis = 1, map = [0 x 3], params = [0.5]>>, tensor<?xi32>) -> tensor<?x3xf32>
   return
 }

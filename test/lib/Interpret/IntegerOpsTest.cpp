@@ -582,4 +582,18 @@ TEST_F(InterpretTest, QPoolTakesTheFirstRowOrTheMean) {
   }
 }
 
+/// Row E18: a real offset is added to the mean, but to that of no tokens.
+TEST_F(InterpretTest, QPoolAddsTheOffsetOfCodes) {
+  std::string in = "tensor<?x2x!tq.offset<u8, scale = 0.5, offset = -1.25>>";
+  parse("(%x: " + in + ", %o: tensor<?xi32>) -> tensor<?x2xf32>",
+        "%0 = tq.qpool %x, %o {kind = #tq.pool_kind<mean>} : (" + in +
+            ", tensor<?xi32>) -> tensor<?x2xf32>\n"
+            "return %0 : tensor<?x2xf32>\n");
+  Tensor x = Tensor::of(std::vector<int32_t>{10, 20, 11, 40, 0, 255}, {3, 2});
+  Tensor y = run({x, ints({0, 2, 2, 3})});
+  ASSERT_EQ(y.size(), 6) << message;
+  EXPECT_EQ(y.toVector<float>(),
+            (std::vector<float>{4, 13.75, 0, 0, -1.25, 126.25}));
+}
+
 } // namespace

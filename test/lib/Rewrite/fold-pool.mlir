@@ -43,3 +43,19 @@ func.func @cls_of_tokens(%xq: tensor<?x2x!tq.dynamic<u8, token>>,
       : (tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
   return %0 : tensor<?x2xf32>
 }
+
+// Codes with a real offset, row E18: the mean adds it.
+// CHECK-LABEL: func.func @mean_with_offset
+// CHECK: tq.qpool %{{.*}}, %{{.*}} {kind = #tq.pool_kind<mean>}
+// CHECK-SAME: tensor<?x2x!tq.offset<u8, scale = 5.000000e-01, offset = -1.250000e+00>>
+// CHECK-NOT: tq.dequantize
+func.func @mean_with_offset(
+    %xq: tensor<?x2x!tq.offset<u8, scale = 0.5, offset = -1.25>>,
+    %offsets: tensor<?xi32>) -> tensor<?x2xf32> {
+  %x = tq.dequantize %xq
+      : tensor<?x2x!tq.offset<u8, scale = 0.5, offset = -1.25>>
+      -> tensor<?x2xf32>
+  %0 = tq.pool %x, %offsets {kind = #tq.pool_kind<mean>}
+      : (tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
+  return %0 : tensor<?x2xf32>
+}

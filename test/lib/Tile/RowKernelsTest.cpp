@@ -187,9 +187,10 @@ TEST_P(WidthTest, Pool) {
   auto codes = random.codes<uint8_t>(in, 256);
   auto reals = random.reals(in, -4, 4);
   reals[0] = -0.0f;
-  float params[] = {0.021f, 119.0f};
+  float params[] = {0.021f, 119.0f}, withOffset[] = {0.021f, 119.0f, -0.37f};
   std::vector<uint8_t> firstCode(out, 119);
   std::vector<float> firstReal(out, 0), meanCode(out, 0), meanReal(out, 0);
+  std::vector<float> meanOffset(out, 0);
   for (int64_t s = 0; s != sequences; ++s) {
     int64_t begin = offsets[s], n = offsets[s + 1] - begin;
     for (int64_t j = 0; n && j != d; ++j) {
@@ -204,6 +205,7 @@ TEST_P(WidthTest, Pool) {
       }
       float factor = params[0] / float(n);
       meanCode[s * stride + j] = float(sum - int32_t(n) * 119) * factor;
+      meanOffset[s * stride + j] = meanCode[s * stride + j] - 0.37f;
       meanReal[s * stride + j] = total / float(n);
     }
   }
@@ -226,6 +228,15 @@ TEST_P(WidthTest, Pool) {
         else
           expectRows(got, mean ? real ? meanReal : meanCode : firstReal,
                      sequences, d, stride);
+        if (real || !mean)
+          continue;
+        // Row E18.
+        shape.offset = true;
+        KernelCall added(
+            tier, 0, [&](mlir::ModuleOp m) { buildPool(m, "kernel", shape); });
+        added.runSplit({codes.data(), offsets.data(), withOffset, got.data()},
+                       tokens, sequences, sequences, false, 4);
+        expectRows(got, meanOffset, sequences, d, stride);
       }
 }
 
