@@ -1,6 +1,7 @@
 //===- ShiftGelu.cpp - GELU by shifts over rows of codes ------------------===//
 //
-// Two passes over a row: its largest code, then the look-ups.
+// Two passes over a row: its largest code, then the look-ups, beside which goes
+// the first pass of the next row.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/ShiftGelu.h"
@@ -31,21 +32,15 @@ std::vector<int8_t> packShiftGelu(const ShiftGeluParams &params) {
   return tables;
 }
 
-/// The largest of the d codes from `from` on, as an index.
-static Value largestCode(KernelBuilder &k, int64_t d, Value from) {
+/// The larger of each lane of `top` and of the codes of a row, from `row` on,
+/// in its columns from `i` on.
+static Value larger(KernelBuilder &k, int64_t d, Value top, Value row,
+                    Value i) {
   auto bytes = k.vec(64, k.i8());
-  int64_t whole = d / 64 * 64;
-  Value top = k.loop(k.index(0), k.index(whole), 64, {k.zeros(bytes)},
-                     [&](Value i, ArrayRef<Value> a) {
-                       Value x = k.loadVector(k.buffer(0), k.add(from, i), 64);
-                       return Values{k.maxUnsigned(a[0], x)};
-                     })[0];
-  if (whole < d) {
-    Value x = k.loadVector(k.buffer(0), k.add(from, whole), 64);
-    x = k.select(k.mask(d - whole, 64), x, k.zeros(bytes));
-    top = k.maxUnsigned(top, x);
-  }
-  return k.toIndex(k.zext(k.reduceMaxUnsigned(top), k.i32()));
+  Value x = k.loadVector(k.buffer(0), k.add(row, i), 64);
+  if (d % 64)
+    x = k.select(k.mask(k.sub(k.index(d), i), 64), x, k.zeros(bytes));
+  return k.maxUnsigned(top, x);
 }
 
 func::FuncOp buildShiftGelu(ModuleOp module, StringRef name,
@@ -55,13 +50,29 @@ func::FuncOp buildShiftGelu(ModuleOp module, StringRef name,
          "rows of bytes are visited in whole blocks");
   Type i8 = Builder(module.getContext()).getI8Type();
   KernelBuilder k(module, name, {i8, i8, i8});
-  forEachRow(k, shape.rows, [&](Value row) {
+  // The largest code of the next row is found beside the look-ups.
+  int64_t d = shape.d;
+  Value count = shape.rows == RowsOf::Tokens ? k.tokens() : k.sequences();
+  Value first = k.mul(k.begin(), kRowsPerChunk);
+  Value last = k.min(k.mul(k.end(), kRowsPerChunk), count);
+  Value none = k.zeros(k.vec(64, k.i8()));
+  Value top = k.loop(
+      k.index(0), k.index(d), 64, {none}, [&](Value i, ArrayRef<Value> a) {
+        return Values{larger(k, d, a[0], k.mul(first, shape.inStride), i)};
+      })[0];
+  k.loop(first, last, 1, {top}, [&](Value row, ArrayRef<Value> tops) {
     Value from = k.mul(row, shape.inStride), to = k.mul(row, shape.outStride);
-    Value table = k.mul(largestCode(k, shape.d, from), 256);
-    k.loop(k.index(0), k.index(shape.d), 64, [&](Value i) {
-      Value x = k.loadVector(k.buffer(0), k.add(from, i), 64);
-      k.storeVector(k.lut256(x, k.buffer(1), table), k.buffer(2), k.add(to, i));
-    });
+    Value next =
+        k.mul(k.min(k.add(row, 1), k.sub(last, k.index(1))), shape.inStride);
+    Value largest = k.toIndex(k.zext(k.reduceMaxUnsigned(tops[0]), k.i32()));
+    Value table = k.mul(largest, 256);
+    return k.loop(k.index(0), k.index(d), 64, {none},
+                  [&](Value i, ArrayRef<Value> a) {
+                    Value x = k.loadVector(k.buffer(0), k.add(from, i), 64);
+                    k.storeVector(k.lut256(x, k.buffer(1), table), k.buffer(2),
+                                  k.add(to, i));
+                    return Values{larger(k, d, a[0], next, i)};
+                  });
   });
   return k.finish();
 }
