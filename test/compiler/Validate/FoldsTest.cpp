@@ -12,6 +12,7 @@
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/MLIRContext.h"
+#include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Parser/Parser.h"
 #include "gtest/gtest.h"
 
@@ -163,6 +164,119 @@ TEST_F(Folds, GainsShiftsAndZeroPointsOfNorms) {
          << "\n  %4 = tq.quantize %3 {site = \"L0.x\"} : " << tensor("f32")
          << " -> " << tensor(z) << "\n  return %4 : " << tensor(z) << "\n}\n";
     validate(text.str(), {});
+    if (HasFailure())
+      return;
+  }
+}
+
+/// What a function computes: the attributes of its ops, constants among them,
+/// without the types that say what codes stand for.
+static std::string arithmeticOf(ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream out(text);
+  module.walk([&](Operation *op) {
+    if (isa<FunctionOpInterface, ModuleOp>(op))
+      return;
+    out << op->getName();
+    for (NamedAttribute attr : op->getAttrs()) {
+      out << ' ' << attr.getName().getValue() << '=';
+      // Resources have a name of their own in each module.
+      if (auto blob = dyn_cast<DenseResourceElementsAttr>(attr.getValue()))
+        for (char byte : blob.getData())
+          out << int(byte) << ' ';
+      else
+        out << attr.getValue();
+    }
+    out << '\n';
+  });
+  return text;
+}
+
+/// The 1/8 of heads of 64 channels, a power of two, alone: behind the scores,
+/// as the scale of the softmax, or before them in the weights of q, it becomes
+/// the same integers, of scales of q and of the scores 8 times apart.
+TEST_F(Folds, EighthsOfScores) {
+  for (int round = 0; round < 20; ++round) {
+    int heads = pick(1, 3), width = heads * pick(1, 6), k = pick(1, 12);
+    std::string codes[3];
+    std::vector<double> biases[3];
+    for (int i = 0; i < 3; ++i) {
+      codes[i] = dense(width, k, [&] { return pick(-127, 127); });
+      for (int j = 0; j < width; ++j)
+        biases[i].push_back(pick(-512, 512) / 16.0);
+    }
+    double weight[3] = {power(2, 5), power(2, 5), power(2, 5)};
+    double site[3] = {power(0, 2), power(0, 2), power(0, 2)};
+    int zero[3] = {pick(0, 255), pick(0, 255), pick(0, 255)};
+    double score = power(0, 3);
+    int scoreZero = pick(0, 255);
+    std::string x = code(power(1, 4), pick(0, 255));
+    std::string p = code(1.0 / 255, 0), c = code(power(0, 2), pick(0, 255));
+    auto rows = [](const std::string &n, const std::string &type) {
+      return "tensor<" + n + "x" + type + ">";
+    };
+    auto text = [&](double before, double behind) {
+      std::string h = std::to_string(heads), n = std::to_string(width);
+      std::string real = rows("?x" + n, "f32"), all = rows(h + "x?", "f32");
+      std::string in = rows("?x" + std::to_string(k), x);
+      std::string inReal = rows("?x" + std::to_string(k), "f32");
+      std::string matrix = n + "x" + std::to_string(k);
+      std::string end = rows("?x" + n, c);
+      std::ostringstream out;
+      out.precision(17);
+      out << std::fixed << "func.func @f(%xq: " << in
+          << ", %o: tensor<?xi32>) -> " << end << " {\n  %x = tq.dequantize %xq"
+          << " : " << in << " -> " << inReal << "\n";
+      for (int i = 0; i < 3; ++i) {
+        double part = i ? 1 : before;
+        std::string q = rows("?x" + n, code(site[i] * part, zero[i]));
+        auto bias = biases[i].begin();
+        out << "  %c" << i << " = arith.constant " << codes[i] << " : tensor<"
+            << matrix << "xi8>\n  %s" << i << " = arith.constant dense<"
+            << weight[i] * part << "> : tensor<1xf32>\n  %b" << i
+            << " = arith.constant "
+            << dense(0, width, [&] { return *bias++ * part; }) << " : tensor<"
+            << n << "xf32>\n  %w" << i << " = tq.dequantize_weight %c" << i
+            << ", %s" << i << " : (tensor<" << matrix
+            << "xi8>, tensor<1xf32>) -> tensor<" << matrix << "xf32>\n  %y" << i
+            << " = tq.linear %x, %w" << i << ", %b" << i << " : (" << inReal
+            << ", tensor<" << matrix << "xf32>, tensor<" << n << "xf32>) -> "
+            << real << "\n  %q" << i << " = tq.quantize %y" << i
+            << " {site = \"L0." << "qkv"[i] << "\"} : " << real << " -> " << q
+            << "\n  %r" << i << " = tq.dequantize %q" << i << " : " << q
+            << " -> " << real << "\n";
+      }
+      std::string s = rows(h + "x?", code(score * before, scoreZero));
+      std::string probs = rows(h + "x?", p);
+      out << "  %0 = tq.scores %r0, %r1, %o {heads = " << h << " : i64} : ("
+          << real << ", " << real << ", tensor<?xi32>) -> " << all
+          << "\n  %1 = tq.quantize %0 {site = \"L0.s\"} : " << all << " -> "
+          << s << "\n  %2 = tq.dequantize %1 : " << s << " -> " << all
+          << "\n  %3 = tq.softmax %2, %o {scale = " << behind << " : f32} : ("
+          << all << ", tensor<?xi32>) -> " << all
+          << "\n  %4 = tq.quantize %3 {site = \"L0.p\"} : " << all << " -> "
+          << probs << "\n  %5 = tq.dequantize %4 : " << probs << " -> " << all
+          << "\n  %6 = tq.context %5, %r2, %o {heads = " << h << " : i64} : ("
+          << all << ", " << real << ", tensor<?xi32>) -> " << real
+          << "\n  %7 = tq.quantize %6 {site = \"L0.c\"} : " << real << " -> "
+          << end << "\n  return %7 : " << end << "\n}\n";
+      return out.str();
+    };
+    std::string written[2];
+    for (bool isBefore : {false, true}) {
+      std::string source = isBefore ? text(0.125, 1) : text(1, 0.125);
+      validate(source, {});
+      OwningOpRef<ModuleOp> module =
+          parseSourceString<ModuleOp>(source, ParserConfig(&context));
+      ASSERT_TRUE(bool(module)) << source;
+      PassManager manager(&context);
+      buildRewritePipeline(manager);
+      ASSERT_TRUE(succeeded(manager.run(*module)));
+      written[isBefore] = arithmeticOf(*module);
+    }
+    EXPECT_NE(written[0].find("tq.qattention"), std::string::npos)
+        << written[0];
+    EXPECT_EQ(written[0], written[1]);
     if (HasFailure())
       return;
   }
