@@ -10,6 +10,7 @@
 #include "tools/quern/Commands.h"
 #include "tools/quern/Glue.h"
 #include "tools/quern/Handles.h"
+#include "tools/quern/ImageInput.h"
 #include "tools/quern/Progress.h"
 
 #include "compiler/Compiler.h"
@@ -42,6 +43,38 @@ struct EvalOptions {
 using Logits = std::vector<std::vector<float>>;
 } // namespace
 
+/// Runs rows [from, from + count) of images.
+static Error runImages(quern_session *session, const quern_image_format &format,
+                       const std::vector<GlueRow> &rows, size_t from,
+                       size_t count, quern_output &output) {
+  std::vector<float> pixels;
+  for (size_t i = from; i < from + count; ++i) {
+    Expected<std::vector<float>> image = readImage(rows[i].text, format);
+    if (!image)
+      return image.takeError();
+    pixels.insert(pixels.end(), image->begin(), image->end());
+  }
+  quern_error error = {};
+  if (quern_run_images(session, pixels.data(), count, &output, &error))
+    return Error(error.message);
+  return Error::success();
+}
+
+/// Runs rows [from, from + count) of texts.
+static Error runTexts(quern_session *session, const std::vector<GlueRow> &rows,
+                      bool pairs, size_t from, size_t count,
+                      quern_output &output) {
+  std::vector<quern_text> texts;
+  for (size_t i = from; i < from + count; ++i)
+    texts.push_back({rows[i].text.data(), rows[i].text.size(),
+                     pairs ? rows[i].pair.data() : nullptr,
+                     pairs ? rows[i].pair.size() : 0});
+  quern_error error = {};
+  if (quern_run_texts(session, texts.data(), count, 0, &output, &error))
+    return Error(error.message);
+  return Error::success();
+}
+
 /// Logits of all rows.
 static Expected<Logits> runRows(quern_module *module,
                                 const std::vector<GlueRow> &rows, bool pairs,
@@ -52,24 +85,23 @@ static Expected<Logits> runRows(quern_module *module,
     return session.takeError();
   quern_description about;
   quern_module_describe(module, &about);
+  bool areImages = about.image.channels != 0;
   quern_error error = {};
-  if (quern_session_set_max_length(
-          session->get(), std::min(options.maxLength, about.max_length),
-          &error))
+  if (!areImages && quern_session_set_max_length(
+                        session->get(),
+                        std::min(options.maxLength, about.max_length), &error))
     return Error(error.message);
   Progress progress(!options.quiet);
   Logits logits;
   for (size_t from = 0; from < rows.size(); from += options.batch) {
     size_t count = std::min<size_t>(options.batch, rows.size() - from);
-    std::vector<quern_text> texts;
-    for (size_t i = from; i < from + count; ++i)
-      texts.push_back({rows[i].text.data(), rows[i].text.size(),
-                       pairs ? rows[i].pair.data() : nullptr,
-                       pairs ? rows[i].pair.size() : 0});
     quern_output output = {};
-    if (quern_run_texts(session->get(), texts.data(), count, 0, &output,
-                        &error))
-      return Error(error.message);
+    Error failed =
+        areImages
+            ? runImages(session->get(), about.image, rows, from, count, output)
+            : runTexts(session->get(), rows, pairs, from, count, output);
+    if (failed)
+      return failed;
     for (size_t i = 0; i < count; ++i)
       logits.emplace_back(output.data + i * output.columns,
                           output.data + (i + 1) * output.columns);
@@ -214,11 +246,20 @@ static int eval(const EvalOptions &options) {
   Expected<ModuleHandle> module = openModule(options.module);
   if (!module)
     return fail(module.message());
-  if (Error error = refuseImages(module->get(), options.module))
-    return fail(error.message());
   quern_description about;
   quern_module_describe(module->get(), &about);
-  size_t wanted = task->outputs();
+  if (!task->isOfImages) {
+    if (Error error = refuseImages(module->get(), options.module))
+      return fail(error.message());
+  } else if (!about.image.channels) {
+    return fail(options.module +
+                ": found a text model, expected a vision model for task " +
+                options.task);
+  }
+  if (task->isOfImages && options.simulate)
+    return fail("found --simulate with task " + options.task +
+                ", which runs texts only");
+  size_t wanted = task->isOfImages ? about.columns : task->outputs();
   if (about.rows_are_tokens || about.head == QUERN_HEAD_EMBEDDING ||
       about.columns != wanted)
     return fail(options.module + ": found a head with " +
@@ -233,6 +274,16 @@ static int eval(const EvalOptions &options) {
       return fail(read.message());
     if (options.rows && options.rows < read->size())
       read->resize(options.rows);
+    for (GlueRow &row : *read) {
+      if (!task->isOfImages)
+        break;
+      if (row.label >= wanted)
+        return fail(path + ": found class " +
+                    std::to_string(size_t(row.label)) + " of " + row.text +
+                    ", expected one below " + std::to_string(wanted));
+      row.text =
+          (std::filesystem::path(path).parent_path() / row.text).string();
+    }
     rows.insert(rows.end(), read->begin(), read->end());
     sizes.push_back(read->size());
   }
@@ -306,7 +357,9 @@ static int eval(const EvalOptions &options) {
 void addEval(CLI::App &app, Action &action) {
   auto options = std::make_shared<EvalOptions>();
   CLI::App *command = app.add_subcommand(
-      "eval", "GLUE metrics of a module beside those of the f32 model");
+      "eval",
+      "GLUE metrics, or the accuracy on images, of a module beside the f32 "
+      "model's");
   command->add_option("module", options->module, "Module file (.qbm)")
       ->required();
   command->add_option("--task", options->task, glueTaskNames())
@@ -318,7 +371,8 @@ void addEval(CLI::App &app, Action &action) {
   command
       ->add_option("--data", options->data,
                    "The task's TSV file; metrics of several, as of MNLI's two, "
-                   "are averaged")
+                   "are averaged. Of task images: a header, then a path "
+                   "(relative to the file) and the number of a class")
       ->required();
   command->add_option("--ref", options->reference,
                       "Model folder or module to compare with; by default the "
@@ -345,7 +399,9 @@ void addEval(CLI::App &app, Action &action) {
                       "Threads; 0 is one per CPU");
   command->add_flag("--json", options->asJson, "As one JSON object");
   command->add_flag("-q,--quiet", options->quiet, "No progress");
-  command->footer("Example: quern eval m.qbm --task sst2 --data dev.tsv");
+  command->footer(
+      "Examples: quern eval m.qbm --task sst2 --data dev.tsv\n"
+      "          quern eval vit.qbm --task images --data labels.tsv");
   command->callback(
       [options, &action] { action = [options] { return eval(*options); }; });
 }

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cctype>
+#include <charconv>
 #include <cmath>
 #include <cstddef>
 #include <cstdlib>
@@ -55,6 +56,16 @@ static const std::vector<GlueTask> &glueTasks() {
        false,
        {"entailment", "not_entailment"},
        {M::Accuracy}},
+      {"images",
+       true,
+       0,
+       -1,
+       1,
+       2,
+       false,
+       {},
+       {M::Accuracy},
+       /*isOfImages=*/true},
   };
   return tasks;
 }
@@ -107,6 +118,13 @@ static bool parseLabel(const GlueTask &task, std::string_view field,
     auto found = std::find(task.classes.begin(), task.classes.end(), field);
     label = double(found - task.classes.begin());
     return found != task.classes.end();
+  }
+  if (task.isOfImages) {
+    unsigned number = 0;
+    auto [end, error] =
+        std::from_chars(field.data(), field.data() + field.size(), number);
+    label = number;
+    return error == std::errc() && end == field.data() + field.size();
   }
   if (!task.regression) {
     label = field == "1";
@@ -295,7 +313,7 @@ GlueResults meanOfFiles(const std::vector<GlueResults> &files) {
 std::vector<size_t> classColumns(const GlueTask &task,
                                  const std::vector<std::string> &labels) {
   std::vector<size_t> columns;
-  if (labels.size() != task.outputs())
+  if (labels.size() != task.outputs() || task.classes.empty())
     return columns;
   for (std::string_view name : task.classes) {
     auto found = std::find_if(

@@ -2,7 +2,8 @@
 //
 // What `quern eval` needs: reads the tab-separated files of the GLUE tasks,
 // whose columns differ from task to task, and computes the metrics that GLUE
-// defines for them. Entry points: findGlueTask, readGlueRows, glueMetrics.
+// defines for them. One more task, `images`, is for vision models. Entry
+// points: findGlueTask, readGlueRows, glueMetrics.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_TOOLS_QUERN_GLUE_H
@@ -47,10 +48,16 @@ struct GlueTask {
   /// The metrics of the task: the published code reports `combined` where it
   /// is there, else the first.
   std::vector<GlueMetric> metrics;
+  /// Texts are paths of images, relative to the file, and labels are numbers of
+  /// classes, as many as the model has.
+  bool isOfImages = false;
 
-  /// Outputs that a model of the task has.
+  /// Outputs that a model of the task has; 0 for any number.
   size_t outputs() const {
-    return regression ? 1 : classes.empty() ? 2 : classes.size();
+    return isOfImages        ? 0
+           : regression      ? 1
+           : classes.empty() ? 2
+                             : classes.size();
   }
 };
 
