@@ -268,6 +268,12 @@ Step quern::makeArithStep(Operation *op, StepBuilder &builder) {
             return floatBinary(op, builder,
                                [](auto a, auto b) { return a / b; });
           })
+          .Case([&](math::CountLeadingZerosOp) {
+            unsigned bits = bitsOf(op->getResult(0).getType());
+            return unary(op, builder, [bits](uint64_t a) {
+              return uint64_t(llvm::countl_zero(a)) - (64 - bits);
+            });
+          })
           .Case([&](math::SqrtOp) {
             if (bitsOf(op->getResult(0).getType()) == 32)
               return unary(op, builder, [](uint64_t a) {

@@ -56,11 +56,12 @@ func::FuncOp buildFixedAdd(ModuleOp module, StringRef name,
     k.blocks(shape.d, [&](Value i, Value) {
       auto term = [&](unsigned of, Value from) {
         return fixedAt(k, k.loadCodes(k.buffer(of), k.add(from, i)),
-                       loadFixed(k, k.buffer(of + 2), i));
+                       loadFixed(k, k.buffer(of + 2), i, shape.narrow));
       };
-      Value sum =
-          limitTo32(k, k.add(term(0, aRow), term(1, bRow)),
-                    int64_t(shape.outRange.lo), int64_t(shape.outRange.hi));
+      WideLanes terms = eachHalf([&](Value a, Value b) { return k.add(a, b); },
+                                 term(0, aRow), term(1, bRow));
+      Value sum = limitTo32(k, terms, int64_t(shape.outRange.lo),
+                            int64_t(shape.outRange.hi), shape.narrow);
       k.storeCodes(sum, k.buffer(4), k.add(to, i));
     });
   });
@@ -115,6 +116,9 @@ LogicalResult Tiler::tileQAdd(tq::QAddOp op) {
     auto sum = tq::fixedSum(op, ma->values(), mb->values(), mo->values(), d);
     if (failed(sum))
       return failure();
+    shape.narrow = isNarrow(sum->a, 65535) && isNarrow(sum->b, 65535);
+    if (!shape.narrow)
+      name += "_long";
     operands.push_back(program.data(info.step + ".a", packFixed(sum->a)));
     operands.push_back(program.data(info.step + ".b", packFixed(sum->b)));
   } else {

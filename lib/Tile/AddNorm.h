@@ -19,6 +19,8 @@ struct AddNormShape {
   Storage a = Storage::U8, b = Storage::U8, sum = Storage::U8,
           out = Storage::U8;
   CodeRange sumRange, outRange;
+  /// isNarrow of fixed terms and of a fixed LayerNorm.
+  bool narrow = false;
   RowsOf rows = RowsOf::Tokens;
 };
 

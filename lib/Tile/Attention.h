@@ -48,6 +48,8 @@ struct AttentionShape {
   bool fixed = false;
   int64_t expBytes = 3;
   bool roundProbs = true;
+  /// isNarrow of scores and context.
+  bool narrow = false;
   /// f32 attention only: quantizers at the scores and the probabilities, whose
   /// codes become values again at once.
   bool quantizeScores = false, quantizeProbs = false;

@@ -50,6 +50,17 @@ void forEachHead(KernelBuilder &k, Value offsets, const AttentionShape &shape,
   });
 }
 
+Values forEach64(KernelBuilder &k, Value length, ArrayRef<Value> initial,
+                 KernelBuilder::BlockBody body) {
+  Value whole = k.mul(k.div(length, k.index(64)), 64);
+  Values carried =
+      k.loop(k.index(0), whole, 64, initial,
+             [&](Value i, ArrayRef<Value> a) { return body(i, Value(), a); });
+  return k.loop(whole, length, 64, carried, [&](Value i, ArrayRef<Value> a) {
+    return body(i, k.mask(k.sub(length, i), 64), a);
+  });
+}
+
 /// Interleaves 32-bit pairs (width 2) or 64-bit pairs (width 4) of the low or
 /// high halves of each 128-bit block, or picks even or odd blocks (width 8).
 static SmallVector<int64_t> pattern(int64_t width, bool high) {

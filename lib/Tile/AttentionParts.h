@@ -27,6 +27,12 @@ void forEachHead(KernelBuilder &k, mlir::Value offsets,
                  const AttentionShape &shape,
                  llvm::function_ref<void(const HeadChunk &)> body);
 
+/// Visits the blocks of 64 bytes of [0, length): body(offset, mask, carried).
+/// The mask is null for whole blocks; a last partial block has one.
+KernelBuilder::Values forEach64(KernelBuilder &k, mlir::Value length,
+                                llvm::ArrayRef<mlir::Value> initial,
+                                KernelBuilder::BlockBody body);
+
 /// The columns of 16 rows of 16 32-bit lanes.
 KernelBuilder::Values transpose16(KernelBuilder &k,
                                   llvm::ArrayRef<mlir::Value> rows);

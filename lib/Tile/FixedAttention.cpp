@@ -2,12 +2,21 @@
 //
 // The constants: two blocks of packFixed, eight numbers (i64), four planes of
 // 256 bytes, the lowest first, and of logarithmic codes 16 limits, each a
-// mantissa and a shift (i64).
+// mantissa and a shift (i64). Of rounded logarithms they differ in the shift,
+// by one each, so this kernel reads the first.
+//
+// 64 bytes become 64 numbers of 32 bits by interleaving planes within blocks of
+// 16 bytes. That leaves them in an order of their own, which packing undoes.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/FixedAttention.h"
 
+#include "lib/Tile/AttentionParts.h"
+
+#include "mlir/Dialect/Math/IR/Math.h"
+
 #include <algorithm>
+#include <cassert>
 #include <cstring>
 
 using namespace mlir;
@@ -71,6 +80,9 @@ std::vector<int8_t> packFixedAttention(const qi_affine &score,
   std::vector<int8_t> bytes = pack(score, context, numbers, probs.exps);
   bytes.resize(kLimitsAt + (1 << QI_LOG_BITS) * 16);
   for (int64_t c = 0; c < 1 << probs.bits && !probs.published; ++c) {
+    assert(probs.limits[c].mantissa == probs.limits[0].mantissa &&
+           probs.limits[c].shift == probs.limits[0].shift + c &&
+           "a limit is half of the one before");
     const int64_t limit[] = {probs.limits[c].mantissa, probs.limits[c].shift};
     std::memcpy(bytes.data() + kLimitsAt + 16 * c, limit, sizeof(limit));
   }
@@ -80,17 +92,20 @@ std::vector<int8_t> packFixedAttention(const qi_affine &score,
 FixedAttentionParams::FixedAttentionParams(KernelBuilder &k, Value params)
     : k(k), params(params) {}
 
-FixedLanes FixedAttentionParams::score() const {
-  return loadFixed(k, params, k.index(0));
+FixedLanes FixedAttentionParams::score(const AttentionShape &shape) const {
+  return loadFixed(k, params, k.index(0), shape.narrow);
 }
-FixedLanes FixedAttentionParams::context() const {
+FixedLanes FixedAttentionParams::context(const AttentionShape &shape) const {
   static_assert(kContextAt == kFixedBlockBytes, "the second block");
-  return loadFixed(k, params, k.index(16));
+  return loadFixed(k, params, k.index(16), shape.narrow);
 }
 
 Value FixedAttentionParams::number(int64_t at) const {
   return k.lane(k.loadBytes(params, k.index(kNumbersAt + 8 * at), 1, k.i64()),
                 0);
+}
+Value FixedAttentionParams::logNumber(int64_t at) const {
+  return k.lane(k.loadBytes(params, k.index(kLimitsAt + at), 1, k.i64()), 0);
 }
 Value FixedAttentionParams::zero(int64_t which) const {
   return k.trunc(number(kZeros + which), k.i32());
@@ -99,14 +114,58 @@ Value FixedAttentionParams::zero(int64_t which) const {
 /// The largest code of the row, as i8.
 Value FixedAttentionParams::rowMaximum(Value codes, Value length) const {
   auto bytes = k.vec(64, k.i8());
-  Values top =
-      k.loop(k.index(0), length, 64, {k.zeros(bytes)},
-             [&](Value i, ArrayRef<Value> a) {
-               Value s = k.loadVector(k.scratch(), k.add(codes, i), 64);
-               s = k.select(k.mask(k.sub(length, i), 64), s, k.zeros(bytes));
-               return Values{k.maxUnsigned(a[0], s)};
-             });
+  Values top = forEach64(
+      k, length, {k.zeros(bytes)}, [&](Value i, Value mask, ArrayRef<Value> a) {
+        Value s = k.loadVector(k.scratch(), k.add(codes, i), 64);
+        if (mask)
+          s = k.select(mask, s, k.zeros(bytes));
+        return Values{k.maxUnsigned(a[0], s)};
+      });
   return k.reduceMaxUnsigned(top[0]);
+}
+
+/// Interleaves lanes of the low or the high halves of blocks of 16 bytes.
+static Value interleave(KernelBuilder &k, Value a, Value b, bool high) {
+  int64_t lanes = cast<VectorType>(a.getType()).getNumElements();
+  int64_t block = lanes / 4, half = block / 2;
+  SmallVector<int64_t> pattern;
+  for (int64_t at = high ? half : 0; at < lanes; at += block)
+    for (int64_t i = at; i < at + half; ++i)
+      pattern.append({i, lanes + i});
+  return k.shuffle(a, b, pattern);
+}
+
+/// The numbers whose bytes are in up to four planes of 64, lowest first.
+static Values numbersOf(KernelBuilder &k, Values planes) {
+  planes.resize(4, k.zeros(k.vec(64, k.i8())));
+  Values numbers;
+  for (bool high : {false, true}) {
+    auto words = [&](size_t plane) {
+      Value both = interleave(k, planes[plane], planes[plane + 1], high);
+      return k.bitcast(both, k.vec(32, k.i16()));
+    };
+    Value low = words(0), up = words(2);
+    for (bool highWords : {false, true})
+      numbers.push_back(
+          k.bitcast(interleave(k, low, up, highWords), k.vec(16, k.i32())));
+  }
+  return numbers;
+}
+
+/// The lowest bytes of numbers in that order; above them are zeros.
+static Value bytesOf(KernelBuilder &k, ArrayRef<Value> numbers) {
+  auto pack = [&](Value a, Value b, VectorType parts) {
+    int64_t lanes = parts.getNumElements(), block = lanes / 4;
+    SmallVector<int64_t> pattern;
+    for (int64_t at = 0; at < lanes; at += block)
+      for (int64_t from : {at, lanes + at})
+        for (int64_t i = 0; i < block; i += 2)
+          pattern.push_back(from + i);
+    return k.shuffle(k.bitcast(a, parts), k.bitcast(b, parts), pattern);
+  };
+  auto words = k.vec(32, k.i16()), bytes = k.vec(64, k.i8());
+  return pack(pack(numbers[0], numbers[1], words),
+              pack(numbers[2], numbers[3], words), bytes);
 }
 
 /// Stores the exponential of each code, 0 beyond the row, and gives their sum
@@ -114,97 +173,172 @@ Value FixedAttentionParams::rowMaximum(Value codes, Value length) const {
 Value FixedAttentionParams::exponentials(const AttentionShape &shape,
                                          Value codes, Value exps,
                                          Value length) const {
-  auto lanes = k.vec(16, k.i32());
+  auto bytes = k.vec(64, k.i8());
   Value top = k.broadcast(rowMaximum(codes, length), 64);
-  Values sums = k.loop(
-      k.index(0), length, 64, {k.zeros(k.vec(16, k.i64()))},
-      [&](Value i, ArrayRef<Value> a) {
+  // Of up to three bytes numbers are added: 4096 scores are 256 in a lane. Of
+  // four, and in longer rows, their planes, of which 65536 bytes are 24 bits.
+  bool byPlanes = shape.expBytes == 4 || shape.maxLength > 4096;
+  assert(shape.maxLength <= 65536 && "sums of planes fit 32 bits");
+  Value none = k.zeros(k.vec(16, k.i32())), ones = k.splat(bytes, 1);
+  Values sums = forEach64(
+      k, length, Values(byPlanes ? shape.expBytes : 1, none),
+      [&](Value i, Value mask, ArrayRef<Value> a) {
         Value below =
             k.sub(top, k.loadVector(k.scratch(), k.add(codes, i), 64));
-        Values planes;
-        for (int64_t p = 0; p < shape.expBytes; ++p)
-          planes.push_back(
-              k.lut256(below, params, k.index(kPlanesAt + p * 256)));
-        Value sum = a[0];
-        for (int64_t part = 0; part < 4; ++part) {
-          SmallVector<int64_t> pattern;
-          for (int64_t l = 0; l < 16; ++l)
-            pattern.push_back(part * 16 + l);
-          Value e;
-          for (int64_t p = 0; p < shape.expBytes; ++p) {
-            Value byte =
-                k.zext(k.shuffle(planes[p], planes[p], pattern), k.i32());
-            if (p)
-              byte = k.shiftLeft(byte, k.broadcast(k.i32(8 * int32_t(p))));
-            e = e ? k.add(e, byte) : byte;
-          }
-          // Lanes at and beyond the end of the row count nothing.
-          Value first = k.add(i, part * 16);
-          Value left = k.sub(k.maxUnsigned(length, first), first);
-          e = k.select(k.mask(left), e, k.zeros(lanes));
-          k.storeBytes(e, k.scratch(), k.add(exps, k.mul(first, 4)));
-          sum = k.add(sum, k.zext(e, k.i64()));
+        Values planes, next(a.begin(), a.end());
+        for (int64_t p = 0; p < shape.expBytes; ++p) {
+          Value plane = k.lut256(below, params, k.index(kPlanesAt + p * 256));
+          if (mask)
+            plane = k.select(mask, plane, k.zeros(bytes));
+          planes.push_back(plane);
+          if (byPlanes)
+            next[p] = k.dot4(a[p], plane, ones);
         }
-        return Values{sum};
+        for (auto [part, e] : llvm::enumerate(numbersOf(k, planes))) {
+          Value at = k.add(k.add(exps, k.mul(i, 4)), int64_t(part) * 64);
+          k.storeBytes(e, k.scratch(), at);
+          if (!byPlanes)
+            next[0] = k.add(next[0], e);
+        }
+        return next;
+      });
+  if (!byPlanes)
+    return k.reduceAdd(k.zext(sums[0], k.i64()));
+  Value total = k.i64(0), byte = k.splat(k.vec(16, k.i32()), 8);
+  for (int64_t p = 0; p < shape.expBytes; p += 2) {
+    Value both = sums[p];
+    if (p + 1 < shape.expBytes)
+      both = k.add(both, k.shiftLeft(sums[p + 1], byte));
+    both = k.zext(k.reduceAdd(both), k.i64());
+    total = k.add(total, k.shiftLeft(both, k.i64(8 * p)));
+  }
+  return total;
+}
+
+/// Gives the sum of the bytes, of which some are beyond the row.
+Value FixedAttentionParams::mapExponentials(
+    Value codes, Value exps, Value length,
+    function_ref<Value(Value)> codeOf) const {
+  Value ones = k.splat(k.vec(64, k.i8()), 1);
+  Values sums = k.loop(
+      k.index(0), length, 64, {k.zeros(k.vec(16, k.i32()))},
+      [&](Value i, ArrayRef<Value> a) {
+        Values numbers;
+        for (int64_t part = 0; part < 4; ++part) {
+          Value at = k.add(k.add(exps, k.mul(i, 4)), part * 64);
+          numbers.push_back(codeOf(k.loadBytes(k.scratch(), at, 16, k.i32())));
+        }
+        Value all = bytesOf(k, numbers);
+        k.storeVector(all, k.scratch(), k.add(codes, i));
+        return Values{k.dot4(a[0], all, ones)};
       });
   return k.reduceAdd(sums[0]);
 }
 
-Value FixedAttentionParams::softmax(const AttentionShape &shape, Value codes,
-                                    Value exps, Value length) const {
-  Value sum = exponentials(shape, codes, exps, length);
+/// Even and odd lanes of numbers without a sign.
+static WideLanes widenUnsigned(KernelBuilder &k, Value v) {
+  Value pairs = k.bitcast(v, k.vec(8, k.i64()));
+  return {k.bitAnd(pairs, k.broadcast(k.i64(UINT32_MAX), 8)),
+          k.shiftRight(pairs, k.broadcast(k.i64(32), 8))};
+}
+
+void FixedAttentionParams::probabilities(const AttentionShape &shape,
+                                         Value codes, Value exps, Value sum,
+                                         Value length,
+                                         function_ref<void(Value)> done) const {
   Value factor = k.div(number(kNumerator), k.min(sum, number(kMost)));
   // Below 2^31, which the products make use of.
-  factor = k.zext(k.broadcast(k.trunc(factor, k.i32())), k.i64());
-  Value shift = k.broadcast(number(kShift));
-  Value below = k.broadcast(number(kBelow));
-  int64_t limit = int64_t(shape.probRange.hi);
-  Values total = k.loop(k.index(0), length, 16, {k.zeros(k.vec(16, k.i32()))},
-                        [&](Value i, ArrayRef<Value> a) {
-                          Value e =
-                              k.loadBytes(k.scratch(), k.add(exps, k.mul(i, 4)),
-                                          16, k.i32());
-                          Value v = k.mul(k.zext(e, k.i64()), factor);
-                          v = shape.roundProbs ? roundShift(k, v, shift, below)
-                                               : k.shiftRight(v, shift);
-                          Value p = limitTo32(k, v, 0, limit);
-                          k.storeCodes(p, k.scratch(), k.add(codes, i));
-                          return Values{k.add(a[0], p)};
-                        });
-  return k.reduceAdd(total[0]);
-}
-
-/// qi_log_limit
-Value FixedAttentionParams::logLimit(const AttentionShape &shape, Value sum,
-                                     int c) const {
-  auto load = [&](int64_t at) {
-    return k.lane(k.loadBytes(params, k.index(kLimitsAt + at), 1, k.i64()), 0);
+  factor = k.zext(k.trunc(factor, k.i32()), k.i64());
+  WideLanes factors = wideSplat(k, factor);
+  Value by = number(kShift), below = number(kBelow), one = k.i64(1);
+  WideLanes shift = wideSplat(k, by), half = wideSplat(k, k.add(below, one));
+  Value restOf = k.add(k.add(below, below), one);
+  WideLanes rest = wideSplat(k, restOf);
+  Value limit = k.broadcast(k.i32(int32_t(shape.probRange.hi)));
+  auto convert = [&](bool hasTies) {
+    done(mapExponentials(codes, exps, length, [&](Value e) {
+      WideLanes v = eachHalf([&](Value a, Value b) { return k.mul(a, b); },
+                             widenUnsigned(k, e), factors);
+      if (shape.roundProbs)
+        v = eachHalf([&](Value a, Value b) { return k.add(a, b); }, v, half);
+      v = hasTies
+              ? roundShift(k, v, shift, rest)
+              : eachHalf([&](Value a, Value b) { return k.shiftRight(a, b); },
+                         v, shift);
+      // Exponentials are at most their sum, so these are of 32 bits.
+      return k.min(join(k, v), limit);
+    }));
   };
-  Value limit;
-  if (shape.roundProbs) {
-    limit = k.shiftRight(k.mul(sum, load(16 * c)), load(16 * c + 8));
-  } else {
-    Value twice = k.sub(k.add(sum, sum), k.i64(c == 1));
-    limit = k.div(twice, k.i64(qi_log_divisor(c)));
-  }
-  return k.trunc(k.min(limit, k.i64(INT32_MAX)), k.i32());
+  if (!shape.roundProbs)
+    return convert(false);
+  // A tie is an odd number of halves. An exponential, at most 2^24, has up to
+  // 24 zeros at its end; the factor has to have the others.
+  Value zeros = k.shiftRight(restOf, k.i64(25));
+  k.ifThen(
+      k.equal(k.bitAnd(factor, zeros), k.i64(0)), [&] { convert(true); },
+      [&] { convert(false); });
 }
 
+void FixedAttentionParams::logLimits(const AttentionShape &shape, Value sum,
+                                     Value limits) const {
+  if (shape.roundProbs)
+    return;
+  Value twice = k.add(sum, sum), most = k.i64(INT32_MAX);
+  for (int c = 0; c < 16; ++c) {
+    Value limit = k.i64(0);
+    if (c < qm_log_zero(shape.log))
+      limit = k.min(
+          k.div(k.sub(twice, k.i64(c == 1)), k.i64(qi_log_divisor(c))), most);
+    k.storeBytes(k.broadcast(k.trunc(limit, k.i32()), 1), k.scratch(),
+                 k.add(limits, 4 * c));
+  }
+}
+
+/// The logarithm of X / e, X being the first limit times 2^shift, rounded down,
+/// by the highest bits of both and what follows them. Log-int-softmax has
+/// X = 2 S / 3, and limits from the second on that may be one code further.
 void FixedAttentionParams::logarithms(const AttentionShape &shape, Value codes,
-                                      Value exps, Value length) const {
+                                      Value exps, Value sum, Value limits,
+                                      Value length) const {
   auto lanes = k.vec(16, k.i32());
-  Value sum = exponentials(shape, codes, exps, length);
-  Values limits;
-  for (int c = 0; c < qm_log_zero(shape.log); ++c)
-    limits.push_back(k.broadcast(logLimit(shape, sum, c)));
+  bool isPublished = !shape.roundProbs;
+  auto leadingZeros = [&](Value v) -> Value {
+    return math::CountLeadingZerosOp::create(k.op(), k.loc(), v);
+  };
+  Value x, shift = k.i64(0);
+  if (isPublished) {
+    x = k.div(k.add(sum, sum), k.i64(3));
+  } else {
+    x = k.mul(sum, logNumber(0));
+    shift = logNumber(8);
+  }
+  Value zeros = leadingZeros(x);
+  Value bits = k.shiftLeft(x, k.bitAnd(zeros, k.i64(63)));
+  bits = k.broadcast(k.trunc(k.shiftRight(bits, k.i64(32)), k.i32()));
+  Value base = k.sub(k.i64(33), k.add(zeros, shift));
+  base = k.broadcast(k.trunc(base, k.i32()));
+  Value table;
+  if (isPublished)
+    table = k.loadBytes(k.scratch(), limits, 16, k.f32());
+  Value least = k.zeros(lanes), most = k.splat(lanes, qm_log_zero(shape.log));
   // Beyond the row exponentials are 0, whose code is that of zero.
-  k.loop(k.index(0), k.roundUp(length, 64), 16, [&](Value i) {
-    Value at = k.add(exps, k.mul(i, 4));
-    Value e = k.loadBytes(k.scratch(), at, 16, k.i32());
-    Value code = k.splat(lanes, qm_log_zero(shape.log));
-    for (Value limit : limits)
-      code = k.sub(code, k.zext(k.less(limit, e), k.i32()));
-    k.storeBytes(code, k.scratch(), at);
+  mapExponentials(codes, exps, length, [&](Value e) {
+    Value above = leadingZeros(e);
+    // SSE has no shift of each lane to the left by its own number, and LLVM
+    // makes one of floats.
+    Value upTo = k.shiftRight(bits, k.bitAnd(above, k.splat(lanes, 31)));
+    Value code = k.sub(k.add(above, base), k.zext(k.less(upTo, e), k.i32()));
+    if (isPublished) {
+      // X is not below e / 2, and above 2^21, so that no code is below 0 and
+      // that of 0 is large.
+      Value limit = k.bitcast(k.lut16(code, table), lanes);
+      Value none = k.zext(k.less(limit, e), k.i32());
+      code = k.sub(k.add(code, k.splat(lanes, 1)), none);
+    } else {
+      code = maxSigned(k, code, least);
+      code = k.select(k.equal(e, least), most, code);
+    }
+    return minSigned(k, code, most);
   });
 }
 

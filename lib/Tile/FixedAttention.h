@@ -3,7 +3,8 @@
 // Rows of score codes to rows of probability codes by integer_probs.h: a
 // look-up in a table of 256 exponentials, in planes of bytes, then one division
 // for the row, and a product and a shift for each score. To logarithmic codes
-// by integer_log_probs.h: comparisons with limits of the row.
+// by integer_log_probs.h: the highest bit of an exponential beside that of the
+// row's sum, and a comparison of what follows.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TILE_FIXEDATTENTION_H
@@ -37,31 +38,40 @@ public:
   FixedAttentionParams(KernelBuilder &k, mlir::Value params);
 
   /// For scores and context codes.
-  FixedLanes score() const;
-  FixedLanes context() const;
+  FixedLanes score(const AttentionShape &shape) const;
+  FixedLanes context(const AttentionShape &shape) const;
   /// Zero points of q, k, v (0 to 2), in i32.
   mlir::Value zero(int64_t which) const;
 
-  /// Puts probability codes in the place of `length` score codes of one row at
-  /// byte `codes` of the scratch memory, and zeros up to a multiple of 16, and
-  /// gives their sum (i32). At byte `exps` there is place for 4 bytes for each
-  /// code, up to a multiple of 64.
-  mlir::Value softmax(const AttentionShape &shape, mlir::Value codes,
-                      mlir::Value exps, mlir::Value length) const;
+  /// Puts the exponentials of `length` score codes of one row, from byte
+  /// `codes` of the scratch memory on, at byte `exps`, 4 bytes each and up to a
+  /// multiple of 64, and gives their sum (i64).
+  mlir::Value exponentials(const AttentionShape &shape, mlir::Value codes,
+                           mlir::Value exps, mlir::Value length) const;
 
-  /// Puts logarithmic codes (i32) in the place of the exponentials of `length`
-  /// score codes, and codes of zero up to a multiple of 64.
+  /// Makes probability codes of the exponentials, and zeros up to a multiple of
+  /// 64, and hands over the sum of the codes (i32).
+  void probabilities(const AttentionShape &shape, mlir::Value codes,
+                     mlir::Value exps, mlir::Value sum, mlir::Value length,
+                     llvm::function_ref<void(mlir::Value)> done) const;
+
+  /// Puts what logarithms() needs of a row of this sum in 64 bytes.
+  void logLimits(const AttentionShape &shape, mlir::Value sum,
+                 mlir::Value limits) const;
+  /// As probabilities() with logarithmic codes, and those of zero beyond the
+  /// row.
   void logarithms(const AttentionShape &shape, mlir::Value codes,
-                  mlir::Value exps, mlir::Value length) const;
+                  mlir::Value exps, mlir::Value sum, mlir::Value limits,
+                  mlir::Value length) const;
 
 private:
   mlir::Value number(int64_t at) const;
-  /// Limit c of a row of this sum (i64), as i32.
-  mlir::Value logLimit(const AttentionShape &shape, mlir::Value sum,
-                       int c) const;
+  mlir::Value logNumber(int64_t at) const;
   mlir::Value rowMaximum(mlir::Value codes, mlir::Value length) const;
-  mlir::Value exponentials(const AttentionShape &shape, mlir::Value codes,
-                           mlir::Value exps, mlir::Value length) const;
+  /// Stores bytes made of the exponentials at `exps`, 16 at a time, at `codes`.
+  mlir::Value
+  mapExponentials(mlir::Value codes, mlir::Value exps, mlir::Value length,
+                  llvm::function_ref<mlir::Value(mlir::Value)> codeOf) const;
 
   KernelBuilder &k;
   mlir::Value params;

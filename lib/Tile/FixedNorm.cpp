@@ -1,15 +1,17 @@
 //===- FixedNorm.cpp - LayerNorm of one row of codes, without floats ------===//
 //
-// Numbers of a row lie in scratch memory in 16 bits: sums of up to QI_SUM_BITS
-// with a sign, wider ones without. Squares whose sum does not fit 32 bits are
-// summed again, cut by one bit more, until it does. The square root goes bit by
-// bit, which needs no division and is as exact as Newton's.
+// Numbers of a row lie in scratch memory, 32 bits each. The sum of (u - mean)^2
+// is that of u^2 less 2 mean times that of u, plus d mean^2: all are integers.
+// Where it does not fit 32 bits it is summed again, cut by one bit more, until
+// it does. The square root goes bit by bit, which needs no division and is as
+// exact as Newton's.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/FixedNorm.h"
 
-#include "lib/Tile/FixedPoint.h"
+#include "mlir/Dialect/Math/IR/Math.h"
 
+#include <cmath>
 #include <cstring>
 
 using namespace mlir;
@@ -21,9 +23,6 @@ using Values = KernelBuilder::Values;
 /// Bytes before the first channels, and of 16 channels.
 static constexpr int64_t kHeadBytes = 64, kFactorsAt = 64 + 128,
                          kChannelBytes = kFactorsAt + 64;
-
-/// No row of 16-bit codes, of at most QI_MOST_COLUMNS, is cut by more.
-static constexpr int64_t kMostCut = 9;
 
 std::vector<int8_t> packChannels(ArrayRef<qi_channel> channels, int shift,
                                  ArrayRef<uint8_t> factors, int32_t zero) {
@@ -41,27 +40,35 @@ std::vector<int8_t> packChannels(ArrayRef<qi_channel> channels, int shift,
   return bytes;
 }
 
-FixedNorm::FixedNorm(KernelBuilder &k, int64_t d, CodeRange sum, bool byChannel,
-                     Value channels, Value out, CodeRange range)
-    : k(k), d(d), bits(qi_bits(uint64_t(sum.hi))), byChannel(byChannel),
-      channels(channels), out(out), range(range) {
-  auto number = [&](int64_t i) {
-    return k.broadcast(
-        k.lane(k.loadBytes(channels, k.index(8 * i), 1, k.i64()), 0));
-  };
-  shift = number(0);
-  below = number(1);
-  if (byChannel)
-    zero = k.trunc(number(2), k.i32());
+bool isNarrow(ArrayRef<qi_channel> channels, int shift) {
+  return llvm::all_of(channels, [&](const qi_channel &c) {
+    // Normalized values are at most 2^30 (1 + 2^-14) in size.
+    double size = std::abs(double(c.gain)) * 0x1.001p30;
+    return std::ldexp(size + std::abs(double(c.bias)), -shift) < 0x1p29;
+  });
 }
 
-int64_t FixedNorm::scratchBytes(int64_t d) { return rowStride(d) * 2; }
+FixedNorm::FixedNorm(KernelBuilder &k, int64_t d, int64_t rows, CodeRange sum,
+                     bool byChannel, bool narrow, Value channels, Value out,
+                     CodeRange range)
+    : k(k), d(d), rows(rows), bits(qi_bits(uint64_t(sum.hi))),
+      byChannel(byChannel), narrow(narrow), channels(channels), out(out),
+      range(range) {
+  auto number = [&](int64_t i) {
+    return k.lane(k.loadBytes(channels, k.index(8 * i), 1, k.i64()), 0);
+  };
+  shift = wideSplat(k, number(0));
+  Value below = number(1);
+  rest = wideSplat(k, k.add(k.add(below, below), k.i64(1)));
+  if (byChannel)
+    zero = k.broadcast(k.trunc(number(2), k.i32()));
+}
 
 Value FixedNorm::channelsAt(Value column) {
   return k.add(k.mul(k.div(column, k.index(16)), kChannelBytes), kHeadBytes);
 }
 
-void FixedNorm::putSums(Value codes, Value column, Value mask) {
+Value FixedNorm::numbersOf(Value codes, Value column, Value mask) {
   auto lanes = k.vec(16, k.i32());
   int all = qi_sum_shift(bits, 0);
   if (byChannel) {
@@ -73,32 +80,57 @@ void FixedNorm::putSums(Value codes, Value column, Value mask) {
   } else if (all) {
     codes = k.shiftLeft(codes, k.splat(lanes, all));
   }
-  if (mask)
-    codes = k.select(mask, codes, k.zeros(lanes));
-  k.storeBytes(k.trunc(codes, k.i16()), k.scratch(), k.mul(column, 2));
+  return mask ? k.select(mask, codes, k.zeros(lanes)) : codes;
 }
 
-Value FixedNorm::loadSum(Value column) {
-  Value v = k.loadBytes(k.scratch(), k.mul(column, 2), 16, k.i16());
-  return bits > QI_SUM_BITS ? k.zext(v, k.i32()) : k.sext(v, k.i32());
+Value FixedNorm::placeOf(int64_t row, Value column) {
+  return k.add(k.mul(column, 4), row * rowStride(d) * 4);
 }
 
-Value FixedNorm::centred(Value column, Value mask, Value mean) {
-  Value y = k.sub(loadSum(column), mean);
-  return mask ? k.select(mask, y, k.zeros(k.vec(16, k.i32()))) : y;
+Value FixedNorm::loadSum(int64_t row, Value column) {
+  return k.loadBytes(k.scratch(), placeOf(row, column), 16, k.i32());
+}
+
+static WideLanes squared(KernelBuilder &k, Value v) {
+  WideLanes wide = widen(k, v);
+  return {k.mul(wide.even, wide.even), k.mul(wide.odd, wide.odd)};
+}
+
+std::vector<FixedNorm::Moments>
+FixedNorm::putSums(function_ref<Values(Value)> codes) {
+  // Of each row: 16 lanes of sums, twice 8 of squares. 4096 numbers of 16 bits
+  // in a lane stay below 2^31.
+  Value none = k.zeros(k.vec(8, k.i64()));
+  Values initial;
+  for (int64_t r = 0; r < rows; ++r)
+    initial.append({k.zeros(k.vec(16, k.i32())), none, none});
+  Values sums =
+      k.blocks(d, initial, [&](Value i, Value mask, ArrayRef<Value> a) {
+        Values next;
+        for (auto [r, code] : llvm::enumerate(codes(i))) {
+          Value u = numbersOf(code, i, mask);
+          k.storeBytes(u, k.scratch(), placeOf(int64_t(r), i));
+          WideLanes square = squared(k, u);
+          next.push_back(k.add(a[3 * r], u));
+          next.push_back(k.add(a[3 * r + 1], square.even));
+          next.push_back(k.add(a[3 * r + 2], square.odd));
+        }
+        return next;
+      });
+  std::vector<Moments> moments(size_t(rows), Moments{});
+  for (auto [r, m] : llvm::enumerate(moments)) {
+    Value sum = k.reduceAdd(k.sext(sums[3 * r], k.i64()));
+    m.mean = meanOf(sum);
+    Value mean = k.sext(m.mean, k.i64());
+    Value square = k.reduceAdd(k.add(sums[3 * r + 1], sums[3 * r + 2]));
+    Value less = k.sub(k.mul(k.i64(d), mean), k.add(sum, sum));
+    m.squares = k.add(square, k.mul(mean, less));
+  }
+  return moments;
 }
 
 /// The mean to the nearest integer, ties to even.
-Value FixedNorm::meanOf() {
-  // 4096 numbers of 16 bits in a lane stay below 2^31.
-  Values sums = k.blocks(d, {k.zeros(k.vec(16, k.i32()))},
-                         [&](Value i, Value mask, ArrayRef<Value> a) {
-                           Value u = loadSum(i);
-                           if (mask)
-                             u = k.select(mask, u, k.zeros(k.vec(16, k.i32())));
-                           return Values{k.add(a[0], u)};
-                         });
-  Value sum = k.reduceAdd(k.sext(sums[0], k.i64()));
+Value FixedNorm::meanOf(Value sum) {
   // Means above zero, for the division; an even number changes no tie.
   const int64_t above = int64_t(1) << 30;
   sum = k.add(sum, k.i64(above * d));
@@ -111,77 +143,121 @@ Value FixedNorm::meanOf() {
   return k.trunc(k.add(low, k.select(up, k.i64(1), k.i64(0))), k.i32());
 }
 
-/// The sum of squares over the first `columns` columns, cut by so many bits.
-Value FixedNorm::squares(Value mean, Value cut, Value columns) {
-  Value lanes = k.broadcast(mean);
-  Values sums = k.blocks(columns, {k.zeros(k.vec(16, k.i64()))},
-                         [&](Value i, Value mask, ArrayRef<Value> a) {
-                           // Below 2^16 in size, and the square below 2^32.
-                           Value y = centred(i, mask, lanes);
-                           y = k.shiftRightSigned(y, cut);
-                           Value square = k.zext(k.mul(y, y), k.i64());
-                           return Values{k.add(a[0], square)};
-                         });
-  return k.reduceAdd(sums[0]);
+Value FixedNorm::squares(int64_t row, Value mean, Value cut, Value columns) {
+  Value none = k.zeros(k.vec(8, k.i64()));
+  Value zeros = k.zeros(k.vec(16, k.i32()));
+  Values sums = k.blocks(
+      columns, {none, none}, [&](Value i, Value mask, ArrayRef<Value> a) {
+        Value y = k.sub(loadSum(row, i), mean);
+        if (mask)
+          y = k.select(mask, y, zeros);
+        WideLanes square = squared(k, k.shiftRightSigned(y, cut));
+        return Values{k.add(a[0], square.even), k.add(a[1], square.odd)};
+      });
+  return k.reduceAdd(k.add(sums[0], sums[1]));
 }
 
-/// floor(sqrt(n)) of an i64 below 2^32.
-static Value squareRoot(KernelBuilder &k, Value n) {
-  Values found =
-      k.loop(k.index(0), k.index(16), 1, {n, k.i64(0), k.i64(1 << 30)},
-             [&](Value, ArrayRef<Value> a) {
-               Value left = a[0], root = a[1], bit = a[2];
-               Value trial = k.add(root, bit);
-               Value isMore = k.less(left, trial);
-               Value half = k.shiftRight(root, k.i64(1));
-               return Values{k.select(isMore, left, k.sub(left, trial)),
-                             k.select(isMore, half, k.add(half, bit)),
-                             k.shiftRight(bit, k.i64(2))};
-             });
-  return found[1];
-}
-
-std::pair<Value, Value> FixedNorm::moments() {
-  Value mean = meanOf(), columns = k.index(d);
-  Value none = k.broadcast(k.i32(0));
-  Value sum = squares(mean, none, columns);
+/// Cuts by as few bits as make the squares fit 32 bits.
+void FixedNorm::cutSquares(int64_t row, Moments &moments) {
+  Value mean = k.broadcast(moments.mean), columns = k.index(d);
+  // A bit of cut takes two of the sum; rounding down may cost one more.
+  Value free = k.toIndex(
+      math::CountLeadingZerosOp::create(k.op(), k.loc(), moments.squares));
+  Value last =
+      k.add(k.div(k.sub(k.index(33), k.min(free, k.index(32))), k.index(2)), 1);
+  Value none = k.i64(0);
+  Value fits = k.less(moments.squares, k.i64(int64_t(1) << 32));
   Values cut =
-      k.loop(k.index(1), k.index(kMostCut + 1), 1, {sum, k.i64(0)},
-             [&](Value bits, ArrayRef<Value> a) {
+      k.loop(k.index(1), k.select(fits, k.index(1), k.add(last, 1)), 1,
+             {moments.squares, none}, [&](Value by, ArrayRef<Value> a) {
                // Once it fits, no column is summed again.
                Value tooLarge = k.less(k.i64(UINT32_MAX), a[0]);
-               Value again = squares(mean, k.broadcast(k.toI32(bits)),
+               Value again = squares(row, mean, k.broadcast(k.toI32(by)),
                                      k.select(tooLarge, columns, k.index(0)));
                Value wide =
-                   arith::IndexCastOp::create(k.op(), k.loc(), k.i64(), bits);
+                   arith::IndexCastOp::create(k.op(), k.loc(), k.i64(), by);
                return Values{k.select(tooLarge, again, a[0]),
                              k.select(tooLarge, wide, a[1])};
              });
-  return {mean, k.shiftLeft(squareRoot(k, cut[0]), cut[1])};
+  moments.squares = cut[0];
+  moments.cut = cut[1];
 }
 
-void FixedNorm::finish(Value outOffset) {
-  auto [middle, deviation] = moments();
-  Value isFlat = k.equal(deviation, k.i64(0));
-  Value divisor = k.select(isFlat, k.i64(1), deviation);
-  Value reciprocal =
-      k.select(isFlat, k.i64(0), k.div(k.i64(int64_t(1) << 31), divisor));
-  reciprocal = k.broadcast(reciprocal);
-  Value mean = k.broadcast(middle), one = k.broadcast(k.i64(1));
+/// The deviation is floor(sqrt) of squares below 2^32, of all rows at a time.
+void FixedNorm::findDeviations(std::vector<Moments> &moments) {
+  Values initial = {k.i64(1 << 30)};
+  for (auto [r, m] : llvm::enumerate(moments)) {
+    cutSquares(int64_t(r), m);
+    initial.append({m.squares, k.i64(0)});
+  }
+  Values found = k.loop(
+      k.index(0), k.index(16), 1, initial, [&](Value, ArrayRef<Value> a) {
+        Value bit = a[0];
+        Values next = {k.shiftRight(bit, k.i64(2))};
+        for (size_t i = 1; i < a.size(); i += 2) {
+          Value left = a[i], root = a[i + 1], trial = k.add(root, bit);
+          Value isMore = k.less(left, trial);
+          Value half = k.shiftRight(root, k.i64(1));
+          next.push_back(k.select(isMore, left, k.sub(left, trial)));
+          next.push_back(k.select(isMore, half, k.add(half, bit)));
+        }
+        return next;
+      });
+  for (auto [r, m] : llvm::enumerate(moments))
+    m.deviation = k.shiftLeft(found[2 * r + 2], m.cut);
+}
+
+void FixedNorm::putCodes(ArrayRef<Moments> moments,
+                         ArrayRef<Value> outOffsets) {
+  // floor(y R / 2), R = floor(2^31 / deviation), with a factor below 2^31: for
+  // a deviation of 1 it is 2^30, and nothing is shifted.
+  struct Row {
+    Value mean, by;
+    WideLanes factor;
+  };
+  std::vector<Row> scaled;
+  Value one = k.i64(1), none = k.i64(0);
+  for (const Moments &m : moments) {
+    Value isFlat = k.equal(m.deviation, none),
+          isOne = k.equal(m.deviation, one);
+    Value divisor = k.select(isFlat, one, m.deviation);
+    Value factor = k.div(k.i64(int64_t(1) << 31), divisor);
+    factor = k.select(isOne, k.i64(int64_t(1) << 30), factor);
+    factor = k.trunc(k.select(isFlat, none, factor), k.i32());
+    Value by = k.broadcast(k.select(isOne, none, one), 8);
+    scaled.push_back(
+        {k.broadcast(m.mean), by, wideSplat(k, k.sext(factor, k.i64()))});
+  }
+  auto times = [&](Value a, Value b) { return k.mul(a, b); };
+  auto plus = [&](Value a, Value b) { return k.add(a, b); };
+  WideLanes half =
+      eachHalf([&](Value a, Value b) { return k.sub(a, k.shiftRight(a, b)); },
+               rest, wideSplat(k, one));
   k.blocks(d, [&](Value i, Value) {
-    Value y = k.sext(centred(i, Value(), mean), k.i64());
-    // At most 2^30 (1 + 2^-14) in size.
-    Value normal =
-        k.trunc(k.shiftRightSigned(k.mul(y, reciprocal), one), k.i32());
     Value at = channelsAt(i);
-    Value gain = k.loadBytes(channels, at, 16, k.i32());
-    Value bias = k.loadBytes(channels, k.add(at, 64), 16, k.i64());
-    Value v =
-        k.add(k.mul(k.sext(normal, k.i64()), k.sext(gain, k.i64())), bias);
-    v = limitTo32(k, roundShift(k, v, shift, below), int64_t(range.lo),
-                  int64_t(range.hi));
-    k.storeCodes(v, out, k.add(outOffset, i));
+    WideLanes gain = widen(k, k.loadBytes(channels, at, 16, k.i32()));
+    WideLanes bias = eachHalf(plus, loadWide(k, channels, k.add(at, 64)), half);
+    for (auto [r, row] : llvm::enumerate(scaled)) {
+      WideLanes y = widen(k, k.sub(loadSum(int64_t(r), i), row.mean));
+      // At most 2^30 (1 + 2^-14) in size.
+      auto normal = [&](Value a, Value b) {
+        Value v = k.shiftRightSigned(k.mul(a, b), row.by);
+        return widen(k, k.bitcast(v, k.vec(16, k.i32()))).even;
+      };
+      WideLanes v = eachHalf(times, eachHalf(normal, y, row.factor), gain);
+      v = roundShift(k, eachHalf(plus, v, bias), shift, rest);
+      Value codes =
+          limitTo32(k, v, int64_t(range.lo), int64_t(range.hi), narrow);
+      k.storeCodes(codes, out, k.add(outOffsets[r], i));
+    }
   });
+}
+
+void FixedNorm::normalize(function_ref<Values(Value)> codes,
+                          ArrayRef<Value> outOffsets) {
+  std::vector<Moments> moments = putSums(codes);
+  findDeviations(moments);
+  putCodes(moments, outOffsets);
 }
 
 /// The element type of codes.
@@ -189,7 +265,7 @@ static Type storedType(Builder b, Storage s) {
   return b.getIntegerType(8 * storageBytes(s));
 }
 
-int64_t fixedNormScratch(int64_t d) { return FixedNorm::scratchBytes(d); }
+int64_t fixedNormScratch(int64_t d) { return kNormRows * rowStride(d) * 4; }
 
 func::FuncOp buildFixedAddNorm(ModuleOp module, StringRef name,
                                const AddNormShape &shape, bool byChannel) {
@@ -198,28 +274,37 @@ func::FuncOp buildFixedAddNorm(ModuleOp module, StringRef name,
   KernelBuilder k(module, name,
                   {storedType(b, shape.a), storedType(b, shape.b), i8, i8, i8,
                    storedType(b, shape.out), storedType(b, shape.sum)});
-  FixedNorm norm(k, shape.d, shape.sumRange, byChannel, k.buffer(4),
-                 k.buffer(5), shape.outRange);
+  FixedNorm norm(k, shape.d, kNormRows, shape.sumRange, byChannel, shape.narrow,
+                 k.buffer(4), k.buffer(5), shape.outRange);
   Value tapping = k.tapping();
-  forEachRow(k, shape.rows, [&](Value row) {
-    Value aRow = k.mul(row, shape.aStride), bRow = k.mul(row, shape.bStride);
+  forEachRows(k, shape.rows, kNormRows, [&](ArrayRef<Value> rows) {
     auto sumCodes = [&](Value i) {
-      auto term = [&](unsigned of, Value from) {
-        return fixedAt(k, k.loadCodes(k.buffer(of), k.add(from, i)),
-                       loadFixed(k, k.buffer(of + 2), i));
-      };
-      return limitTo32(k, k.add(term(0, aRow), term(1, bRow)),
-                       int64_t(shape.sumRange.lo), int64_t(shape.sumRange.hi));
+      FixedLanes scales[2] = {loadFixed(k, k.buffer(2), i, shape.narrow),
+                              loadFixed(k, k.buffer(3), i, shape.narrow)};
+      Values sums;
+      for (Value row : rows) {
+        auto term = [&](unsigned of, int64_t stride) {
+          Value at = k.add(k.mul(row, stride), i);
+          return fixedAt(k, k.loadCodes(k.buffer(of), at), scales[of]);
+        };
+        WideLanes sum =
+            eachHalf([&](Value a, Value b) { return k.add(a, b); },
+                     term(0, shape.aStride), term(1, shape.bStride));
+        sums.push_back(limitTo32(k, sum, int64_t(shape.sumRange.lo),
+                                 int64_t(shape.sumRange.hi), shape.narrow));
+      }
+      return sums;
     };
-    k.blocks(shape.d,
-             [&](Value i, Value mask) { norm.putSums(sumCodes(i), i, mask); });
     k.ifThen(tapping, [&] {
-      Value to = k.mul(row, shape.tapStride);
       k.blocks(shape.d, [&](Value i, Value) {
-        k.storeCodes(sumCodes(i), k.buffer(6), k.add(to, i));
+        for (auto [row, sum] : llvm::zip_equal(rows, sumCodes(i)))
+          k.storeCodes(sum, k.buffer(6), k.add(k.mul(row, shape.tapStride), i));
       });
     });
-    norm.finish(k.mul(row, shape.outStride));
+    Values to;
+    for (Value row : rows)
+      to.push_back(k.mul(row, shape.outStride));
+    norm.normalize(sumCodes, to);
   });
   return k.finish();
 }
@@ -232,8 +317,8 @@ func::FuncOp buildFixedEmbed(ModuleOp module, StringRef name,
                   {i32, i32, i32, i8, i8, i8, i32, i32, i32, i8, i8,
                    storedType(b, shape.out), storedType(b, shape.e1),
                    storedType(b, shape.e2)});
-  FixedNorm norm(k, shape.d, shape.e2Range, /*byChannel=*/false, k.buffer(10),
-                 k.buffer(11), shape.outRange);
+  FixedNorm norm(k, shape.d, /*rows=*/1, shape.e2Range, /*byChannel=*/false,
+                 shape.narrow, k.buffer(10), k.buffer(11), shape.outRange);
   FixedLanes first = loadFixed(k, k.buffer(9), k.index(0));
   const bool perRow[] = {shape.wordScales, shape.typeScales,
                          shape.positionScales};
@@ -255,9 +340,13 @@ func::FuncOp buildFixedEmbed(ModuleOp module, StringRef name,
           k, loadTableCodes(k, k.buffer(3 + t), rows[t], i, shape.tableBits[t]),
           scales[t]);
     };
-    auto total = [&](Value x, Value y, int64_t zero, CodeRange range) {
-      Value v = k.add(k.add(x, y), k.broadcast(k.i64(zero)));
-      return limitTo32(k, v, int64_t(range.lo), int64_t(range.hi));
+    auto total = [&](const WideLanes &x, const WideLanes &y, int64_t zero,
+                     CodeRange range) {
+      Value more = k.broadcast(k.i64(zero), 8);
+      WideLanes v = eachHalf(
+          [&](Value a, Value b) { return k.add(k.add(a, b), more); }, x, y);
+      return limitTo32(k, v, int64_t(range.lo), int64_t(range.hi),
+                       /*narrow=*/false);
     };
     auto firstSum = [&](Value i) {
       return total(term(0, i), term(1, i), shape.e1Zero, shape.e1Range);
@@ -267,9 +356,6 @@ func::FuncOp buildFixedEmbed(ModuleOp module, StringRef name,
       return total(fixedAt(k, above, first), term(2, i), shape.e2Zero,
                    shape.e2Range);
     };
-    k.blocks(shape.d, [&](Value i, Value mask) {
-      norm.putSums(secondSum(firstSum(i), i), i, mask);
-    });
     k.ifThen(tapping, [&] {
       Value to = k.mul(token, shape.tapStride);
       k.blocks(shape.d, [&](Value i, Value) {
@@ -278,7 +364,8 @@ func::FuncOp buildFixedEmbed(ModuleOp module, StringRef name,
         k.storeCodes(secondSum(e1, i), k.buffer(13), k.add(to, i));
       });
     });
-    norm.finish(k.mul(token, shape.outStride));
+    norm.normalize([&](Value i) { return Values{secondSum(firstSum(i), i)}; },
+                   {k.mul(token, shape.outStride)});
   });
   return k.finish();
 }

@@ -10,6 +10,7 @@
 
 #include "lib/Tile/AddNorm.h"
 #include "lib/Tile/Embed.h"
+#include "lib/Tile/FixedPoint.h"
 #include "quern/integer_norm.h"
 
 #include <vector>
@@ -22,41 +23,57 @@ namespace quern {
 std::vector<int8_t> packChannels(llvm::ArrayRef<qi_channel> channels, int shift,
                                  llvm::ArrayRef<uint8_t> factors, int32_t zero);
 
-/// LayerNorm over the sums of a row, which putSums has put there.
+/// Whether every result is below 2^29 in size, as of qi_affine.
+bool isNarrow(llvm::ArrayRef<qi_channel> channels, int shift);
+
+/// Rows that a residual sum normalizes side by side: their constants are loaded
+/// once, and the latencies of one hide in the others.
+constexpr int64_t kNormRows = 4;
+
+/// LayerNorm over the sums of a few rows, in step.
 class FixedNorm {
 public:
+  using Value = mlir::Value;
+  using Values = KernelBuilder::Values;
+
   /// `sum` is the range of the sum's codes. With `byChannel` each channel has
   /// its factor and codes are taken less the zero point.
-  FixedNorm(KernelBuilder &k, int64_t d, CodeRange sum, bool byChannel,
-            mlir::Value channels, mlir::Value out, CodeRange range);
+  FixedNorm(KernelBuilder &k, int64_t d, int64_t rows, CodeRange sum,
+            bool byChannel, bool narrow, Value channels, Value out,
+            CodeRange range);
 
-  /// Stores the numbers of the sum's codes in the columns [column, column +
-  /// 16).
-  void putSums(mlir::Value codes, mlir::Value column, mlir::Value mask);
-
-  /// Normalizes the row and writes its codes at `outOffset`.
-  void finish(mlir::Value outOffset);
-
-  /// Scratch bytes of a row of d columns.
-  static int64_t scratchBytes(int64_t d);
+  /// Takes the codes of the sums of each row in 16 columns from `codes`, and
+  /// writes those of the normalized rows at `outOffsets`.
+  void normalize(llvm::function_ref<Values(Value column)> codes,
+                 llvm::ArrayRef<Value> outOffsets);
 
 private:
+  /// Of a row: the mean (i32), and the rest as i64.
+  struct Moments {
+    Value mean, squares, cut, deviation;
+  };
   /// Where the channels of a block of columns lie.
-  mlir::Value channelsAt(mlir::Value column);
-  mlir::Value loadSum(mlir::Value column);
-  /// The number of 16 columns less the mean; 0 beyond the row.
-  mlir::Value centred(mlir::Value column, mlir::Value mask, mlir::Value mean);
-  /// Mean (i32) and deviation (i64) of qi_row_moments.
-  std::pair<mlir::Value, mlir::Value> moments();
-  mlir::Value meanOf();
-  mlir::Value squares(mlir::Value mean, mlir::Value cut, mlir::Value columns);
+  Value channelsAt(Value column);
+  /// The numbers of the sum's codes.
+  Value numbersOf(Value codes, Value column, Value mask);
+  Value placeOf(int64_t row, Value column);
+  Value loadSum(int64_t row, Value column);
+  std::vector<Moments> putSums(llvm::function_ref<Values(Value column)> codes);
+  Value meanOf(Value sum);
+  /// The sum of squares over the first `columns` columns, cut by so many bits.
+  Value squares(int64_t row, Value mean, Value cut, Value columns);
+  void cutSquares(int64_t row, Moments &moments);
+  void findDeviations(std::vector<Moments> &moments);
+  void putCodes(llvm::ArrayRef<Moments> moments,
+                llvm::ArrayRef<Value> outOffsets);
 
   KernelBuilder &k;
-  int64_t d;
+  int64_t d, rows;
   /// Bits of the sum's codes.
   int bits;
-  bool byChannel;
-  mlir::Value channels, out, shift, below, zero;
+  bool byChannel, narrow;
+  Value channels, out, zero;
+  WideLanes shift, rest;
   CodeRange range;
 };
 

@@ -1,13 +1,14 @@
 //===- FixedPoint.cpp - Requantization and activations without floats -----===//
 //
-// Half to even: below half of a step and, for odd results, half of a step are
-// rounded up by adding 2^(shift - 1) - 1 and the lowest bit of the result.
+// Half to even: half of a step is added before a shift down; where nothing is
+// left below it the number was a tie, and the result loses its lowest bit.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/FixedPoint.h"
 
 #include "quern/integer_activation.h"
 
+#include <cmath>
 #include <cstring>
 
 using namespace mlir;
@@ -35,19 +36,11 @@ std::vector<int8_t> packFixed(const qi_affine &all) {
   return packFixed(std::vector<qi_affine>(16, all));
 }
 
-FixedLanes loadFixed(KernelBuilder &k, Value buffer, Value column) {
-  Value at = k.mul(k.div(column, k.index(16)), kFixedBlockBytes);
-  auto wide = [&](int64_t offset) {
-    return k.loadBytes(buffer, k.add(at, offset), 16, k.i64());
-  };
-  return {k.loadBytes(buffer, at, 16, k.i32()), wide(64), wide(192), wide(320)};
-}
-
-FixedLanes broadcastFixed(KernelBuilder &k, Value mantissa, Value shift) {
-  Value wide = k.zext(shift, k.i64());
-  Value half = k.shiftLeft(k.i64(1), k.sub(wide, k.i64(1)));
-  return {k.broadcast(mantissa), k.broadcast(wide),
-          k.broadcast(k.sub(half, k.i64(1))), Value()};
+bool isNarrow(ArrayRef<qi_affine> all, double most) {
+  return llvm::all_of(all, [&](const qi_affine &a) {
+    double size = most * std::abs(double(a.mantissa));
+    return std::ldexp(size + std::abs(double(a.offset)), -a.shift) < 0x1p29;
+  });
 }
 
 Value minSigned(KernelBuilder &k, Value a, Value b) {
@@ -57,33 +50,100 @@ Value maxSigned(KernelBuilder &k, Value a, Value b) {
   return arith::MaxSIOp::create(k.op(), k.loc(), a, b);
 }
 
-static Value wideSplat(KernelBuilder &k, int64_t v) {
-  return k.broadcast(k.i64(v));
-}
 static Value splat(KernelBuilder &k, int32_t v) {
   return k.broadcast(k.i32(v));
 }
-
-Value roundShift(KernelBuilder &k, Value v, Value shift, Value below) {
-  Value odd = k.bitAnd(k.shiftRight(v, shift), wideSplat(k, 1));
-  return k.shiftRightSigned(k.add(k.add(v, below), odd), shift);
+static Value splat8(KernelBuilder &k, int64_t v) {
+  return k.broadcast(k.i64(v), 8);
 }
 
-Value limitTo32(KernelBuilder &k, Value v, int64_t lo, int64_t hi) {
-  v = minSigned(k, maxSigned(k, v, wideSplat(k, lo)), wideSplat(k, hi));
-  return k.trunc(v, k.i32());
+WideLanes wideSplat(KernelBuilder &k, Value v) {
+  Value all = k.broadcast(v, 8);
+  return {all, all};
 }
 
-Value fixedAt(KernelBuilder &k, Value q, const FixedLanes &lanes) {
-  Value v = k.mul(k.sext(q, k.i64()), k.sext(lanes.mantissa, k.i64()));
-  if (lanes.offset)
-    v = k.add(v, lanes.offset);
-  return roundShift(k, v, lanes.shift, lanes.below);
+WideLanes eachHalf(function_ref<Value(Value, Value)> f, const WideLanes &a,
+                   const WideLanes &b) {
+  return {f(a.even, b.even), f(a.odd, b.odd)};
+}
+
+WideLanes widen(KernelBuilder &k, Value v) {
+  Value pairs = k.bitcast(v, k.vec(8, k.i64())), by = splat8(k, 32);
+  return {k.shiftRightSigned(k.shiftLeft(pairs, by), by),
+          k.shiftRightSigned(pairs, by)};
+}
+
+Value join(KernelBuilder &k, const WideLanes &v) {
+  auto lanes = k.vec(16, k.i32());
+  SmallVector<int64_t> pattern;
+  for (int64_t i = 0; i < 16; i += 2)
+    pattern.append({i, 16 + i});
+  return k.shuffle(k.bitcast(v.even, lanes), k.bitcast(v.odd, lanes), pattern);
+}
+
+WideLanes loadWide(KernelBuilder &k, Value buffer, Value offset) {
+  auto half = [&](int64_t at) {
+    return k.loadBytes(buffer, k.add(offset, at), 8, k.i64());
+  };
+  Value low = half(0), high = half(64);
+  return {k.shuffle(low, high, {0, 2, 4, 6, 8, 10, 12, 14}),
+          k.shuffle(low, high, {1, 3, 5, 7, 9, 11, 13, 15})};
+}
+
+FixedLanes loadFixed(KernelBuilder &k, Value buffer, Value column,
+                     bool narrow) {
+  Value at = k.mul(k.div(column, k.index(16)), kFixedBlockBytes);
+  WideLanes below = loadWide(k, buffer, k.add(at, 192));
+  WideLanes offset = loadWide(k, buffer, k.add(at, 320));
+  Value one = splat8(k, 1);
+  auto plus = [&](Value a, Value b) { return k.add(k.add(a, b), one); };
+  return {widen(k, k.loadBytes(buffer, at, 16, k.i32())),
+          loadWide(k, buffer, k.add(at, 64)), eachHalf(plus, offset, below),
+          eachHalf(plus, below, below), narrow};
+}
+
+FixedLanes broadcastFixed(KernelBuilder &k, Value mantissa, Value shift) {
+  Value wide = k.zext(shift, k.i64()), one = k.i64(1);
+  Value step = k.shiftLeft(one, wide);
+  return {wideSplat(k, k.sext(mantissa, k.i64())), wideSplat(k, wide),
+          wideSplat(k, k.shiftRight(step, one)), wideSplat(k, k.sub(step, one)),
+          /*narrow=*/false};
+}
+
+static Value roundShift(KernelBuilder &k, Value v, Value shift, Value rest) {
+  Value rounded = k.shiftRightSigned(v, shift);
+  Value isTie = k.equal(k.bitAnd(v, rest), splat8(k, 0));
+  return k.select(isTie, k.bitAnd(rounded, splat8(k, -2)), rounded);
+}
+
+WideLanes roundShift(KernelBuilder &k, const WideLanes &v,
+                     const WideLanes &shift, const WideLanes &rest) {
+  return {roundShift(k, v.even, shift.even, rest.even),
+          roundShift(k, v.odd, shift.odd, rest.odd)};
+}
+
+Value limitTo32(KernelBuilder &k, const WideLanes &v, int64_t lo, int64_t hi,
+                bool narrow) {
+  if (narrow) {
+    Value all = maxSigned(k, join(k, v), splat(k, int32_t(lo)));
+    return minSigned(k, all, splat(k, int32_t(hi)));
+  }
+  auto limit = [&](Value half) {
+    return minSigned(k, maxSigned(k, half, splat8(k, lo)), splat8(k, hi));
+  };
+  return join(k, {limit(v.even), limit(v.odd)});
+}
+
+WideLanes fixedAt(KernelBuilder &k, Value q, const FixedLanes &lanes) {
+  WideLanes v = eachHalf([&](Value a, Value b) { return k.mul(a, b); },
+                         widen(k, q), lanes.mantissa);
+  v = eachHalf([&](Value a, Value b) { return k.add(a, b); }, v, lanes.offset);
+  return roundShift(k, v, lanes.shift, lanes.rest);
 }
 
 Value fixedCode(KernelBuilder &k, Value q, const FixedLanes &lanes, int64_t lo,
                 int64_t hi) {
-  return limitTo32(k, fixedAt(k, q, lanes), lo, hi);
+  return limitTo32(k, fixedAt(k, q, lanes), lo, hi, lanes.narrow);
 }
 
 Value fixedCode(KernelBuilder &k, Value q, const FixedLanes &lanes,
@@ -155,9 +215,11 @@ static Value iGelu(KernelBuilder &k, Value t) {
   erf = k.select(k.equal(t, zero), zero, erf);
   erf = k.shiftRightSigned(erf, splat(k, QI_GELU_CUT));
   Value sum = k.add(erf, splat(k, g.one));
-  Value product = k.mul(k.sext(t, k.i64()), k.sext(sum, k.i64()));
-  return k.trunc(k.shiftRightSigned(product, wideSplat(k, QI_I_GELU_CUT)),
-                 k.i32());
+  Value cut = splat8(k, QI_I_GELU_CUT);
+  return join(
+      k, eachHalf([&](Value a,
+                      Value b) { return k.shiftRightSigned(k.mul(a, b), cut); },
+                  widen(k, t), widen(k, sum)));
 }
 
 Value fixedActivate(KernelBuilder &k, GemmActivation activation, Value t) {

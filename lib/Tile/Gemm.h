@@ -40,6 +40,8 @@ struct GemmShape {
   bool exact = false;
   /// Integers from the sums to the codes, with constants as by packFixed.
   bool fixed = false;
+  /// isNarrow of them all.
+  bool narrow = false;
   /// Bits in which the weights of the integer kernel are stored: 8, 4 or 2.
   int64_t weightBits = 8;
   /// The weights have a zero point for each column. Of the u8 kernel only.

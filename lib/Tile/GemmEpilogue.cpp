@@ -142,7 +142,7 @@ void GemmEpilogue::finishOne(const Pending &pending, Value i) {
 GemmEpilogue::Constants GemmEpilogue::constantsAt(Value column) {
   Constants constants;
   if (shape.fixed) {
-    constants.fixed = loadFixed(k, operands.multiplier, column);
+    constants.fixed = loadFixed(k, operands.multiplier, column, shape.narrow);
     return constants;
   }
   if (sums != GemmSums::Scaled)
@@ -158,7 +158,7 @@ void GemmEpilogue::convertFixed(Values &values, const FixedLanes &outputs) {
       v = fixedCode(k, v, outputs, shape.range);
     return;
   }
-  FixedLanes post = loadFixed(k, operands.post, k.index(0));
+  FixedLanes post = loadFixed(k, operands.post, k.index(0), shape.narrow);
   for (Value &v : values)
     v = fixedCode(k, v, outputs, -QI_ACTIVATION_LIMIT, QI_ACTIVATION_LIMIT);
   for (Value &v : values)

@@ -58,7 +58,7 @@ static std::string describe(const GemmShape &shape, const char *kind) {
     name += "_" + activationName(shape.activation).str();
   name += storages[int(shape.out)];
   if (shape.fixed)
-    name += "_fixed";
+    name += shape.narrow ? "_fixed" : "_fixed_long";
   if (shape.weightBits != 8)
     name += "_w" + std::to_string(shape.weightBits);
   if (shape.hasZeros)

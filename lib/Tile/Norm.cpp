@@ -15,11 +15,21 @@ namespace quern {
 
 using Values = KernelBuilder::Values;
 
-void forEachRow(KernelBuilder &k, RowsOf rows, function_ref<void(Value)> body) {
+void forEachRows(KernelBuilder &k, RowsOf rows, int64_t together,
+                 function_ref<void(ArrayRef<Value>)> body) {
   Value count = rows == RowsOf::Tokens ? k.tokens() : k.sequences();
   Value first = k.mul(k.begin(), kRowsPerChunk);
   Value last = k.min(k.mul(k.end(), kRowsPerChunk), count);
-  k.loop(first, last, 1, body);
+  k.loop(first, last, together, [&](Value row) {
+    Values all = {row};
+    for (int64_t r = 1; r < together; ++r)
+      all.push_back(k.min(k.add(row, r), k.sub(last, k.index(1))));
+    body(all);
+  });
+}
+
+void forEachRow(KernelBuilder &k, RowsOf rows, function_ref<void(Value)> body) {
+  forEachRows(k, rows, 1, [&](ArrayRef<Value> row) { body(row[0]); });
 }
 
 CodeNormParams::CodeNormParams(float sumScale, int64_t d, double eps)

@@ -24,6 +24,11 @@ constexpr int64_t kRowsPerChunk = 16;
 void forEachRow(KernelBuilder &k, RowsOf rows,
                 llvm::function_ref<void(mlir::Value)> body);
 
+/// The same for `together` rows at a time; in place of rows beyond the last the
+/// last comes again.
+void forEachRows(KernelBuilder &k, RowsOf rows, int64_t together,
+                 llvm::function_ref<void(llvm::ArrayRef<mlir::Value>)> body);
+
 /// A LayerNorm over codes as constants: three doubles, as bytes.
 struct CodeNormParams {
   double scale, factor, eps;

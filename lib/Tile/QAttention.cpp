@@ -34,8 +34,8 @@ void QAttentionEmitter::emit() {
 void QAttentionEmitter::loadConstants() {
   if (shape.fixed) {
     FixedAttentionParams fixed(k, params);
-    fixedScore = fixed.score();
-    fixedContext = fixed.context();
+    fixedScore = fixed.score(shape);
+    fixedContext = fixed.context(shape);
     zq = fixed.zero(0);
     zk = fixed.zero(1);
     zv = fixed.zero(2);
@@ -62,6 +62,7 @@ void QAttentionEmitter::head(const HeadChunk &chunk) {
   valueStride = k.mul(k.roundUp(c.length, 4), 16);
   packKeys();
   packValues();
+  storeTables();
   k.loop(k.index(0), c.queries, kAttentionRows, [&](Value row) {
     rowTerms(row);
     scores(row);
@@ -86,6 +87,7 @@ void QAttentionEmitter::emitStage(AttentionStage stage) {
     }
     softmax(row);
   };
+  storeTables();
   if (stage == AttentionStage::Context) {
     packValues();
     softmaxOf(zero);

@@ -46,10 +46,16 @@ struct QAttentionLayout {
     if (s.isLog())
       planeCount = qm_log_planes(s.log) * s.log.per_octave;
     terms = planes + planeCount * kAttentionRows * codeStride;
-    size = terms + (1 + std::max<int64_t>(planeCount, 1)) * 64;
+    limits = terms + (1 + std::max<int64_t>(planeCount, 1)) * 64;
+    sums = limits + kAttentionRows * 64;
+    tables = sums + kAttentionRows * 8;
+    size = tables + planeCount * 256;
   }
   int64_t keySteps, valuePanels, codeStride, expStride;
   int64_t keys, keySums, values, codes, exps, planes, terms, size;
+  /// Of fixed softmax: limits and sums of the rows. Of
+  /// logarithmic codes: their weights in each plane.
+  int64_t limits, sums, tables;
   /// Of both parities.
   int64_t planeCount = 0;
 };
@@ -85,6 +91,10 @@ private:
   void softmax(Value row);
   void realSoftmax(Value row);
   void fixedSoftmax(Value row);
+  /// Runs a step of fixed softmax for each row: body(r, codes, exps, sum).
+  using RowStep = llvm::function_ref<void(Value, Value, Value, Value)>;
+  void eachFixedRow(Value rows, RowStep body);
+  Value limitsOf(Value r) { return k.add(k.mul(r, 64), layout.limits); }
   void tapRows(Value row, Value tap);
   Values rowMaxima();
   Values exponentials(llvm::ArrayRef<Value> tops);
@@ -98,6 +108,10 @@ private:
   Value logarithm(Value x);
   void tapLogCodes(Value row);
   void packPlane(Value plane);
+  void packPlaneOfBytes(Value plane);
+  void storeTables();
+  /// Whether logarithmic codes are kept as bytes.
+  bool hasByteCodes() const { return qm_log_zero(shape.log) <= 255; }
   /// A term of the rows' sums for one matrix of weights.
   void storeTerm(Value sums, Value at);
   Value reduceRows(Values v);

@@ -30,7 +30,8 @@ Value QAttentionEmitter::logarithm(Value x) {
   return k.add(k.toFloat(n, k.f32()), k.mul(y, u));
 }
 
-/// Codes, as i32 in the place of the exponentials, then their planes.
+/// Codes, in the place of the score codes or, where they are no bytes, as i32
+/// in that of the exponentials, then their planes.
 void QAttentionEmitter::logCodes(ArrayRef<Value> tops, Value total) {
   auto lanes = k.vec(16, k.i32());
   Value x = k.mul(k.unsignedToFloat(total),
@@ -50,7 +51,10 @@ void QAttentionEmitter::logCodes(ArrayRef<Value> tops, Value total) {
       if (mask)
         code = k.select(mask, code, zero);
       Value at = k.add(k.mul(i, 4), layout.exps + r * layout.expStride);
-      k.storeBytes(code, scratch, at);
+      if (hasByteCodes())
+        k.storeCodes(code, scratch, k.add(i, codeRow(r)));
+      else
+        k.storeBytes(code, scratch, at);
       if (planes == 1)
         return Values();
       Value seen = k.select(k.equal(code, zero), k.zeros(lanes), code);
@@ -81,29 +85,88 @@ void QAttentionEmitter::packPlanes(Value most) {
 /// As logCodes, without floats. Rows past the end of the sequence have codes
 /// too, so that their planes are made of what codes may be.
 void QAttentionEmitter::fixedLogCodes() {
-  auto lanes = k.vec(16, k.i32());
+  auto bytes = k.vec(64, k.i8());
   FixedAttentionParams fixed(k, params);
-  Value zero = k.splat(lanes, qm_log_zero(shape.log));
-  Values most = k.loop(
-      k.index(0), k.index(kAttentionRows), 1, {k.zeros(lanes)},
-      [&](Value r, ArrayRef<Value> a) {
-        Value exps = k.add(k.mul(r, layout.expStride), layout.exps);
-        fixed.logarithms(shape,
-                         k.add(k.mul(r, layout.codeStride), layout.codes), exps,
-                         c.length);
-        return k.loop(
-            k.index(0), c.length, 16, {a[0]}, [&](Value i, ArrayRef<Value> b) {
-              Value code =
-                  k.loadBytes(scratch, k.add(exps, k.mul(i, 4)), 16, k.i32());
-              code = k.select(k.equal(code, zero), k.zeros(lanes), code);
-              return Values{k.maxUnsigned(b[0], code)};
-            });
-      });
-  packPlanes(most[0]);
+  Value zero = k.splat(bytes, qm_log_zero(shape.log)), none = k.zeros(bytes);
+  Value rows = k.index(kAttentionRows);
+  eachFixedRow(rows, [&](Value r, Value codes, Value exps, Value sum) {
+    fixed.logarithms(shape, codes, exps, sum, limitsOf(r), c.length);
+  });
+  Value most = none;
+  if (qm_log_planes(shape.log) > 1)
+    most = k.loop(k.index(0), c.length, 64, {none},
+                  [&](Value i, ArrayRef<Value> a) {
+                    Value all = a[0];
+                    for (int64_t r = 0; r != kAttentionRows; ++r) {
+                      Value at = k.add(i, codeRow(r));
+                      Value code = k.loadVector(scratch, at, 64);
+                      code = k.select(k.equal(code, zero), none, code);
+                      all = k.maxUnsigned(all, code);
+                    }
+                    return Values{all};
+                  })[0];
+  packPlanes(most);
+}
+
+/// Stores the weights of all codes in every plane, by which codes become
+/// planes.
+void QAttentionEmitter::storeTables() {
+  if (!shape.isLog() || !hasByteCodes())
+    return;
+  int64_t parities = shape.log.per_octave;
+  for (int64_t table = 0; table < layout.planeCount; ++table)
+    for (int64_t part = 0; part < 4; ++part) {
+      SmallVector<int8_t> weights;
+      for (int64_t code = part * 64; code < part * 64 + 64; ++code) {
+        bool isOther = code % parities != table % parities;
+        bool isZero = isOther || code >= qm_log_zero(shape.log);
+        weights.push_back(int8_t(
+            isZero ? 0
+                   : qm_log_weight(int32_t(code), int32_t(table / parities),
+                                   shape.log)));
+      }
+      Value row = arith::ConstantOp::create(
+          k.op(), k.loc(),
+          DenseElementsAttr::get(k.vec(64, k.i8()), ArrayRef(weights)));
+      k.storeVector(row, scratch,
+                    k.index(layout.tables + table * 256 + part * 64));
+    }
+}
+
+void QAttentionEmitter::packPlaneOfBytes(Value plane) {
+  auto lanes = k.vec(16, k.i32()), bytes = k.vec(64, k.i8());
+  int64_t parities = shape.log.per_octave;
+  Value table = k.add(k.mul(plane, parities * 256), layout.tables);
+  Value ones = k.splat(bytes, 1);
+  Values sums[2];
+  for (int64_t r = 0; r != kAttentionRows; ++r) {
+    Values total = forEach64(
+        k, c.length, Values(parities, k.zeros(lanes)),
+        [&](Value i, Value mask, ArrayRef<Value> a) {
+          Value codes = k.loadVector(scratch, k.add(i, codeRow(r)), 64);
+          Values next;
+          for (int64_t p = 0; p != parities; ++p) {
+            Value weights = k.lut256(codes, scratch, k.add(table, p * 256));
+            if (mask)
+              weights = k.select(mask, weights, k.zeros(bytes));
+            k.storeVector(
+                weights, scratch,
+                k.add(k.add(planeAt(plane, p), i), r * layout.codeStride));
+            next.push_back(k.dot4(a[p], weights, ones));
+          }
+          return next;
+        });
+    for (int64_t p = 0; p != parities; ++p)
+      sums[p].push_back(total[p]);
+  }
+  for (int64_t p = 0; p != parities; ++p)
+    storeTerm(reduceRows(sums[p]), planeTerms(plane, p));
 }
 
 /// The weights of one plane of each parity, and the terms of their sums.
 void QAttentionEmitter::packPlane(Value plane) {
+  if (hasByteCodes())
+    return packPlaneOfBytes(plane);
   auto lanes = k.vec(16, k.i32());
   int64_t parities = shape.log.per_octave, n = qm_log_octaves(shape.log);
   bool isOnly = qm_log_planes(shape.log) == 1;
@@ -207,6 +270,8 @@ Values QAttentionEmitter::joinedFixedPlanes(int64_t first, int64_t count) {
 
 /// Copies the codes of the rows of the sequence to their tap.
 void QAttentionEmitter::tapLogCodes(Value row) {
+  if (hasByteCodes())
+    return tapRows(row, probTap);
   Type element = k.element(shape.probStorage());
   k.ifThen(c.tapping, [&] {
     Value rows = rowsLeft(row);

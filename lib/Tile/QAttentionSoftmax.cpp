@@ -52,15 +52,36 @@ void QAttentionEmitter::fixedSoftmax(Value row) {
   }
   FixedAttentionParams fixed(k, params);
   Value factor = k.sub(k.i32(128), zv);
-  Value rows = rowsLeft(row);
-  k.loop(k.index(0), rows, 1, [&](Value r) {
-    Value sum =
-        fixed.softmax(shape, k.add(k.mul(r, layout.codeStride), layout.codes),
-                      k.add(k.mul(r, layout.expStride), layout.exps), c.length);
-    k.storeBytes(k.broadcast(k.mul(sum, factor), 1), scratch,
-                 k.add(k.mul(r, 4), layout.terms + 64));
+  eachFixedRow(rowsLeft(row), [&](Value r, Value codes, Value exps, Value sum) {
+    fixed.probabilities(shape, codes, exps, sum, c.length, [&](Value total) {
+      k.storeBytes(k.broadcast(k.mul(total, factor), 1), scratch,
+                   k.add(k.mul(r, 4), layout.terms + 64));
+    });
   });
   tapRows(row, probTap);
+}
+
+/// Exponentials of all rows come first, so that no row waits for the division
+/// of the one before.
+void QAttentionEmitter::eachFixedRow(Value rows, RowStep body) {
+  FixedAttentionParams fixed(k, params);
+  auto codesOf = [&](Value r) {
+    return k.add(k.mul(r, layout.codeStride), layout.codes);
+  };
+  auto expsOf = [&](Value r) {
+    return k.add(k.mul(r, layout.expStride), layout.exps);
+  };
+  auto sumAt = [&](Value r) { return k.add(k.mul(r, 8), layout.sums); };
+  k.loop(k.index(0), rows, 1, [&](Value r) {
+    Value sum = fixed.exponentials(shape, codesOf(r), expsOf(r), c.length);
+    k.storeBytes(k.broadcast(sum, 1), scratch, sumAt(r));
+    if (shape.isLog())
+      fixed.logLimits(shape, sum, limitsOf(r));
+  });
+  k.loop(k.index(0), rows, 1, [&](Value r) {
+    Value sum = k.lane(k.loadBytes(scratch, sumAt(r), 1, k.i64()), 0);
+    body(r, codesOf(r), expsOf(r), sum);
+  });
 }
 
 void QAttentionEmitter::uniformCodes(Value total) {

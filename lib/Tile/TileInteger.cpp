@@ -91,7 +91,7 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
     shape.hasZeros = true;
   }
   if (failed(pushProductConstants(op, info.step, multiplier->values(),
-                                  offset->values(), operands)))
+                                  offset->values(), shape, operands)))
     return failure();
   // Zero points of weights have a part in the correction.
   if (auto type = shape.hasZeros ? quant::UniformQuantizedType()
@@ -136,6 +136,7 @@ std::string Tiler::productStep(Operation *op,
 LogicalResult Tiler::pushProductConstants(tq::QLinearOp op, StringRef step,
                                           ArrayRef<float> multiplier,
                                           ArrayRef<float> offset,
+                                          GemmShape &shape,
                                           std::vector<std::string> &operands) {
   std::string name = step.str();
   bool hasPost = op.getActivation() != tq::Activation::None &&
@@ -144,6 +145,10 @@ LogicalResult Tiler::pushProductConstants(tq::QLinearOp op, StringRef step,
     auto constants = tq::fixedProduct(op, multiplier, offset);
     if (failed(constants))
       return failure();
+    // Inputs are bytes, or 16 bits where they come as planes.
+    double most = 128.0 * 65535 * double(shape.k);
+    shape.narrow = isNarrow(constants->outputs, std::min(most, 0x1p31)) &&
+                   (!hasPost || isNarrow(constants->post, 0x1p31));
     operands.push_back(
         program.data(name + ".outputs", packFixed(constants->outputs)));
     if (hasPost)
@@ -188,9 +193,10 @@ static std::string codesName(StringRef site, CodeRange range) {
 
 /// A part of a kernel's name for fixed arithmetic.
 static std::string fixedName(const AttentionShape &shape) {
-  return shape.fixed
-             ? "fixed" + num(shape.expBytes) + (shape.roundProbs ? "" : "down")
-             : "";
+  return shape.fixed ? "fixed" + num(shape.expBytes) +
+                           (shape.roundProbs ? "" : "down") +
+                           (shape.narrow ? "" : "long")
+                     : "";
 }
 
 FailureOr<std::string> Tiler::attentionConstants(tq::QAttentionOp op,
@@ -203,6 +209,7 @@ FailureOr<std::string> Tiler::attentionConstants(tq::QAttentionOp op,
     if (failed(fixed))
       return failure();
     shape.fixed = true;
+    shape.narrow = isNarrow({fixed->score, fixed->context}, 0x1p31);
     if (fixed->log) {
       shape.expBytes = exponentialBytes(fixed->log->exps);
       shape.roundProbs = !fixed->log->published;

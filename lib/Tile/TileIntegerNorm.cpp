@@ -39,14 +39,16 @@ static std::string normParams(ProgramBuilder &program, StringRef name,
                       std::vector<int8_t>(bytes.begin(), bytes.end()));
 }
 
-/// The constants of a fixed LayerNorm, as a constant of the program.
+/// The constants of a fixed LayerNorm, as a constant of the program; `narrow`
+/// becomes false where they are not.
 static FailureOr<std::string>
 fixedNormParams(ProgramBuilder &program, Operation *op, StringRef step,
                 ArrayRef<float> gamma, ArrayRef<float> beta, int64_t sumHi,
-                Type sumType = {}) {
+                bool &narrow, Type sumType = {}) {
   auto norm = tq::fixedNorm(op, gamma, beta, sumHi, sumType);
   if (failed(norm))
     return failure();
+  narrow &= isNarrow(norm->channels, norm->shift);
   return program.data(
       step.str() + ".channels",
       packChannels(norm->channels, norm->shift, norm->factors, norm->zero));
@@ -106,10 +108,15 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
   if (op.getFixed()) {
     auto sum = tq::fixedSum(op, ma->values(), mb->values(), mo->values(), d);
     Type sumType = op.getSumType().value_or(Type());
-    auto channels = fixedNormParams(program, op, info.step, gamma->values(),
-                                    beta->values(), op.getSumHi(), sumType);
+    shape.narrow = true;
+    auto channels =
+        fixedNormParams(program, op, info.step, gamma->values(), beta->values(),
+                        op.getSumHi(), shape.narrow, sumType);
     if (failed(sum) || failed(channels))
       return failure();
+    shape.narrow &= isNarrow(sum->a, 65535) && isNarrow(sum->b, 65535);
+    if (!shape.narrow)
+      kernelName += "_long";
     std::string kernel = program.kernel(
         kernelName + (sumType ? "_fixed_factors" : "_fixed"),
         [&](StringRef name) {
@@ -326,8 +333,9 @@ LogicalResult Tiler::launchFixedEmbed(tq::QEmbedOp op, EmbedShape shape,
                                       ArrayRef<std::string> results,
                                       const LaunchInfo &info) {
   auto constants = tq::fixedEmbedding(op, scales[0], scales[1], scales[2]);
-  auto channels =
-      fixedNormParams(program, op, info.step, gamma, beta, op.getE2Hi());
+  shape.narrow = true;
+  auto channels = fixedNormParams(program, op, info.step, gamma, beta,
+                                  op.getE2Hi(), shape.narrow);
   if (failed(constants) || failed(channels))
     return failure();
   shape.e1Zero = op.getE1Zero();

@@ -40,11 +40,13 @@ private:
   /// The name of a product: of its site, or of the three that it makes.
   std::string productStep(mlir::Operation *op,
                           const std::vector<std::string> &sites, int64_t layer);
-  /// Appends the constants of a product from the multiplier on.
+  /// Appends the constants of a product from the multiplier on; fixed ones say
+  /// whether the shape is narrow.
   mlir::LogicalResult pushProductConstants(tq::QLinearOp op,
                                            llvm::StringRef step,
                                            llvm::ArrayRef<float> multiplier,
                                            llvm::ArrayRef<float> offset,
+                                           GemmShape &shape,
                                            std::vector<std::string> &operands);
   /// Appends the launch that splits 16-bit codes into planes of bytes; gives
   /// their buffer.

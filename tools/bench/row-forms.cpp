@@ -85,6 +85,7 @@ struct StageCase {
     if (failed)
       std::abort();
     shape.expBytes = exponentialBytes(isLog ? logs.exps : uniform.exps);
+    shape.narrow = true;
     shape.roundProbs = isLog ? !isPublished : uniform.nearest != 0;
     fixed = isLog ? packFixedAttention(score, context, logs, 128, 128, 128)
                   : packFixedAttention(score, context, uniform, 128, 128, 128);
@@ -144,9 +145,9 @@ static void fixedActivation(benchmark::State &state, GemmActivation function) {
     mlir::Builder b(m.getContext());
     mlir::Type i8 = b.getI8Type();
     KernelBuilder k(m, "kernel", {b.getI32Type(), i8, i8, i8});
-    FixedLanes post = loadFixed(k, k.buffer(2), k.index(0));
+    FixedLanes post = loadFixed(k, k.buffer(2), k.index(0), true);
     k.blocks(count, [&](mlir::Value i, mlir::Value) {
-      FixedLanes output = loadFixed(k, k.buffer(1), i);
+      FixedLanes output = loadFixed(k, k.buffer(1), i, true);
       mlir::Value v = k.loadVector(k.buffer(0), i);
       if (function != GemmActivation::None) {
         v = fixedCode(k, v, output, -QI_ACTIVATION_LIMIT, QI_ACTIVATION_LIMIT);
@@ -197,6 +198,7 @@ static void fixedAddNorm(benchmark::State &state) {
   AddNormShape shape;
   shape.d = shape.aStride = shape.bStride = shape.outStride = shape.tapStride =
       d;
+  shape.narrow = true;
   bool isWide = state.range(0) == 16;
   if (isWide) {
     shape.a = shape.sum = Storage::U16;
