@@ -52,6 +52,14 @@ TokenBatch mixedBatch(int64_t vocab) {
   return batch;
 }
 
+/// What the emulator counts under a name.
+size_t counted(const char *name) {
+  void *library = dlopen(QUERN_TEST_EMULATED_CUDA, RTLD_NOW);
+  auto count =
+      reinterpret_cast<size_t (*)()>(library ? dlsym(library, name) : nullptr);
+  return count ? count() : 0;
+}
+
 class DeviceTest : public testing::Test {
 protected:
   void SetUp() override {
@@ -137,6 +145,7 @@ TEST_F(DeviceTest, WarpgroupsOnHopper) {
   ASSERT_TRUE(module.get());
   setenv("EMULATED_CUDA_CAPABILITY", "90", 1);
   compareWithGraph(module, mixedBatch(options.vocab));
+  EXPECT_GT(counted("emulatedCudaEarlyLaunches"), 0u);
   EXPECT_THAT(sessionKernels(module), HasSubstr("wgmma_u8_64x64_s4_u8"));
   setenv("EMULATED_CUDA_VERSION", "12000", 1);
   EXPECT_THAT(sessionKernels(module), Not(HasSubstr("wgmma")));
@@ -216,14 +225,6 @@ INSTANTIATE_TEST_SUITE_P(
                    /*hopper=*/true}),
     [](const auto &info) { return std::string(info.param.name); });
 
-/// Graphs that the emulator has launched.
-size_t graphLaunches() {
-  void *library = dlopen(QUERN_TEST_EMULATED_CUDA, RTLD_NOW);
-  auto count = reinterpret_cast<size_t (*)()>(
-      library ? dlsym(library, "emulatedCudaGraphLaunches") : nullptr);
-  return count ? count() : 0;
-}
-
 /// The same bytes alone and in a batch, with the memory that a larger batch
 /// took; and memory that is out.
 TEST_F(DeviceTest, BatchesAndMemory) {
@@ -257,7 +258,7 @@ TEST_F(DeviceTest, BatchesAndMemory) {
   }
   // Texts that came twice are a graph from then on, with the same bytes, and
   // other texts of the same lengths, too.
-  size_t before = graphLaunches();
+  size_t before = counted("emulatedCudaGraphLaunches");
   for (int round = 0; round != 4; ++round) {
     std::swap(batch.ids[0], batch.ids[1]);
     ASSERT_EQ(quern_run_ids(session, batch.ids.data(), batch.types.data(),
@@ -268,7 +269,7 @@ TEST_F(DeviceTest, BatchesAndMemory) {
         std::memcmp(output.data, all.data(), all.size() * sizeof(float)) == 0,
         isFirst);
   }
-  EXPECT_EQ(graphLaunches() - before, 4u);
+  EXPECT_EQ(counted("emulatedCudaGraphLaunches") - before, 4u);
   quern_session_destroy(session);
 
   // Room for the constants and for the first texts, not for many.

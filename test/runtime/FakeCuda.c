@@ -158,6 +158,7 @@ int cuStreamSynchronize(void *stream) {
 }
 /* There, but of no use. */
 int cuTensorMapEncodeTiled(void) { return 801; }
+int cuLaunchKernelEx(void) { return 801; }
 /* Not of the driver: contexts that are held, and pushed. */
 int fakeCudaHeld(void) { return retained; }
 int fakeCudaPushed(void) { return current; }

@@ -10,6 +10,7 @@
 // CUDA_ERROR_LAUNCH_FAILED.
 //
 //===----------------------------------------------------------------------===//
+#include "runtime/src/cuda/DriverApi.h"
 #include "test/support/ptx/Machine.h"
 
 #include <cstdlib>
@@ -66,7 +67,7 @@ struct Device {
   std::string fault;
   /// The graph that launches go to while the stream is captured.
   std::unique_ptr<Graph> capture;
-  size_t graphLaunches = 0;
+  size_t graphLaunches = 0, earlyLaunches = 0;
 };
 
 Device &device() {
@@ -241,9 +242,10 @@ int cuStreamCreate(void **stream, unsigned) {
 int cuStreamDestroy_v2(void *) { return Success; }
 int cuStreamSynchronize(void *) { return Success; }
 
-int cuLaunchKernel(void *handle, unsigned gridX, unsigned gridY, unsigned gridZ,
-                   unsigned blockX, unsigned blockY, unsigned blockZ,
-                   unsigned sharedBytes, void *, void **parameters, void **) {
+static int launchKernel(void *handle, unsigned gridX, unsigned gridY,
+                        unsigned gridZ, unsigned blockX, unsigned blockY,
+                        unsigned blockZ, unsigned sharedBytes,
+                        void **parameters, bool early) {
   auto *function = static_cast<LoadedFunction *>(handle);
   const ptx::Kernel &kernel = *function->kernel;
   if (gridX == 0 || gridY == 0 || gridZ != 1 || blockY != 1 || blockZ != 1 ||
@@ -264,11 +266,28 @@ int cuLaunchKernel(void *handle, unsigned gridX, unsigned gridY, unsigned gridZ,
     std::memcpy(&value, parameters[i], size_t(kernel.params[i].type.bytes()));
     arguments.push_back(value);
   }
-  RecordedLaunch now = {function, {gridX, gridY, sharedBytes}, arguments, maps};
+  RecordedLaunch now = {
+      function, {gridX, gridY, sharedBytes, early}, arguments, maps};
   if (!device().capture)
     return runNow(now);
   device().capture->push_back(std::move(now));
   return Success;
+}
+
+int cuLaunchKernel(void *handle, unsigned gridX, unsigned gridY, unsigned gridZ,
+                   unsigned blockX, unsigned blockY, unsigned blockZ,
+                   unsigned sharedBytes, void *, void **parameters, void **) {
+  return launchKernel(handle, gridX, gridY, gridZ, blockX, blockY, blockZ,
+                      sharedBytes, parameters, false);
+}
+int cuLaunchKernelEx(const cuda::LaunchConfig *c, void *handle,
+                     void **parameters, void **) {
+  if (c->attributeCount != 1 || c->attributes->id != cuda::LaunchEarly)
+    return InvalidValue;
+  ++device().earlyLaunches;
+  return launchKernel(handle, c->gridX, c->gridY, c->gridZ, c->blockX,
+                      c->blockY, c->blockZ, c->sharedBytes, parameters,
+                      c->attributes->value == 1);
 }
 
 int cuTensorMapEncodeTiled(void *to, int type, uint32_t rank, void *address,
@@ -330,6 +349,9 @@ int cuGraphExecDestroy(void *run) {
 
 /// Not of the driver: graphs launched so far.
 size_t emulatedCudaGraphLaunches() { return device().graphLaunches; }
+
+/// Not of the driver: launches so far that need not wait for others.
+size_t emulatedCudaEarlyLaunches() { return device().earlyLaunches; }
 
 /// Not of the driver: bytes that are allocated.
 size_t emulatedCudaMemory() { return device().used; }

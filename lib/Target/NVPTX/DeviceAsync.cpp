@@ -40,6 +40,13 @@ static Value assembly(ImplicitLocOpBuilder &b, Type type, ValueRange operands,
   return type ? op.getResult(0) : Value();
 }
 
+void DeviceBuilder::waitForKernelBefore() {
+  // nvvm's op says that it leaves memory alone, so loads could come before it.
+  assembly(b, Type(), {},
+           "griddepcontrol.launch_dependents;\ngriddepcontrol.wait;",
+           "~{memory}");
+}
+
 //===----------------------------------------------------------------------===//
 // Barriers and tiles
 //===----------------------------------------------------------------------===//

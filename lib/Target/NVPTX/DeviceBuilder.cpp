@@ -20,6 +20,8 @@ using Values = DeviceBuilder::Values;
 /// Address spaces of LLVM's NVPTX target.
 static constexpr unsigned kGlobal = 1;
 
+static constexpr StringLiteral kEarlyLaunch = "quern.early_launch";
+
 DeviceBuilder::DeviceBuilder(ModuleOp module, StringRef name,
                              ArrayRef<Param> params, int64_t threads,
                              int64_t blocks)
@@ -63,6 +65,12 @@ DeviceBuilder::DeviceBuilder(ModuleOp module, StringRef name,
                         b.getUnitAttr());
   }
   b.setInsertionPointToStart(kernel.addEntryBlock(b));
+  if (module->hasAttr(kEarlyLaunch))
+    waitForKernelBefore();
+}
+
+void DeviceBuilder::allowEarlyLaunch(ModuleOp module) {
+  module->setAttr(kEarlyLaunch, UnitAttr::get(module.getContext()));
 }
 
 LLVM::LLVMFuncOp DeviceBuilder::finish() {

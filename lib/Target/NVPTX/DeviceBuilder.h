@@ -36,6 +36,10 @@ public:
   DeviceBuilder(mlir::ModuleOp module, llvm::StringRef name,
                 llvm::ArrayRef<Param> params, int64_t threads,
                 int64_t blocks = 1);
+  /// Marks a module whose kernels may be launched before the one in front of
+  /// them has ended: each begins with the wait for it, and lets the next one
+  /// come. For sm_90a.
+  static void allowEarlyLaunch(mlir::ModuleOp module);
   /// Ends the body.
   mlir::LLVM::LLVMFuncOp finish();
 
@@ -188,6 +192,8 @@ public:
   void ifThen(Value condition, Body body);
 
 private:
+  /// Behind it memory of the device is as the kernel before leaves it.
+  void waitForKernelBefore();
   Value addTable(llvm::StringRef name, mlir::DenseElementsAttr values);
 
   template <typename Op> Value two(Value x, Value y) {

@@ -628,6 +628,8 @@ Expected<DeviceProgram> buildDeviceProgram(ModuleOp tiles,
   OwningOpRef<ModuleOp> portable = ModuleOp::create(tiles.getLoc()), hopper;
   if (llvm::is_contained(variants, PtxVariant::Sm90a))
     hopper = ModuleOp::create(tiles.getLoc());
+  if (hopper)
+    DeviceBuilder::allowEarlyLaunch(*hopper);
   ProgramEmitter emitter(tiles, *portable, hopper ? *hopper : ModuleOp());
   for (auto program : tiles.getOps<tk::ProgramOp>())
     for (auto launch : program.getBody().getOps<tk::LaunchOp>())

@@ -178,7 +178,14 @@ quern_status DeviceContext::launch(Function function, const Grid &grid,
                                    void **parameters, quern_error *error) {
   Current current(*this);
   Result result = current.result;
-  if (result == ResultSuccess)
+  if (result == ResultSuccess && grid.early) {
+    LaunchAttribute attribute = {};
+    attribute.id = LaunchEarly;
+    attribute.value = 1;
+    LaunchConfig config = {grid.x, grid.y,           1,      grid.threads, 1,
+                           1,      grid.sharedBytes, stream, &attribute,   1};
+    result = driver.api.launchWith(&config, function, parameters, nullptr);
+  } else if (result == ResultSuccess)
     result = driver.api.launch(function, grid.x, grid.y, 1, grid.threads, 1, 1,
                                grid.sharedBytes, stream, parameters, nullptr);
   return check(result, "the launch of a kernel", error);

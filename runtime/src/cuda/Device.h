@@ -18,6 +18,9 @@ namespace quern::cuda {
 /// Blocks and threads of a launch.
 struct Grid {
   unsigned x = 1, y = 1, threads = 32, sharedBytes = 0;
+  /// May begin before the launch in front of it has ended; the kernel waits for
+  /// that itself.
+  bool early = false;
 };
 
 /// A matrix of bytes in memory of the device, of which kernels copy tiles of

@@ -394,6 +394,8 @@ quern_status DeviceProgram::planStep(const HostRun &run, uint32_t index,
   }
   const DeviceKernel &kernel = *table().kernels()->Get(which);
   grid.threads = kernel.threads();
+  // All kernels of sm_90a begin with a wait for the one before, if it is one.
+  grid.early = warpgroups && index > 0;
   grid.sharedBytes =
       unsigned(kernel.shared_bytes() +
                kernel.shared_per_key() * roundUp(run.longest, kKeyStep));

@@ -70,6 +70,26 @@ inline constexpr int MapOfBytes = 0, MapSwizzle128 = 3, MapPromote256 = 3;
 /// CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
 inline constexpr int CaptureThread = 1;
 
+/// CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION
+inline constexpr int LaunchEarly = 6;
+
+/// CUlaunchAttribute, of which `value` is used as an int.
+struct alignas(8) LaunchAttribute {
+  int id, unused;
+  union {
+    int value;
+    char room[64];
+  };
+};
+
+/// CUlaunchConfig
+struct LaunchConfig {
+  unsigned gridX, gridY, gridZ, blockX, blockY, blockZ, sharedBytes;
+  Stream stream;
+  LaunchAttribute *attributes;
+  unsigned attributeCount;
+};
+
 /// member, symbol, parameters
 #define QUERN_CUDA_FUNCTIONS(F)                                                \
   F(init, "cuInit", (unsigned flags))                                          \
@@ -119,13 +139,16 @@ inline constexpr int CaptureThread = 1;
   F(destroyGraph, "cuGraphDestroy", (Graph graph))                             \
   F(destroyGraphRun, "cuGraphExecDestroy", (GraphRun run))
 
-/// Of drivers for sm_90.
+/// Of drivers for sm_90: both, or the portable kernels.
 #define QUERN_CUDA_TILE_FUNCTIONS(F)                                           \
   F(encodeMap, "cuTensorMapEncodeTiled",                                       \
     (TensorMap * map, int type, uint32_t rank, void *address,                  \
      const uint64_t *extents, const uint64_t *strides, const uint32_t *box,    \
      const uint32_t *steps, int interleave, int swizzle, int promotion,        \
-     int fill))
+     int fill))                                                                \
+  F(launchWith, "cuLaunchKernelEx",                                            \
+    (const LaunchConfig *config, Function function, void **parameters,         \
+     void **extra))
 
 /// Entry points of the driver.
 struct DriverApi {

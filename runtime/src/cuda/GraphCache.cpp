@@ -37,7 +37,7 @@ bool RunPlan::equals(const RunPlan &other) const {
     if (a.function != b.function || a.grid.x != b.grid.x ||
         a.grid.y != b.grid.y || a.grid.threads != b.grid.threads ||
         a.grid.sharedBytes != b.grid.sharedBytes || a.count != b.count ||
-        a.maps != b.maps)
+        a.maps != b.maps || a.grid.early != b.grid.early)
       return false;
   }
   return true;

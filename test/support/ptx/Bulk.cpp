@@ -89,6 +89,8 @@ static Handler barrierObjects(Instruction &i, const Parts &) {
 
 /// [to], [map, {coordinates}], [mbarrier]
 static void copyTile(Warp &w, const Instruction &i) {
+  if (!w.needMemory(i))
+    return;
   Lanes rt, rm, rb;
   const Lanes &to = w.read(i.operands[0], rt);
   const Lanes &map = w.read(i.operands[1], rm);
@@ -146,9 +148,23 @@ static Handler fences(Instruction &i, const Parts &) {
              : nullptr;
 }
 
+/// The kernel before has ended, as far as the emulator goes; whether this one
+/// has asked is what matters.
+static Handler launches(Instruction &i, const Parts &) {
+  if (i.name == "griddepcontrol.launch_dependents" && i.operands.empty())
+    return [](Warp &, const Instruction &) {};
+  if (i.name == "griddepcontrol.wait" && i.operands.empty())
+    return [](Warp &w, const Instruction &i) {
+      if (w.needAll(i))
+        w.mayTouchMemory = true;
+    };
+  return nullptr;
+}
+
 const Binders &bulkBinders() {
   static const Binders binders = {{"mbarrier", barrierObjects},
-                                  {"fence", fences}};
+                                  {"fence", fences},
+                                  {"griddepcontrol", launches}};
   return binders;
 }
 

@@ -56,6 +56,8 @@ static Handler barriers(Instruction &i, const Parts &parts) {
 //===----------------------------------------------------------------------===//
 
 static void copyAsync(Warp &w, const Instruction &i) {
+  if (!w.needMemory(i))
+    return;
   Lanes roomTo, roomFrom, roomBytes;
   const Lanes &to = w.read(i.operands[0], roomTo);
   const Lanes &from = w.read(i.operands[1], roomFrom);

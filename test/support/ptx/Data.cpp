@@ -31,6 +31,8 @@ static void load(Warp &w, const Instruction &i) {
   Lanes room;
   Lanes addresses = w.read(i.operands[1], room);
   size_t size = size_t(i.type.bytes());
+  if (i.space == Instruction::Global && !w.needMemory(i))
+    return;
   forEachActive(w, [&](int l) {
     uint8_t bytes[16];
     Problem problem;
@@ -64,6 +66,8 @@ static void loadParam(Warp &w, const Instruction &i) {
 }
 
 static void store(Warp &w, const Instruction &i) {
+  if (i.space == Instruction::Global && !w.needMemory(i))
+    return;
   Lanes room, rooms[4];
   const Lanes &addresses = w.read(i.operands[0], room);
   const Lanes *values[4];

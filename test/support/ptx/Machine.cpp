@@ -18,6 +18,7 @@ Warp::Warp(Block &block, int index)
       writtenAt(registers.size(), -1), owner(registers.size()) {
   int threads = std::min(32, block.kernel->threads - index * 32);
   alive = threads == 32 ? ~0u : (1u << threads) - 1;
+  mayTouchMemory = !block.launch.early;
 }
 
 uint64_t Warp::special(Special which, int lane) const {
@@ -116,6 +117,12 @@ bool Warp::needAll(const Instruction &i) {
     ++absent;
   fail(i, absent, "the whole warp must take part, but this thread does not");
   return false;
+}
+
+bool Warp::needMemory(const Instruction &i) {
+  if (!mayTouchMemory)
+    fail(i, 0, "touches memory of the device before griddepcontrol.wait");
+  return mayTouchMemory;
 }
 
 void Warp::branch(uint64_t to) { jump = to; }

@@ -31,6 +31,9 @@ using Lanes = std::array<uint64_t, 32>;
 
 struct Launch {
   int64_t gridX = 1, gridY = 1, sharedBytes = 0;
+  /// The kernel before may still run: memory of the device may be touched only
+  /// behind the wait for it.
+  bool early = false;
 };
 
 class Machine {
@@ -144,6 +147,10 @@ public:
   bool needAll(const Instruction &i);
   void branch(uint64_t to);
   void exit();
+  /// Has waited for the kernel before.
+  bool mayTouchMemory = true;
+  /// False, with a fault, if memory of the device may not be touched yet.
+  bool needMemory(const Instruction &i);
   /// Ends the turn; the next one begins when something happens to an mbarrier.
   void stall(const Instruction &i);
 

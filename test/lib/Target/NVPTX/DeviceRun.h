@@ -148,6 +148,9 @@ public:
       ADD_FAILURE() << parsed.message();
   }
 
+  /// As if the kernel before were still running.
+  bool early = false;
+
   std::string run(const DeviceCall &call) override {
     ptx::Machine machine;
     std::vector<uint64_t> arguments;
@@ -164,9 +167,9 @@ public:
         return problem;
       arguments.back() = machine.addMap(map);
     }
-    Error error =
-        machine.run(program, call.kernel,
-                    {call.gridX, call.gridY, call.sharedBytes}, arguments);
+    Error error = machine.run(program, call.kernel,
+                              {call.gridX, call.gridY, call.sharedBytes, early},
+                              arguments);
     return error ? error.message() : "";
   }
 

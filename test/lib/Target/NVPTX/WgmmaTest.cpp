@@ -192,6 +192,27 @@ TEST_F(BrokenWgmma, MbarriersWithoutBarrier) {
   EXPECT_THAT(run(), HasSubstr("mbarrier"));
 }
 
+/// Kernels that may begin before the one in front of them has ended.
+TEST(NvptxWgmma, EarlyLaunches) {
+  GemmForm form;
+  WgmmaSchedule schedule = {64, 32, 2};
+  std::string text = makePtx(
+      [&](mlir::ModuleOp module) {
+        DeviceBuilder::allowEarlyLaunch(module);
+        buildWgmmaGemm(module, schedule, form);
+      },
+      PtxVariant::Sm90a);
+  EXPECT_THAT(text, HasSubstr("griddepcontrol.launch_dependents;"));
+  Emulator emulator;
+  emulator.early = true;
+  emulator.loadText(text);
+  EXPECT_EQ(GemmCase({5, 32, 128}, form).run(emulator, schedule), "");
+  text.erase(text.find("griddepcontrol.wait;"), 20);
+  emulator.loadText(text);
+  EXPECT_THAT(GemmCase({5, 32, 128}, form).run(emulator, schedule),
+              HasSubstr("before griddepcontrol.wait"));
+}
+
 /// A product may read a tile when its warp has waited for it, and a copy may
 /// write there again when it has been told that the product is over.
 TEST(NvptxWgmma, WhoHasSeenWhat) {
