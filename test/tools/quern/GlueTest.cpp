@@ -267,7 +267,7 @@ TEST(GlueReader, RefusesAnEmptyFileAndAHeaderAlone) {
 TEST(GlueReader, NamesAllTasks) {
   EXPECT_EQ(findGlueTask("glue"), nullptr);
   EXPECT_EQ(glueTaskNames(),
-            "sst2, cola, mrpc, rte, stsb, qqp, mnli, wnli, qnli");
+            "sst2, cola, mrpc, rte, stsb, qqp, mnli, wnli, qnli, images");
 }
 
 TEST(GlueReader, ReadsEveryRowOfTheDevSets) {
