@@ -400,8 +400,8 @@ void addEval(CLI::App &app, Action &action) {
   command->add_flag("--json", options->asJson, "As one JSON object");
   command->add_flag("-q,--quiet", options->quiet, "No progress");
   command->footer(
-      "Examples: quern eval m.qbm --task sst2 --data dev.tsv\n"
-      "          quern eval vit.qbm --task images --data labels.tsv");
+      "Example: quern eval m.qbm --task sst2 --data dev.tsv\n"
+      "Example: quern eval vit.qbm --task images --data labels.tsv");
   command->callback(
       [options, &action] { action = [options] { return eval(*options); }; });
 }
