@@ -5,9 +5,9 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Bench/DotPeak.h"
 
+#include "compiler/Bench/Timing.h"
 #include "compiler/Emit/KernelJit.h"
 
-#include <chrono>
 #include <immintrin.h>
 
 /// A statement on each of the sums.
@@ -32,11 +32,6 @@
   DO(a13);
 
 namespace quern {
-
-static double now() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
 
 /// 14 times 64 multiply-adds a round.
 __attribute__((target("avx512f,avx512vnni"), noinline)) static void
@@ -139,7 +134,7 @@ runAmx(int64_t rounds) {
 double measureDotPeak(Tier tier, int64_t rounds) {
   if (!canRun(tier) || tier == Tier::Scalar)
     return 0;
-  double start = now();
+  double start = clockSeconds();
   double perRound = 0;
   switch (tier) {
   case Tier::Scalar:
@@ -169,7 +164,7 @@ double measureDotPeak(Tier tier, int64_t rounds) {
     perRound = 8 * 32768;
     break;
   }
-  return double(rounds) * perRound / (now() - start);
+  return double(rounds) * perRound / (clockSeconds() - start);
 }
 
 } // namespace quern

@@ -8,6 +8,7 @@
 
 #include "compiler/Bench/DotPeak.h"
 #include "compiler/Bench/GemmCase.h"
+#include "compiler/Bench/Timing.h"
 #include "compiler/Emit/KernelJit.h"
 #include "dialects/TK/TKDialect.h"
 
@@ -20,22 +21,11 @@
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <ostream>
 
 namespace quern {
-
-static double now() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
-
-static double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 namespace {
 
@@ -99,10 +89,10 @@ public:
     run();
     double before = hasPeak ? measureDotPeak(tier) : 2e10;
     int calls = std::max(1, int(1.5e-3 * before / operations));
-    double start = now();
+    double start = clockSeconds();
     for (int c = 0; c < calls; ++c)
       run();
-    double speed = operations * calls / (now() - start);
+    double speed = operations * calls / (clockSeconds() - start);
     double after = hasPeak ? measureDotPeak(tier) : 0;
     speeds.push_back(speed);
     if (!hasPeak)

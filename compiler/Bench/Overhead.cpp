@@ -7,6 +7,7 @@
 #include "compiler/Bench/Overhead.h"
 
 #include "compiler/Bench/GroupGemmCase.h"
+#include "compiler/Bench/Timing.h"
 #include "compiler/Bench/WideGemmCase.h"
 #include "dialects/TK/TKDialect.h"
 
@@ -21,7 +22,6 @@
 #include "llvm/Support/JSON.h"
 
 #include <algorithm>
-#include <chrono>
 #include <functional>
 #include <map>
 #include <memory>
@@ -167,16 +167,10 @@ Error Overhead::compile() {
   return Error::success();
 }
 
-static double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
-
 static double secondsOf(const std::function<void()> &run) {
-  auto start = std::chrono::steady_clock::now();
+  double start = clockSeconds();
   run();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
-      .count();
+  return clockSeconds() - start;
 }
 
 void Overhead::time(Form &form) {

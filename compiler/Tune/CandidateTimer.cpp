@@ -7,6 +7,7 @@
 
 #include "compiler/Bench/DotPeak.h"
 #include "compiler/Bench/GemmCase.h"
+#include "compiler/Bench/Timing.h"
 #include "compiler/Emit/KernelJit.h"
 #include "dialects/TK/TKDialect.h"
 
@@ -20,23 +21,12 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 
 namespace quern {
 
 /// Weights that calls pass through: more than a second-level cache holds.
 static constexpr int64_t kStreamBytes = 24 << 20;
-
-static double now() {
-  using namespace std::chrono;
-  return duration<double>(steady_clock::now().time_since_epoch()).count();
-}
-
-static double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 2];
-}
 
 namespace {
 
@@ -115,11 +105,11 @@ private:
   double timeCalls(size_t c) {
     call(c);
     int calls = 0;
-    double start = now(), passed = 0;
+    double start = clockSeconds(), passed = 0;
     do {
       call(c);
       ++calls;
-      passed = now() - start;
+      passed = clockSeconds() - start;
     } while (passed < forms.seconds);
     return passed / calls;
   }
