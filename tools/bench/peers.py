@@ -131,7 +131,7 @@ def head_of(about, folder):
 
 
 def prepare(args):
-    """The folder with the peers' models."""
+    """The folder with the peers' models, and what the module says of itself."""
     inspected = subprocess.run(
         [args.quern, "inspect", args.module, "--json"], text=True,
         stdout=subprocess.PIPE)
@@ -158,16 +158,13 @@ def prepare(args):
     if made.returncode:
         sys.exit(f"peers: error: the peers' models of {args.model} could not "
                  "be made")
-    return folder
+    return folder, about["model"]
 
 
-def read_texts(args):
+def read_texts(args, longest):
     """Ids and type ids of every text, as `quern bench` makes them."""
     command = [args.quern, "tokenize", args.module, "--input", args.text]
     command += ["--pair"] if args.pair else []
-    longest = json.loads(subprocess.run(
-        [args.quern, "inspect", args.module, "--json"], text=True,
-        stdout=subprocess.PIPE, check=True).stdout)["model"]["max_length"]
     command += ["--max-length", str(min(args.max_length or longest, longest))]
     done = subprocess.run(command, text=True, stdout=subprocess.PIPE)
     if done.returncode:
@@ -190,9 +187,10 @@ def make_up(batch, length, vocabulary):
 class Sequences:
     """Files with the ids of every case."""
 
-    def __init__(self, args, folder, place):
-        self.args, self.place, self.made = args, place, {}
-        self.texts = read_texts(args) if args.text else None
+    def __init__(self, args, model, folder, place):
+        self.place, self.made = place, {}
+        self.texts = (read_texts(args, model["max_length"]) if args.text
+                      else None)
         with open(os.path.join(folder, "about.json")) as f:
             self.vocabulary = json.load(f)["vocabulary"]
 
@@ -372,9 +370,10 @@ def main():
                         help="the table and every measured row as JSON")
     args = parser.parse_args()
     check_packages(args.peers)
-    folder = prepare(args)
+    folder, model = prepare(args)
     with tempfile.TemporaryDirectory() as place:
-        rows, fastest = measure(args, folder, Sequences(args, folder, place))
+        sequences = Sequences(args, model, folder, place)
+        rows, fastest = measure(args, folder, sequences)
     entries = summary(args, rows, fastest)
     if not args.json:
         print(table(entries))
