@@ -14,6 +14,18 @@
 
 namespace quern {
 
+GemmShape linearShape(int64_t k, int64_t n, GemmActivation activation,
+                      int64_t bits) {
+  GemmShape shape;
+  shape.k = k;
+  shape.n = n;
+  shape.xStride = rowStride(k);
+  shape.outStride = rowStride(n);
+  shape.activation = activation;
+  shape.weightBits = bits;
+  return shape;
+}
+
 static constexpr unsigned char kUntouched = 0xa5;
 
 AlignedBytes::AlignedBytes(size_t size, unsigned char fill)

@@ -16,6 +16,10 @@
 
 namespace quern {
 
+/// A linear layer of k to n channels with codes in and out, weights of `bits`.
+GemmShape linearShape(int64_t k, int64_t n, GemmActivation activation,
+                      int64_t bits);
+
 /// Bytes on a 64-byte boundary.
 class AlignedBytes {
 public:

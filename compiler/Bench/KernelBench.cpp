@@ -46,14 +46,7 @@ static constexpr Layer kLayers[] = {
     {3072, 768, GemmActivation::None, 2}};
 
 static GemmShape getShape(const Layer &layer) {
-  GemmShape shape;
-  shape.k = layer.k;
-  shape.n = layer.n;
-  shape.xStride = rowStride(layer.k);
-  shape.outStride = rowStride(layer.n);
-  shape.activation = layer.activation;
-  shape.weightBits = layer.weightBits;
-  return shape;
+  return linearShape(layer.k, layer.n, layer.activation, layer.weightBits);
 }
 
 namespace {

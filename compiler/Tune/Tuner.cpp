@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Tune/Tuner.h"
 
+#include "compiler/Bench/GemmCase.h"
 #include "compiler/Emit/KernelJit.h"
 #include "compiler/Emit/LibraryCode.h"
 
@@ -36,14 +37,7 @@ std::vector<TuneShape> encoderShapes(int64_t hidden, int64_t intermediate,
 }
 
 static GemmShape shapeOf(const TuneShape &asked) {
-  GemmShape shape;
-  shape.k = asked.k;
-  shape.n = asked.n;
-  shape.xStride = rowStride(asked.k);
-  shape.outStride = rowStride(asked.n);
-  shape.activation = asked.activation;
-  shape.weightBits = asked.bits;
-  return shape;
+  return linearShape(asked.k, asked.n, asked.activation, asked.bits);
 }
 
 //===----------------------------------------------------------------------===//
