@@ -1,0 +1,115 @@
+//===- LaunchBuilder.cpp - One launch on a GPU, in writing ----------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Target/NVPTX/LaunchBuilder.h"
+
+#include "lib/Target/NVPTX/CodeNorm.h"
+
+#include <cstring>
+
+using namespace mlir;
+
+namespace quern::nvptx {
+
+std::string KernelForm::text(StringRef name) {
+  auto attr = entries.getAs<StringAttr>(name);
+  return attr ? attr.str() : missing(name);
+}
+
+int64_t KernelForm::number(StringRef name) {
+  if (auto attr = entries.getAs<IntegerAttr>(name))
+    return attr.getInt();
+  missing(name);
+  return 0;
+}
+
+Storage KernelForm::storage(StringRef name) {
+  auto parsed = parseStorage(text(name));
+  if (parsed)
+    return *parsed;
+  missing(name);
+  return Storage::U8;
+}
+
+std::string KernelForm::missing(StringRef name) {
+  if (problem.empty())
+    problem = ("its form has no usable '" + name + "'").str();
+  return "";
+}
+
+uint32_t LaunchBuilder::kernelIndex(const std::string &name, int64_t threads,
+                                    int64_t sharedBytes, int64_t sharedPerKey,
+                                    ArrayRef<ModuleOp> modules, Build build) {
+  auto [at, isNew] =
+      kernels.try_emplace(name, uint32_t(program.kernels.size()));
+  if (isNew)
+    program.kernels.push_back({name, threads, sharedBytes, sharedPerKey});
+  for (ModuleOp module : modules)
+    if (module && !module.lookupSymbol(name))
+      build(module);
+  return at->second;
+}
+
+void LaunchBuilder::rowKernel(const std::string &name, Build build) {
+  kernel(name, kRowsPerBlock * 32, 0, 0, build);
+}
+
+StringRef LaunchBuilder::symbolOf(size_t operand) {
+  return cast<FlatSymbolRefAttr>(op.getBuffers()[operand]).getValue();
+}
+
+void LaunchBuilder::pointer(size_t operand) {
+  Operation *target = this->target(operand);
+  DeviceParam::Kind kind = isa<tk::DataOp>(target)  ? DeviceParam::Data
+                           : target->hasAttr("tap") ? DeviceParam::Tap
+                                                    : DeviceParam::Buffer;
+  now.params.push_back({kind, symbolOf(operand).str(), 0});
+}
+
+void LaunchBuilder::weights(size_t operand, int64_t n, int64_t k, int64_t bits,
+                            std::vector<int32_t> blocks) {
+  std::string symbol = symbolOf(operand).str();
+  bool warpgroup = !now.warpgroup.empty();
+  auto [at, isNew] =
+      weightIndex.try_emplace(symbol + (warpgroup ? " of warpgroups" : ""),
+                              uint32_t(program.weights.size()));
+  if (isNew)
+    program.weights.push_back(
+        {symbol, n, k, bits, std::move(blocks), warpgroup});
+  param(DeviceParam::Weights, at->second);
+}
+
+void LaunchBuilder::table(std::vector<int32_t> values) {
+  param(DeviceParam::Table, uint32_t(program.tables.size()));
+  program.tables.push_back(std::move(values));
+}
+
+void LaunchBuilder::reals(std::initializer_list<float> values) {
+  for (float value : values) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    param(DeviceParam::Number, bits);
+  }
+}
+
+void LaunchBuilder::numbers(KernelForm &form,
+                            std::initializer_list<const char *> names,
+                            bool fixed) {
+  for (const char *name : names) {
+    if (fixed)
+      integers({form.number(name)});
+    else
+      reals({form.real(name)});
+  }
+}
+
+void LaunchBuilder::rows(KernelForm &form, DeviceCount &grid,
+                         int64_t perBlock) {
+  bool byToken = form.text("rows") == "tokens";
+  grid = {byToken ? CountOf::Tokens : CountOf::Sequences, perBlock, 1};
+  param(byToken ? DeviceParam::Tokens : DeviceParam::Sequences);
+}
+
+} // namespace quern::nvptx

@@ -1,0 +1,190 @@
+//===- ProductLaunches.cpp - Launches of matrix products ------------------===//
+//
+// Part of Quern, under the Apache License v2.0; see LICENSE.
+//
+//===----------------------------------------------------------------------===//
+#include "lib/Target/NVPTX/LaunchBuilder.h"
+
+#include "lib/Target/NVPTX/Gemm.h"
+#include "lib/Target/NVPTX/WgmmaGemm.h"
+
+#include "llvm/Support/MathExtras.h"
+
+using namespace mlir;
+
+namespace quern::nvptx {
+
+/// Tiles for many rows: half the bytes for each product of codes, but a quarter
+/// of the blocks.
+static constexpr GemmSchedule kLargeTiles = {128, 128, 64, 64, 2};
+
+/// The same of warpgroups; large ones as they divide the columns.
+static constexpr WgmmaSchedule kSmallWarpgroup = {64, 64, 4};
+static WgmmaSchedule largeWarpgroup(int64_t n) {
+  return {128, n % 192 == 0 ? 192 : n % 256 == 0 ? 256 : 128, 4};
+}
+
+/// A kernel of warpgroups that a run may take.
+static void warpgroupKernel(LaunchBuilder &l, KernelForm &form,
+                            const GemmForm &gemm,
+                            const WgmmaSchedule &schedule) {
+  GemmLaunch launch = getWgmmaLaunch(schedule, 1, form.number("n"));
+  DeviceChoice choice;
+  choice.kernel = l.kernelIndex(
+      getWgmmaName(schedule, gemm), launch.threads, launch.sharedBytes, 0,
+      {l.hopper}, [&](ModuleOp to) { buildWgmmaGemm(to, schedule, gemm); });
+  choice.gridX.multiply = launch.gridX;
+  choice.gridY.divide = schedule.blockM;
+  choice.maps = {{0, 0, 0, 0, uint16_t(schedule.blockM)},
+                 {1, 0, 0, 0, uint16_t(schedule.blockN)}};
+  // Clocks for 128 k, as tools/bench/gpu_cost.py has them: 2683 products in
+  // each, and 39 bytes of tiles.
+  choice.cost =
+      uint32_t(std::max(schedule.blockM * schedule.blockN * kWgmmaStep / 2683,
+                        (schedule.blockM + schedule.blockN) * kWgmmaStep / 39));
+  l.now.warpgroup.push_back(std::move(choice));
+}
+
+/// The kernels of a product; takes the rest of `gemm` from the form.
+static Error gemmKernel(LaunchBuilder &l, KernelForm &form, GemmForm &gemm) {
+  auto activation = parseActivation(form.text("activation"));
+  if (!activation)
+    return activation.takeError();
+  gemm.activation = *activation;
+  gemm.result = form.storage("out");
+  GemmSchedule schedule;
+  if (Error error = checkForm(schedule, gemm))
+    return error;
+  int64_t n = form.number("n");
+  if (l.hopper && !checkWgmmaForm(kSmallWarpgroup, gemm))
+    for (const WgmmaSchedule &each : {kSmallWarpgroup, largeWarpgroup(n)})
+      warpgroupKernel(l, form, gemm, each);
+  // Where warpgroups have kernels, theirs are the only ones.
+  ModuleOp both[] = {l.portable, l.hopper};
+  ArrayRef<ModuleOp> modules =
+      ArrayRef(both).take_front(l.now.warpgroup.empty() ? 2 : 1);
+  GemmLaunch launch = getGemmLaunch(schedule, 1, n);
+  l.now.kernel = l.kernelIndex(
+      getGemmName(schedule, gemm), launch.threads, launch.sharedBytes, 0,
+      modules, [&](ModuleOp to) { buildGemm(to, schedule, gemm); });
+  l.now.gridX.multiply = launch.gridX;
+  if (checkForm(kLargeTiles, gemm))
+    return Error::success();
+  launch = getGemmLaunch(kLargeTiles, 1, n);
+  DeviceChoice large;
+  large.kernel = l.kernelIndex(
+      getGemmName(kLargeTiles, gemm), launch.threads, launch.sharedBytes, 0,
+      modules, [&](ModuleOp to) { buildGemm(to, kLargeTiles, gemm); });
+  large.gridX.multiply = launch.gridX;
+  l.now.large = large;
+  return Error::success();
+}
+
+/// What follows the pointers of a product over `k` columns as the device has
+/// them: its shape, `more`, and the range of codes.
+static void gemmNumbers(LaunchBuilder &l, KernelForm &form,
+                        const GemmForm &gemm, int64_t k,
+                        std::initializer_list<int64_t> more) {
+  auto m = uint8_t(l.now.params.size());
+  l.rows(form, l.now.gridY, GemmSchedule().blockM);
+  if (l.now.large)
+    l.now.large->gridY = {l.now.gridY.base, kLargeTiles.blockM, 1};
+  for (DeviceChoice &choice : l.now.warpgroup) {
+    choice.gridY.base = l.now.gridY.base;
+    // Behind m: n, k, and the stride of x; that of w is k.
+    for (DeviceMap &map : choice.maps) {
+      bool isX = map.address == 0;
+      map.rows = uint8_t(m + (isX ? 0 : 1));
+      map.columns = uint8_t(m + 2);
+      map.stride = uint8_t(m + (isX ? 3 : 2));
+    }
+  }
+  l.integers({int64_t(llvm::alignTo(form.number("n"), kGemmColumns)), k,
+              form.number("x_stride"), form.number("out_stride")});
+  l.integers(more);
+  if (gemm.result != Storage::F32)
+    l.numbers(form, {"lo", "hi"}, gemm.fixed);
+}
+
+/// x, w, correction, [zeros], multiplier, offset, [post], y. In place of the
+/// three before y, a fixed product has constants of columns and [post].
+Error launchLinear(LaunchBuilder &l, KernelForm &form) {
+  GemmForm gemm;
+  gemm.hasZeros = form.number("zeros");
+  gemm.wide = form.number("wide");
+  gemm.fixed = form.number("fixed");
+  gemm.tokens = form.number("tokens");
+  int64_t k = form.number("k"), n = form.number("n");
+  if (gemm.hasZeros && k % kGemmStep)
+    return Error::make("weights with zero points over ", k,
+                       " columns, expected a multiple of ", kGemmStep);
+  if (Error error = gemmKernel(l, form, gemm))
+    return error;
+  l.pointer(0);
+  l.weights(1, n, k, form.number("bits"));
+  l.pointers(2, l.operandCount());
+  gemmNumbers(l, form, gemm, int64_t(llvm::alignTo(k, kGemmStep)), {});
+  return Error::success();
+}
+
+/// The elements of a constant of i32; empty if it is none.
+static std::vector<int32_t> readTable(Operation *data) {
+  ElementsAttr value = cast<tk::DataOp>(data).getValue();
+  if (auto blob = dyn_cast<DenseI32ResourceElementsAttr>(value))
+    if (auto values = blob.tryGetAsArrayRef())
+      return values->vec();
+  if (auto dense = dyn_cast<DenseIntElementsAttr>(value)) {
+    auto values = dense.getValues<int32_t>();
+    return {values.begin(), values.end()};
+  }
+  return {};
+}
+
+namespace {
+/// How groups of columns are cut into steps of 64, as getGroupSteps does it
+/// from the ends, here from what CPUs multiply: for each group its first column
+/// and how many times four follow. Beside those of the group they have zeros.
+struct GroupCut {
+  std::vector<int32_t> columns, ends, blocks;
+
+  GroupCut(ArrayRef<int32_t> steps, int64_t k) {
+    int64_t width = int64_t(llvm::alignTo(k, kGemmStep)), before = 0;
+    for (size_t i = 0; i + 1 < steps.size(); i += 2) {
+      int64_t begin = steps[i], end = begin + 4 * int64_t(steps[i + 1]);
+      int64_t first = begin / 16 * 16;
+      int64_t count = (end - first + kGemmStep - 1) / kGemmStep;
+      first = std::max<int64_t>(0, std::min(first, width - count * kGemmStep));
+      for (int64_t c = first; c != first + count * kGemmStep; c += 4) {
+        if ((c - first) % kGemmStep == 0)
+          columns.push_back(int32_t(c));
+        bool isThere = c >= begin && c < end;
+        blocks.push_back(isThere ? int32_t(before + (c - begin) / 4) : -1);
+      }
+      ends.push_back(int32_t(columns.size()));
+      before += steps[i + 1];
+    }
+  }
+};
+} // namespace
+
+/// x, w, steps, correction, multiplier, offset, [post], y.
+Error launchGroupLinear(LaunchBuilder &l, KernelForm &form) {
+  GemmForm gemm;
+  gemm.grouped = true;
+  if (Error error = gemmKernel(l, form, gemm))
+    return error;
+  GroupCut cut(readTable(l.target(2)), form.number("k"));
+  if (cut.ends.empty())
+    return Error("its steps are no constant");
+  auto groups = int64_t(cut.ends.size());
+  auto k = int64_t(cut.blocks.size()) * 4;
+  l.pointer(0);
+  l.weights(1, form.number("n"), k, form.number("bits"), std::move(cut.blocks));
+  l.table(std::move(cut.columns));
+  l.table(std::move(cut.ends));
+  l.pointers(3, l.operandCount());
+  gemmNumbers(l, form, gemm, k, {groups});
+  return Error::success();
+}
+
+} // namespace quern::nvptx
