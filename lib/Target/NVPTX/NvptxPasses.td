@@ -4,6 +4,31 @@
 
 include "mlir/Pass/PassBase.td"
 
+/// What kernels are written in.
+defvar NvptxDialects = ["::mlir::LLVM::LLVMDialect",
+                        "::mlir::NVVM::NVVMDialect",
+                        "::mlir::arith::ArithDialect",
+                        "::mlir::scf::SCFDialect"];
+
+/// What a product computes, however it is cut.
+defvar NvptxProductOptions = [
+  Option<"activation", "activation", "std::string", /*default=*/"\"none\"",
+         "Function before the result: none, gelu, gelu_tanh, relu, tanh or "
+         "i_gelu">,
+  Option<"result", "result", "std::string", /*default=*/"\"u8\"",
+         "What is stored: u8, u16 or f32">,
+  Option<"zeros", "zeros", "bool", /*default=*/"false",
+         "The weights have a zero point for each column">,
+  Option<"groups", "groups", "bool", /*default=*/"false",
+         "The columns of x come in groups with scales of their own">,
+  Option<"wide", "wide", "bool", /*default=*/"false",
+         "The codes of x have 16 bits, as planes of bytes">,
+  Option<"fixed", "fixed", "bool", /*default=*/"false",
+         "Integers from the sums to the codes">,
+  Option<"tokens", "tokens", "bool", /*default=*/"false",
+         "Rows of x end in a range of their own">
+];
+
 def NvptxGemm : Pass<"tq-nvptx-gemm", "::mlir::ModuleOp"> {
   let summary = "append a u8 x s8 matrix product for tensor cores";
   let description = [{
@@ -31,27 +56,9 @@ def NvptxGemm : Pass<"tq-nvptx-gemm", "::mlir::ModuleOp"> {
     Option<"warpN", "warp-n", "int64_t", /*default=*/"32",
            "Columns of the result that a warp makes">,
     Option<"stages", "stages", "int64_t", /*default=*/"4",
-           "Steps of 64 k that are on their way at once">,
-    Option<"activation", "activation", "std::string", /*default=*/"\"none\"",
-           "Function before the result: none, gelu, gelu_tanh, relu, tanh or "
-           "i_gelu">,
-    Option<"result", "result", "std::string", /*default=*/"\"u8\"",
-           "What is stored: u8, u16 or f32">,
-    Option<"zeros", "zeros", "bool", /*default=*/"false",
-           "The weights have a zero point for each column">,
-    Option<"groups", "groups", "bool", /*default=*/"false",
-           "The columns of x come in groups with scales of their own">,
-    Option<"wide", "wide", "bool", /*default=*/"false",
-           "The codes of x have 16 bits, as planes of bytes">,
-    Option<"fixed", "fixed", "bool", /*default=*/"false",
-           "Integers from the sums to the codes">,
-    Option<"tokens", "tokens", "bool", /*default=*/"false",
-           "Rows of x end in a range of their own">
-  ];
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
-                           "::mlir::NVVM::NVVMDialect",
-                           "::mlir::arith::ArithDialect",
-                           "::mlir::scf::SCFDialect"];
+           "Steps of 64 k that are on their way at once">
+  ] # NvptxProductOptions;
+  let dependentDialects = NvptxDialects;
 }
 
 def NvptxWgmma : Pass<"tq-nvptx-wgmma", "::mlir::ModuleOp"> {
@@ -78,21 +85,9 @@ def NvptxWgmma : Pass<"tq-nvptx-wgmma", "::mlir::ModuleOp"> {
     Option<"blockN", "block-n", "int64_t", /*default=*/"192",
            "Columns of the result that a block makes">,
     Option<"stages", "stages", "int64_t", /*default=*/"4",
-           "Steps of 128 k that are on their way at once">,
-    Option<"activation", "activation", "std::string", /*default=*/"\"none\"",
-           "Function before the result: none, gelu, gelu_tanh, relu, tanh or "
-           "i_gelu">,
-    Option<"result", "result", "std::string", /*default=*/"\"u8\"",
-           "What is stored: u8, u16 or f32">,
-    Option<"fixed", "fixed", "bool", /*default=*/"false",
-           "Integers from the sums to the codes">,
-    Option<"tokens", "tokens", "bool", /*default=*/"false",
-           "Rows of x end in a range of their own">
-  ];
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
-                           "::mlir::NVVM::NVVMDialect",
-                           "::mlir::arith::ArithDialect",
-                           "::mlir::scf::SCFDialect"];
+           "Steps of 128 k that are on their way at once">
+  ] # NvptxProductOptions;
+  let dependentDialects = NvptxDialects;
 }
 
 def NvptxAddNorm : Pass<"tq-nvptx-add-norm", "::mlir::ModuleOp"> {
@@ -131,10 +126,7 @@ def NvptxAddNorm : Pass<"tq-nvptx-add-norm", "::mlir::ModuleOp"> {
     Option<"factors", "factors", "bool", /*default=*/"false",
            "Of fixed: channels have factors, powers of two">
   ];
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
-                           "::mlir::NVVM::NVVMDialect",
-                           "::mlir::arith::ArithDialect",
-                           "::mlir::scf::SCFDialect"];
+  let dependentDialects = NvptxDialects;
 }
 
 def NvptxEmbed : Pass<"tq-nvptx-embed", "::mlir::ModuleOp"> {
@@ -171,10 +163,7 @@ def NvptxEmbed : Pass<"tq-nvptx-embed", "::mlir::ModuleOp"> {
     Option<"fixed", "fixed", "bool", /*default=*/"false",
            "Integers from the tables to the codes">
   ];
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
-                           "::mlir::NVVM::NVVMDialect",
-                           "::mlir::arith::ArithDialect",
-                           "::mlir::scf::SCFDialect"];
+  let dependentDialects = NvptxDialects;
 }
 
 def NvptxAttention : Pass<"tq-nvptx-attention", "::mlir::ModuleOp"> {
@@ -209,10 +198,7 @@ def NvptxAttention : Pass<"tq-nvptx-attention", "::mlir::ModuleOp"> {
     Option<"down", "down", "bool", /*default=*/"false",
            "Of fixed: probabilities are rounded down">
   ];
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
-                           "::mlir::NVVM::NVVMDialect",
-                           "::mlir::arith::ArithDialect",
-                           "::mlir::scf::SCFDialect"];
+  let dependentDialects = NvptxDialects;
 }
 
 def NvptxTokens : Pass<"tq-nvptx-tokens", "::mlir::ModuleOp"> {
@@ -239,10 +225,7 @@ def NvptxTokens : Pass<"tq-nvptx-tokens", "::mlir::ModuleOp"> {
     Option<"centred", "centred", "bool", /*default=*/"false",
            "Ranges are as wide above 0 as below">
   ];
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
-                           "::mlir::NVVM::NVVMDialect",
-                           "::mlir::arith::ArithDialect",
-                           "::mlir::scf::SCFDialect"];
+  let dependentDialects = NvptxDialects;
 }
 
 def NvptxElements : Pass<"tq-nvptx-elements", "::mlir::ModuleOp"> {
@@ -270,10 +253,7 @@ def NvptxElements : Pass<"tq-nvptx-elements", "::mlir::ModuleOp"> {
     Option<"out", "out", "std::string", /*default=*/"\"f32\"",
            "What is stored: u8, u16 or f32">
   ];
-  let dependentDialects = ["::mlir::LLVM::LLVMDialect",
-                           "::mlir::NVVM::NVVMDialect",
-                           "::mlir::arith::ArithDialect",
-                           "::mlir::scf::SCFDialect"];
+  let dependentDialects = NvptxDialects;
 }
 
 #endif // QUERN_LIB_TARGET_NVPTX_NVPTXPASSES
