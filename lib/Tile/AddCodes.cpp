@@ -136,6 +136,7 @@ LogicalResult Tiler::tileQAdd(tq::QAddOp op) {
       },
       /*scratchBytes=*/0);
   program.explain(kernel, rowNotes(shape.rows, /*isReal=*/false));
+  describeAdd(program.module(), kernel, shape, isFixed);
   program.launch(kernel, operands, rowChunks(a->rows), info);
   return success();
 }

@@ -1,5 +1,4 @@
-//===- AddCodes.h - Kernels of residual sums ------------------------*- C++
-//-*-//
+//===- AddCodes.h - Kernels of residual sums --------------------*- C++ -*-===//
 //
 // A sum of two rows, to codes, that several ops read (tq.qadd). Sums with one
 // reader, a LayerNorm, are in its kernel (AddNorm.h).

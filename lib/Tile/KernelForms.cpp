@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/KernelForms.h"
 
+#include "lib/Tile/GemmWeights.h"
 #include "lib/Tile/Tiler.h"
 
 using namespace mlir;
@@ -105,19 +106,30 @@ void describeAttention(ModuleOp module, StringRef kernel,
   form.number("nearest", shape.roundProbs);
 }
 
-static void fillAddNorm(Form &form, const AddNormShape &shape) {
+static void fillAdd(Form &form, const AddNormShape &shape) {
   form.number("d", shape.d);
   form.number("a_stride", shape.aStride);
   form.number("b_stride", shape.bStride);
   form.number("out_stride", shape.outStride);
-  form.number("tap_stride", shape.tapStride);
   form.storage("a", shape.a);
   form.storage("b", shape.b);
-  form.storage("sum", shape.sum);
   form.storage("out", shape.out);
-  form.range("sum_", shape.sumRange);
   form.range("", shape.outRange);
   form.rows(shape.rows);
+}
+
+void describeAdd(ModuleOp module, StringRef kernel, const AddNormShape &shape,
+                 bool fixed) {
+  Form form(module, kernel, "add");
+  fillAdd(form, shape);
+  form.number("fixed", fixed);
+}
+
+static void fillAddNorm(Form &form, const AddNormShape &shape) {
+  fillAdd(form, shape);
+  form.number("tap_stride", shape.tapStride);
+  form.storage("sum", shape.sum);
+  form.range("sum_", shape.sumRange);
 }
 
 void describeAddNorm(ModuleOp module, StringRef kernel,
@@ -166,6 +178,19 @@ void describeEmbed(ModuleOp module, StringRef kernel, const EmbedShape &shape,
   form.range("", shape.outRange);
 }
 
+void describeLookup(ModuleOp module, StringRef kernel,
+                    const LookupShape &shape) {
+  Form form(module, kernel, "lookup");
+  form.number("d", shape.d);
+  form.number("row_bytes", shape.bits == 32 ? 4 * shape.tableStride
+                           : shape.bits == 8
+                               ? shape.tableStride
+                               : tableRowBytes(shape.d, shape.bits));
+  form.number("out_stride", shape.outStride);
+  form.number("table_bits", shape.bits);
+  form.number("row_scales", shape.rowScales);
+}
+
 void describeRows(ModuleOp module, StringRef kernel, StringRef kind,
                   const RowShape &shape) {
   Form form(module, kernel, kind);
@@ -194,6 +219,7 @@ void describePool(ModuleOp module, StringRef kernel, const PoolShape &shape) {
   form.number("out_stride", shape.outStride);
   form.storage("in", shape.in);
   form.storage("out", shape.mean ? Storage::F32 : shape.in);
+  form.number("offset", shape.offset);
 }
 
 } // namespace quern

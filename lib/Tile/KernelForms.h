@@ -11,7 +11,7 @@
 #ifndef QUERN_LIB_TILE_KERNELFORMS_H
 #define QUERN_LIB_TILE_KERNELFORMS_H
 
-#include "lib/Tile/AddNorm.h"
+#include "lib/Tile/AddCodes.h"
 #include "lib/Tile/Attention.h"
 #include "lib/Tile/Elementwise.h"
 #include "lib/Tile/Embed.h"
@@ -44,6 +44,9 @@ void describePlanes(mlir::ModuleOp module, llvm::StringRef kernel,
 /// then nearest.
 void describeAttention(mlir::ModuleOp module, llvm::StringRef kernel,
                        const AttentionShape &shape);
+/// "add": d, a_stride, b_stride, out_stride, a, b, out, lo, hi, rows, fixed.
+void describeAdd(mlir::ModuleOp module, llvm::StringRef kernel,
+                 const AddNormShape &shape, bool fixed);
 /// "add_norm": d, a_stride, b_stride, out_stride, tap_stride, a, b, sum, out,
 /// sum_lo, sum_hi, lo, hi, rows.
 void describeAddNorm(mlir::ModuleOp module, llvm::StringRef kernel,
@@ -60,6 +63,10 @@ void describeGroupNorm(mlir::ModuleOp module, llvm::StringRef kernel,
 /// e1_hi, e2_lo, e2_hi, lo, hi, e1_zero, e2_zero, fixed.
 void describeEmbed(mlir::ModuleOp module, llvm::StringRef kernel,
                    const EmbedShape &shape, bool fixed);
+/// "lookup": d, row_bytes (of the table), out_stride, table_bits (32: f32),
+/// row_scales.
+void describeLookup(mlir::ModuleOp module, llvm::StringRef kernel,
+                    const LookupShape &shape);
 /// "quantize", "dequantize", "requantize", "normalize" or "shift_gelu": d,
 /// x_stride, out_stride, in, out, rows.
 void describeRows(mlir::ModuleOp module, llvm::StringRef kernel,
@@ -68,7 +75,8 @@ void describeRows(mlir::ModuleOp module, llvm::StringRef kernel,
 /// centred, rows.
 void describeTokens(mlir::ModuleOp module, llvm::StringRef kernel,
                     llvm::StringRef kind, const TokenShape &shape);
-/// "pool_first" or "pool_mean": d, x_stride, out_stride, in, out. Of codes.
+/// "pool_first" or "pool_mean": d, x_stride, out_stride, in, out, offset (of
+/// the codes, real, behind their zero point in the parameters). Of codes.
 void describePool(mlir::ModuleOp module, llvm::StringRef kernel,
                   const PoolShape &shape);
 

@@ -61,9 +61,7 @@ LogicalResult Tiler::tileQPool(tq::QPoolOp op) {
       joinName({mean ? "pool_mean" : "pool_cls", storageName(x->storage).str(),
                 num(x->d), shape.offset ? "offset" : ""}),
       [&](StringRef name) { return buildPool(program.module(), name, shape); });
-  // Other targets have no kernel that adds an offset.
-  if (!shape.offset)
-    describePool(program.module(), kernel, shape);
+  describePool(program.module(), kernel, shape);
   program.launch(kernel, {x->buffer, *offsets, params, out.buffer},
                  {tk::Base::Sequences, 1, 1}, info);
   return success();

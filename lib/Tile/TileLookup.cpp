@@ -6,7 +6,7 @@
 // between the sums and the tables are in f32, each is a launch of its own.
 //
 //===----------------------------------------------------------------------===//
-#include "lib/Tile/Embed.h"
+#include "lib/Tile/KernelForms.h"
 #include "lib/Tile/Tiler.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -62,6 +62,7 @@ LogicalResult Tiler::tileLookup(tq::EmbeddingOp op) {
   std::string kernel = program.kernel(name, [&](StringRef name) {
     return buildLookup(program.module(), name, shape);
   });
+  describeLookup(program.module(), kernel, shape);
   program.launch(kernel, operands, rowChunks(RowsOf::Tokens), info);
   return success();
 }

@@ -14,6 +14,7 @@
 #include "runtime/include/quern/introspect.h"
 #include "test/support/TempFolder.h"
 #include "test/support/TinyModel.h"
+#include "test/support/TinyVision.h"
 
 #include "mlir/Parser/Parser.h"
 
@@ -25,15 +26,30 @@ namespace quern::test {
 
 class DeviceModule {
 public:
+  using Variants = std::vector<nvptx::PtxVariant>;
+
   /// A failure is a failure of the test; get() is null then.
-  DeviceModule(
-      const TinyModelOptions &options, const std::string &recipe,
-      const std::vector<std::string> &overrides = {},
-      std::vector<nvptx::PtxVariant> variants = {nvptx::PtxVariant::Sm80})
-      : variants(std::move(variants)) {
-    Error error = make(options, recipe, overrides);
-    if (error)
-      ADD_FAILURE() << recipe << ": " << error.message();
+  DeviceModule(const TinyModelOptions &options, const std::string &recipe,
+               const std::vector<std::string> &overrides = {},
+               Variants variants = {nvptx::PtxVariant::Sm80})
+      : variants(std::move(variants)), takesLearned(options.learned),
+        calibration({{"the first film was a great story", std::nullopt},
+                     {"two people, 3 dogs and a cat", "they like it"}}) {
+    TempFolder folder;
+    fail(writeTinyModel(folder.file("model"), options));
+    fail(make(folder, recipe, overrides));
+  }
+  /// A vision model, which has its LayerNorms in front.
+  DeviceModule(const TinyVisionOptions &options, const std::string &recipe,
+               const std::vector<std::string> &overrides = {},
+               Variants variants = {nvptx::PtxVariant::Sm80})
+      : variants(std::move(variants)), calibration(3) {
+    for (size_t i = 0; i != calibration.size(); ++i)
+      calibration[i].pixels = std::make_shared<const std::vector<float>>(
+          tinyPixels(options, int64_t(i) + 1));
+    TempFolder folder;
+    fail(writeTinyVision(folder.file("model"), options));
+    fail(make(folder, recipe, overrides));
   }
   ~DeviceModule() { quern_module_close(module); }
   DeviceModule(const DeviceModule &) = delete;
@@ -41,6 +57,8 @@ public:
 
   const quern_module *get() const { return module; }
   mlir::ModuleOp integer() { return *levelTwo; }
+  /// What it was calibrated on: texts, or three images.
+  const std::vector<CalibrationText> &inputs() const { return calibration; }
   /// Names of the kernels, one a line.
   const std::string &kernelNames() const { return names; }
 
@@ -50,21 +68,24 @@ private:
     std::abort();
   }
 
-  Error make(const TinyModelOptions &options, const std::string &recipe,
+  static void fail(const Error &error) {
+    if (error)
+      ADD_FAILURE() << error.message();
+  }
+
+  Error make(const TempFolder &folder, const std::string &recipe,
              const std::vector<std::string> &overrides) {
-    TempFolder folder;
     CompileRequest request;
     request.modelFolder = folder.file("model");
-    if (Error error = writeTinyModel(request.modelFolder, options))
-      return error;
     request.output = folder.file("tiles.mlir");
     request.saveTemps = folder.file("levels");
     request.emit = EmitKind::Mlir;
     request.recipe = recipe;
     request.overrides = overrides;
     request.threads = 1;
-    request.calibration = {{"the first film was a great story", std::nullopt},
-                           {"two people, 3 dogs and a cat", "they like it"}};
+    request.calibration = calibration;
+    if (takesLearned)
+      request.rangesIn = folder.file("model/model.safetensors");
     Expected<CompileResult> result = compile(request);
     if (!result)
       return result.takeError();
@@ -111,7 +132,10 @@ private:
     return Error::success();
   }
 
-  std::vector<nvptx::PtxVariant> variants;
+  Variants variants;
+  /// Ranges are those of the checkpoint.
+  bool takesLearned = false;
+  std::vector<CalibrationText> calibration;
   LevelContext context;
   mlir::OwningOpRef<mlir::ModuleOp> levelTwo, tiles;
   std::string names;

@@ -7,15 +7,8 @@
 // both in one module.
 //
 //===----------------------------------------------------------------------===//
-#include "test/e2e/DeviceModule.h"
+#include "test/e2e/DeviceFixture.h"
 
-#include "compiler/Verify/SiteRuns.h"
-#include "runtime/src/manifest_generated.h"
-
-#include <gmock/gmock.h>
-
-#include <cstdlib>
-#include <dlfcn.h>
 #include <random>
 
 using namespace quern;
@@ -51,78 +44,6 @@ TokenBatch mixedBatch(int64_t vocab) {
   }
   return batch;
 }
-
-/// What the emulator counts under a name.
-size_t counted(const char *name) {
-  void *library = dlopen(QUERN_TEST_EMULATED_CUDA, RTLD_NOW);
-  auto count =
-      reinterpret_cast<size_t (*)()>(library ? dlsym(library, name) : nullptr);
-  return count ? count() : 0;
-}
-
-class DeviceTest : public testing::Test {
-protected:
-  void SetUp() override {
-    setenv("QUERN_CUDA_DRIVER", QUERN_TEST_EMULATED_CUDA, 1);
-  }
-  void TearDown() override {
-    unsetenv("QUERN_CUDA_DRIVER");
-    unsetenv("EMULATED_CUDA_MEMORY");
-    unsetenv("EMULATED_CUDA_CAPABILITY");
-    unsetenv("EMULATED_CUDA_VERSION");
-  }
-
-  /// Kernels of a session, one a line.
-  std::string sessionKernels(const DeviceModule &module) {
-    quern_error error = {};
-    quern_session *session = nullptr;
-    if (quern_session_create_on(module.get(), QUERN_DEVICE_CUDA, 0, &session,
-                                &error)) {
-      ADD_FAILURE() << error.message;
-      return "";
-    }
-    std::string names;
-    for (uint32_t i = 0; i != quern_session_step_count(session); ++i) {
-      quern_step_info info;
-      EXPECT_EQ(quern_session_step(session, i, &info, &error), QUERN_OK);
-      names += std::string(info.kernel) + "\n";
-    }
-    quern_session_destroy(session);
-    return names;
-  }
-
-  /// Compares all sites and the output with L2; gives the sites that do not
-  /// leave their kernels.
-  std::vector<std::string> compareWithGraph(DeviceModule &module,
-                                            const TokenBatch &batch) {
-    std::vector<std::string> hidden;
-    auto gpu = MachineRun::create(module.get(), QUERN_TIER_CUDA, 1);
-    if (!gpu) {
-      ADD_FAILURE() << gpu.message();
-      return hidden;
-    }
-    auto expected = runGraph(module.integer(), Arithmetic::Machine, batch);
-    EXPECT_TRUE(mlir::succeeded(expected));
-    if (Error error = gpu->run(batch)) {
-      ADD_FAILURE() << error.message();
-      return hidden;
-    }
-    for (const std::string &name : expected->order) {
-      Difference difference;
-      if (!gpu->compareSite(name, expected->sites.at(name), difference)) {
-        hidden.push_back(name);
-        continue;
-      }
-      EXPECT_EQ(difference.differ, 0u) << name;
-      EXPECT_GT(difference.values, 0u) << name;
-    }
-    Difference output;
-    gpu->compareOutput(expected->output, output);
-    EXPECT_EQ(output.differ, 0u);
-    EXPECT_GT(output.values, 0u);
-    return hidden;
-  }
-};
 
 TEST_F(DeviceTest, EverySiteOfAClassifier) {
   TinyModelOptions options = optionsFor(HeadKind::Classification);
@@ -163,6 +84,8 @@ struct RecipeCase {
   std::vector<std::string> overrides = {};
   /// Run on a device of sm_90, too.
   bool hopper = false;
+  /// TinyModelOptions::learnedSteps
+  int64_t learnedSteps = 0;
 };
 void PrintTo(const RecipeCase &value, std::ostream *out) { *out << value.name; }
 
@@ -172,6 +95,8 @@ class DeviceRecipes : public DeviceTest,
 TEST_P(DeviceRecipes, EverySite) {
   TinyModelOptions options = optionsFor(GetParam().head);
   options.layers = 1;
+  options.learnedSteps = GetParam().learnedSteps;
+  options.learned = options.learnedSteps != 0;
   std::vector<nvptx::PtxVariant> variants = {nvptx::PtxVariant::Sm80};
   if (GetParam().hopper)
     variants.push_back(nvptx::PtxVariant::Sm90a);
@@ -216,6 +141,13 @@ INSTANTIATE_TEST_SUITE_P(
                    "_fixed_",
                    {},
                    /*hopper=*/true},
+        RecipeCase{"MeanOfOffsets",
+                   "w8a8",
+                   HeadKind::Embedding,
+                   "pool_mean_u8_f32_offset",
+                   {"activation.bits=4", "weight.bits=4"},
+                   /*hopper=*/false,
+                   /*learnedSteps=*/4},
         RecipeCase{"RangesOfTokens",
                    "w8a8",
                    HeadKind::Classification,

@@ -9,10 +9,9 @@
 //===----------------------------------------------------------------------===//
 #include "runtime/src/cuda/Device.h"
 #include "test/lib/Target/NVPTX/AttentionCase.h"
-#include "test/lib/Target/NVPTX/ElementCase.h"
 #include "test/lib/Target/NVPTX/GemmCase.h"
 #include "test/lib/Target/NVPTX/GroupNormCase.h"
-#include "test/lib/Target/NVPTX/RowCase.h"
+#include "test/lib/Target/NVPTX/SumCase.h"
 
 #include <memory>
 
@@ -188,6 +187,9 @@ TEST_F(OnCard, Attention) {
                             {1, 33, 200});
 }
 
-TEST_F(OnCard, Elements) { checkAllElements(*card); }
+TEST_F(OnCard, Elements) {
+  checkAllElements(*card);
+  checkSumsAndTables(*card);
+}
 
 } // namespace

@@ -53,6 +53,14 @@ void forEachWarpRow(DeviceBuilder &k, Value rows,
   k.ifThen(k.less(row, rows), [&] { body(row); });
 }
 
+void forEachFour(DeviceBuilder &k, Value d, function_ref<void(Value)> body) {
+  Value lane = k.rem(k.thread(), 32);
+  k.loop(k.shl(lane, 2), d, 128, {}, [&](Value column, ArrayRef<Value>) {
+    body(column);
+    return Values();
+  });
+}
+
 Value elementAt(DeviceBuilder &k, Value base, Value row, Value stride,
                 Value column, Storage storage) {
   int64_t bytes = storageBytes(storage);

@@ -49,6 +49,11 @@ public:
 void forEachWarpRow(DeviceBuilder &k, mlir::Value rows,
                     llvm::function_ref<void(mlir::Value row)> body);
 
+/// Runs `body` for every four of a lane among `d` columns, a multiple of 4 that
+/// is known at run time.
+void forEachFour(DeviceBuilder &k, mlir::Value d,
+                 llvm::function_ref<void(mlir::Value column)> body);
+
 /// Writes the codes of `row`, four for each step, to a tap, if taps are kept.
 void keepCodes(WarpRow &columns, llvm::ArrayRef<mlir::Value> codes,
                mlir::Value tapping, mlir::Value tap, mlir::Value row,

@@ -42,6 +42,9 @@ Error checkElements(const ElementForm &form) {
   bool toReals = onReals || form.function == ElementFunction::Dequantize ||
                  form.function == ElementFunction::PoolMean;
   bool isCopy = form.function == ElementFunction::PoolFirst;
+  if (form.offset && form.function != ElementFunction::PoolMean)
+    return Error::make(elementFunctionName(form.function).str(),
+                       ": found a real offset, expected it of pool_mean");
   if (form.function == ElementFunction::Planes &&
       (form.in != Storage::U16 || form.out != Storage::U8))
     return Error::make("planes: found ", storageName(form.in).str(), " to ",
@@ -61,7 +64,7 @@ Error checkElements(const ElementForm &form) {
 
 std::string getElementsName(const ElementForm &form) {
   return (elementFunctionName(form.function) + "_" + storageName(form.in) +
-          "_" + storageName(form.out))
+          "_" + storageName(form.out) + (form.offset ? "_offset" : ""))
       .str();
 }
 
@@ -95,12 +98,10 @@ private:
 } // namespace
 
 void ElementEmitter::forColumns(Value row, function_ref<Values(Value)> body) {
-  Value lane = k.rem(k.thread(), 32);
-  k.loop(k.shl(lane, 2), d, 128, {}, [&](Value column, ArrayRef<Value>) {
+  forEachFour(k, d, [&](Value column) {
     Values values = body(column);
     storeCodes(k, values, elementAt(k, out, row, outStride, column, form.out),
                form.out);
-    return Values();
   });
 }
 
@@ -134,7 +135,10 @@ void ElementEmitter::pool(Value sequence) {
   }
   Value factor = k.divF(number(0), k.toFloat(length));
   // 1 / 0 times 0 is not a number.
-  factor = k.select(k.equal(length, k.c(0)), k.f(0.0f), factor);
+  Value isEmpty = k.equal(length, k.c(0));
+  factor = k.select(isEmpty, k.f(0.0f), factor);
+  Value offset =
+      form.offset ? k.select(isEmpty, k.f(0.0f), number(2)) : Value();
   Value zeros = k.mul(length, zero);
   forColumns(sequence, [&](Value column) {
     Values sums = k.loop(k.c(0), length, 1, Values(4, k.c(0)),
@@ -145,8 +149,11 @@ void ElementEmitter::pool(Value sequence) {
                              now[i] = k.add(now[i], codes[i]);
                            return now;
                          });
-    for (Value &sum : sums)
+    for (Value &sum : sums) {
       sum = k.mulF(k.toFloat(k.sub(sum, zeros)), factor);
+      if (offset)
+        sum = k.addF(sum, offset);
+    }
     return sums;
   });
 }
@@ -177,8 +184,7 @@ void ElementEmitter::normalize(Value row) {
 }
 
 void ElementEmitter::split(Value row) {
-  Value lane = k.rem(k.thread(), 32);
-  k.loop(k.shl(lane, 2), d, 128, {}, [&](Value column, ArrayRef<Value>) {
+  forEachFour(k, d, [&](Value column) {
     Values codes = load(row, column);
     for (int64_t plane = 0; plane != 2; ++plane) {
       Values bytes;
@@ -188,7 +194,6 @@ void ElementEmitter::split(Value row) {
       storeCodes(k, bytes, elementAt(k, out, at, outStride, column, form.out),
                  form.out);
     }
-    return Values();
   });
 }
 

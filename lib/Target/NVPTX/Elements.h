@@ -38,6 +38,8 @@ Expected<ElementFunction> parseElementFunction(llvm::StringRef name);
 struct ElementForm {
   ElementFunction function = ElementFunction::Dequantize;
   Storage in = Storage::U8, out = Storage::F32;
+  /// Of the mean: codes have a real offset, which is added to it.
+  bool offset = false;
   bool pools() const {
     return function == ElementFunction::PoolFirst ||
            function == ElementFunction::PoolMean;
@@ -47,7 +49,7 @@ struct ElementForm {
 /// An error where the form has no kernel.
 Error checkElements(const ElementForm &form);
 
-/// Such as `dequantize_u8_f32`.
+/// Such as `dequantize_u8_f32` or `pool_mean_u8_f32_offset`.
 std::string getElementsName(const ElementForm &form);
 
 /// Appends the kernel. Blocks of kRowsPerBlock warps. Parameters, in order;
@@ -55,7 +57,7 @@ std::string getElementsName(const ElementForm &form);
 ///   x        codes or f32 [rows][xStride]
 ///   offsets  i32 [m + 1]; only where rows are pooled
 ///   params   f32, as the kernels of lib/Tile/Elementwise.h and Pool.h have it;
-///            not for planes
+///            not for planes; 16 bytes of them may be read
 ///   out      codes or f32 [m][outStride]
 ///   m, d, xStride, outStride  i32; d is rounded up to 4, but for normalize;
 ///            strides are multiples of 16; outStride of planes is that of one

@@ -6,6 +6,7 @@
 #include "lib/Target/NVPTX/Embed.h"
 
 #include "lib/Target/NVPTX/FixedNorm.h"
+#include "lib/Target/NVPTX/Lookup.h"
 
 using namespace mlir;
 
@@ -100,25 +101,10 @@ void EmbedEmitter::takeParams() {
 }
 
 Values EmbedEmitter::loadTable(size_t t, Value row, Value column) {
-  int64_t bits = form.tableBits[t];
-  Value at, up = k.c(24);
-  if (bits == 8) {
-    at = elementAt(k, tables[t], row, tableStride, column, Storage::U8);
-  } else {
-    // 16 bytes hold the codes of `group` columns.
-    int64_t group = 16 * (8 / bits), bytes = (form.d + group - 1) / group * 16;
-    at = k.at(tables[t], k.mulWide(row, k.c(bytes)));
-    at = k.at(at, k.add(k.mul(k.div(column, group), 16), k.bitAnd(column, 15)));
-    Value part = k.div(k.rem(column, group), 16);
-    up = k.sub(k.c(32 - bits), k.mul(part, bits));
-  }
-  Value word = k.load(at, k.i32(), 4);
-  Values codes;
-  for (int64_t e = 0; e != 4; ++e) {
-    Value byte = k.bitAnd(k.shr(word, 8 * e), 255);
-    codes.push_back(k.shrSigned(k.shlBy(byte, up), 32 - bits));
-  }
-  return codes;
+  int64_t bits = form.tableBits[t], group = 16 * (8 / bits);
+  Value rowBytes =
+      bits == 8 ? tableStride : k.c((form.d + group - 1) / group * 16);
+  return loadTableCodes(k, tables[t], row, rowBytes, column, bits);
 }
 
 void EmbedEmitter::sumReals(ArrayRef<Values> codes, ArrayRef<Value> rowScales) {

@@ -8,6 +8,8 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Target/NVPTX/FixedNorm.h"
 
+#include "lib/Target/NVPTX/ResidualSum.h"
+
 using namespace mlir;
 
 namespace quern::nvptx {
@@ -179,35 +181,22 @@ void buildFixedAddNorm(ModuleOp module, const FixedAddNormForm &form) {
   params.append(11, Param::I32);
   DeviceBuilder k(module, getFixedAddNormName(form), params,
                   kRowsPerBlock * 32);
-  Value terms[2], scales[2], channels, out, tap, m, strides[2], tapStride;
-  Value tapping, up, sumLo, sumHi;
+  FixedResidualSum sum;
+  sum.storages[0] = form.norm.a;
+  sum.storages[1] = form.norm.b;
   RowResult result;
   result.storage = form.norm.out;
+  Value channels, tap, m, tapStride, tapping, up;
   for (Value *each :
-       {&terms[0], &terms[1], &scales[0], &scales[1], &channels, &result.out,
-        &tap, &m, &strides[0], &strides[1], &result.stride, &tapStride,
-        &tapping, &up, &sumLo, &sumHi, &result.lo, &result.hi})
+       {&sum.terms[0], &sum.terms[1], &sum.scales[0], &sum.scales[1], &channels,
+        &result.out, &tap, &m, &sum.strides[0], &sum.strides[1], &result.stride,
+        &tapStride, &tapping, &up, &sum.lo, &sum.hi, &result.lo, &result.hi})
     *each = k.param();
-  const Storage storages[] = {form.norm.a, form.norm.b};
   WarpRow columns(k, form.norm.d);
   forEachWarpRow(k, m, [&](Value row) {
     Values codes;
-    for (int64_t i = 0; i != columns.steps(); ++i) {
-      Value column = columns.column(i);
-      Values parts[2];
-      for (size_t t = 0; t != 2; ++t) {
-        Value from =
-            elementAt(k, terms[t], row, strides[t], column, storages[t]);
-        parts[t] = loadCodes(k, from, storages[t], 4);
-        for (int64_t e = 0; e != 4; ++e) {
-          Value &v = parts[t][size_t(e)];
-          v = fixedAt(k, v, loadFixed(k, scales[t], k.add(column, e)));
-        }
-      }
-      for (size_t e = 0; e != 4; ++e)
-        codes.push_back(
-            limitTo32(k, k.add(parts[0][e], parts[1][e]), sumLo, sumHi));
-    }
+    for (int64_t i = 0; i != columns.steps(); ++i)
+      codes.append(sum.four(k, row, columns.column(i)));
     keepCodes(columns, codes, tapping, tap, row, tapStride, form.norm.sum);
     normalizeFixedRow(columns, codes, channels, form.byChannel ? Value() : up,
                       row, result);

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Target/NVPTX/LaunchBuilder.h"
 
+#include "lib/Target/NVPTX/AddCodes.h"
 #include "lib/Target/NVPTX/AddNorm.h"
 #include "lib/Target/NVPTX/Embed.h"
 #include "lib/Target/NVPTX/FixedNorm.h"
@@ -16,6 +17,26 @@
 using namespace mlir;
 
 namespace quern::nvptx {
+
+/// a, b, ma, mb, mo, out; fixed: a, b, their constants, out.
+Error launchAddCodes(LaunchBuilder &l, KernelForm &form) {
+  AddCodesForm shape;
+  shape.a = form.storage("a");
+  shape.b = form.storage("b");
+  shape.out = form.storage("out");
+  shape.fixed = form.number("fixed");
+  if (Error error = checkAddCodes(shape))
+    return error;
+  l.rowKernel(getAddCodesName(shape),
+              [&](ModuleOp to) { buildAddCodes(to, shape); });
+  l.pointers(0, l.operandCount());
+  l.rows(form, l.now.gridX, kRowsPerBlock);
+  l.integers({int64_t(llvm::alignTo(form.number("d"), 4)),
+              form.number("a_stride"), form.number("b_stride"),
+              form.number("out_stride")});
+  l.numbers(form, {"lo", "hi"}, shape.fixed);
+  return Error::success();
+}
 
 static AddNormForm normForm(KernelForm &form) {
   AddNormForm shape;

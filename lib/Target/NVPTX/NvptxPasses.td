@@ -129,6 +129,58 @@ def NvptxAddNorm : Pass<"tq-nvptx-add-norm", "::mlir::ModuleOp"> {
   let dependentDialects = NvptxDialects;
 }
 
+def NvptxAdd : Pass<"tq-nvptx-add", "::mlir::ModuleOp"> {
+  let summary = "append a residual sum that several ops read, for GPUs";
+  let description = [{
+    Appends the kernel that `buildAddCodes` of lib/Target/NVPTX/AddCodes.h
+    makes: `tq.qadd` with one warp to a row. Expects nothing of the module.
+
+    ```mlir
+    module {}
+    ```
+    becomes
+    ```mlir
+    llvm.func @add_u8_u8_u8(%a: !llvm.ptr<1>, ...)
+        attributes {nvvm.kernel, nvvm.reqntid = array<i32: 128, 1, 1>} {...}
+    ```
+  }];
+  let options = [
+    Option<"a", "a", "std::string", /*default=*/"\"u8\"",
+           "The first operand: u8, u16 or f32">,
+    Option<"b", "b", "std::string", /*default=*/"\"u8\"",
+           "The second operand: u8, u16 or f32">,
+    Option<"result", "result", "std::string", /*default=*/"\"u8\"",
+           "Codes of the sum: u8 or u16">,
+    Option<"fixed", "fixed", "bool", /*default=*/"false",
+           "Integers from the operands to the codes">
+  ];
+  let dependentDialects = NvptxDialects;
+}
+
+def NvptxLookup : Pass<"tq-nvptx-lookup", "::mlir::ModuleOp"> {
+  let summary = "append the look-up of one embedding table for GPUs";
+  let description = [{
+    Appends the kernel that `buildLookup` of lib/Target/NVPTX/Lookup.h makes:
+    `tq.embedding` alone. Expects nothing of the module.
+
+    ```mlir
+    module {}
+    ```
+    becomes
+    ```mlir
+    llvm.func @lookup_f32(%index: !llvm.ptr<1>, ...)
+        attributes {nvvm.kernel, nvvm.reqntid = array<i32: 128, 1, 1>} {...}
+    ```
+  }];
+  let options = [
+    Option<"bits", "bits", "int64_t", /*default=*/"32",
+           "Of the table: 32 for f32, or 8, 4 or 2 of its codes">,
+    Option<"rowScales", "row-scales", "bool", /*default=*/"false",
+           "The table has a scale for each row">
+  ];
+  let dependentDialects = NvptxDialects;
+}
+
 def NvptxEmbed : Pass<"tq-nvptx-embed", "::mlir::ModuleOp"> {
   let summary = "append embedding tables with LayerNorm for GPUs";
   let description = [{
@@ -251,7 +303,9 @@ def NvptxElements : Pass<"tq-nvptx-elements", "::mlir::ModuleOp"> {
     Option<"in", "in", "std::string", /*default=*/"\"u8\"",
            "What is read: u8, u16 or f32">,
     Option<"out", "out", "std::string", /*default=*/"\"f32\"",
-           "What is stored: u8, u16 or f32">
+           "What is stored: u8, u16 or f32">,
+    Option<"offset", "offset", "bool", /*default=*/"false",
+           "Of pool_mean: codes have a real offset">
   ];
   let dependentDialects = NvptxDialects;
 }

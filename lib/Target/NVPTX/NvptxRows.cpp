@@ -5,12 +5,14 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Target/NVPTX/NvptxPasses.h"
 
+#include "lib/Target/NVPTX/AddCodes.h"
 #include "lib/Target/NVPTX/AddNorm.h"
 #include "lib/Target/NVPTX/AppendPass.h"
 #include "lib/Target/NVPTX/Elements.h"
 #include "lib/Target/NVPTX/Embed.h"
 #include "lib/Target/NVPTX/FixedNorm.h"
 #include "lib/Target/NVPTX/GroupNorm.h"
+#include "lib/Target/NVPTX/Lookup.h"
 #include "lib/Target/NVPTX/TokenRows.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -22,9 +24,11 @@ using namespace mlir;
 
 namespace quern {
 
+#define GEN_PASS_DEF_NVPTXADD
 #define GEN_PASS_DEF_NVPTXADDNORM
 #define GEN_PASS_DEF_NVPTXELEMENTS
 #define GEN_PASS_DEF_NVPTXEMBED
+#define GEN_PASS_DEF_NVPTXLOOKUP
 #define GEN_PASS_DEF_NVPTXTOKENS
 #include "lib/Target/NVPTX/NvptxPasses.h.inc"
 
@@ -73,6 +77,34 @@ struct NvptxAddNorm : AppendPass<impl::NvptxAddNormBase<NvptxAddNorm>> {
   }
 };
 
+struct NvptxAdd : AppendPass<impl::NvptxAddBase<NvptxAdd>> {
+  using AppendPass::AppendPass;
+
+  Error append() override {
+    nvptx::AddCodesForm form;
+    form.fixed = fixed;
+    if (Error error =
+            parseAll({{a, &form.a}, {b, &form.b}, {result, &form.out}}))
+      return error;
+    if (Error error = nvptx::checkAddCodes(form))
+      return error;
+    nvptx::buildAddCodes(getOperation(), form);
+    return Error::success();
+  }
+};
+
+struct NvptxLookup : AppendPass<impl::NvptxLookupBase<NvptxLookup>> {
+  using AppendPass::AppendPass;
+
+  Error append() override {
+    nvptx::LookupForm form = {bits, rowScales};
+    if (Error error = nvptx::checkLookup(form))
+      return error;
+    nvptx::buildLookup(getOperation(), form);
+    return Error::success();
+  }
+};
+
 struct NvptxElements : AppendPass<impl::NvptxElementsBase<NvptxElements>> {
   using AppendPass::AppendPass;
 
@@ -82,6 +114,7 @@ struct NvptxElements : AppendPass<impl::NvptxElementsBase<NvptxElements>> {
       return parsed.takeError();
     nvptx::ElementForm form;
     form.function = *parsed;
+    form.offset = offset;
     if (Error error = parseAll({{in, &form.in}, {out, &form.out}}))
       return error;
     if (Error error = nvptx::checkElements(form))

@@ -22,11 +22,25 @@ struct ResidualSum {
   mlir::Value code(DeviceBuilder &k, mlir::Value x, mlir::Value y,
                    mlir::Value scaleX, mlir::Value scaleY,
                    mlir::Value offset) const;
+  /// The codes of four neighbouring columns.
+  DeviceBuilder::Values four(DeviceBuilder &k, mlir::Value row,
+                             mlir::Value column) const;
   /// The codes of a row, four for each step.
   DeviceBuilder::Values codes(WarpRow &columns, mlir::Value row) const;
   /// Writes them to the tap if taps are kept.
   void keep(WarpRow &columns, llvm::ArrayRef<mlir::Value> codes,
             mlir::Value row) const;
+};
+
+/// The sum without floats: at(a) + at(b) of integer_requant.h, held within
+/// [lo, hi] (i32).
+struct FixedResidualSum {
+  mlir::Value terms[2], scales[2], strides[2], lo, hi;
+  Storage storages[2] = {Storage::U8, Storage::U8};
+
+  /// The codes of four neighbouring columns.
+  DeviceBuilder::Values four(DeviceBuilder &k, mlir::Value row,
+                             mlir::Value column) const;
 };
 
 } // namespace quern::nvptx

@@ -6,6 +6,7 @@
 #include "lib/Target/NVPTX/LaunchBuilder.h"
 
 #include "lib/Target/NVPTX/Elements.h"
+#include "lib/Target/NVPTX/Lookup.h"
 #include "lib/Target/NVPTX/TokenRows.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -13,6 +14,23 @@
 using namespace mlir;
 
 namespace quern::nvptx {
+
+/// index, table, out, [scales].
+Error launchLookup(LaunchBuilder &l, KernelForm &form) {
+  LookupForm shape;
+  shape.bits = form.number("table_bits");
+  shape.rowScales = form.number("row_scales");
+  if (Error error = checkLookup(shape))
+    return error;
+  l.rowKernel(getLookupName(shape),
+              [&](ModuleOp to) { buildLookup(to, shape); });
+  l.pointers(0, l.operandCount());
+  l.now.gridX = {CountOf::Tokens, kRowsPerBlock, 1};
+  l.param(DeviceParam::Tokens);
+  l.integers({int64_t(llvm::alignTo(form.number("d"), 4)),
+              form.number("row_bytes"), form.number("out_stride")});
+  return Error::success();
+}
 
 /// x, out.
 static Error launchTokens(LaunchBuilder &l, KernelForm &form, bool dequantize) {
@@ -56,6 +74,8 @@ Error launchElements(LaunchBuilder &l, KernelForm &form) {
   shape.function = *function;
   shape.in = form.storage("in");
   shape.out = form.storage("out");
+  if (shape.pools())
+    shape.offset = form.number("offset");
   if (Error error = checkElements(shape))
     return error;
   l.rowKernel(getElementsName(shape),

@@ -79,7 +79,10 @@ inline uint32_t expectedElement(const ElementForm &form, const ElementRows &x,
     for (int32_t row = offsets[size_t(i)]; row != offsets[size_t(i) + 1]; ++row)
       sum += int32_t(at(row)) - int32_t(p[1]);
     float factor = count ? p[0] / float(count) : 0.0f;
-    return uint32_t(argument(float(sum) * factor));
+    float mean = float(sum) * factor;
+    if (form.offset && count)
+      mean = mean + p[2];
+    return uint32_t(argument(mean));
   }
   }
   return 0;
@@ -106,7 +109,8 @@ inline void checkElements(Runner &runner, const ElementForm &form, int64_t d) {
     params = {hi / highest(form.in) * 1.3f, hi * -0.1f, 3.0f, hi};
     break;
   default:
-    params = {0.0371f, 117.0f};
+    // Codes with a real offset have no zero point.
+    params = {0.0371f, form.offset ? 0.0f : 117.0f, -1.713f, 0.0f};
   }
   bool isPlanes = form.function == ElementFunction::Planes;
   int64_t outRows = isPlanes ? 2 * m : m;
@@ -141,6 +145,7 @@ inline void checkAllElements(Runner &runner) {
       checkElements(runner, {F::Dequantize, codes, Stored::F32}, d);
       checkElements(runner, {F::PoolFirst, codes, codes}, d);
       checkElements(runner, {F::PoolMean, codes, Stored::F32}, d);
+      checkElements(runner, {F::PoolMean, codes, Stored::F32, true}, d);
     }
     checkElements(runner, {F::Planes, Stored::U16, Stored::U8}, d);
     checkElements(runner, {F::Normalize, Stored::F32, Stored::F32}, d);

@@ -3,7 +3,7 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 //===----------------------------------------------------------------------===//
-#include "test/lib/Target/NVPTX/ElementCase.h"
+#include "test/lib/Target/NVPTX/SumCase.h"
 
 using namespace quern::nvptx::test;
 namespace nvptx = quern::nvptx;
@@ -69,6 +69,27 @@ TEST(NvptxEmbed, Tables) {
 TEST(NvptxElements, AllFunctions) {
   Emulator emulator;
   checkAllElements(emulator);
+}
+
+TEST(NvptxSums, SumsAndTables) {
+  Emulator emulator;
+  checkSumsAndTables(emulator);
+}
+
+TEST(NvptxSums, FormsWithoutKernel) {
+  const Storage u8 = Storage::U8, f32 = Storage::F32;
+  EXPECT_EQ(nvptx::checkAddCodes({u8, u8, f32}).message(),
+            "the sum of a residual in f32, expected u8 or u16");
+  EXPECT_EQ(nvptx::checkAddCodes({u8, f32, u8, true}).message(),
+            "a sum without floats of f32 operands, expected u8 or u16");
+  EXPECT_EQ(nvptx::checkLookup({3}).message(),
+            "table of 3 bits, expected 32, 8, 4 or 2");
+  EXPECT_EQ(nvptx::checkLookup({32, true}).message(),
+            "table of f32 with scales, expected none");
+  EXPECT_EQ(
+      nvptx::checkElements({nvptx::ElementFunction::Dequantize, u8, f32, true})
+          .message(),
+      "dequantize: found a real offset, expected it of pool_mean");
 }
 
 } // namespace

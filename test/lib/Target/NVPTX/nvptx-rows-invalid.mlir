@@ -11,6 +11,10 @@
 // RUN: not quern-opt %s --tq-nvptx-embed="word-bits=3" 2>&1 | FileCheck %s --check-prefix=TABLE
 // RUN: not quern-opt %s --tq-nvptx-tokens="bits=16" 2>&1 | FileCheck %s --check-prefix=TOKENS
 // RUN: not quern-opt %s --tq-nvptx-tokens="function=round" 2>&1 | FileCheck %s --check-prefix=WAY
+// RUN: not quern-opt %s --tq-nvptx-add="result=f32" 2>&1 | FileCheck %s --check-prefix=SUM
+// RUN: not quern-opt %s --tq-nvptx-add="fixed=true a=f32" 2>&1 | FileCheck %s --check-prefix=WHOLE
+// RUN: not quern-opt %s --tq-nvptx-lookup="bits=3" 2>&1 | FileCheck %s --check-prefix=LOOKUP
+// RUN: not quern-opt %s --tq-nvptx-elements="offset=true" 2>&1 | FileCheck %s --check-prefix=OFFSET
 
 module {}
 
@@ -27,3 +31,6 @@ module {}
 // TABLE: table word of 3 bits, expected 8, 4 or 2
 // TOKENS: ranges of tokens: codes of 16 bits, expected 2 to 8
 // WAY: function: found 'round', expected quantize, dequantize or shift_gelu
+// WHOLE: a sum without floats of f32 operands, expected u8 or u16
+// LOOKUP: table of 3 bits, expected 32, 8, 4 or 2
+// OFFSET: dequantize: found a real offset, expected it of pool_mean

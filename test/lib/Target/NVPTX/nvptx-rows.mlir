@@ -6,6 +6,10 @@
 // RUN: quern-opt %s --tq-nvptx-embed="fixed=true word-bits=2" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=TABLES --implicit-check-not=.f32 --implicit-check-not=.f64
 // RUN: quern-opt %s --tq-nvptx-tokens --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=TOKENS --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-tokens="function=shift_gelu" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=SHIFT --implicit-check-not=.f32
+// RUN: quern-opt %s --tq-nvptx-add --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=ADD --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-add="fixed=true b=u16" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=WHOLE --implicit-check-not=.f32 --implicit-check-not=.f64
+// RUN: quern-opt %s --tq-nvptx-lookup="bits=8" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=LOOKUP --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-elements="function=pool_mean offset=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=OFFSET --implicit-check-not=fma --implicit-check-not=approx
 
 module {}
 
@@ -75,3 +79,24 @@ module {}
 // SHIFT: max.{{[su]}}32
 // SHIFT: shfl.sync.bfly.b32
 // SHIFT: st.global.b8
+
+// ADD: .entry add_u8_u8_u8(
+// ADD: mul.rn.f32
+// ADD: add.rn.f32
+// ADD: cvt.rni.s32.f32
+// ADD: st.global.b32
+
+// WHOLE: .entry add_u8_u16_u8_fixed(
+// WHOLE: mul.wide.s32
+// WHOLE: shr.s64
+// WHOLE: st.global.b32
+
+// LOOKUP: .entry lookup_w8(
+// LOOKUP: cvt.rn.f32.s32
+// LOOKUP: mul.rn.f32
+// LOOKUP: st.global.v4.b32
+
+// The offset is rounded on its own.
+// OFFSET: .entry pool_mean_u8_f32_offset(
+// OFFSET: mul.rn.f32
+// OFFSET: add.rn.f32
