@@ -10,9 +10,10 @@
 
 #include "compiler/BiasCorrection.h"
 #include "compiler/Calibrate/DefaultText.h"
-#include "compiler/Calibrate/LearnedTable.h"
 #include "compiler/Calibrate/SchemeTable.h"
+#include "compiler/Calibrate/StoredRanges.h"
 #include "compiler/Clipping.h"
+#include "compiler/Dump.h"
 #include "compiler/Emit/Assemble.h"
 #include "compiler/Emit/KernelJit.h"
 #include "compiler/FloatRun.h"
@@ -23,16 +24,12 @@
 #include "compiler/Recipe/Recipe.h"
 #include "compiler/Report.h"
 #include "compiler/Rounding.h"
-#include "compiler/Tune/TuningTable.h"
+#include "compiler/Targets.h"
 #include "compiler/Validate/Validator.h"
 #include "lib/Quantize/SchemeAttr.h"
 #include "lib/Support/File.h"
 #include "runtime/tokenizer/Tokenizer.h"
 
-#include "mlir/Bytecode/BytecodeWriter.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/AsmState.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
@@ -56,9 +53,13 @@ private:
   Error failed(const std::string &what) const {
     return context.failed(request.modelFolder, what);
   }
+  /// `error` as it is, or with the first error of an op behind it.
+  Error explained(Error error) const {
+    return !error || context.firstError().empty() ? std::move(error)
+                                                  : failed(error.message());
+  }
 
-  Error chooseTiers();
-  Error chooseTuning();
+  Error chooseTargets();
   Error import();
   Error importWords();
   Error checkImages() const;
@@ -70,16 +71,15 @@ private:
   Error startValidation();
   std::vector<CalibrationText> calibrationTexts() const;
   Error lower(Level level, const char *dump, double fraction);
-  Error dump(const std::string &name);
+  Error dump(const std::string &name) const;
   Error emit();
   Error writeSideFiles();
   void begin(const std::string &stage, double fraction);
 
   const CompileRequest &request;
   LevelContext context;
-  std::vector<Tier> tiers;
+  Targets targets;
   ModuleTuning tuning;
-  bool forGpus = false;
   ImportedModel model;
   std::string tokenizer;
   std::optional<FloatModel> real;
@@ -103,71 +103,11 @@ void Compilation::begin(const std::string &name, double fraction) {
     request.progress(name, fraction);
 }
 
-Error Compilation::chooseTiers() {
-  std::vector<std::string> targets = request.targets;
-  forGpus = llvm::is_contained(targets, "nvptx");
-  llvm::erase(targets, "nvptx");
-  if (targets.empty())
-    targets = {"x86"};
-  auto add = [&](Tier tier) {
-    if (!llvm::is_contained(tiers, tier))
-      tiers.push_back(tier);
-  };
-  // Every module has the scalar tier: it runs on any x86-64.
-  add(Tier::Scalar);
-  std::string names;
-  for (Tier tier : llvm::reverse(allTiers))
-    names += ", x86-" + getTierName(tier).str();
-  for (const std::string &target : targets) {
-    bool all = target == "x86", host = target == "host", known = all || host;
-    for (Tier tier : allTiers) {
-      bool named = target == "x86-" + getTierName(tier).str();
-      known |= named;
-      if (all || named || (host && tier == bestHostTier()))
-        add(tier);
-    }
-    if (!known)
-      return Error::make("target ", target,
-                         ": found an unknown name, expected host, x86", names,
-                         " or nvptx");
-  }
-  // As the table of a module wants them.
-  llvm::sort(tiers);
-  return Error::success();
-}
-
-/// The entry of this machine, or of the one asked for. Without one, kernels are
-/// the default.
-Error Compilation::chooseTuning() {
-  TuningTable table = TuningTable::shipped();
-  std::string file = "the shipped tuning table";
-  if (!request.tuning.empty()) {
-    file = request.tuning;
-    Expected<TuningTable> read = TuningTable::read(file);
-    if (!read)
-      return read.takeError();
-    table = std::move(*read);
-  }
-  MachineKey host = hostKey(bestHostTier());
-  const TunedMachine *machine = request.tunedFor.empty()
-                                    ? table.choose(host)
-                                    : table.find(request.tunedFor);
-  if (!machine && !request.tunedFor.empty())
-    return Error::make(file, ": found no machine ", request.tunedFor,
-                       ", expected one of ", table.names());
-  std::string line = "tuning: ";
-  if (machine)
-    line +=
-        machine->tuning.machine + " of " + file +
-        (request.tunedFor.empty() ? ", which this machine is like (" : " (") +
-        machine->key.describe() + ")";
-  else
-    line += "default kernels: " + file + " has no machine like this one (" +
-            host.describe() + ")";
-  if (machine)
-    tuning = machine->tuning;
-  if (request.note)
-    request.note(line);
+Error Compilation::chooseTargets() {
+  Expected<Targets> found = quern::chooseTargets(request);
+  if (!found)
+    return found.takeError();
+  targets = std::move(*found);
   return Error::success();
 }
 
@@ -273,28 +213,6 @@ std::vector<CalibrationText> Compilation::calibrationTexts() const {
              : request.calibration;
 }
 
-/// ranges.json, or the quantizers of a checkpoint.
-static Expected<RangeTable> readRanges(const std::string &path,
-                                       const std::vector<Site> &sites,
-                                       Recipe &recipe) {
-  bool isCheckpoint = llvm::sys::path::extension(path) == ".safetensors";
-  if (!isCheckpoint && recipe.readsBits(sites))
-    return Error::make("recipe ", recipe.name(),
-                       ": found \"bits\": "
-                       "\"learned\"",
-                       path.empty() ? "" : " beside --ranges " + path,
-                       ", expected --ranges with the .safetensors file that "
-                       "holds learned quantizers");
-  if (!isCheckpoint)
-    return loadRanges(path);
-  Expected<LearnedQuantizers> learned = readLearnedQuantizers(path);
-  if (!learned)
-    return learned.takeError();
-  if (Error error = adoptBits(*learned, sites, recipe))
-    return error;
-  return learnedRanges(*learned, sites, recipe);
-}
-
 Error Compilation::calibrate() {
   Expected<Recipe> loaded = Recipe::load(request.recipe);
   if (!loaded)
@@ -311,7 +229,8 @@ Error Compilation::calibrate() {
     return error;
   std::vector<ObservedSite> observed = observedSites(sites, *recipe);
   if (!request.rangesIn.empty() || recipe->readsBits(sites)) {
-    Expected<RangeTable> read = readRanges(request.rangesIn, sites, *recipe);
+    Expected<RangeTable> read =
+        readStoredRanges(request.rangesIn, sites, *recipe);
     if (!read)
       return read.takeError();
     ranges = std::move(*read);
@@ -337,8 +256,7 @@ Error Compilation::calibrate() {
         },
         scheme.batchSize);
     if (!found)
-      return context.firstError().empty() ? found.takeError()
-                                          : failed(found.message());
+      return explained(found.takeError());
     ranges = std::move(*found);
     ranges.texts = request.calibrationName;
     if (Error error = learnRanges(texts))
@@ -363,17 +281,13 @@ Error Compilation::learnRanges(const std::vector<CalibrationText> &texts) {
   if (!needsClipping(*model.module, *recipe))
     return Error::success();
   begin("clip", 0.25);
-  Error error = learnClips(
+  return explained(learnClips(
       *real, *recipe, ranges, texts,
       [&](double part) {
         if (request.progress)
           request.progress("clip", 0.25 + 0.05 * part);
       },
-      request.note);
-  if (!error)
-    return error;
-  return context.firstError().empty() ? std::move(error)
-                                      : failed(error.message());
+      request.note));
 }
 
 Error Compilation::chooseGroupForms() {
@@ -387,8 +301,7 @@ Error Compilation::chooseGroupForms() {
                       request.progress("choose forms", 0.27 + 0.03 * part);
                   });
   if (!lines)
-    return context.firstError().empty() ? lines.takeError()
-                                        : failed(lines.message());
+    return explained(lines.takeError());
   result.decisions = std::move(*lines);
   return Error::success();
 }
@@ -397,18 +310,14 @@ Error Compilation::round() {
   if (!needsRounding(*model.module))
     return Error::success();
   begin("adaround", 0.3);
-  Error error = roundWeights(
+  return explained(roundWeights(
       *model.module, request.modelFolder, recipe->rounding(), *real,
       calibrationTexts(), request.roundingCache,
       [&](double part) {
         if (request.progress)
           request.progress("adaround", 0.3 + 0.25 * part);
       },
-      request.note);
-  if (!error)
-    return error;
-  return context.firstError().empty() ? std::move(error)
-                                      : failed(error.message());
+      request.note));
 }
 
 Error Compilation::correctBias() {
@@ -420,8 +329,7 @@ Error Compilation::correctBias() {
             request.progress("correct biases", 0.55 + 0.03 * part);
         });
     if (error)
-      return context.firstError().empty() ? std::move(error)
-                                          : failed(error.message());
+      return explained(std::move(error));
   }
   real.reset();
   // Once more with the scheme, which the next stage needs.
@@ -475,43 +383,10 @@ Error Compilation::lower(Level level, const char *dumpName, double fraction) {
   return dump(dumpName);
 }
 
-/// Bytes of the constants that are printed apart.
-static uint64_t resourceBytes(ModuleOp module) {
-  uint64_t bytes = 0;
-  module.walk([&](Operation *op) {
-    for (NamedAttribute attr : op->getAttrs())
-      if (auto resource = dyn_cast<DenseResourceElementsAttr>(attr.getValue()))
-        if (AsmResourceBlob *blob = resource.getRawHandle().getBlob())
-          bytes += blob->getData().size();
-  });
-  return bytes;
-}
-
-Error Compilation::dump(const std::string &name) {
-  if (request.saveTemps.empty())
-    return Error::success();
-  // A small model is printed whole. The weights of a large one are left out: a
-  // printed BERT is a few pages then. The whole graph stands beside it as
-  // bytecode, on which every pass runs; no pass on kernels reads a constant.
-  constexpr uint64_t whole = uint64_t(4) << 20;
-  bool isLarge = resourceBytes(*model.module) > whole;
-  OpPrintingFlags flags;
-  if (isLarge)
-    flags.elideLargeResourceString(4096);
-  if (isLarge && model.module->lookupSymbol<func::FuncOp>("forward")) {
-    std::string bytecode;
-    llvm::raw_string_ostream out(bytecode);
-    if (mlir::failed(writeBytecodeToFile(*model.module, out)))
-      return Error::make(name, ": cannot be written as bytecode");
-    if (Error error =
-            writeFile(joinPath(request.saveTemps, name + "bc"), out.str()))
-      return error;
-  }
-  std::string text;
-  llvm::raw_string_ostream out(text);
-  model.module->print(out, flags);
-  out << '\n';
-  return writeFile(joinPath(request.saveTemps, name), text);
+Error Compilation::dump(const std::string &name) const {
+  return request.saveTemps.empty()
+             ? Error::success()
+             : writeDump(*model.module, request.saveTemps, name);
 }
 
 /// The same name from every working directory.
@@ -536,7 +411,7 @@ Error Compilation::emit() {
   if (request.emit == EmitKind::Llvm || request.emit == EmitKind::Assembly) {
     // One tier, so that LLVM's tools read the file: the best one asked for.
     Expected<std::string> text =
-        emitKernels(module, tiers.back(),
+        emitKernels(module, targets.tiers.back(),
                     request.emit == EmitKind::Llvm ? CodeForm::LLVMText
                                                    : CodeForm::Assembly,
                     setup);
@@ -563,7 +438,7 @@ Error Compilation::emit() {
                                                  : request.rangesIn},
       {"model", absolutePath(request.modelFolder)},
       {"tuning", tuning.gemm.empty() ? "default" : tuning.machine}};
-  if (forGpus) {
+  if (targets.forGpus) {
     Expected<nvptx::DeviceProgram> device = nvptx::buildDeviceProgram(
         module, {nvptx::PtxVariant::Sm80, nvptx::PtxVariant::Sm90a});
     if (!device)
@@ -571,7 +446,7 @@ Error Compilation::emit() {
     about.device = std::move(*device);
   }
   Expected<AssembledModule> assembled =
-      assembleModule(module, tiers, about, tokenizer, setup);
+      assembleModule(module, targets.tiers, about, tokenizer, setup);
   if (!assembled)
     return failed(assembled.message());
   if (validator && validator->hasFailed())
@@ -596,20 +471,21 @@ Error Compilation::writeSideFiles() {
     format = ReportFormat::Json;
   if (StringRef(request.report).ends_with(".html"))
     format = ReportFormat::Html;
-  return writeFile(request.report, compileReport(request, result, tiers,
+  return writeFile(request.report, compileReport(request, result, targets.tiers,
                                                  *model.module, format));
 }
 
 Expected<CompileResult> Compilation::run() {
-  if (Error error = chooseTiers())
+  if (Error error = chooseTargets())
     return error;
   if (Error error = checkOutputs(request))
     return error;
-  if (Error error = chooseTuning())
-    return error;
+  Expected<ModuleTuning> kernels = chooseTuning(request);
+  if (!kernels)
+    return kernels.takeError();
+  tuning = std::move(*kernels);
   if (Error error = import())
-    return context.firstError().empty() ? std::move(error)
-                                        : failed(error.message());
+    return explained(std::move(error));
   if (Error error = calibrate())
     return error;
   if (Error error = chooseGroupForms())
