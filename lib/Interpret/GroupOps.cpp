@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "lib/Interpret/Activation.h"
 #include "lib/Interpret/Evaluation.h"
 #include "quern/quant_math.h"
 
@@ -24,24 +25,6 @@ FailureOr<Tensor> quern::evaluate(tq::ReorderOp op, Evaluation &run) {
   if (run.isMachine())
     return gather(x.toVector<float>());
   return gather(x.toVector<double>());
-}
-
-static float applyActivation(tq::Activation activation, float v) {
-  switch (activation) {
-  case tq::Activation::None:
-    return v;
-  case tq::Activation::Gelu:
-    return qm_gelu(v);
-  case tq::Activation::GeluTanh:
-    return qm_gelu_tanh(v);
-  case tq::Activation::Relu:
-    return qm_relu(v);
-  case tq::Activation::Tanh:
-    return qm_tanh(v);
-  case tq::Activation::IGelu:
-    break;
-  }
-  llvm_unreachable("all activations are handled");
 }
 
 FailureOr<Tensor> quern::evaluate(tq::QGroupLinearOp op, Evaluation &run) {

@@ -6,6 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/TQ/FixedPoint.h"
+#include "lib/Interpret/Activation.h"
 #include "lib/Interpret/Evaluation.h"
 #include "quern/integer_activation.h"
 #include "quern/quant_math.h"
@@ -24,24 +25,6 @@ static LogicalResult checkInput(tq::QLinearOp op) {
       isa<tq::OffsetType>(type))
     return success();
   return op.emitOpError("has no lowering for inputs of type ") << type;
-}
-
-static float applyActivation(tq::Activation activation, float v) {
-  switch (activation) {
-  case tq::Activation::None:
-    return v;
-  case tq::Activation::Gelu:
-    return qm_gelu(v);
-  case tq::Activation::GeluTanh:
-    return qm_gelu_tanh(v);
-  case tq::Activation::Relu:
-    return qm_relu(v);
-  case tq::Activation::Tanh:
-    return qm_tanh(v);
-  case tq::Activation::IGelu:
-    break;
-  }
-  llvm_unreachable("all activations are handled");
 }
 
 /// acc[t, n] = sum_k x[t, k] * w[n, k], exact. Eight-bit codes as i16 are what

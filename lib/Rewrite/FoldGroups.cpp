@@ -23,18 +23,6 @@ namespace {
 /// Above this many inputs 255 * 128 * K overflows i32.
 constexpr int64_t largestK = 65793;
 
-std::optional<tq::Activation> activationOf(Operation *op) {
-  if (auto gelu = dyn_cast_or_null<tq::GeluOp>(op))
-    return gelu.getApproximate() == tq::Approximate::Tanh
-               ? tq::Activation::GeluTanh
-               : tq::Activation::Gelu;
-  if (isa_and_nonnull<tq::ReluOp>(op))
-    return tq::Activation::Relu;
-  if (isa_and_nonnull<tq::TanhOp>(op))
-    return tq::Activation::Tanh;
-  return std::nullopt;
-}
-
 /// Scale and zero point of each output; real, for codes with a real offset.
 struct Outputs {
   unsigned bits;

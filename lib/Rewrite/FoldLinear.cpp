@@ -34,18 +34,6 @@ bool zerosFit(const Weight &weight, int64_t cols, int64_t top) {
          cols * top * (128 + largest) < (int64_t(1) << 30);
 }
 
-std::optional<tq::Activation> activationOf(Operation *op) {
-  if (auto gelu = dyn_cast_or_null<tq::GeluOp>(op))
-    return gelu.getApproximate() == tq::Approximate::Tanh
-               ? tq::Activation::GeluTanh
-               : tq::Activation::Gelu;
-  if (isa_and_nonnull<tq::ReluOp>(op))
-    return tq::Activation::Relu;
-  if (isa_and_nonnull<tq::TanhOp>(op))
-    return tq::Activation::Tanh;
-  return std::nullopt;
-}
-
 struct FoldLinearPass : quern::impl::FoldLinearBase<FoldLinearPass> {
   using FoldLinearBase::FoldLinearBase;
 

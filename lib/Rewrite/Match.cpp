@@ -10,6 +10,18 @@
 using namespace mlir;
 using namespace quern;
 
+std::optional<tq::Activation> quern::activationOf(Operation *op) {
+  if (auto gelu = dyn_cast_or_null<tq::GeluOp>(op))
+    return gelu.getApproximate() == tq::Approximate::Tanh
+               ? tq::Activation::GeluTanh
+               : tq::Activation::Gelu;
+  if (isa_and_nonnull<tq::ReluOp>(op))
+    return tq::Activation::Relu;
+  if (isa_and_nonnull<tq::TanhOp>(op))
+    return tq::Activation::Tanh;
+  return std::nullopt;
+}
+
 std::optional<Codes> quern::describeCodes(Value codes) {
   Type type = cast<RankedTensorType>(codes.getType()).getElementType();
   std::optional<tq::UniformParams> params = tq::getPerTensorParams(type);

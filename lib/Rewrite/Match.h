@@ -46,6 +46,10 @@ std::optional<Codes> describeCodes(mlir::Value codes);
 /// have a real number to put it in.
 std::optional<Codes> describeOffsetCodes(mlir::Value codes);
 
+/// What `op` does to each value, where an epilogue of a product can; nothing
+/// for other ops and for null.
+std::optional<tq::Activation> activationOf(mlir::Operation *op);
+
 /// Codes under a tq.scale_shift (or not): the real value of channel j is
 /// (code - zero) * scale * channelScale[j] + channelShift[j]; a real offset of
 /// the codes is in the shift.
