@@ -11,39 +11,47 @@ using namespace mlir;
 
 namespace quern {
 
+Type storedType(MLIRContext *context, Storage storage) {
+  return storage == Storage::F32
+             ? Type(Float32Type::get(context))
+             : Type(IntegerType::get(context, 8 * storageBytes(storage)));
+}
+
+void emitRowSum(KernelBuilder &k, const AddNormShape &shape, CodeNorm &norm,
+                Value row, Value tap, Value tapping) {
+  Value a = k.buffer(0), b = k.buffer(1);
+  Value aRow = k.mul(row, shape.aStride), bRow = k.mul(row, shape.bStride);
+  Value tapRow = k.mul(row, shape.tapStride);
+  auto sumCodes = [&](Value i) {
+    Value x =
+        k.mul(k.loadReal(a, k.add(aRow, i)), k.loadVector(k.buffer(2), i));
+    Value y =
+        k.mul(k.loadReal(b, k.add(bRow, i)), k.loadVector(k.buffer(3), i));
+    Value v = k.add(k.add(x, y), k.loadVector(k.buffer(4), i));
+    return k.round(v, shape.sumRange);
+  };
+  k.blocks(shape.d,
+           [&](Value i, Value mask) { norm.putCodes(sumCodes(i), i, mask); });
+  k.ifThen(tapping, [&] {
+    k.blocks(shape.d, [&](Value i, Value) {
+      k.storeCodes(sumCodes(i), tap, k.add(tapRow, i));
+    });
+  });
+}
+
 func::FuncOp buildQAddNorm(ModuleOp module, StringRef name,
                            const AddNormShape &shape) {
-  Builder types(module.getContext());
-  Type f32 = types.getF32Type();
-  auto stored = [&](Storage s) -> Type {
-    return s == Storage::F32 ? f32
-                             : Type(types.getIntegerType(8 * storageBytes(s)));
-  };
+  MLIRContext *context = module.getContext();
+  Type f32 = Float32Type::get(context), i8 = IntegerType::get(context, 8);
   KernelBuilder k(module, name,
-                  {stored(shape.a), stored(shape.b), f32, f32, f32, f32, f32,
-                   types.getI8Type(), stored(shape.out), stored(shape.sum)});
-  Value a = k.buffer(0), b = k.buffer(1), tap = k.buffer(9);
+                  {storedType(context, shape.a), storedType(context, shape.b),
+                   f32, f32, f32, f32, f32, i8, storedType(context, shape.out),
+                   storedType(context, shape.sum)});
   CodeNorm norm(k, shape.d, shape.sum, k.buffer(7), k.buffer(5), k.buffer(6),
                 k.buffer(8), shape.outRange);
   Value tapping = k.tapping();
   forEachRow(k, shape.rows, [&](Value row) {
-    Value aRow = k.mul(row, shape.aStride), bRow = k.mul(row, shape.bStride);
-    Value tapRow = k.mul(row, shape.tapStride);
-    auto sumCodes = [&](Value i) {
-      Value x =
-          k.mul(k.loadReal(a, k.add(aRow, i)), k.loadVector(k.buffer(2), i));
-      Value y =
-          k.mul(k.loadReal(b, k.add(bRow, i)), k.loadVector(k.buffer(3), i));
-      Value v = k.add(k.add(x, y), k.loadVector(k.buffer(4), i));
-      return k.round(v, shape.sumRange);
-    };
-    k.blocks(shape.d,
-             [&](Value i, Value mask) { norm.putCodes(sumCodes(i), i, mask); });
-    k.ifThen(tapping, [&] {
-      k.blocks(shape.d, [&](Value i, Value) {
-        k.storeCodes(sumCodes(i), tap, k.add(tapRow, i));
-      });
-    });
+    emitRowSum(k, shape, norm, row, k.buffer(9), tapping);
     norm.finish(k.mul(row, shape.outStride));
   });
   return k.finish();

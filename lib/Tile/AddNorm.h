@@ -24,6 +24,14 @@ struct AddNormShape {
   RowsOf rows = RowsOf::Tokens;
 };
 
+/// The element type of a buffer.
+mlir::Type storedType(mlir::MLIRContext *context, Storage storage);
+
+/// The residual sum of `row`, whose operands and constants are buffers 0 to 4:
+/// its codes go into `norm`, and to `tap` where `tapping` is true.
+void emitRowSum(KernelBuilder &k, const AddNormShape &shape, CodeNorm &norm,
+                mlir::Value row, mlir::Value tap, mlir::Value tapping);
+
 /// Buffers: a and b (u8 or u16 codes), ma, mb, mo, gamma, beta (f32 vectors
 /// padded to a multiple of 16), norm (i8, CodeNormParams), out (codes or f32),
 /// and the tap of the sum (codes of `sum` storage).

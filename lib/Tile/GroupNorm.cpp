@@ -280,23 +280,24 @@ int64_t groupAddNormScratch(const GroupNormShape &shape) {
 func::FuncOp buildGroupAddNorm(ModuleOp module, StringRef name,
                                const GroupNormShape &shape) {
   const AddNormShape &norm = shape.norm;
-  Builder types(module.getContext());
-  Type f32 = types.getF32Type(), i8 = types.getI8Type();
-  auto stored = [&](Storage s) -> Type {
-    return s == Storage::F32 ? f32
-                             : Type(types.getIntegerType(8 * storageBytes(s)));
-  };
-  SmallVector<Type> elements = {
-      stored(norm.a),  stored(norm.b), f32, f32, f32, f32, f32, i8,
-      stored(norm.out)};
+  MLIRContext *context = module.getContext();
+  Type f32 = Float32Type::get(context), i8 = IntegerType::get(context, 8);
+  SmallVector<Type> elements = {storedType(context, norm.a),
+                                storedType(context, norm.b),
+                                f32,
+                                f32,
+                                f32,
+                                f32,
+                                f32,
+                                i8,
+                                storedType(context, norm.out)};
   if (shape.groups)
     elements.append({i8, f32, f32});
   if (shape.ordered)
-    elements.push_back(types.getI32Type());
-  elements.push_back(stored(norm.sum));
+    elements.push_back(IntegerType::get(context, 32));
+  elements.push_back(storedType(context, norm.sum));
   KernelBuilder k(module, name, elements);
-  Value a = k.buffer(0), b = k.buffer(1), out = k.buffer(8);
-  Value tap = k.buffer(elements.size() - 1);
+  Value out = k.buffer(8), tap = k.buffer(elements.size() - 1);
   // Also clears what the columns beyond d of the scratch row hold. Its
   // constants are those of one scale; with groups nothing reads them.
   CodeNorm plain(k, norm.d, norm.sum, k.buffer(7), k.buffer(5), k.buffer(6),
@@ -307,24 +308,7 @@ func::FuncOp buildGroupAddNorm(ModuleOp module, StringRef name,
     store.start();
   Value tapping = k.tapping();
   forEachRow(k, norm.rows, [&](Value row) {
-    Value aRow = k.mul(row, norm.aStride), bRow = k.mul(row, norm.bStride);
-    Value tapRow = k.mul(row, norm.tapStride);
-    auto sumCodes = [&](Value i) {
-      Value x =
-          k.mul(k.loadReal(a, k.add(aRow, i)), k.loadVector(k.buffer(2), i));
-      Value y =
-          k.mul(k.loadReal(b, k.add(bRow, i)), k.loadVector(k.buffer(3), i));
-      Value v = k.add(k.add(x, y), k.loadVector(k.buffer(4), i));
-      return k.round(v, norm.sumRange);
-    };
-    k.blocks(norm.d, [&](Value i, Value mask) {
-      plain.putCodes(sumCodes(i), i, mask);
-    });
-    k.ifThen(tapping, [&] {
-      k.blocks(norm.d, [&](Value i, Value) {
-        k.storeCodes(sumCodes(i), tap, k.add(tapRow, i));
-      });
-    });
+    emitRowSum(k, norm, plain, row, tap, tapping);
     Value outRow = k.mul(row, norm.outStride);
     auto put = [&](Value i, Value y) {
       if (shape.ordered)
