@@ -4,9 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "tools/quern/AutoRecipe.h"
+#include "tools/quern/CalibrationInput.h"
 #include "tools/quern/Commands.h"
-#include "tools/quern/ImageInput.h"
-#include "tools/quern/Input.h"
 #include "tools/quern/Progress.h"
 
 #include "compiler/Compiler.h"
@@ -15,7 +14,6 @@
 
 #include <filesystem>
 #include <map>
-#include <memory>
 
 namespace quern::cli {
 
@@ -29,69 +27,22 @@ struct CompileOptions {
 };
 } // namespace
 
-static bool isBlank(const std::string &text) {
-  return text.find_first_not_of(" \t\r\n\v\f") == std::string::npos;
-}
-
-/// Lines, or two texts with a tab between, or JSON lines.
-static Error readTexts(const std::string &path, unsigned samples,
-                       std::vector<CalibrationText> &texts) {
-  Expected<RecordReader> reader = RecordReader::open(path, false);
-  if (!reader)
-    return reader.takeError();
-  while (texts.size() < samples) {
-    Record record;
-    Expected<bool> more = reader->next(record);
-    if (!more)
-      return more.takeError();
-    if (!*more)
-      break;
-    size_t tab = record.pair ? std::string::npos : record.text.find('\t');
-    if (tab != std::string::npos) {
-      record.pair = record.text.substr(tab + 1);
-      record.text.resize(tab);
-    }
-    if (!isBlank(record.text) || !isBlank(record.pair.value_or("")))
-      texts.push_back({record.text, record.pair, nullptr});
-  }
-  if (texts.empty())
-    return Error::make(path, ": found no text, expected a line for each text");
-  return Error::success();
-}
-
-static Error readImages(const std::string &path, unsigned samples,
-                        const ImageInfo &info,
-                        std::vector<CalibrationText> &images) {
-  Expected<std::vector<std::string>> paths = imagePaths(path, samples);
-  if (!paths)
-    return paths.takeError();
-  bool isKnown = !info.mean.empty();
-  quern_image_format format = {uint32_t(info.channels),
-                               uint32_t(info.size),
-                               uint32_t(info.size),
-                               info.rescale,
-                               isKnown ? info.mean.data() : nullptr,
-                               isKnown ? info.deviation.data() : nullptr};
-  for (const std::string &each : *paths) {
-    Expected<std::vector<float>> pixels = readImage(each, format);
-    if (!pixels)
-      return pixels.takeError();
-    images.emplace_back();
-    images.back().pixels =
-        std::make_shared<const std::vector<float>>(std::move(*pixels));
-  }
-  return Error::success();
-}
-
 /// Texts, or images where the folder is one of a vision model. What is wrong
 /// with the folder is for the compilation to say.
-static Error readCalibration(const CompileOptions &options,
-                             std::vector<CalibrationText> &texts) {
+static Expected<std::vector<CalibrationText>>
+readCalibration(const CompileOptions &options) {
   Expected<ModelInfo> info = readHfConfig(options.request.modelFolder);
-  return info && info->image
-             ? readImages(options.calibrate, options.samples, *info->image,
-                          texts)
-             : readTexts(options.calibrate, options.samples, texts);
+  if (!info || !info->image)
+    return readMixedTexts(options.calibrate, options.samples);
+  const ImageInfo &image = *info->image;
+  bool isKnown = !image.mean.empty();
+  quern_image_format format = {uint32_t(image.channels),
+                               uint32_t(image.size),
+                               uint32_t(image.size),
+                               image.rescale,
+                               isKnown ? image.mean.data() : nullptr,
+                               isKnown ? image.deviation.data() : nullptr};
+  return readImages(options.calibrate, options.samples, format);
 }
 
 static int compileCommand(CompileOptions options) {
@@ -102,8 +53,10 @@ static int compileCommand(CompileOptions options) {
   CompileRequest &request = options.request;
   request.emit = kinds.at(options.emit);
   if (!options.calibrate.empty()) {
-    if (Error error = readCalibration(options, request.calibration))
-      return fail(error.message());
+    Expected<std::vector<CalibrationText>> texts = readCalibration(options);
+    if (!texts)
+      return fail(texts.message());
+    request.calibration = std::move(*texts);
     request.calibrationName = options.calibrate;
   }
   Progress progress(!options.quiet);

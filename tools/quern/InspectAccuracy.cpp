@@ -8,36 +8,15 @@
 #include "compiler/Accuracy/Accuracy.h"
 #include "compiler/Auto/Front.h"
 #include "lib/Support/File.h"
+#include "tools/quern/CalibrationInput.h"
 #include "tools/quern/Commands.h"
-#include "tools/quern/Input.h"
 #include "tools/quern/Progress.h"
 
 namespace quern::cli {
 
-static Expected<std::vector<CalibrationText>>
-readTexts(const InspectOptions &options) {
-  Expected<RecordReader> reader =
-      RecordReader::open(options.text, options.pairs);
-  if (!reader)
-    return reader.takeError();
-  std::vector<CalibrationText> texts;
-  while (texts.size() < options.samples) {
-    Record record;
-    Expected<bool> more = reader->next(record);
-    if (!more)
-      return more.takeError();
-    if (!*more)
-      break;
-    texts.push_back({std::move(record.text), std::move(record.pair), nullptr});
-  }
-  if (texts.empty())
-    return Error::make(options.text,
-                       ": found no text, expected a line for each text");
-  return texts;
-}
-
 int inspectAccuracy(const InspectOptions &options) {
-  Expected<std::vector<CalibrationText>> texts = readTexts(options);
+  Expected<std::vector<CalibrationText>> texts =
+      readTexts(options.text, options.pairs, options.samples);
   if (!texts)
     return fail(texts.message());
   // A page that cannot be written is found before the work.

@@ -7,15 +7,12 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Verify/Verifier.h"
 
+#include "tools/quern/CalibrationInput.h"
 #include "tools/quern/Commands.h"
 #include "tools/quern/Handles.h"
-#include "tools/quern/ImageInput.h"
-#include "tools/quern/Input.h"
 #include "tools/quern/Progress.h"
 
 #include <nlohmann/json.hpp>
-
-#include <memory>
 
 using nlohmann::json;
 
@@ -122,46 +119,6 @@ static void printReport(const VerifyReport &report) {
                 "value\n");
 }
 
-static Expected<std::vector<CalibrationText>>
-readTexts(const VerifyOptions &options) {
-  Expected<RecordReader> reader =
-      RecordReader::open(options.text, options.pairs);
-  if (!reader)
-    return reader.takeError();
-  std::vector<CalibrationText> texts;
-  while (texts.size() < options.samples) {
-    Record record;
-    Expected<bool> more = reader->next(record);
-    if (!more)
-      return more.takeError();
-    if (!*more)
-      break;
-    texts.push_back({std::move(record.text), std::move(record.pair), nullptr});
-  }
-  if (texts.empty())
-    return Error::make(options.text,
-                       ": found no text, expected a line for each text");
-  return texts;
-}
-
-static Expected<std::vector<CalibrationText>>
-readImages(const VerifyOptions &options, const quern_image_format &format) {
-  Expected<std::vector<std::string>> paths =
-      imagePaths(options.images, options.samples);
-  if (!paths)
-    return paths.takeError();
-  std::vector<CalibrationText> images;
-  for (const std::string &path : *paths) {
-    Expected<std::vector<float>> pixels = readImage(path, format);
-    if (!pixels)
-      return pixels.takeError();
-    images.emplace_back();
-    images.back().pixels =
-        std::make_shared<const std::vector<float>>(std::move(*pixels));
-  }
-  return images;
-}
-
 /// The texts or images that the module takes.
 static Expected<std::vector<CalibrationText>>
 readInputs(const VerifyOptions &options, const quern_module *module) {
@@ -173,8 +130,9 @@ readInputs(const VerifyOptions &options, const quern_module *module) {
   if (!about.image.channels && options.text.empty())
     return Error::make(options.module,
                        ": found a text model, expected --text FILE");
-  return about.image.channels ? readImages(options, about.image)
-                              : readTexts(options);
+  return about.image.channels
+             ? readImages(options.images, options.samples, about.image)
+             : readTexts(options.text, options.pairs, options.samples);
 }
 
 static int verify(const VerifyOptions &options) {
