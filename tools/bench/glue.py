@@ -11,7 +11,8 @@ DIR of --models holds folders named as in ../shared/models (bert-rte, bert-mrpc,
 Calibration: 256 rows of the train set (--calibration), chosen with a fixed seed.
 
 A recipe is a preset, a recipe file, or one of the paper's settings in
-tools/bench/recipes, whose rows shared/design/accuracy.md has:
+tools/bench/recipes, whose rows shared/design/accuracy.md has. Behind it may stand
+what `quern compile --set` takes: "repq-w6a6 p.quantizer=log_sqrt2 p.bits=4".
 """
 import argparse
 import json
@@ -83,8 +84,13 @@ class Bench:
         self.folder = folder
         self.papers = paper_recipes()
 
-    def source(self, recipe):
-        return self.papers[recipe][0] if recipe in self.papers else recipe
+    def options(self, recipe):
+        """What the compiler is told of a recipe."""
+        name, *changes = recipe.split()
+        options = ["--recipe", self.papers[name][0] if name in self.papers else name]
+        for change in changes:
+            options += ["--set", change]
+        return options
 
     def measure(self, name, task, recipe, texts):
         """Compile and run; the row without what needs the f32 model, and the logits."""
@@ -93,8 +99,7 @@ class Bench:
         module, logits = os.path.join(self.folder, "module.qbm"), os.path.join(self.folder, "logits.json")
         # Layers rounded for one recipe serve others that feed them the same.
         cache = ["--adaround-cache", os.path.join(args.adaround_cache, name)] if args.adaround_cache else []
-        run([args.quern, "compile", "-q", model, "-o", module, "--recipe", self.source(recipe), "--calibrate", texts,
-             "--threads", str(args.threads), *cache])
+        run([args.quern, "compile", "-q", model, "-o", module, *self.options(recipe), "--calibrate", texts, "--threads", str(args.threads), *cache])
         data = os.path.join(args.glue, TASKS[task][0], "dev.tsv")
         found = json.loads(run([args.quern, "eval", "-q", module, "--task", task, "--data", data, "--no-ref", "--json",
                                 "--batch", "1", "--threads", "1", "--logits", logits]))
