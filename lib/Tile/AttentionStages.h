@@ -15,6 +15,8 @@ enum class AttentionStage {
   /// Rows of score codes, at the columns of q, to codes of probabilities, and
   /// with logarithmic ones their planes.
   Softmax,
+  /// The same without planes.
+  Codes,
   /// Sums of values for all rows, by the probabilities of the first eight.
   Context
 };

@@ -2,8 +2,7 @@
 //
 // The constants: two blocks of packFixed, eight numbers (i64), four planes of
 // 256 bytes, the lowest first, and of logarithmic codes 16 limits, each a
-// mantissa and a shift (i64). Of rounded logarithms they differ in the shift,
-// by one each, so this kernel reads the first.
+// mantissa and a shift (i64), and LogSteps. CPUs do not read the limits.
 //
 // 64 bytes become 64 numbers of 32 bits by interleaving planes within blocks of
 // 16 bytes. That leaves them in an order of their own, which packing undoes.
@@ -12,8 +11,7 @@
 #include "lib/Tile/FixedAttention.h"
 
 #include "lib/Tile/AttentionParts.h"
-
-#include "mlir/Dialect/Math/IR/Math.h"
+#include "lib/Tile/LogSteps.h"
 
 #include <algorithm>
 #include <cassert>
@@ -29,6 +27,7 @@ static constexpr int64_t kContextAt = kFixedBlockBytes;
 static constexpr int64_t kNumbersAt = 2 * kFixedBlockBytes;
 static constexpr int64_t kPlanesAt = kNumbersAt + 64;
 static constexpr int64_t kLimitsAt = kPlanesAt + 4 * 256;
+static constexpr int64_t kStepsAt = kLimitsAt + (1 << QI_LOG_BITS) * 16;
 
 /// Places among the numbers.
 enum { kNumerator, kMost, kShift, kBelow, kZeros };
@@ -74,18 +73,18 @@ std::vector<int8_t> packFixedAttention(const qi_affine &score,
 
 std::vector<int8_t> packFixedAttention(const qi_affine &score,
                                        const qi_affine &context,
-                                       const qi_log_probs &probs, int64_t zq,
+                                       const qi_log_probs &probs,
+                                       int64_t maxLength, int64_t zq,
                                        int64_t zk, int64_t zv) {
   const int64_t numbers[] = {0, 0, 0, 0, zq, zk, zv};
   std::vector<int8_t> bytes = pack(score, context, numbers, probs.exps);
-  bytes.resize(kLimitsAt + (1 << QI_LOG_BITS) * 16);
+  bytes.resize(kStepsAt);
   for (int64_t c = 0; c < 1 << probs.bits && !probs.published; ++c) {
-    assert(probs.limits[c].mantissa == probs.limits[0].mantissa &&
-           probs.limits[c].shift == probs.limits[0].shift + c &&
-           "a limit is half of the one before");
     const int64_t limit[] = {probs.limits[c].mantissa, probs.limits[c].shift};
     std::memcpy(bytes.data() + kLimitsAt + 16 * c, limit, sizeof(limit));
   }
+  auto steps = packLogSteps(makeLogSteps(probs, maxLength), kStepsAt);
+  bytes.insert(bytes.end(), steps.begin(), steps.end());
   return bytes;
 }
 
@@ -100,12 +99,11 @@ FixedLanes FixedAttentionParams::context(const AttentionShape &shape) const {
   return loadFixed(k, params, k.index(16), shape.narrow);
 }
 
-Value FixedAttentionParams::number(int64_t at) const {
-  return k.lane(k.loadBytes(params, k.index(kNumbersAt + 8 * at), 1, k.i64()),
-                0);
+Value FixedAttentionParams::i64At(int64_t byte) const {
+  return k.lane(k.loadBytes(params, k.index(byte), 1, k.i64()), 0);
 }
-Value FixedAttentionParams::logNumber(int64_t at) const {
-  return k.lane(k.loadBytes(params, k.index(kLimitsAt + at), 1, k.i64()), 0);
+Value FixedAttentionParams::number(int64_t at) const {
+  return i64At(kNumbersAt + 8 * at);
 }
 Value FixedAttentionParams::zero(int64_t which) const {
   return k.trunc(number(kZeros + which), k.i32());
@@ -168,6 +166,19 @@ static Value bytesOf(KernelBuilder &k, ArrayRef<Value> numbers) {
               pack(numbers[2], numbers[3], words), bytes);
 }
 
+/// The sum of numbers by the lane sums of their planes of bytes: i64.
+static Value totalOfPlanes(KernelBuilder &k, ArrayRef<Value> sums) {
+  Value total = k.i64(0), byte = k.splat(k.vec(16, k.i32()), 8);
+  for (size_t p = 0; p < sums.size(); p += 2) {
+    Value both = sums[p];
+    if (p + 1 < sums.size())
+      both = k.add(both, k.shiftLeft(sums[p + 1], byte));
+    both = k.zext(k.reduceAdd(both), k.i64());
+    total = k.add(total, k.shiftLeft(both, k.i64(8 * int64_t(p))));
+  }
+  return total;
+}
+
 /// Stores the exponential of each code, 0 beyond the row, and gives their sum
 /// as i64.
 Value FixedAttentionParams::exponentials(const AttentionShape &shape,
@@ -204,15 +215,7 @@ Value FixedAttentionParams::exponentials(const AttentionShape &shape,
       });
   if (!byPlanes)
     return k.reduceAdd(k.zext(sums[0], k.i64()));
-  Value total = k.i64(0), byte = k.splat(k.vec(16, k.i32()), 8);
-  for (int64_t p = 0; p < shape.expBytes; p += 2) {
-    Value both = sums[p];
-    if (p + 1 < shape.expBytes)
-      both = k.add(both, k.shiftLeft(sums[p + 1], byte));
-    both = k.zext(k.reduceAdd(both), k.i64());
-    total = k.add(total, k.shiftLeft(both, k.i64(8 * p)));
-  }
-  return total;
+  return totalOfPlanes(k, sums);
 }
 
 /// Gives the sum of the bytes, of which some are beyond the row.
@@ -279,67 +282,77 @@ void FixedAttentionParams::probabilities(const AttentionShape &shape,
       [&] { convert(false); });
 }
 
-void FixedAttentionParams::logLimits(const AttentionShape &shape, Value sum,
-                                     Value limits) const {
-  if (shape.roundProbs)
-    return;
-  Value twice = k.add(sum, sum), most = k.i64(INT32_MAX);
-  for (int c = 0; c < 16; ++c) {
-    Value limit = k.i64(0);
-    if (c < qm_log_zero(shape.log))
-      limit = k.min(
-          k.div(k.sub(twice, k.i64(c == 1)), k.i64(qi_log_divisor(c))), most);
-    k.storeBytes(k.broadcast(k.trunc(limit, k.i32()), 1), k.scratch(),
-                 k.add(limits, 4 * c));
-  }
+Value FixedAttentionParams::sumExponentials(const AttentionShape &shape,
+                                            Value codes, Value length) const {
+  auto bytes = k.vec(64, k.i8());
+  Value top = k.broadcast(rowMaximum(codes, length), 64);
+  Value ones = k.splat(bytes, 1);
+  assert(shape.maxLength <= 65536 && "sums of planes fit 32 bits");
+  Values sums =
+      forEach64(k, length, Values(shape.expBytes, k.zeros(k.vec(16, k.i32()))),
+                [&](Value i, Value mask, ArrayRef<Value> a) {
+                  Value at = k.add(codes, i);
+                  Value below = k.sub(top, k.loadVector(k.scratch(), at, 64));
+                  k.storeVector(below, k.scratch(), at);
+                  Values next;
+                  for (int64_t p = 0; p < shape.expBytes; ++p) {
+                    Value plane =
+                        k.lut256(below, params, k.index(kPlanesAt + p * 256));
+                    if (mask)
+                      plane = k.select(mask, plane, k.zeros(bytes));
+                    next.push_back(k.dot4(a[p], plane, ones));
+                  }
+                  return next;
+                });
+  return totalOfPlanes(k, sums);
 }
 
-/// The logarithm of X / e, X being the first limit times 2^shift, rounded down,
-/// by the highest bits of both and what follows them. Log-int-softmax has
-/// X = 2 S / 3, and limits from the second on that may be one code further.
-void FixedAttentionParams::logarithms(const AttentionShape &shape, Value codes,
-                                      Value exps, Value sum, Value limits,
-                                      Value length) const {
-  auto lanes = k.vec(16, k.i32());
-  bool isPublished = !shape.roundProbs;
-  auto leadingZeros = [&](Value v) -> Value {
-    return math::CountLeadingZerosOp::create(k.op(), k.loc(), v);
-  };
-  Value x, shift = k.i64(0);
-  if (isPublished) {
-    x = k.div(k.add(sum, sum), k.i64(3));
-  } else {
-    x = k.mul(sum, logNumber(0));
-    shift = logNumber(8);
-  }
-  Value zeros = leadingZeros(x);
-  Value bits = k.shiftLeft(x, k.bitAnd(zeros, k.i64(63)));
-  bits = k.broadcast(k.trunc(k.shiftRight(bits, k.i64(32)), k.i32()));
-  Value base = k.sub(k.i64(33), k.add(zeros, shift));
-  base = k.broadcast(k.trunc(base, k.i32()));
-  Value table;
-  if (isPublished)
-    table = k.loadBytes(k.scratch(), limits, 16, k.f32());
-  Value least = k.zeros(lanes), most = k.splat(lanes, qm_log_zero(shape.log));
-  // Beyond the row exponentials are 0, whose code is that of zero.
-  mapExponentials(codes, exps, length, [&](Value e) {
-    Value above = leadingZeros(e);
-    // SSE has no shift of each lane to the left by its own number, and LLVM
-    // makes one of floats.
-    Value upTo = k.shiftRight(bits, k.bitAnd(above, k.splat(lanes, 31)));
-    Value code = k.sub(k.add(above, base), k.zext(k.less(upTo, e), k.i32()));
-    if (isPublished) {
-      // X is not below e / 2, and above 2^21, so that no code is below 0 and
-      // that of 0 is large.
-      Value limit = k.bitcast(k.lut16(code, table), lanes);
-      Value none = k.zext(k.less(limit, e), k.i32());
-      code = k.sub(k.add(code, k.splat(lanes, 1)), none);
-    } else {
-      code = maxSigned(k, code, least);
-      code = k.select(k.equal(e, least), most, code);
-    }
-    return minSigned(k, code, most);
-  });
+/// Halves the distance in step for all rows, so that no row waits for the loads
+/// of another.
+Values FixedAttentionParams::findSteps(ArrayRef<Value> sums) const {
+  Values initial(sums.size() + 1, k.index(0));
+  initial[0] = k.toIndex(i64At(kStepsAt));
+  Value rounds = k.toIndex(i64At(kStepsAt + 8));
+  Values found =
+      k.loop(k.index(0), rounds, 1, initial, [&](Value, ArrayRef<Value> a) {
+        Value half = a[0];
+        Values next = {k.div(half, k.index(2))};
+        for (auto [sum, place] : llvm::zip_equal(sums, a.drop_front())) {
+          Value middle = k.add(place, half);
+          Value at = k.add(k.mul(middle, 8), kStepsAt + 64 - 8);
+          Value there = k.lane(k.loadBytes(params, at, 1, k.i64()), 0);
+          next.push_back(k.select(k.less(sum, there), place, middle));
+        }
+        return next;
+      });
+  return Values(found.begin() + 1, found.end());
+}
+
+Value FixedAttentionParams::logarithms(const AttentionShape &shape, Value codes,
+                                       Value step, Value length,
+                                       Value most) const {
+  auto bytes = k.vec(64, k.i8());
+  Value shift = i64At(kStepsAt + 16);
+  Value run = k.shiftRight(step, shift);
+  Value r = k.sub(step, k.shiftLeft(run, shift));
+  Value reached = k.broadcast(k.trunc(r, k.i8()), 64);
+  Value bases = k.add(i64At(kStepsAt + 24), k.mul(run, k.i64(512)));
+  bases = k.toIndex(bases);
+  Value ranks = k.add(bases, 256);
+  Value zero = k.splat(bytes, qm_log_zero(shape.log)), none = k.zeros(bytes);
+  return forEach64(
+      k, length, {most}, [&](Value i, Value mask, ArrayRef<Value> a) {
+        Value at = k.add(codes, i);
+        Value below = k.loadVector(k.scratch(), at, 64);
+        Value grown = k.less(k.lut256(below, params, ranks), reached);
+        Value code =
+            k.add(k.lut256(below, params, bases), k.zext(grown, k.i8()));
+        if (mask)
+          code = k.select(mask, code, zero);
+        k.storeVector(code, k.scratch(), at);
+        Value seen = k.select(k.equal(code, zero), none, code);
+        return Values{k.maxUnsigned(a[0], seen)};
+      })[0];
 }
 
 } // namespace quern

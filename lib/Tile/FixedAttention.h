@@ -3,8 +3,7 @@
 // Rows of score codes to rows of probability codes by integer_probs.h: a
 // look-up in a table of 256 exponentials, in planes of bytes, then one division
 // for the row, and a product and a shift for each score. To logarithmic codes
-// by integer_log_probs.h: the highest bit of an exponential beside that of the
-// row's sum, and a comparison of what follows.
+// by integer_log_probs.h: see LogSteps.h.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TILE_FIXEDATTENTION_H
@@ -26,10 +25,11 @@ std::vector<int8_t> packFixedAttention(const qi_affine &score,
                                        const qi_affine &context,
                                        const qi_probs &probs, int64_t zq,
                                        int64_t zk, int64_t zv);
-/// The same with logarithmic probabilities.
+/// The same with logarithmic probabilities, of rows up to a length.
 std::vector<int8_t> packFixedAttention(const qi_affine &score,
                                        const qi_affine &context,
-                                       const qi_log_probs &probs, int64_t zq,
+                                       const qi_log_probs &probs,
+                                       int64_t maxLength, int64_t zq,
                                        int64_t zk, int64_t zv);
 
 /// The constants as the kernel reads them.
@@ -55,18 +55,22 @@ public:
                      mlir::Value exps, mlir::Value sum, mlir::Value length,
                      llvm::function_ref<void(mlir::Value)> done) const;
 
-  /// Puts what logarithms() needs of a row of this sum in 64 bytes.
-  void logLimits(const AttentionShape &shape, mlir::Value sum,
-                 mlir::Value limits) const;
-  /// As probabilities() with logarithmic codes, and those of zero beyond the
-  /// row.
-  void logarithms(const AttentionShape &shape, mlir::Value codes,
-                  mlir::Value exps, mlir::Value sum, mlir::Value limits,
-                  mlir::Value length) const;
+  /// Of logarithmic codes: leaves how far score codes are below the largest of
+  /// their row in their place, and gives the sum of the exponentials (i64).
+  mlir::Value sumExponentials(const AttentionShape &shape, mlir::Value codes,
+                              mlir::Value length) const;
+  /// For the sums of some rows, how many sums of LogSteps are not above them.
+  KernelBuilder::Values findSteps(llvm::ArrayRef<mlir::Value> sums) const;
+  /// Makes codes of what sumExponentials() left, and those of zero beyond the
+  /// row up to a multiple of 64; `step` (i64) is from findSteps. Gives the
+  /// largest codes but that of zero and `most`, by lane.
+  mlir::Value logarithms(const AttentionShape &shape, mlir::Value codes,
+                         mlir::Value step, mlir::Value length,
+                         mlir::Value most) const;
 
 private:
   mlir::Value number(int64_t at) const;
-  mlir::Value logNumber(int64_t at) const;
+  mlir::Value i64At(int64_t byte) const;
   mlir::Value rowMaximum(mlir::Value codes, mlir::Value length) const;
   /// Stores bytes made of the exponentials at `exps`, 16 at a time, at `codes`.
   mlir::Value

@@ -72,6 +72,7 @@ void QAttentionEmitter::head(const HeadChunk &chunk) {
 }
 
 void QAttentionEmitter::emitStage(AttentionStage stage) {
+  makesPlanes = stage != AttentionStage::Codes;
   loadConstants();
   Value zero = k.index(0);
   c = {zero, zero, k.tokens(), zero, k.tokens(), k.tapping(), zero};
@@ -93,10 +94,10 @@ void QAttentionEmitter::emitStage(AttentionStage stage) {
     softmaxOf(zero);
   }
   k.loop(zero, c.queries, kAttentionRows, [&](Value row) {
-    if (stage == AttentionStage::Softmax)
-      softmaxOf(row);
-    else
+    if (stage == AttentionStage::Context)
       contextRows(row);
+    else
+      softmaxOf(row);
   });
 }
 

@@ -46,16 +46,15 @@ struct QAttentionLayout {
     if (s.isLog())
       planeCount = qm_log_planes(s.log) * s.log.per_octave;
     terms = planes + planeCount * kAttentionRows * codeStride;
-    limits = terms + (1 + std::max<int64_t>(planeCount, 1)) * 64;
-    sums = limits + kAttentionRows * 64;
+    sums = terms + (1 + std::max<int64_t>(planeCount, 1)) * 64;
     tables = sums + kAttentionRows * 8;
     size = tables + planeCount * 256;
   }
   int64_t keySteps, valuePanels, codeStride, expStride;
   int64_t keys, keySums, values, codes, exps, planes, terms, size;
-  /// Of fixed softmax: limits and sums of the rows. Of
-  /// logarithmic codes: their weights in each plane.
-  int64_t limits, sums, tables;
+  /// Of fixed softmax: sums of the rows. Of logarithmic codes: their weights in
+  /// each plane.
+  int64_t sums, tables;
   /// Of both parities.
   int64_t planeCount = 0;
 };
@@ -94,7 +93,6 @@ private:
   /// Runs a step of fixed softmax for each row: body(r, codes, exps, sum).
   using RowStep = llvm::function_ref<void(Value, Value, Value, Value)>;
   void eachFixedRow(Value rows, RowStep body);
-  Value limitsOf(Value r) { return k.add(k.mul(r, 64), layout.limits); }
   void tapRows(Value row, Value tap);
   Values rowMaxima();
   Values exponentials(llvm::ArrayRef<Value> tops);
@@ -153,6 +151,8 @@ private:
   const AttentionShape &shape;
   QAttentionLayout layout;
   Value qkv, offsets, params, context, queries, scoreTap, probTap, scratch;
+  /// False where only codes are asked for.
+  bool makesPlanes = true;
   // Of the layer.
   Value expHi, expLo, scoreMultiplier, scoreOffset, probMultiplier;
   Value contextMultiplier, contextOffset, zq, zk, zv, probStep;

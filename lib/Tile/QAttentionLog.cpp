@@ -71,6 +71,8 @@ void QAttentionEmitter::logCodes(ArrayRef<Value> tops, Value total) {
 }
 
 void QAttentionEmitter::packPlanes(Value most) {
+  if (!makesPlanes)
+    return;
   if (qm_log_planes(shape.log) == 1) {
     usedPlanes = k.index(1);
     packPlane(k.index(0));
@@ -85,26 +87,31 @@ void QAttentionEmitter::packPlanes(Value most) {
 /// As logCodes, without floats. Rows past the end of the sequence have codes
 /// too, so that their planes are made of what codes may be.
 void QAttentionEmitter::fixedLogCodes() {
-  auto bytes = k.vec(64, k.i8());
   FixedAttentionParams fixed(k, params);
-  Value zero = k.splat(bytes, qm_log_zero(shape.log)), none = k.zeros(bytes);
+  auto codesOf = [&](Value r) {
+    return k.add(k.mul(r, layout.codeStride), layout.codes);
+  };
+  auto sumAt = [&](Value r) { return k.add(k.mul(r, 8), layout.sums); };
   Value rows = k.index(kAttentionRows);
-  eachFixedRow(rows, [&](Value r, Value codes, Value exps, Value sum) {
-    fixed.logarithms(shape, codes, exps, sum, limitsOf(r), c.length);
+  k.loop(k.index(0), rows, 1, [&](Value r) {
+    Value sum = fixed.sumExponentials(shape, codesOf(r), c.length);
+    k.storeBytes(k.broadcast(sum, 1), scratch, sumAt(r));
   });
-  Value most = none;
-  if (qm_log_planes(shape.log) > 1)
-    most = k.loop(k.index(0), c.length, 64, {none},
-                  [&](Value i, ArrayRef<Value> a) {
-                    Value all = a[0];
-                    for (int64_t r = 0; r != kAttentionRows; ++r) {
-                      Value at = k.add(i, codeRow(r));
-                      Value code = k.loadVector(scratch, at, 64);
-                      code = k.select(k.equal(code, zero), none, code);
-                      all = k.maxUnsigned(all, code);
-                    }
-                    return Values{all};
-                  })[0];
+  auto load = [&](Value r) {
+    return k.lane(k.loadBytes(scratch, sumAt(r), 1, k.i64()), 0);
+  };
+  Values sums;
+  for (int64_t r = 0; r != kAttentionRows; ++r)
+    sums.push_back(load(k.index(r)));
+  for (auto [r, step] : llvm::enumerate(fixed.findSteps(sums))) {
+    step = arith::IndexCastOp::create(k.op(), k.loc(), k.i64(), step);
+    k.storeBytes(k.broadcast(step, 1), scratch, sumAt(k.index(int64_t(r))));
+  }
+  Value most = k.loop(k.index(0), rows, 1, {k.zeros(k.vec(64, k.i8()))},
+                      [&](Value r, ArrayRef<Value> a) {
+                        return Values{fixed.logarithms(
+                            shape, codesOf(r), load(r), c.length, a[0])};
+                      })[0];
   packPlanes(most);
 }
 

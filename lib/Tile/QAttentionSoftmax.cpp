@@ -75,8 +75,6 @@ void QAttentionEmitter::eachFixedRow(Value rows, RowStep body) {
   k.loop(k.index(0), rows, 1, [&](Value r) {
     Value sum = fixed.exponentials(shape, codesOf(r), expsOf(r), c.length);
     k.storeBytes(k.broadcast(sum, 1), scratch, sumAt(r));
-    if (shape.isLog())
-      fixed.logLimits(shape, sum, limitsOf(r));
   });
   k.loop(k.index(0), rows, 1, [&](Value r) {
     Value sum = k.lane(k.loadBytes(scratch, sumAt(r), 1, k.i64()), 0);

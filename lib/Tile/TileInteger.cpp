@@ -215,8 +215,9 @@ FailureOr<std::string> Tiler::attentionConstants(tq::QAttentionOp op,
       shape.roundProbs = !fixed->log->published;
       return program.data(step.str() + ".params",
                           packFixedAttention(fixed->score, fixed->context,
-                                             *fixed->log, op.getZq(),
-                                             op.getZk(), op.getZv()));
+                                             *fixed->log, shape.maxLength,
+                                             op.getZq(), op.getZk(),
+                                             op.getZv()));
     }
     shape.expBytes = exponentialBytes(fixed->probs.exps);
     shape.roundProbs = fixed->probs.nearest;

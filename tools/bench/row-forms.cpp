@@ -87,7 +87,8 @@ struct StageCase {
     shape.expBytes = exponentialBytes(isLog ? logs.exps : uniform.exps);
     shape.narrow = true;
     shape.roundProbs = isLog ? !isPublished : uniform.nearest != 0;
-    fixed = isLog ? packFixedAttention(score, context, logs, 128, 128, 128)
+    fixed = isLog ? packFixedAttention(score, context, logs, shape.maxLength,
+                                       128, 128, 128)
                   : packFixedAttention(score, context, uniform, 128, 128, 128);
   }
 
@@ -114,6 +115,14 @@ struct StageCase {
 static void softmax(benchmark::State &state, Probs probs) {
   StageCase(probs).time(state, AttentionStage::Softmax);
 }
+/// Logarithmic codes without their planes.
+static void softmaxCodes(benchmark::State &state, Probs probs) {
+  StageCase(probs).time(state, AttentionStage::Codes);
+}
+BENCHMARK_CAPTURE(softmaxCodes, table_to_4_bit_log2, Probs::Log2);
+BENCHMARK_CAPTURE(softmaxCodes, table_to_4_bit_log_sqrt2, Probs::LogSqrt2);
+BENCHMARK_CAPTURE(softmaxCodes, fixed_table_to_4_bit_log2, Probs::FixedLog2);
+BENCHMARK_CAPTURE(softmaxCodes, log_int_softmax, Probs::LogIntSoftmax);
 BENCHMARK_CAPTURE(softmax, table_to_u8, Probs::Table);
 BENCHMARK_CAPTURE(softmax, table_to_4_bit_log2, Probs::Log2);
 BENCHMARK_CAPTURE(softmax, table_to_4_bit_log_sqrt2, Probs::LogSqrt2);

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/FixedAttention.h"
+#include "lib/Tile/LogSteps.h"
 #include "test/lib/Tile/KernelCall.h"
 #include "test/lib/Tile/RowReference.h"
 
@@ -162,7 +163,8 @@ TEST_P(FixedLogAttentionTest, E33Codes) {
         }
       }
     }
-  auto params = packFixedAttention(score, context, probs, zq, zk, zv);
+  auto params =
+      packFixedAttention(score, context, probs, shape.maxLength, zq, zk, zv);
   int64_t chunks = int64_t(c.lengths.size()) * c.heads;
   for (Tier tier : hostTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
@@ -195,6 +197,51 @@ INSTANTIATE_TEST_SUITE_P(
                     LogCase{4, 0.031, false, 2, 25, manyLengths},
                     LogCase{4, 3.0, false, 1, 64, {130, 20, 9, 8, 33}},
                     LogCase{3, 0.4, false, 2, 25, manyLengths}));
+
+/// At every sum where a code grows, right before it, and at both ends.
+TEST(LogSteps, E33CodesAreThoseOfTheLimits) {
+  QAttentionParams tables;
+  for (double unit : {0.0004, 0.002, 0.031, 0.4, 3.0})
+    for (bool published : {false, true})
+      for (int bits : {3, 4}) {
+        SCOPED_TRACE(testing::Message() << unit << ' ' << published << bits);
+        qi_log_probs probs;
+        fillExpTables(unit, 512, tables);
+        ASSERT_EQ(published ? qi_make_exp_log_probs(unit, bits, &probs)
+                            : qi_make_table_log_probs(tables.expHi.data(),
+                                                      tables.expLo.data(), 0.9,
+                                                      bits, &probs),
+                  0);
+        const int64_t length = 300, least = probs.exps[0];
+        LogSteps steps = makeLogSteps(probs, length);
+        EXPECT_TRUE(llvm::is_sorted(steps.sums));
+        std::vector<int64_t> sums = {least, least + 1, length * least};
+        for (int64_t sum : steps.sums) {
+          ASSERT_GT(sum, least);
+          ASSERT_LE(sum, length * least);
+          sums.insert(sums.end(), {sum - 1, sum});
+        }
+        int grown = 0;
+        for (int64_t sum : sums)
+          for (int d = 0; d < 256; ++d) {
+            int32_t code = 0;
+            for (int c = 0; c < 1 << bits; ++c)
+              code += probs.exps[d] <= qi_log_limit(sum, c, &probs);
+            ASSERT_EQ(steps.codeAt(sum, d), code) << sum << ' ' << d;
+            grown += code > 0 && code < 1 << bits;
+          }
+        EXPECT_GT(grown, 0);
+        // A search of whole halves, over sums that no row has at the end.
+        auto bytes = packLogSteps(steps, 0);
+        int64_t numbers[4], last;
+        std::memcpy(numbers, bytes.data(), sizeof(numbers));
+        EXPECT_EQ(int64_t(1) << numbers[1], 2 * numbers[0]);
+        EXPECT_GT(2 * numbers[0], int64_t(steps.sums.size()));
+        std::memcpy(&last, bytes.data() + numbers[3] - 8, 8);
+        EXPECT_EQ(last, INT64_MAX);
+        EXPECT_EQ(bytes.size() - size_t(numbers[3]), steps.tables.size());
+      }
+}
 
 /// A rounded logarithm is the nearest code but where the table's rounding
 /// moves an exponential across a limit: within 2^-16 of one.

@@ -354,7 +354,8 @@ struct FixedSoftmax {
 
   std::vector<int8_t> pack(const qi_affine &score, const qi_affine &context,
                            int64_t zq, int64_t zk, int64_t zv) const {
-    return isLog ? quern::packFixedAttention(score, context, logs, zq, zk, zv)
+    return isLog ? quern::packFixedAttention(score, context, logs,
+                                             /*maxLength=*/512, zq, zk, zv)
                  : quern::packFixedAttention(score, context, probs, zq, zk, zv);
   }
   void codes(const std::vector<int32_t> &scores, int32_t *codes) const {
