@@ -11,6 +11,10 @@
 
 namespace quern {
 
+/// How a fixed kernel computes one term of a sum: with all that constants may
+/// need, without ties, or of byte codes in 32 bits. See FixedTerms.h.
+enum class FixedTerm { Any, NoTies, Bytes };
+
 /// What of a residual sum is fixed when the kernel is built. Strides count
 /// elements.
 struct AddNormShape {
@@ -19,8 +23,10 @@ struct AddNormShape {
   Storage a = Storage::U8, b = Storage::U8, sum = Storage::U8,
           out = Storage::U8;
   CodeRange sumRange, outRange;
-  /// isNarrow of fixed terms and of a fixed LayerNorm.
-  bool narrow = false;
+  /// isNarrow of fixed terms and of a fixed LayerNorm, and isPlain of it.
+  bool narrow = false, plain = false;
+  /// Of a fixed kernel.
+  FixedTerm aTerm = FixedTerm::Any, bTerm = FixedTerm::Any;
   RowsOf rows = RowsOf::Tokens;
 };
 

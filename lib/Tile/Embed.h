@@ -29,8 +29,8 @@ struct EmbedShape {
   CodeRange e1Range, e2Range, outRange;
   /// Zero points of the sums, for the fixed kernel.
   int64_t e1Zero = 0, e2Zero = 0;
-  /// isNarrow of its LayerNorm.
-  bool narrow = false;
+  /// isNarrow and isPlain of its LayerNorm.
+  bool narrow = false, plain = false;
 };
 
 /// The 16 codes from column `i` (a multiple of 16) on, of the row that starts

@@ -1,6 +1,7 @@
 //===- FixedNorm.cpp - LayerNorm of one row of codes, without floats ------===//
 //
-// Numbers of a row lie in scratch memory, 32 bits each. The sum of (u - mean)^2
+// Numbers of a row lie in scratch memory, 32 bits each, or as the bytes that
+// they are shifted up from. The sum of (u - mean)^2
 // is that of u^2 less 2 mean times that of u, plus d mean^2: all are integers.
 // Where it does not fit 32 bits it is summed again, cut by one bit more, until
 // it does. The square root goes bit by bit, which needs no division and is as
@@ -8,6 +9,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/FixedNorm.h"
+
+#include "lib/Tile/FixedTerms.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 
@@ -48,19 +51,28 @@ bool isNarrow(ArrayRef<qi_channel> channels, int shift) {
   });
 }
 
+bool isPlain(ArrayRef<qi_channel> channels, int shift) {
+  const int64_t most = (int64_t(1) << 30) + (int64_t(1) << 17);
+  return shift >= 32 && isNarrow(channels, shift) &&
+         llvm::none_of(channels, [&](const qi_channel &c) {
+           return mayTie(c.gain, c.bias, shift, -most, most);
+         });
+}
+
 FixedNorm::FixedNorm(KernelBuilder &k, int64_t d, int64_t rows, CodeRange sum,
-                     bool byChannel, bool narrow, Value channels, Value out,
+                     FixedNormForm form, Value channels, Value out,
                      CodeRange range)
-    : k(k), d(d), rows(rows), bits(qi_bits(uint64_t(sum.hi))),
-      byChannel(byChannel), narrow(narrow), channels(channels), out(out),
-      range(range) {
+    : k(k), d(d), rows(rows), bits(qi_bits(uint64_t(sum.hi))), form(form),
+      channels(channels), out(out), range(range) {
   auto number = [&](int64_t i) {
     return k.lane(k.loadBytes(channels, k.index(8 * i), 1, k.i64()), 0);
   };
-  shift = wideSplat(k, number(0));
-  Value below = number(1);
+  Value by = number(0), below = number(1);
+  shift = wideSplat(k, by);
   rest = wideSplat(k, k.add(k.add(below, below), k.i64(1)));
-  if (byChannel)
+  if (form.plain)
+    shiftAbove = k.broadcast(k.trunc(k.sub(by, k.i64(32)), k.i32()));
+  if (form.byChannel)
     zero = k.broadcast(k.trunc(number(2), k.i32()));
 }
 
@@ -71,7 +83,7 @@ Value FixedNorm::channelsAt(Value column) {
 Value FixedNorm::numbersOf(Value codes, Value column, Value mask) {
   auto lanes = k.vec(16, k.i32());
   int all = qi_sum_shift(bits, 0);
-  if (byChannel) {
+  if (form.byChannel) {
     Value at = k.add(channelsAt(column), kFactorsAt);
     // A product: SSE has no shift of each lane by its own number, and LLVM
     // makes one of floats.
@@ -84,11 +96,19 @@ Value FixedNorm::numbersOf(Value codes, Value column, Value mask) {
 }
 
 Value FixedNorm::placeOf(int64_t row, Value column) {
-  return k.add(k.mul(column, 4), row * rowStride(d) * 4);
+  int64_t bytes = hasBytes() ? 1 : 4;
+  return k.add(k.mul(column, bytes), row * rowStride(d) * bytes);
+}
+
+Value FixedNorm::factorAt(int64_t row) {
+  return k.index(rows * rowStride(d) * 4 + row * 64);
 }
 
 Value FixedNorm::loadSum(int64_t row, Value column) {
-  return k.loadBytes(k.scratch(), placeOf(row, column), 16, k.i32());
+  Value at = placeOf(row, column);
+  if (hasBytes())
+    return numbersOf(k.loadCodes(k.scratch(), at), column, Value());
+  return k.loadBytes(k.scratch(), at, 16, k.i32());
 }
 
 static WideLanes squared(KernelBuilder &k, Value v) {
@@ -96,8 +116,76 @@ static WideLanes squared(KernelBuilder &k, Value v) {
   return {k.mul(wide.even, wide.even), k.mul(wide.odd, wide.odd)};
 }
 
-std::vector<FixedNorm::Moments>
-FixedNorm::putSums(function_ref<Values(Value)> codes) {
+/// Codes as bytes, then their sums and those of their squares by products of
+/// bytes: c (c - 128), as one side has a sign.
+std::vector<FixedNorm::Moments> FixedNorm::putBytes(Codes codes) {
+  k.blocks(d, [&](Value i, Value) {
+    for (auto [r, code] : llvm::enumerate(codes(i)))
+      k.storeCodes(code, k.scratch(), placeOf(int64_t(r), i));
+  });
+  auto bytes = k.vec(64, k.i8());
+  Value ones = k.splat(bytes, 1), top = k.splat(bytes, -128);
+  auto add = [&](Value i, Value mask, ArrayRef<Value> a) {
+    Values next;
+    for (int64_t r = 0; r < rows; ++r) {
+      Value c = k.loadVector(k.scratch(), placeOf(r, i), 64);
+      if (mask)
+        c = k.select(mask, c, k.zeros(bytes));
+      next.push_back(k.dot4(a[2 * r], c, ones));
+      next.push_back(k.dot4(a[2 * r + 1], c, k.bitXor(c, top)));
+    }
+    return next;
+  };
+  int64_t whole = d / 64 * 64;
+  Values sums =
+      k.loop(k.index(0), k.index(whole), 64,
+             Values(2 * rows, k.zeros(k.vec(16, k.i32()))),
+             [&](Value i, ArrayRef<Value> a) { return add(i, Value(), a); });
+  if (whole != d)
+    sums = add(k.index(whole), k.mask(d - whole, 64), sums);
+  std::vector<Moments> moments;
+  for (int64_t r = 0; r < rows; ++r) {
+    auto total = [&](Value lanes) {
+      return k.sext(k.reduceAdd(lanes), k.i64());
+    };
+    Value sum = total(sums[2 * r]), centred = total(sums[2 * r + 1]);
+    moments.push_back(
+        momentsOfBytes(sum, k.add(centred, k.mul(sum, k.i64(128)))));
+  }
+  return moments;
+}
+
+/// With numbers u = c 2^s, floor((u - mean) / 2^cut) is c 2^(s - cut) less
+/// ceil(mean / 2^cut) for any cut up to s, so that no column is summed again.
+/// At s the squares of bytes fit 32 bits.
+FixedNorm::Moments FixedNorm::momentsOfBytes(Value sum, Value squares) {
+  static_assert(QI_MOST_COLUMNS * INT64_C(255) * 255 <= INT64_C(0xffffffff),
+                "the squares of a row of bytes fit 32 bits");
+  const int up = qi_sum_shift(bits, 0);
+  Moments m;
+  m.mean = meanOf(k.shiftLeft(sum, k.i64(up)));
+  Value below = k.sub(k.i64(0), k.sext(m.mean, k.i64()));
+  for (int cut = up; cut >= 0; --cut) {
+    // Of c 2^left - k, with -k:
+    int64_t left = int64_t(1) << (up - cut);
+    Value minus = k.shiftRightSigned(below, k.i64(cut));
+    Value twice = k.mul(k.mul(sum, minus), k.i64(2 * left));
+    Value all = k.add(k.mul(squares, k.i64(left * left)), twice);
+    all = k.add(all, k.mul(k.mul(minus, minus), k.i64(d)));
+    Value by = k.i64(cut);
+    if (cut == up) {
+      m.squares = all;
+      m.cut = by;
+      continue;
+    }
+    Value fits = k.less(all, k.i64(int64_t(1) << 32));
+    m.squares = k.select(fits, all, m.squares);
+    m.cut = k.select(fits, by, m.cut);
+  }
+  return m;
+}
+
+std::vector<FixedNorm::Moments> FixedNorm::putSums(Codes codes) {
   // Of each row: 16 lanes of sums, twice 8 of squares. 4096 numbers of 16 bits
   // in a lane stay below 2^31.
   Value none = k.zeros(k.vec(8, k.i64()));
@@ -157,7 +245,9 @@ Value FixedNorm::squares(int64_t row, Value mean, Value cut, Value columns) {
   return k.reduceAdd(k.add(sums[0], sums[1]));
 }
 
-/// Cuts by as few bits as make the squares fit 32 bits.
+/// Cuts by as few bits as make the squares fit 32 bits. Cuts that leave 2^33 by
+/// size alone are not tried: rounding down takes less than sqrt(d) off the
+/// root.
 void FixedNorm::cutSquares(int64_t row, Moments &moments) {
   Value mean = k.broadcast(moments.mean), columns = k.index(d);
   // A bit of cut takes two of the sum; rounding down may cost one more.
@@ -167,8 +257,9 @@ void FixedNorm::cutSquares(int64_t row, Moments &moments) {
       k.add(k.div(k.sub(k.index(33), k.min(free, k.index(32))), k.index(2)), 1);
   Value none = k.i64(0);
   Value fits = k.less(moments.squares, k.i64(int64_t(1) << 32));
+  Value tried = k.div(k.sub(k.index(32), k.min(free, k.index(30))), k.index(2));
   Values cut =
-      k.loop(k.index(1), k.select(fits, k.index(1), k.add(last, 1)), 1,
+      k.loop(tried, k.select(fits, tried, k.add(last, 1)), 1,
              {moments.squares, none}, [&](Value by, ArrayRef<Value> a) {
                // Once it fits, no column is summed again.
                Value tooLarge = k.less(k.i64(UINT32_MAX), a[0]);
@@ -187,7 +278,8 @@ void FixedNorm::cutSquares(int64_t row, Moments &moments) {
 void FixedNorm::findDeviations(std::vector<Moments> &moments) {
   Values initial = {k.i64(1 << 30)};
   for (auto [r, m] : llvm::enumerate(moments)) {
-    cutSquares(int64_t(r), m);
+    if (!hasBytes())
+      cutSquares(int64_t(r), m);
     initial.append({m.squares, k.i64(0)});
   }
   Values found = k.loop(
@@ -207,26 +299,46 @@ void FixedNorm::findDeviations(std::vector<Moments> &moments) {
     m.deviation = k.shiftLeft(found[2 * r + 2], m.cut);
 }
 
+/// Bits 32 to 63 of all lanes, in order.
+static Value joinUpper(KernelBuilder &k, const WideLanes &v) {
+  auto lanes = k.vec(16, k.i32());
+  SmallVector<int64_t> pattern;
+  for (int64_t i = 1; i < 16; i += 2)
+    pattern.append({i, 16 + i});
+  return k.shuffle(k.bitcast(v.even, lanes), k.bitcast(v.odd, lanes), pattern);
+}
+
+Value FixedNorm::codesOf(const WideLanes &numbers) {
+  int64_t lo = int64_t(range.lo), hi = int64_t(range.hi);
+  if (!form.plain)
+    return limitTo32(k, roundShift(k, numbers, shift, rest), lo, hi,
+                     form.narrow);
+  auto limit = [&](int64_t v) { return k.broadcast(k.i32(int32_t(v))); };
+  Value codes = k.shiftRightSigned(joinUpper(k, numbers), shiftAbove);
+  return minSigned(k, maxSigned(k, codes, limit(lo)), limit(hi));
+}
+
 void FixedNorm::putCodes(ArrayRef<Moments> moments,
                          ArrayRef<Value> outOffsets) {
   // floor(y R / 2), R = floor(2^31 / deviation), with a factor below 2^31: for
-  // a deviation of 1 it is 2^30, and nothing is shifted.
+  // a deviation of 1 it is 2^30, and nothing is shifted. Bytes that are shifted
+  // up deviate by more. Factors are loaded again for every product, where LLVM
+  // sees that they have 32 bits: else it multiplies all 64.
   struct Row {
     Value mean, by;
-    WideLanes factor;
   };
   std::vector<Row> scaled;
   Value one = k.i64(1), none = k.i64(0);
-  for (const Moments &m : moments) {
+  for (auto [r, m] : llvm::enumerate(moments)) {
     Value isFlat = k.equal(m.deviation, none),
           isOne = k.equal(m.deviation, one);
     Value divisor = k.select(isFlat, one, m.deviation);
     Value factor = k.div(k.i64(int64_t(1) << 31), divisor);
     factor = k.select(isOne, k.i64(int64_t(1) << 30), factor);
     factor = k.trunc(k.select(isFlat, none, factor), k.i32());
-    Value by = k.broadcast(k.select(isOne, none, one), 8);
-    scaled.push_back(
-        {k.broadcast(m.mean), by, wideSplat(k, k.sext(factor, k.i64()))});
+    k.storeBytes(k.broadcast(factor), k.scratch(), factorAt(int64_t(r)));
+    Value by = hasBytes() ? one : k.select(isOne, none, one);
+    scaled.push_back({k.broadcast(m.mean), k.broadcast(by, 8)});
   }
   auto times = [&](Value a, Value b) { return k.mul(a, b); };
   auto plus = [&](Value a, Value b) { return k.add(a, b); };
@@ -237,25 +349,27 @@ void FixedNorm::putCodes(ArrayRef<Moments> moments,
     Value at = channelsAt(i);
     WideLanes gain = widen(k, k.loadBytes(channels, at, 16, k.i32()));
     WideLanes bias = eachHalf(plus, loadWide(k, channels, k.add(at, 64)), half);
-    for (auto [r, row] : llvm::enumerate(scaled)) {
+    for (size_t r = 0; r < scaled.size(); ++r) {
+      const Row &row = scaled[r];
       WideLanes y = widen(k, k.sub(loadSum(int64_t(r), i), row.mean));
-      // At most 2^30 (1 + 2^-14) in size.
+      Value all = k.loadBytes(k.scratch(), factorAt(int64_t(r)), 16, k.i32());
+      Value factor = widen(k, all).even;
+      // At most 2^30 (1 + 2^-14) in size: the lower half has all of it.
       auto normal = [&](Value a, Value b) {
         Value v = k.shiftRightSigned(k.mul(a, b), row.by);
         return widen(k, k.bitcast(v, k.vec(16, k.i32()))).even;
       };
-      WideLanes v = eachHalf(times, eachHalf(normal, y, row.factor), gain);
-      v = roundShift(k, eachHalf(plus, v, bias), shift, rest);
-      Value codes =
-          limitTo32(k, v, int64_t(range.lo), int64_t(range.hi), narrow);
-      k.storeCodes(codes, out, k.add(outOffsets[r], i));
+      WideLanes v =
+          eachHalf(times, eachHalf(normal, y, {factor, factor}), gain);
+      k.storeCodes(codesOf(eachHalf(plus, v, bias)), out,
+                   k.add(outOffsets[r], i));
     }
   });
 }
 
 void FixedNorm::normalize(function_ref<Values(Value)> codes,
                           ArrayRef<Value> outOffsets) {
-  std::vector<Moments> moments = putSums(codes);
+  std::vector<Moments> moments = hasBytes() ? putBytes(codes) : putSums(codes);
   findDeviations(moments);
   putCodes(moments, outOffsets);
 }
@@ -265,7 +379,9 @@ static Type storedType(Builder b, Storage s) {
   return b.getIntegerType(8 * storageBytes(s));
 }
 
-int64_t fixedNormScratch(int64_t d) { return kNormRows * rowStride(d) * 4; }
+int64_t fixedNormScratch(int64_t d) {
+  return kNormRows * (rowStride(d) * 4 + 64);
+}
 
 func::FuncOp buildFixedAddNorm(ModuleOp module, StringRef name,
                                const AddNormShape &shape, bool byChannel) {
@@ -274,24 +390,24 @@ func::FuncOp buildFixedAddNorm(ModuleOp module, StringRef name,
   KernelBuilder k(module, name,
                   {storedType(b, shape.a), storedType(b, shape.b), i8, i8, i8,
                    storedType(b, shape.out), storedType(b, shape.sum)});
-  FixedNorm norm(k, shape.d, kNormRows, shape.sumRange, byChannel, shape.narrow,
-                 k.buffer(4), k.buffer(5), shape.outRange);
+  FixedNorm norm(k, shape.d, kNormRows, shape.sumRange,
+                 {byChannel, shape.narrow, shape.plain}, k.buffer(4),
+                 k.buffer(5), shape.outRange);
+  TermLanes first(k, shape.aTerm, shape.narrow, shape.d, k.buffer(2));
+  TermLanes second(k, shape.bTerm, shape.narrow, shape.d, k.buffer(3));
   Value tapping = k.tapping();
   forEachRows(k, shape.rows, kNormRows, [&](ArrayRef<Value> rows) {
     auto sumCodes = [&](Value i) {
-      FixedLanes scales[2] = {loadFixed(k, k.buffer(2), i, shape.narrow),
-                              loadFixed(k, k.buffer(3), i, shape.narrow)};
+      first.load(i);
+      second.load(i);
       Values sums;
       for (Value row : rows) {
-        auto term = [&](unsigned of, int64_t stride) {
-          Value at = k.add(k.mul(row, stride), i);
-          return fixedAt(k, k.loadCodes(k.buffer(of), at), scales[of]);
+        auto load = [&](unsigned of, int64_t stride) {
+          return k.loadCodes(k.buffer(of), k.add(k.mul(row, stride), i));
         };
-        WideLanes sum =
-            eachHalf([&](Value a, Value b) { return k.add(a, b); },
-                     term(0, shape.aStride), term(1, shape.bStride));
-        sums.push_back(limitTo32(k, sum, int64_t(shape.sumRange.lo),
-                                 int64_t(shape.sumRange.hi), shape.narrow));
+        sums.push_back(sumOfTerms(k, first, load(0, shape.aStride), second,
+                                  load(1, shape.bStride), shape.narrow,
+                                  shape.sumRange));
       }
       return sums;
     };
@@ -317,8 +433,9 @@ func::FuncOp buildFixedEmbed(ModuleOp module, StringRef name,
                   {i32, i32, i32, i8, i8, i8, i32, i32, i32, i8, i8,
                    storedType(b, shape.out), storedType(b, shape.e1),
                    storedType(b, shape.e2)});
-  FixedNorm norm(k, shape.d, /*rows=*/1, shape.e2Range, /*byChannel=*/false,
-                 shape.narrow, k.buffer(10), k.buffer(11), shape.outRange);
+  FixedNorm norm(k, shape.d, /*rows=*/1, shape.e2Range,
+                 {/*byChannel=*/false, shape.narrow, shape.plain}, k.buffer(10),
+                 k.buffer(11), shape.outRange);
   FixedLanes first = loadFixed(k, k.buffer(9), k.index(0));
   const bool perRow[] = {shape.wordScales, shape.typeScales,
                          shape.positionScales};

@@ -26,6 +26,19 @@ std::vector<int8_t> packChannels(llvm::ArrayRef<qi_channel> channels, int shift,
 /// Whether every result is below 2^29 in size, as of qi_affine.
 bool isNarrow(llvm::ArrayRef<qi_channel> channels, int shift);
 
+/// Whether a kernel may leave out ties, and take the upper halves of 64 bits
+/// only: no normalized value gives one, shifts are of 32 bits or more, and
+/// results are narrow.
+bool isPlain(llvm::ArrayRef<qi_channel> channels, int shift);
+
+/// What of the arithmetic is fixed when a kernel is built.
+struct FixedNormForm {
+  /// Each channel has its factor, and codes are taken less the zero point.
+  bool byChannel = false;
+  /// isNarrow and isPlain of the channels.
+  bool narrow = false, plain = false;
+};
+
 /// Rows that a residual sum normalizes side by side: their constants are loaded
 /// once, and the latencies of one hide in the others.
 constexpr int64_t kNormRows = 4;
@@ -36,11 +49,9 @@ public:
   using Value = mlir::Value;
   using Values = KernelBuilder::Values;
 
-  /// `sum` is the range of the sum's codes. With `byChannel` each channel has
-  /// its factor and codes are taken less the zero point.
+  /// `sum` is the range of the sum's codes.
   FixedNorm(KernelBuilder &k, int64_t d, int64_t rows, CodeRange sum,
-            bool byChannel, bool narrow, Value channels, Value out,
-            CodeRange range);
+            FixedNormForm form, Value channels, Value out, CodeRange range);
 
   /// Takes the codes of the sums of each row in 16 columns from `codes`, and
   /// writes those of the normalized rows at `outOffsets`.
@@ -52,18 +63,28 @@ private:
   struct Moments {
     Value mean, squares, cut, deviation;
   };
+  using Codes = llvm::function_ref<Values(Value column)>;
+
+  /// Whether codes are bytes and are all shifted up alike: then their sum and
+  /// that of their squares give the deviation.
+  bool hasBytes() const { return !form.byChannel && bits <= 8; }
   /// Where the channels of a block of columns lie.
   Value channelsAt(Value column);
   /// The numbers of the sum's codes.
   Value numbersOf(Value codes, Value column, Value mask);
   Value placeOf(int64_t row, Value column);
   Value loadSum(int64_t row, Value column);
-  std::vector<Moments> putSums(llvm::function_ref<Values(Value column)> codes);
+  Value factorAt(int64_t row);
+  std::vector<Moments> putSums(Codes codes);
+  std::vector<Moments> putBytes(Codes codes);
+  Moments momentsOfBytes(Value sum, Value squares);
   Value meanOf(Value sum);
   /// The sum of squares over the first `columns` columns, cut by so many bits.
   Value squares(int64_t row, Value mean, Value cut, Value columns);
   void cutSquares(int64_t row, Moments &moments);
   void findDeviations(std::vector<Moments> &moments);
+  /// The codes of numbers in units of 2^-shift, to which a half was added.
+  Value codesOf(const WideLanes &numbers);
   void putCodes(llvm::ArrayRef<Moments> moments,
                 llvm::ArrayRef<Value> outOffsets);
 
@@ -71,8 +92,8 @@ private:
   int64_t d, rows;
   /// Bits of the sum's codes.
   int bits;
-  bool byChannel, narrow;
-  Value channels, out, zero;
+  FixedNormForm form;
+  Value channels, out, zero, shiftAbove;
   WideLanes shift, rest;
   CodeRange range;
 };
@@ -82,7 +103,7 @@ int64_t fixedNormScratch(int64_t d);
 
 /// A fixed tq.qadd_norm; with `byChannel`, of a sum with power-of-two factors.
 /// Buffers: a, b (codes), a's constants with mo and b's
-/// without (i8, packFixed), channels (i8, packChannels), out, and the tap of
+/// without (i8, packTerm), channels (i8, packChannels), out, and the tap of
 /// the sum.
 mlir::func::FuncOp buildFixedAddNorm(mlir::ModuleOp module,
                                      llvm::StringRef name,

@@ -8,6 +8,7 @@
 #include "lib/Tile/Embed.h"
 #include "lib/Tile/FixedNorm.h"
 #include "lib/Tile/FixedPoint.h"
+#include "lib/Tile/FixedTerms.h"
 #include "lib/Tile/GroupNorm.h"
 #include "lib/Tile/KernelForms.h"
 #include "lib/Tile/Tiler.h"
@@ -40,18 +41,29 @@ static std::string normParams(ProgramBuilder &program, StringRef name,
 }
 
 /// The constants of a fixed LayerNorm, as a constant of the program; `narrow`
-/// becomes false where they are not.
+/// becomes false where they are not, `plain` what they are.
 static FailureOr<std::string>
 fixedNormParams(ProgramBuilder &program, Operation *op, StringRef step,
                 ArrayRef<float> gamma, ArrayRef<float> beta, int64_t sumHi,
-                bool &narrow, Type sumType = {}) {
+                bool &narrow, bool &plain, Type sumType = {}) {
   auto norm = tq::fixedNorm(op, gamma, beta, sumHi, sumType);
   if (failed(norm))
     return failure();
   narrow &= isNarrow(norm->channels, norm->shift);
+  plain = isPlain(norm->channels, norm->shift);
   return program.data(
       step.str() + ".channels",
       packChannels(norm->channels, norm->shift, norm->factors, norm->zero));
+}
+
+/// A part of a kernel's name: what its constants allow.
+static std::string fixedName(const AddNormShape &shape) {
+  std::string name;
+  for (FixedTerm term : {shape.aTerm, shape.bTerm})
+    name += term == FixedTerm::Any      ? "t"
+            : term == FixedTerm::NoTies ? "w"
+                                        : "b";
+  return "_" + name + (shape.plain ? "" : "t") + (shape.narrow ? "" : "_long");
 }
 
 LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
@@ -111,12 +123,16 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
     shape.narrow = true;
     auto channels =
         fixedNormParams(program, op, info.step, gamma->values(), beta->values(),
-                        op.getSumHi(), shape.narrow, sumType);
+                        op.getSumHi(), shape.narrow, shape.plain, sumType);
     if (failed(sum) || failed(channels))
       return failure();
     shape.narrow &= isNarrow(sum->a, 65535) && isNarrow(sum->b, 65535);
-    if (!shape.narrow)
-      kernelName += "_long";
+    auto most = [](Storage s) { return s == Storage::U8 ? 255 : 65535; };
+    TermConstants first = packTerm(sum->a, most(shape.a), shape.narrow);
+    TermConstants second = packTerm(sum->b, most(shape.b), shape.narrow);
+    shape.aTerm = first.form;
+    shape.bTerm = second.form;
+    kernelName += fixedName(shape);
     std::string kernel = program.kernel(
         kernelName + (sumType ? "_fixed_factors" : "_fixed"),
         [&](StringRef name) {
@@ -128,9 +144,9 @@ LogicalResult Tiler::tileQAddNorm(tq::QAddNormOp op) {
     describeFixedAddNorm(program.module(), kernel, shape, bool(sumType));
     program.launch(kernel,
                    {a->buffer, b->buffer,
-                    program.data(info.step + ".a", packFixed(sum->a)),
-                    program.data(info.step + ".b", packFixed(sum->b)),
-                    *channels, out.buffer, tap.buffer},
+                    program.data(info.step + ".a", first.bytes),
+                    program.data(info.step + ".b", second.bytes), *channels,
+                    out.buffer, tap.buffer},
                    rowChunks(a->rows), info);
     return success();
   }
@@ -335,7 +351,7 @@ LogicalResult Tiler::launchFixedEmbed(tq::QEmbedOp op, EmbedShape shape,
   auto constants = tq::fixedEmbedding(op, scales[0], scales[1], scales[2]);
   shape.narrow = true;
   auto channels = fixedNormParams(program, op, info.step, gamma, beta,
-                                  op.getE2Hi(), shape.narrow);
+                                  op.getE2Hi(), shape.narrow, shape.plain);
   if (failed(constants) || failed(channels))
     return failure();
   shape.e1Zero = op.getE1Zero();
@@ -350,7 +366,7 @@ LogicalResult Tiler::launchFixedEmbed(tq::QEmbedOp op, EmbedShape shape,
   operands.push_back(*channels);
   llvm::append_range(operands, results);
   std::string kernel = program.kernel(
-      "embed_" + num(shape.d) + "_fixed",
+      "embed_" + num(shape.d) + (shape.plain ? "_fixed" : "_fixed_ties"),
       [&](StringRef name) {
         return buildFixedEmbed(program.module(), name, shape);
       },

@@ -10,6 +10,7 @@
 #include "lib/Tile/AttentionStages.h"
 #include "lib/Tile/FixedAttention.h"
 #include "lib/Tile/FixedNorm.h"
+#include "lib/Tile/FixedTerms.h"
 #include "lib/Tile/ShiftGelu.h"
 #include "quern/integer_activation.h"
 
@@ -201,32 +202,89 @@ BENCHMARK(shiftGelu);
 // LayerNorm
 //===----------------------------------------------------------------------===//
 
-/// Residual sum and LayerNorm of rows of codes.
-static void fixedAddNorm(benchmark::State &state) {
-  const int64_t d = 768, rows = 128;
-  AddNormShape shape;
-  shape.d = shape.aStride = shape.bStride = shape.outStride = shape.tapStride =
-      d;
-  shape.narrow = true;
-  bool isWide = state.range(0) == 16;
-  if (isWide) {
-    shape.a = shape.sum = Storage::U16;
-    shape.sumRange.hi = 65535;
+namespace {
+
+/// LayerNorm of rows of 768 codes, with the residual sum or alone.
+struct NormCase {
+  static constexpr int64_t d = 768, rows = 128;
+
+  explicit NormCase(int64_t bits) : isWide(bits == 16) {
+    shape.d = shape.aStride = shape.bStride = shape.outStride =
+        shape.tapStride = d;
+    if (isWide) {
+      shape.a = shape.sum = Storage::U16;
+      shape.sumRange.hi = 65535;
+    }
+    std::vector<qi_affine> a, b;
+    std::vector<float> gamma, beta;
+    for (int64_t j = 0; j < d; ++j) {
+      double part = 1 + 0.3 * std::sin(double(j));
+      a.push_back(affine((isWide ? 0.3 : 0.4) * part, 3));
+      b.push_back(affine((isWide ? 70 : 0.3) * part, 0));
+      gamma.push_back(float(25 * part));
+      beta.push_back(float(100 + 10 * part));
+    }
+    std::vector<qi_channel> normal(d, qi_channel{});
+    int shift =
+        qi_make_channels(gamma.data(), beta.data(), d, 1, 0, normal.data());
+    shape.narrow = isNarrow(a, 65535) && isNarrow(normal, shift);
+    shape.plain = isPlain(normal, shift);
+    first = packTerm(a, isWide ? 65535 : 255, shape.narrow);
+    second = packTerm(b, 255, shape.narrow);
+    shape.aTerm = first.form;
+    shape.bTerm = second.form;
+    channels =
+        packChannels(normal, shift, std::vector<uint8_t>(d, isWide ? 0 : 6), 0);
   }
-  std::vector<qi_affine> a(d, affine(isWide ? 0.3 : 0.4, 3)),
-      b(d, affine(isWide ? 70 : 0.3, 0));
-  std::vector<qi_channel> channels(d, qi_channel{});
-  std::vector<float> gamma(d, 25), beta(d, 100);
-  int shift =
-      qi_make_channels(gamma.data(), beta.data(), d, 1, 0, channels.data());
-  std::vector<uint8_t> factors(d, isWide ? 0 : 6);
-  Subject s([&](mlir::ModuleOp m) { buildFixedAddNorm(m, "kernel", shape); });
-  size_t size = (rows + 17) * d;
+
+  bool isWide;
+  AddNormShape shape;
+  TermConstants first, second;
+  std::vector<int8_t> channels;
+};
+
+} // namespace
+
+static void fixedAddNorm(benchmark::State &state) {
+  NormCase c(state.range(0));
+  Subject s([&](mlir::ModuleOp m) { buildFixedAddNorm(m, "kernel", c.shape); });
+  size_t size = (c.rows + 17) * c.d;
   s.time(state,
-         {s.codes(2 * size), s.codes(size), s.data(packFixed(a)),
-          s.data(packFixed(b)),
-          s.data(packChannels(channels, shift, factors, 0)), s.memory(size),
+         {s.codes(2 * size), s.codes(size), s.data(c.first.bytes),
+          s.data(c.second.bytes), s.data(c.channels), s.memory(size),
           s.memory(2 * size)},
-         rows, rows / kRowsPerChunk, double(rows * d));
+         c.rows, c.rows / kRowsPerChunk, double(c.rows * c.d));
 }
 BENCHMARK(fixedAddNorm)->ArgName("bits")->Arg(8)->Arg(16);
+
+/// The code of FixedNorm, with codes that are there.
+static void fixedNorm(benchmark::State &state) {
+  NormCase c(state.range(0));
+  Subject s([&](mlir::ModuleOp m) {
+    mlir::Builder b(m.getContext());
+    mlir::Type i8 = b.getI8Type();
+    KernelBuilder k(m, "kernel", {c.isWide ? b.getI16Type() : i8, i8, i8});
+    FixedNorm norm(k, c.d, kNormRows, c.shape.sumRange,
+                   {/*byChannel=*/false, c.shape.narrow, c.shape.plain},
+                   k.buffer(1), k.buffer(2), c.shape.outRange);
+    forEachRows(
+        k, RowsOf::Tokens, kNormRows, [&](llvm::ArrayRef<mlir::Value> rows) {
+          KernelBuilder::Values to;
+          for (mlir::Value row : rows)
+            to.push_back(k.mul(row, c.d));
+          norm.normalize(
+              [&](mlir::Value i) {
+                KernelBuilder::Values codes;
+                for (mlir::Value at : to)
+                  codes.push_back(k.loadCodes(k.buffer(0), k.add(at, i)));
+                return codes;
+              },
+              to);
+        });
+    k.finish();
+  });
+  size_t size = (c.rows + 17) * c.d;
+  s.time(state, {s.codes(2 * size), s.data(c.channels), s.memory(size)}, c.rows,
+         c.rows / kRowsPerChunk, double(c.rows * c.d));
+}
+BENCHMARK(fixedNorm)->ArgName("bits")->Arg(8)->Arg(16);

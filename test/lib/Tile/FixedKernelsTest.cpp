@@ -7,6 +7,7 @@
 #include "dialects/TQ/FixedPoint.h"
 #include "lib/Tile/FixedAttention.h"
 #include "lib/Tile/FixedNorm.h"
+#include "lib/Tile/FixedTerms.h"
 #include "quern/integer_activation.h"
 #include "test/lib/Tile/KernelCall.h"
 #include "test/lib/Tile/RowReference.h"
@@ -155,11 +156,15 @@ struct NormCase {
   int64_t sumHi = 0;
   /// Channels have factors of 1 to 8.
   bool factors = false;
+  /// Terms of bytes in 32 bits where they can be, and no result of LayerNorm in
+  /// the middle between two codes.
+  bool fast = true;
 };
 
 std::ostream &operator<<(std::ostream &os, const NormCase &c) {
   return os << c.d << ", storage " << int(c.a) << int(c.sum) << int(c.out)
-            << (c.flat ? ", flat" : "") << (c.factors ? ", factors" : "");
+            << (c.flat ? ", flat" : "") << (c.factors ? ", factors" : "")
+            << (c.fast ? "" : ", ties");
 }
 
 class FixedNormTest : public testing::TestWithParam<NormCase> {
@@ -197,7 +202,7 @@ template <typename In, typename Sum, typename Out> void FixedNormTest::check() {
     sumB.push_back(affine(-0.1 + 0.7 * unit, 0));
     // A gain of zero divides nothing.
     gamma.push_back(j % 7 ? 30.0f - float(j % 60) : 0.0f);
-    beta.push_back(100 + 0.25f * float(j % 50));
+    beta.push_back(100 + (c.fast ? 0.23f : 0.25f) * float(j % 50));
   }
   std::vector<qi_channel> channels(size_t(c.d), qi_channel{});
   int shift =
@@ -229,7 +234,14 @@ template <typename In, typename Sum, typename Out> void FixedNormTest::check() {
   }
   shape.narrow = c.d != 100 && isNarrow(sumA, 65535) && isNarrow(sumB, 65535) &&
                  isNarrow(channels, shift);
-  auto aBytes = packFixed(sumA), bBytes = packFixed(sumB);
+  shape.plain = shape.narrow && isPlain(channels, shift);
+  // With the root of 64 gains are whole powers of two, which have ties.
+  EXPECT_EQ(shape.plain, shape.narrow && c.fast && c.d != 64);
+  TermConstants aTerm =
+      packTerm(sumA, sizeof(In) == 1 ? 255 : 65535, shape.narrow && c.fast);
+  TermConstants bTerm = packTerm(sumB, 255, shape.narrow && c.fast);
+  shape.aTerm = aTerm.form;
+  shape.bTerm = bTerm.form;
   auto channelBytes = packChannels(channels, shift, factors, zero);
   int64_t chunks = (rows + kRowsPerChunk - 1) / kRowsPerChunk;
   for (Tier tier : hostTiers()) {
@@ -239,7 +251,7 @@ template <typename In, typename Sum, typename Out> void FixedNormTest::check() {
     });
     std::vector<Out> got(size);
     std::vector<Sum> gotTap(size);
-    kernel.run({a.data(), b.data(), aBytes.data(), bBytes.data(),
+    kernel.run({a.data(), b.data(), aTerm.bytes.data(), bTerm.bytes.data(),
                 channelBytes.data(), got.data(), gotTap.data()},
                rows, 1, chunks, true);
     expectRows(gotTap, tap, rows, c.d, stride);
@@ -273,7 +285,63 @@ INSTANTIATE_TEST_SUITE_P(
         NormCase{100, kU8, kU16, kU8, false, 32767},
         NormCase{768, kU8, kU8, kU8, false, 0, true},
         NormCase{35, kU8, kU8, kU8, false, 63, true},
-        NormCase{64, kU8, kU8, kU8, true, 0, true}));
+        NormCase{64, kU8, kU8, kU8, true, 0, true},
+        NormCase{300, kU16, kU16, kU8, false, 1023},
+        NormCase{768, kU8, kU8, kU8, false, 0, false, false},
+        NormCase{300, kU16, kU16, kU8, false, 1023, false, false},
+        NormCase{35, kU8, kU8, kU8, false, 63, true, false}));
+
+TEST(FixedTerms, E40TiesAreThoseOfAllCodes) {
+  Random random(23);
+  int found = 0;
+  for (int i = 0; i < 2000; ++i) {
+    auto bytes = random.codes<uint8_t>(8, 256);
+    int shift = 1 + bytes[0] % 12;
+    int64_t factor = int64_t(bytes[1] * 256 + bytes[2]) - 32768;
+    int64_t offset = int64_t(bytes[3] * 256 + bytes[4]) - 32768;
+    // Every other factor with zeros at its end, as scales of few bits have.
+    factor *= i % 2 ? 1 << bytes[5] % 8 : 1;
+    int64_t lo = bytes[6] % 3 ? 0 : -int64_t(bytes[6]), hi = lo + bytes[7] / 8;
+    bool expected = false;
+    for (int64_t n = lo; n <= hi; ++n) {
+      int64_t step = int64_t(1) << shift, v = n * factor + offset;
+      expected |= 2 * (v - qi_shift_floor(v, shift) * step) == step;
+    }
+    EXPECT_EQ(mayTie(factor, offset, shift, lo, hi), expected)
+        << factor << ' ' << offset << ' ' << shift << ' ' << lo << ' ' << hi;
+    found += expected;
+  }
+  EXPECT_GT(found, 200);
+  EXPECT_LT(found, 1800);
+  // Of 61 bits, where products wrap around.
+  EXPECT_TRUE(mayTie(3, (int64_t(1) << 60) - 3, 61, -1, 1));
+  EXPECT_FALSE(mayTie(3, (int64_t(1) << 60) - 4, 61, -1000, 1000));
+}
+
+TEST(FixedTerms, E40BytesGiveTheNumbersOfLongProducts) {
+  std::vector<qi_affine> columns;
+  for (int j = 0; j < 500; ++j)
+    columns.push_back(affine(0.9 * std::sin(double(j)), 0.3711 * j));
+  auto terms = makeByteTerms(columns);
+  ASSERT_TRUE(terms);
+  for (size_t j = 0; j < columns.size(); ++j)
+    for (int32_t q = 0; q < 256; ++q) {
+      int64_t v = int64_t(q) * terms->mantissas[j] + terms->offsets[j];
+      ASSERT_EQ(v, int32_t(v));
+      ASSERT_EQ(qi_shift_floor(v, terms->shift), qi_at(q, &columns[j]));
+    }
+  // Ties of 0.5 go up and down in turns, and large products leave no bits.
+  columns.push_back(affine(0.5, 0));
+  EXPECT_FALSE(makeByteTerms(columns));
+  EXPECT_EQ(packTerm(columns, 255, true).form, FixedTerm::Any);
+  columns.back() = affine(3e7, 0.25);
+  EXPECT_FALSE(makeByteTerms(columns));
+  EXPECT_EQ(packTerm(columns, 255, true).form, FixedTerm::NoTies);
+  columns.back() = affine(0.6, 0.25);
+  EXPECT_EQ(packTerm(columns, 255, true).form, FixedTerm::Bytes);
+  EXPECT_EQ(packTerm(columns, 65535, true).form, FixedTerm::NoTies);
+  EXPECT_EQ(packTerm(columns, 255, false).form, FixedTerm::NoTies);
+}
 
 //===----------------------------------------------------------------------===//
 // Attention
