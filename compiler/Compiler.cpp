@@ -167,10 +167,6 @@ Error Compilation::checkImages() const {
       return Error::make(request.calibrationName, ": found an image of ",
                          each.pixels->size(), " numbers, expected ", numbers);
   }
-  if (request.emit == EmitKind::Executable)
-    return Error::make(request.output, ": found a vision model, expected a "
-                                       "text model: executables read texts; "
-                                       "emit an object or a module");
   return Error::success();
 }
 

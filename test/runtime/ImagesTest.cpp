@@ -211,6 +211,44 @@ TEST_F(ImagesTest, Normalize) {
             QUERN_ERROR_ARGUMENT);
 }
 
+TEST_F(ImagesTest, ReadFiles) {
+  float mean[] = {0.5f}, deviation[] = {0.25f};
+  quern_image_format format = {1, 1, 2, 1.0 / 255, mean, deviation};
+  std::string file = "P5 # two\n2 1\t255\n";
+  file += std::string("\xff\x00", 2);
+  float pixels[2] = {};
+  ASSERT_EQ(quern_read_image(&format, file.data(), file.size(), pixels, &error),
+            QUERN_OK);
+  EXPECT_THAT(pixels, ElementsAre(2.0f, -2.0f));
+  std::string array = "{'descr':'<f4','shape':(1,1, 2),'fortran_order':False}";
+  array = std::string("\x93NUMPY\x01\x00", 8) + char(array.size()) +
+          std::string(1, 0) + array;
+  float numbers[] = {0.5f, 7.0f};
+  array.append(reinterpret_cast<char *>(numbers), sizeof(numbers));
+  ASSERT_EQ(
+      quern_read_image(&format, array.data(), array.size(), pixels, &error),
+      QUERN_OK);
+  EXPECT_THAT(pixels, ElementsAreArray(numbers));
+  // No part of either is a file, and nothing is read behind it.
+  for (const std::string &whole : {file, array})
+    for (size_t size = 0; size < whole.size(); ++size) {
+      std::vector<char> part(whole.begin(), whole.begin() + long(size));
+      part.reserve(1);
+      EXPECT_EQ(quern_read_image(&format, part.data(), size, pixels, &error),
+                QUERN_ERROR_ARGUMENT);
+      EXPECT_THAT(error.message, HasSubstr("expected"));
+    }
+  // Where the module cannot normalize, numbers can be read and bytes cannot.
+  format.mean = nullptr;
+  EXPECT_EQ(
+      quern_read_image(&format, array.data(), array.size(), pixels, &error),
+      QUERN_OK);
+  EXPECT_EQ(quern_read_image(&format, file.data(), file.size(), pixels, &error),
+            QUERN_ERROR_ARGUMENT);
+  EXPECT_EQ(quern_read_image(&format, nullptr, 0, pixels, &error),
+            QUERN_ERROR_ARGUMENT);
+}
+
 TEST(ImagePatch, Order) {
   // Two channels of 4 x 4, patches of 2 x 2: number 100 c + 10 y + x.
   float pixels[32], row[8];

@@ -288,6 +288,18 @@ QUERN_API quern_status quern_normalize_image(const quern_image_format *format,
                                              float *pixels, quern_error *error);
 
 /**
+ * Reads an image out of the `bytes` bytes of a file: binary PPM, or PGM where
+ * the format has one channel, whose pixels are normalized; or a NumPy array of
+ * f32 [channels][height][width], whose numbers are taken as they are. `pixels`
+ * has room for what the format says, and is what quern_run_images takes.
+ * Nothing is resized. Thread-safe. Errors: ARGUMENT (null, a file of another
+ * kind or size, or pixels that the module does not say how to normalize).
+ */
+QUERN_API quern_status quern_read_image(const quern_image_format *format,
+                                        const void *file, size_t bytes,
+                                        float *pixels, quern_error *error);
+
+/**
  * Runs `count` images as one batch through a vision module. `pixels` are the
  * images one after the other, each [channels][height][width] as
  * quern_description.image says, normalized; they are only read. Errors:
