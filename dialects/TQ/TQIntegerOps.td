@@ -128,6 +128,29 @@ def TQ_QShiftGeluOp : TQ_Op<"qshift_gelu"> {
   let hasVerifier = 1;
 }
 
+def TQ_QLimitOp : TQ_Op<"qlimit", [SameOperandsAndResultType]> {
+  let summary = "codes limited by parts of their columns";
+  let description = [{
+    `y[t, n] = min(x[t, n], hi[part of n])`, the parts being as wide as each
+    other. A product of Q, K and V bounds all of its columns alike; where their
+    codes are of different widths, it does so by the widest and this op by each
+    one's own. x and y have at most 8 unsigned bits. `sites` are those of the
+    product, one for each part.
+
+    ```mlir
+    %0 = tq.qlimit %x {hi = array<i64: 255, 15>, sites = ["L0.k", "L0.v"]}
+        : tensor<?x8x!tq.group<u8, axis = 1, map = [0 x 4, 1 x 4],
+                               params = [0.1:128, 0.5:8]>>
+    ```
+  }];
+  let arguments = (ins
+    TQ_CodeMatrix:$x, DenseI64ArrayAttr:$hi,
+    DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
+  let results = (outs TQ_CodeMatrix:$result);
+  let assemblyFormat = "$x attr-dict `:` type($x)";
+  let hasVerifier = 1;
+}
+
 def TQ_QAttentionOp : TQ_Op<"qattention"> {
   let summary = "attention in integers, all heads, within each sequence";
   let description = [{

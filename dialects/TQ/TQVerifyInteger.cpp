@@ -233,6 +233,25 @@ LogicalResult QShiftGeluOp::verify() {
       failed(checkSites(*this, getSites(), 1)));
 }
 
+LogicalResult QLimitOp::verify() {
+  std::optional<CodeStorage> storage = getCodeStorage(elementOf(getX()));
+  if (!storage || storage->isSigned || storage->bits > 8)
+    return emitOpError("expects unsigned codes of at most 8 bits, got ")
+           << elementOf(getX());
+  int64_t parts = getHi().size(), columns = dimOf(getX(), 1);
+  if (parts == 0 || columns % parts)
+    return emitOpError("expects parts of equal width, got ")
+           << columns << " columns and " << parts << " parts";
+  for (int64_t hi : getHi())
+    if (hi < 0 || hi > storage->max)
+      return emitOpError("expects hi within [0, ")
+             << storage->max << "], got " << hi;
+  if (!getSites().empty() && int64_t(getSites().size()) != parts)
+    return emitOpError("expects a site for each of ")
+           << parts << " parts, got " << getSites().size();
+  return checkSites(*this, getSites(), parts);
+}
+
 LogicalResult QPoolOp::verify() {
   if (failed(checkOffsets(*this, getOffsets())) ||
       failed(checkChannels(*this, getX())) ||

@@ -129,6 +129,7 @@ mlir::FailureOr<Tensor> evaluate(tq::QAddOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QAddNormOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QEmbedOp op, Evaluation &run);
 mlir::FailureOr<Tensor> evaluate(tq::QShiftGeluOp op, Evaluation &run);
+mlir::FailureOr<Tensor> evaluate(tq::QLimitOp op, Evaluation &run);
 
 } // namespace quern
 

@@ -229,6 +229,18 @@ FailureOr<Tensor> quern::evaluate(tq::QShiftGeluOp op, Evaluation &run) {
                   op.getResult().getType().getElementType());
 }
 
+FailureOr<Tensor> quern::evaluate(tq::QLimitOp op, Evaluation &run) {
+  const Tensor &x = run.get(op.getX());
+  int64_t rows = x.rows(), width = x.width();
+  std::vector<int32_t> codes = x.toVector<int32_t>();
+  int64_t part = width / int64_t(op.getHi().size());
+  for (int64_t i = 0; i < rows * width; ++i)
+    codes[i] = std::min(codes[i], int32_t(op.getHi()[i % width / part]));
+  if (failed(showSites(op, op.getSites(), run, codes, rows, width)))
+    return failure();
+  return makeTensor(std::move(codes), rows, width);
+}
+
 FailureOr<Tensor> quern::evaluate(tq::QPoolOp op, Evaluation &run) {
   const Tensor &x = run.get(op.getX());
   auto sequences = readSequences(op, run.get(op.getOffsets()), x.rows());

@@ -118,7 +118,7 @@ LogicalResult quern::checkIndices(Operation *op, StringRef name,
 static bool isIntegerOp(Operation *op) {
   return isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QAttentionOp, tq::QAddOp,
              tq::QAddNormOp, tq::QEmbedOp, tq::QPoolOp, tq::QShiftGeluOp,
-             tq::RequantizeOp>(op);
+             tq::QLimitOp, tq::RequantizeOp>(op);
 }
 
 static FailureOr<Tensor> evaluateOp(Operation *op, Evaluation &run) {
@@ -135,8 +135,8 @@ static FailureOr<Tensor> evaluateOp(Operation *op, Evaluation &run) {
             GeluOp, ReluOp, TanhOp, PoolOp, NormalizeOp, ObserveOp, ScoresOp,
             SoftmaxOp, ContextOp, ConstantOp, QuantizeOp, DequantizeOp,
             RequantizeOp, DequantizeWeightOp, QLinearOp, QGroupLinearOp,
-            QPoolOp, QAttentionOp, QAddOp, QAddNormOp, QEmbedOp, QShiftGeluOp>(
-          [&](auto typed) { return evaluate(typed, run); })
+            QPoolOp, QAttentionOp, QAddOp, QAddNormOp, QEmbedOp, QShiftGeluOp,
+            QLimitOp>([&](auto typed) { return evaluate(typed, run); })
       .Default([&](Operation *) -> FailureOr<Tensor> {
         op->emitOpError("cannot be interpreted");
         return failure();

@@ -35,7 +35,7 @@ bool isFloatOp(Operation *op) {
 bool isIntegerOp(Operation *op) {
   return isa<tq::QLinearOp, tq::QGroupLinearOp, tq::QAttentionOp, tq::QAddOp,
              tq::QAddNormOp, tq::QEmbedOp, tq::QPoolOp, tq::QShiftGeluOp,
-             tq::RequantizeOp, tq::ConstantOp>(op);
+             tq::QLimitOp, tq::RequantizeOp, tq::ConstantOp>(op);
 }
 
 bool isFrame(Operation *op) {

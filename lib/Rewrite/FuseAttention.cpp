@@ -198,10 +198,6 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
     std::optional<Codes> codes = matchCodes(reals[i]);
     if (!codes || codes->bits > 8)
       return "q, k or v has no codes of at most 8 bits";
-    // One product makes all three, and clamps them alike.
-    if (i > 0 && codes->bits != block.qkv[0].bits)
-      return "q, k and v have codes of " + std::to_string(block.qkv[0].bits) +
-             " and " + std::to_string(codes->bits) + " bits, expected the same";
     block.qkv[i] = *codes;
     block.products[i] = Product(codes->value.getDefiningOp());
     if (!block.products[i])
@@ -310,16 +306,18 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     SmallVector<int64_t> map;
     SmallVector<tq::UniformParams> params;
     SmallVector<Attribute> sites;
-    int64_t bits = 2;
+    SmallVector<int64_t> tops;
+    int64_t bits = 2, codeBits = 0;
     for (size_t i = 0; i < products.size(); ++i) {
+      codeBits = std::max<int64_t>(codeBits, codes[i].bits);
+      tops.push_back(topCode(codes[i].bits));
       map.append(products[i].rows(), int64_t(i));
       params.push_back({codes[i].scale, codes[i].zero});
       llvm::append_range(sites, products[i].sites());
       bits = std::max<int64_t>(bits, products[i].weightBits());
     }
-    auto group =
-        tq::GroupType::get(&getContext(), block.qkv[0].bits,
-                           /*isSigned=*/false, /*axis=*/1, map, params);
+    auto group = tq::GroupType::get(&getContext(), codeBits, /*isSigned=*/false,
+                                    /*axis=*/1, map, params);
     auto rows = cast<RankedTensorType>(first.result().getType()).getDimSize(0);
 
     Location loc = first.op()->getLoc();
@@ -335,22 +333,31 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     Value offset = tq::createVector<float>(builder, loc, base + ".offset",
                                            std::move(offsets));
     Type type = RankedTensorType::get({rows, outputs}, group);
-    int64_t top = topCode(block.qkv[0].bits);
+    // One product bounds all of its codes alike, by those of the widest.
+    int64_t top = topCode(codeBits);
+    bool isMixed = !llvm::all_equal(tops);
+    ArrayAttr names = builder.getArrayAttr(sites);
+    ArrayAttr ownNames = isMixed ? builder.getArrayAttr({}) : names;
+    auto limited = [&](Value codes) -> Value {
+      if (!isMixed)
+        return codes;
+      return tq::QLimitOp::create(builder, loc, type, codes,
+                                  builder.getDenseI64ArrayAttr(tops), names);
+    };
     APFloat one(1.0f), none(0.0f);
     if (first.ends())
-      return tq::QGroupLinearOp::create(
+      return limited(tq::QGroupLinearOp::create(
           builder, loc, type, first.x(), weight, correction, multiplier, offset,
-          tq::Activation::None, one, none, /*lo=*/0, top,
-          builder.getArrayAttr(sites), bits, first.ends());
+          tq::Activation::None, one, none, /*lo=*/0, top, ownNames, bits,
+          first.ends()));
     Value zeros;
     if (llvm::all_of(products, [](const Product &p) { return p.zeros(); }))
       zeros = tq::createVector<int32_t>(
           builder, loc, base + ".zeros",
           concatenate<int32_t>(gather(&Product::zeros)));
-    return tq::QLinearOp::create(builder, loc, type, first.x(), weight,
-                                 correction, multiplier, offset, zeros,
-                                 tq::Activation::None, one, none, /*lo=*/0, top,
-                                 builder.getArrayAttr(sites), bits);
+    return limited(tq::QLinearOp::create(
+        builder, loc, type, first.x(), weight, correction, multiplier, offset,
+        zeros, tq::Activation::None, one, none, /*lo=*/0, top, ownNames, bits));
   }
 
   /// Largest value of exp_hi * exp_lo, so that a row sums in u32.

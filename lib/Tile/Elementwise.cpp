@@ -120,6 +120,21 @@ func::FuncOp buildRequantize(ModuleOp module, StringRef name,
       });
 }
 
+func::FuncOp buildLimit(ModuleOp module, StringRef name,
+                        const RowShape &shape) {
+  Type i8 = elementType(module, Storage::U8);
+  KernelBuilder k(module, name, {i8, i8, i8});
+  forEachRow(k, shape.rows, [&](Value row) {
+    Value from = k.mul(row, shape.inStride), to = k.mul(row, shape.outStride);
+    k.loop(k.index(0), k.index(shape.d), 64, [&](Value i) {
+      Value x = k.loadVector(k.buffer(0), k.add(from, i), 64);
+      Value most = k.loadVector(k.buffer(1), i, 64);
+      k.storeVector(k.min(x, most), k.buffer(2), k.add(to, i));
+    });
+  });
+  return k.finish();
+}
+
 func::FuncOp buildNormalize(ModuleOp module, StringRef name,
                             const RowShape &shape) {
   Type f32 = elementType(module, Storage::F32);

@@ -47,6 +47,11 @@ mlir::func::FuncOp buildDequantize(mlir::ModuleOp module, llvm::StringRef name,
 mlir::func::FuncOp buildRequantize(mlir::ModuleOp module, llvm::StringRef name,
                                    const RowShape &shape);
 
+/// tq.qlimit of bytes in rows of whole blocks of 64. Buffers: x, the limits of
+/// a row's columns (i8 [inStride]), out.
+mlir::func::FuncOp buildLimit(mlir::ModuleOp module, llvm::StringRef name,
+                              const RowShape &shape);
+
 /// tq.normalize. Buffers: x, params f32 [1] (eps), out; f32.
 mlir::func::FuncOp buildNormalize(mlir::ModuleOp module, llvm::StringRef name,
                                   const RowShape &shape);

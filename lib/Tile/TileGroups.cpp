@@ -66,10 +66,11 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
 
   std::vector<std::string> sites = siteNames(op.getSites());
   std::string site = sites.empty() ? std::string() : sites[0];
+  std::vector<std::string> named = sites.empty() ? sitesOfLimit(op) : sites;
   LaunchInfo info;
   info.op = "linear";
-  info.layer = sites.empty() ? -1 : layerOfSite(site);
-  info.step = productStep(op, sites, info.layer);
+  info.layer = named.empty() ? -1 : layerOfSite(named[0]);
+  info.step = productStep(op, named, info.layer);
   info.gemmN = n;
   info.gemmK = k;
   (x->rows == RowsOf::Tokens ? info.macsPerToken : info.macsPerSequence) =

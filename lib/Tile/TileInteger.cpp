@@ -52,8 +52,9 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
   std::vector<std::string> sites = siteNames(op.getSites());
   LaunchInfo info;
   info.op = "linear";
-  info.layer = sites.empty() ? -1 : layerOfSite(sites[0]);
-  info.step = productStep(op, sites, info.layer);
+  std::vector<std::string> named = sites.empty() ? sitesOfLimit(op) : sites;
+  info.layer = named.empty() ? -1 : layerOfSite(named[0]);
+  info.step = productStep(op, named, info.layer);
   info.gemmN = n;
   info.gemmK = k;
   (x->rows == RowsOf::Tokens ? info.macsPerToken : info.macsPerSequence) =
@@ -123,6 +124,13 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
                           : LinearInput::Codes);
   program.launch(kernel, operands, gemmChunks(shape), info);
   return success();
+}
+
+std::vector<std::string> Tiler::sitesOfLimit(Operation *product) {
+  Value codes = product->getResult(0);
+  auto limit = codes.hasOneUse() ? dyn_cast<tq::QLimitOp>(*codes.user_begin())
+                                 : tq::QLimitOp();
+  return limit ? siteNames(limit.getSites()) : std::vector<std::string>();
 }
 
 std::string Tiler::productStep(Operation *op,

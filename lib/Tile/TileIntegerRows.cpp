@@ -210,4 +210,38 @@ LogicalResult Tiler::tileQShiftGelu(tq::QShiftGeluOp op) {
   return success();
 }
 
+LogicalResult Tiler::tileQLimit(tq::QLimitOp op) {
+  FailureOr<Place> x = placeOf(op.getX(), op);
+  if (failed(x))
+    return failure();
+  if (x->column != 0)
+    return op.emitOpError("expects its operand in a buffer of its own");
+  std::vector<std::string> sites = siteNames(op.getSites());
+  LaunchInfo info;
+  info.op = "limit";
+  info.layer = sites.empty() ? -1 : layerOfSite(sites[0]);
+  info.step = sites.empty() ? nameOf(op, "") : sites[0] + ".limit";
+  Place out = define(op.getResult(), info.step, x->d, Storage::U8, x->rows);
+  int64_t part = x->d / int64_t(op.getHi().size());
+  for (auto [i, site] : llvm::enumerate(sites))
+    info.sites.push_back({site, out.buffer, int64_t(i) * part, part});
+  std::vector<int8_t> limits(rowStride(x->d));
+  for (int64_t i = 0; i < x->d; ++i)
+    limits[i] = int8_t(op.getHi()[i / part]);
+  RowShape shape{x->d,        x->stride,   0,      out.stride,
+                 Storage::U8, Storage::U8, x->rows};
+  // Other targets have no such kernel.
+  std::string kernel =
+      program.kernel(joinName({"limit", num(x->d), num(x->stride),
+                               x->rows == RowsOf::Tokens ? "t" : "s"}),
+                     [&](StringRef name) {
+                       return buildLimit(program.module(), name, shape);
+                     });
+  program.launch(kernel,
+                 {x->buffer, program.data(info.step + ".hi", std::move(limits)),
+                  out.buffer},
+                 rowChunks(x->rows), info);
+  return success();
+}
+
 } // namespace quern

@@ -219,6 +219,7 @@ LogicalResult Tiler::tile(Operation *op) {
       .Case([&](tq::QEmbedOp op) { return tileQEmbed(op); })
       .Case([&](tq::QPoolOp op) { return tileQPool(op); })
       .Case([&](tq::QShiftGeluOp op) { return tileQShiftGelu(op); })
+      .Case([&](tq::QLimitOp op) { return tileQLimit(op); })
       .Case([&](tq::QuantizeOp op) { return tileQuantize(op); })
       .Case([&](tq::DequantizeOp op) { return tileDequantize(op); })
       .Case([&](tq::RequantizeOp op) { return tileRequantize(op); })

@@ -38,6 +38,8 @@ private:
   // TileInteger.cpp, TileGroups.cpp
   mlir::LogicalResult tileQLinear(tq::QLinearOp op);
   /// The name of a product: of its site, or of the three that it makes.
+  /// The sites of a tq.qlimit behind a product, which name it.
+  static std::vector<std::string> sitesOfLimit(mlir::Operation *product);
   std::string productStep(mlir::Operation *op,
                           const std::vector<std::string> &sites, int64_t layer);
   /// Appends the constants of a product from the multiplier on; fixed ones say
@@ -81,6 +83,7 @@ private:
   mlir::LogicalResult tileDequantize(tq::DequantizeOp op);
   mlir::LogicalResult tileRequantize(tq::RequantizeOp op);
   mlir::LogicalResult tileQShiftGelu(tq::QShiftGeluOp op);
+  mlir::LogicalResult tileQLimit(tq::QLimitOp op);
 
   // TileTokens.cpp
   mlir::LogicalResult tileTokenQuantize(tq::QuantizeOp op);

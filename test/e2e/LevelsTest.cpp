@@ -107,6 +107,20 @@ std::vector<LevelsCase> cases() {
       {"EmbeddingMeanFloat", with(small(H::Embedding), relu), "fp32", {}, 0},
       {"EmbeddingCls", with(small(H::Embedding), cls), "w8a8"},
       {"EmbeddingClsFloat", with(odd(H::Embedding), cls), "fp32", {}, 0},
+      // Queries, keys and values of their own widths; those of the first row
+      // alone come from a product apart.
+      {"MixedWidths",
+       small(H::Classification),
+       "w8a8",
+       {"L0.q=5", "L0.k=8", "L0.v=3", "L1.k=4", "L1.v=6"}},
+      {"MixedWidthsOdd",
+       odd(H::TokenClassification),
+       "integer-only",
+       {"q=8", "k=7", "v=2"}},
+      {"MixedWidthsLearned",
+       odd(H::Classification),
+       "w8a8-channel",
+       {"q=2", "k=2", "v=4", "s=6"}},
       // Mixed precision, rows E11 and E12.
       {"E12MixedClassification", odd(H::Classification), "mp"},
       {"MixedRegression",

@@ -669,3 +669,43 @@ func.func @f(%a: tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, %m: tensor<4xf32>,
   %0 = tq.qadd %a, %a, %m, %n, %m : (tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>, tensor<4xf32>, tensor<3xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
   return
 }
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u16:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects unsigned codes of at most 8 bits, got}}
+  %0 = tq.qlimit %x {hi = array<i64: 255>} : tensor<?x8x!quant.uniform<u16:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects parts of equal width, got 8 columns and 3 parts}}
+  %0 = tq.qlimit %x {hi = array<i64: 255, 15, 3>} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects parts of equal width, got 8 columns and 0 parts}}
+  %0 = tq.qlimit %x {hi = array<i64>} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects hi within [0, 255], got 256}}
+  %0 = tq.qlimit %x {hi = array<i64: 255, 256>} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects a site for each of 2 parts, got 1}}
+  %0 = tq.qlimit %x {hi = array<i64: 255, 15>, sites = ["L0.k"]} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}

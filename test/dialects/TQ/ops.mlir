@@ -317,6 +317,16 @@ func.func @qshift_gelu(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
   return
 }
 
+// CHECK-LABEL: func @qlimit
+// CHECK: tq.qlimit {{.*}}hi = array<i64: 255, 15>, sites = ["L0.k", "L0.v"]
+func.func @qlimit(%x: tensor<?x8x!tq.group<u8, axis = 1, map = [0 x 4, 1 x 4],
+                                           params = [0.1:128, 0.5:8]>>) {
+  %0 = tq.qlimit %x {hi = array<i64: 255, 15>, sites = ["L0.k", "L0.v"]}
+      : tensor<?x8x!tq.group<u8, axis = 1, map = [0 x 4, 1 x 4],
+                             params = [0.1:128, 0.5:8]>>
+  return
+}
+
 // CHECK-LABEL: func @qembed
 // CHECK: tq.qembed
 func.func @qembed(%ids: tensor<?xi32>,

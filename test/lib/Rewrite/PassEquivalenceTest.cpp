@@ -158,6 +158,8 @@ INSTANTIATE_TEST_SUITE_P(
             "sites": {"x": 16, "h": 16, "y": 16, "P": 12}})"},
         Case{"Narrow", R"({"base": "w8a8", "activation": {"bits": 5,
             "symmetric": true}, "weight": {"bits": 4}})"},
+        Case{"Widths", R"({"base": "w8a8", "sites": {
+            "q": 6, "k": 4, "s": 7, "L1.v": 5}})"},
         Case{"Islands", R"({"base": "w8a8", "sites": {
             "L1.s": "fp32", "u0": "fp32", "f1": "fp32", "C": "fp32"}})"}),
     [](const auto &info) { return std::string(info.param.name); });

@@ -79,6 +79,68 @@ module attributes {tq.model = {family = "bert", head = "embedding",
 
 // -----
 
+!x = !quant.uniform<u8:f32, 0.5:10>
+!q = !quant.uniform<u8:f32, 0.5:120>
+!k = !quant.uniform<u6:f32, 0.25:32>
+!v = !quant.uniform<u4:f32, 0.125:7>
+!s = !quant.uniform<u8:f32, 0.0625:127>
+!p = !quant.uniform<u8:f32, 0.00390625:0>
+!c = !quant.uniform<u8:f32, 0.03125:64>
+
+// Codes of 8, 6 and 4 bits: the product bounds them by the widest, and each part
+// is limited to its own. The sites are those of the limited codes.
+
+module {
+  // CHECK-LABEL: func.func @mixed
+  // CHECK: %[[ALL:.*]] = tq.qlinear
+  // CHECK-NOT: sites
+  // CHECK-SAME: !tq.group<u8, axis = 1, map = [0 x 2, 1 x 2, 2 x 2], params = [5.000000e-01:120, 2.500000e-01:32, 1.250000e-01:7]>
+  // CHECK: %[[QKV:.*]] = tq.qlimit %[[ALL]] {hi = array<i64: 255, 63, 15>, sites = ["L0.q", "L0.k", "L0.v"]}
+  // CHECK: tq.qattention %[[QKV]]
+  // CHECK-SAME: zk = 32 : i64, zq = 120 : i64, zv = 7 : i64
+  func.func @mixed(%xq: tensor<?x2x!x>, %offsets: tensor<?xi32>)
+      -> tensor<?x2x!c> {
+    %cq = arith.constant dense<[[1, 2], [3, 4]]> : tensor<2x2xi8>
+    %ck = arith.constant dense<[[5, 6], [7, 8]]> : tensor<2x2xi8>
+    %cv = arith.constant dense<[[-1, -2], [-3, -4]]> : tensor<2x2xi8>
+    %scale = arith.constant dense<1.0> : tensor<1xf32>
+    %b = arith.constant dense<[1.0, 0.0]> : tensor<2xf32>
+    %wq = tq.dequantize_weight %cq, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %wk = tq.dequantize_weight %ck, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %wv = tq.dequantize_weight %cv, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+    %0 = tq.linear %x, %wq, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %1 = tq.quantize %0 {site = "L0.q"} : tensor<?x2xf32> -> tensor<?x2x!q>
+    %2 = tq.dequantize %1 : tensor<?x2x!q> -> tensor<?x2xf32>
+    %3 = tq.linear %x, %wk, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %4 = tq.quantize %3 {site = "L0.k"} : tensor<?x2xf32> -> tensor<?x2x!k>
+    %5 = tq.dequantize %4 : tensor<?x2x!k> -> tensor<?x2xf32>
+    %6 = tq.linear %x, %wv, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %7 = tq.quantize %6 {site = "L0.v"} : tensor<?x2xf32> -> tensor<?x2x!v>
+    %8 = tq.dequantize %7 : tensor<?x2x!v> -> tensor<?x2xf32>
+    %9 = tq.scores %2, %5, %offsets {heads = 2 : i64}
+        : (tensor<?x2xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+    %10 = tq.quantize %9 {site = "L0.s"} : tensor<2x?xf32> -> tensor<2x?x!s>
+    %11 = tq.dequantize %10 : tensor<2x?x!s> -> tensor<2x?xf32>
+    %12 = tq.softmax %11, %offsets {scale = 0.25 : f32}
+        : (tensor<2x?xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+    %13 = tq.quantize %12 {site = "L0.p"} : tensor<2x?xf32> -> tensor<2x?x!p>
+    %14 = tq.dequantize %13 : tensor<2x?x!p> -> tensor<2x?xf32>
+    %15 = tq.context %14, %8, %offsets {heads = 2 : i64}
+        : (tensor<2x?xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
+    %16 = tq.quantize %15 {site = "L0.c"} : tensor<?x2xf32> -> tensor<?x2x!c>
+    return %16 : tensor<?x2x!c>
+  }
+}
+
+// -----
+
 !x = !tq.dynamic<u8, token>
 !q = !quant.uniform<u8:f32, 0.5:120>
 !k = !quant.uniform<u8:f32, 0.25:128>
