@@ -40,7 +40,8 @@ add_custom_command(OUTPUT ${_libraries}
           -DHalideHelpers_DIR=${QUERN_HALIDE_PACKAGES}/HalideHelpers
   COMMAND ${QUERN_HALIDE_CMAKE} --build ${_build}
   DEPENDS ${_source}/CMakeLists.txt ${_source}/Product.cpp ${_source}/product.c
-          ${_source}/byte_product.c
+          ${_source}/byte_product.c ${_source}/pair_product.c
+          ${_source}/word_product.c ${_source}/vectors.h
   VERBATIM COMMENT "Making kernels with Halide")
 # The assembler's dependencies do not name what is included.
 add_custom_command(OUTPUT ${QUERN_LIBRARY_CODE}

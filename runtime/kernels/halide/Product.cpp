@@ -5,7 +5,8 @@
 // second.
 //
 // Codes are widened to 16 bits and multiplied in pairs (pmaddwd). Sums of pairs
-// of 8-bit products in 16 bits (pmaddubsw) would saturate.
+// of 8-bit products in 16 bits (pmaddubsw) would saturate; where they cannot,
+// pair_product.c takes them.
 //
 // Weights lie as packGemmWeights of lib/Tile puts them: panels of 16 columns,
 // in each, for every four k, 16 columns of four codes. A pair of bytes is taken
@@ -23,14 +24,11 @@ class Product : public Generator<Product> {
 public:
   /// Pairs of codes of a row, rows.
   Input<Buffer<uint16_t>> x{"x", 2};
-  /// 32 pairs of bytes, groups of 4 * 8 / bits k, panels.
+  /// 32 pairs of bytes, groups of four k, panels.
   Input<Buffer<int16_t>> w{"w", 3};
   /// 16 columns, panels, rows.
   Output<Buffer<int32_t>> out{"out", 3};
 
-  /// Bits of a weight: 8, 4 or 2. A byte holds the codes of 8 / bits
-  /// neighbouring groups of four k, the first lowest.
-  GeneratorParam<int> bits{"bits", 8};
   /// Rows and columns of sums that stay in registers. Rows of x and out are
   /// rounded up to the first.
   GeneratorParam<int> tileRows{"tile_rows", 4};
@@ -43,19 +41,16 @@ public:
   void generate() {
     Var column("column"), row("row"), panel("panel");
     Var pair("pair"), odd("odd"), turn("turn"), lane("lane"), block("block");
-    const int inBlock = blockTurns, codes = 8 / int(bits);
-    Expr turns = w.dim(1).extent() * codes;
+    const int inBlock = blockTurns;
+    Expr turns = w.dim(1).extent();
 
     Func wideX("wide_x"), wideW("wide_w"), part("part");
     Expr both = x(turn * 2 + pair, row);
     wideX(pair, odd, turn, row) =
         cast<int16_t>(select(odd == 0, both & 255, both >> 8));
-    // The code's bits go to the top of a number, then back with their sign.
-    Expr above = cast<int16_t>(8 - int(bits) * (turn % codes + 1));
-    Expr bytes = w(lane, turn / codes, panel);
+    Expr bytes = w(lane, turn, panel);
     wideW(lane, odd, turn, panel) =
-        (select(odd == 0, bytes << cast<int16_t>(8 + above), bytes << above)) >>
-        cast<int16_t>(16 - int(bits));
+        select(odd == 0, bytes << cast<int16_t>(8), bytes) >> cast<int16_t>(8);
 
     RDom k(0, 2, 0, 2, 0, inBlock);
     Expr at = block * inBlock + k.z;
@@ -123,8 +118,6 @@ public:
         .vectorize(lane, lanes * 2)
         .unroll(lane)
         .unroll(odd);
-    if (codes > 1)
-      wideW.align_bounds(turn, codes).unroll(turn, codes);
   }
 };
 
