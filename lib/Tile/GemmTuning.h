@@ -48,8 +48,9 @@ struct GemmTuning {
   int64_t spanSteps = 12;
   /// The cache that they prefetch the next weights to; 0 for no prefetch.
   int64_t tileCache = 2;
-  /// Whether tiers with a library take its products, and rows of a call.
-  int64_t library = 1, libraryRows = 32;
+  /// Whether tiers with a library take its products, and rows of a call: whole
+  /// register tiles of 4, 6 and 8 rows.
+  int64_t library = 1, libraryRows = 24;
 
   bool operator==(const GemmTuning &other) const;
   bool operator!=(const GemmTuning &other) const { return !(*this == other); }

@@ -92,6 +92,10 @@ TEST(GemmTuning, LibraryOrMicroOps) {
   check(makeShape({{"library", 0}, {"rows", 4}, {"panels", 1}}), Tier::Avx2);
   check(makeShape({{"library", 0}}), Tier::Avx512Bw);
   check(makeShape({{"library_rows", 8}}, 4), Tier::Avx2);
+  // So many rows to a call are Halide's; with fewer it is another kernel's.
+  check(makeShape({{"library_rows", 32}}), Tier::Avx2);
+  for (Tier tier : test::tiersBetween())
+    check(makeShape({{"library_rows", 32}}), tier);
 }
 
 TEST(GemmTuning, ChunksAreWholeTiles) {
