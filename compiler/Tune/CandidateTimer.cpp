@@ -21,29 +21,58 @@
 #include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
+#include <sys/mman.h>
 
 namespace quern {
 
-/// Weights that calls pass through: more than a second-level cache holds.
-static constexpr int64_t kStreamBytes = 24 << 20;
+/// Weights that calls pass through: as many as BERT-base has, which come from
+/// memory. From a last-level cache that holds them all, other prefetches win.
+static constexpr int64_t kStreamBytes = 86 << 20;
+static constexpr int64_t kHugePage = 2 << 20;
 
 namespace {
+
+/// Copies of a product's weights, in huge pages as in a session.
+class Stream {
+public:
+  Stream(int64_t copyBytes)
+      : copyBytes(copyBytes),
+        copies(std::max<int64_t>(kStreamBytes / copyBytes, 2)) {
+    size_t size = size_t(llvm::alignTo(copies * copyBytes, kHugePage));
+    bytes.reset(static_cast<char *>(std::aligned_alloc(kHugePage, size)));
+    madvise(bytes.get(), size, MADV_HUGEPAGE);
+  }
+
+  void fill(const void *copy) {
+    for (int64_t i = 0; i < copies; ++i)
+      std::memcpy(bytes.get() + i * copyBytes, copy, size_t(copyBytes));
+  }
+
+  void *next() {
+    at = (at + 1) % copies;
+    return bytes.get() + at * copyBytes;
+  }
+
+private:
+  struct Free {
+    void operator()(char *p) const { std::free(p); }
+  };
+  int64_t copyBytes, copies, at = 0;
+  std::unique_ptr<char, Free> bytes;
+};
 
 /// All candidates at one number of rows.
 class RowsTimer {
 public:
   RowsTimer(const TimedForms &forms, std::vector<GemmShape> shapes,
-            std::vector<KernelEntry> entries, int64_t rows)
+            std::vector<KernelEntry> entries, int64_t rows, Stream &stream)
       : forms(forms), shapes(std::move(shapes)), entries(std::move(entries)),
         rows(rows), gemm(forms.shape, rows), operands(gemm.operands()),
-        copyBytes(packedGemmBytes(forms.shape.n, forms.shape.k,
-                                  forms.shape.weightBits)),
-        copies(std::max<int64_t>(kStreamBytes / copyBytes, 2)),
-        stream(size_t(copies * copyBytes)), scratch(scratchBytes()) {
-    for (int64_t i = 0; i < copies; ++i)
-      std::memcpy(stream.as<char>() + i * copyBytes, operands[1],
-                  size_t(copyBytes));
+        stream(stream), scratch(scratchBytes()) {
+    stream.fill(operands[1]);
   }
 
   /// Whether all candidates give the bytes of the reference.
@@ -93,8 +122,7 @@ private:
   }
 
   void call(size_t c) {
-    operands[1] = stream.as<char>() + at * copyBytes;
-    at = (at + 1) % copies;
+    operands[1] = stream.next();
     GemmChunks chunks = getGemmChunks(shapes[c]);
     entries[c](operands.data(), rows, 1, 0, 0,
                int64_t(llvm::divideCeil(rows, chunks.divide)) * chunks.multiply,
@@ -120,8 +148,8 @@ private:
   int64_t rows;
   GemmCase gemm;
   std::vector<void *> operands;
-  int64_t copyBytes, copies, at = 0;
-  AlignedBytes stream, scratch;
+  Stream &stream;
+  AlignedBytes scratch;
 };
 
 } // namespace
@@ -155,8 +183,10 @@ timeForms(const TimedForms &forms) {
     entries.push_back(*entry);
   }
   std::vector<std::vector<FormTime>> times;
+  Stream stream(
+      packedGemmBytes(forms.shape.n, forms.shape.k, forms.shape.weightBits));
   for (int64_t rows : forms.rows) {
-    RowsTimer timer(forms, shapes, entries, rows);
+    RowsTimer timer(forms, shapes, entries, rows, stream);
     if (!timer.areRight())
       return Error::make(getGemmName(forms.shape), ", ", rows,
                          " rows: found outputs that differ from the "

@@ -76,7 +76,8 @@ static void addTiles(Candidates &add, const GemmShape &shape, Tier tier,
                      bool isAmx, const std::string &suffix, int64_t library) {
   using Tiles = std::vector<std::pair<int64_t, int64_t>>;
   // 32 registers of 512 bits hold 24 sums; 16 of 256 bits hold 4 in pairs.
-  Tiles tiles = {{8, 3}, {8, 2}, {4, 6}, {4, 4}, {4, 3}, {16, 1}, {12, 2}};
+  Tiles tiles = {{8, 3}, {8, 2}, {8, 1},  {4, 6},
+                 {4, 4}, {4, 3}, {16, 1}, {12, 2}};
   if (tier == Tier::Avx2 || tier == Tier::AvxVnni)
     tiles = {{4, 1}, {8, 1}, {4, 2}};
   std::set<std::pair<int64_t, int64_t>> made;
@@ -121,8 +122,9 @@ std::optional<Decision> nextDecision(int number, Tier tier,
   case 0:
     if (library) {
       decision.name = "library or micro-ops";
-      for (int64_t each : {32, 16, 8})
-        add.add(formatv("Halide, {0} rows", each), {{&T::libraryRows, each}});
+      // What a call is up to so many rows, the library knows itself.
+      for (int64_t each : {24, 32, 16, 8})
+        add.add(formatv("library, {0} rows", each), {{&T::libraryRows, each}});
       // Dot products of SSE4.1 without the library are scalar code.
       if (tier != Tier::Sse41)
         addTiles(add, shape, tier, isAmx, " by MLIR", 0);
