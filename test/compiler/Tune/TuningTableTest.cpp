@@ -199,7 +199,8 @@ TEST(TuningTable, NearestMachineOfTheClassIsChosen) {
 
 TEST(TuningTable, ShippedTableIsWhole) {
   TuningTable table = TuningTable::shipped();
-  for (const char *name : {"zen-5-class", "sapphire-rapids-class"}) {
+  for (const char *name :
+       {"zen-4-class", "zen-5-class", "sapphire-rapids-class"}) {
     const TunedMachine *machine = table.find(name);
     ASSERT_NE(machine, nullptr);
     EXPECT_FALSE(machine->measured.empty());
