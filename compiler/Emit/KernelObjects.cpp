@@ -52,7 +52,8 @@ makeObjects(ModuleOp module, const ObjectMaker &maker,
   std::vector<KernelPart> parts = splitKernels(module);
   std::vector<KernelObject> objects(parts.size());
   std::vector<std::optional<Error>> errors(parts.size());
-  auto make = [&](size_t i) {
+  // Whether the object was not there yet.
+  auto make = [&](size_t i) -> bool {
     ModuleOp part = *parts[i].module;
     Tier tier = getCodeTier(part, maker.tier);
     KernelObject &object = objects[i];
@@ -63,22 +64,28 @@ makeObjects(ModuleOp module, const ObjectMaker &maker,
     });
     if (made != known.end()) {
       object.bytes = made->bytes;
-      return;
+      return false;
     }
     std::string text;
     llvm::raw_string_ostream(text) << part;
-    Expected<std::string> bytes = cache->get(
-        text, maker.tag(tier), [&] { return maker.make(part, tier); });
+    bool isNew = false;
+    Expected<std::string> bytes = cache->get(text, maker.tag(tier), [&] {
+      isNew = true;
+      return maker.make(part, tier);
+    });
     if (bytes)
       object.bytes = std::move(*bytes);
     else
       errors[i] = bytes.takeError();
+    return isNew;
   };
-  // The first alone: it loads the dialects of the passes into the context,
-  // which must not happen on several threads.
-  if (!parts.empty())
-    make(0);
-  parallelFor(module.getContext(), 1, std::max<size_t>(parts.size(), 1), make);
+  // The first that is made, alone: it loads the dialects of the passes into the
+  // context, which must not happen on several threads.
+  size_t next = 0;
+  while (next < parts.size() && !make(next++))
+    ;
+  parallelFor(module.getContext(), next, parts.size(),
+              [&](size_t i) { make(i); });
   for (std::optional<Error> &error : errors)
     if (error)
       return std::move(*error);
