@@ -68,6 +68,9 @@ void GlobalMemory::startLaunch() {
 
 GlobalMemory::Buffer *GlobalMemory::find(uint64_t address, size_t size,
                                          const char *doing, Problem &problem) {
+  problem = checkAlignment(address, size, doing);
+  if (!problem.empty())
+    return nullptr;
   const Buffer *near = nullptr;
   for (Buffer &buffer : buffers) {
     if (address >= buffer.base && address <= buffer.base + buffer.size &&
@@ -90,9 +93,6 @@ GlobalMemory::Buffer *GlobalMemory::find(uint64_t address, size_t size,
 
 const uint8_t *GlobalMemory::read(uint64_t address, size_t size, bool readOnly,
                                   Problem &problem) {
-  problem = checkAlignment(address, size, "read");
-  if (!problem.empty())
-    return nullptr;
   Buffer *buffer = find(address, size, "read", problem);
   if (!buffer)
     return nullptr;
@@ -115,9 +115,6 @@ const uint8_t *GlobalMemory::read(uint64_t address, size_t size, bool readOnly,
 
 uint8_t *GlobalMemory::write(uint64_t address, size_t size, uint64_t writer,
                              Problem &problem) {
-  problem = checkAlignment(address, size, "write");
-  if (!problem.empty())
-    return nullptr;
   Buffer *buffer = find(address, size, "write", problem);
   if (!buffer)
     return nullptr;
@@ -171,6 +168,25 @@ static bool races(const Access &before, const Access &now) {
          before.warpEpoch == now.warpEpoch;
 }
 
+static std::string byteName(size_t i) {
+  return "shared byte " + std::to_string(i);
+}
+
+/// A race with a thread that `did` something to byte `i`.
+static Problem raceOn(size_t i, const std::string &did) {
+  return "race: " + byteName(i) + " was " + did +
+         ", and no barrier lies between";
+}
+
+static std::string writtenBy(const Access &writer) {
+  return "written by thread " + std::to_string(writer.thread);
+}
+
+Problem SharedMemory::unreadable(size_t i, const char *whileComing) const {
+  return byteName(i) + (marks[i].coming ? std::string(" is read ") + whileComing
+                                        : " is read, but never written");
+}
+
 Problem SharedMemory::read(uint64_t address, size_t size, const Access &by,
                            uint8_t *to) {
   Problem problem = check(address, size, "read");
@@ -179,15 +195,10 @@ Problem SharedMemory::read(uint64_t address, size_t size, const Access &by,
   size_t at = size_t(address - kBase);
   for (size_t i = at; i != at + size; ++i) {
     Mark &mark = marks[i];
-    if (mark.coming)
-      return "shared byte " + std::to_string(i) +
-             " is read before the wait for its cp.async";
-    if (mark.writer.thread == kNobody)
-      return "shared byte " + std::to_string(i) + " is read, but never written";
+    if (!mark.isThere())
+      return unreadable(i, "before the wait for its cp.async");
     if (races(mark.writer, by))
-      return "race: shared byte " + std::to_string(i) +
-             " was written by thread " + std::to_string(mark.writer.thread) +
-             ", and no barrier lies between";
+      return raceOn(i, writtenBy(mark.writer));
     bool other = mark.reader.thread != kNobody &&
                  mark.reader.thread != by.thread &&
                  mark.reader.blockEpoch == by.blockEpoch;
@@ -208,16 +219,12 @@ Problem SharedMemory::checkWrite(uint64_t address, size_t size,
   for (size_t i = at; i != at + size; ++i) {
     const Mark &mark = marks[i];
     if (mark.coming)
-      return "shared byte " + std::to_string(i) +
-             " is written while a cp.async to it is under way";
+      return byteName(i) + " is written while a cp.async to it is under way";
     if (races(mark.writer, by))
-      return "race: shared byte " + std::to_string(i) +
-             " was written by thread " + std::to_string(mark.writer.thread) +
-             ", and no barrier lies between";
+      return raceOn(i, writtenBy(mark.writer));
     if (mark.reader.thread == kMany ? mark.reader.blockEpoch == by.blockEpoch
                                     : races(mark.reader, by))
-      return "race: shared byte " + std::to_string(i) +
-             " was read by another thread, and no barrier lies between";
+      return raceOn(i, "read by another thread");
   }
   return "";
 }
@@ -238,19 +245,13 @@ Problem SharedMemory::readAsync(uint64_t address, size_t size, const Access &by,
   size_t at = size_t(address - kBase);
   for (size_t i = at; i != at + size; ++i) {
     const Mark &mark = marks[i];
-    if (mark.coming)
-      return "shared byte " + std::to_string(i) +
-             " is read while a copy to it is under way";
-    if (mark.writer.thread == kNobody)
-      return "shared byte " + std::to_string(i) + " is read, but never written";
+    if (!mark.isThere())
+      return unreadable(i, "while a copy to it is under way");
     if (mark.unfenced)
-      return "shared byte " + std::to_string(i) + " was written by thread " +
-             std::to_string(mark.writer.thread) +
+      return byteName(i) + " was " + writtenBy(mark.writer) +
              ", without a fence.proxy.async since";
     if (mark.fenced && races(mark.writer, by))
-      return "race: shared byte " + std::to_string(i) +
-             " was written by thread " + std::to_string(mark.writer.thread) +
-             ", and no barrier lies between";
+      return raceOn(i, writtenBy(mark.writer));
   }
   std::memcpy(to, bytes.data() + at, size);
   return "";

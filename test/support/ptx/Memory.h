@@ -58,6 +58,7 @@ private:
     /// Of lent ones: bytes that a load may have cached.
     std::vector<bool> cached;
   };
+  /// Null with a problem if an access is misaligned or outside all buffers.
   Buffer *find(uint64_t address, size_t size, const char *doing,
                Problem &problem);
 
@@ -96,8 +97,12 @@ private:
     bool coming = false;
     /// Written by a thread, which has not fenced it yet, or has.
     bool unfenced = false, fenced = false;
+
+    bool isThere() const { return !coming && writer.thread != kNobody; }
   };
   Problem check(uint64_t address, size_t size, const char *doing) const;
+  /// Why byte `i` cannot be read; `whileComing` says it of copies.
+  Problem unreadable(size_t i, const char *whileComing) const;
   Problem checkWrite(uint64_t address, size_t size, const Access &by,
                      const char *doing) const;
 
