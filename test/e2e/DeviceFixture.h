@@ -36,6 +36,7 @@ protected:
     unsetenv("EMULATED_CUDA_MEMORY");
     unsetenv("EMULATED_CUDA_CAPABILITY");
     unsetenv("EMULATED_CUDA_VERSION");
+    unsetenv("EMULATED_CUDA_REFUSES");
   }
 
   /// Kernels of a session, one a line.

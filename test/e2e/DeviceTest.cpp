@@ -71,6 +71,10 @@ TEST_F(DeviceTest, WarpgroupsOnHopper) {
   setenv("EMULATED_CUDA_VERSION", "12000", 1);
   EXPECT_THAT(sessionKernels(module), Not(HasSubstr("wgmma")));
   unsetenv("EMULATED_CUDA_VERSION");
+  setenv("EMULATED_CUDA_REFUSES", "sm_90a", 1);
+  EXPECT_THAT(sessionKernels(module), Not(HasSubstr("wgmma")));
+  compareWithGraph(module, mixedBatch(options.vocab));
+  unsetenv("EMULATED_CUDA_REFUSES");
   setenv("EMULATED_CUDA_CAPABILITY", "100", 1);
   compareWithGraph(module, mixedBatch(options.vocab));
   EXPECT_THAT(sessionKernels(module), Not(HasSubstr("wgmma")));

@@ -29,23 +29,40 @@ protected:
     unsetenv("FAKE_CUDA");
   }
 
-  /// A module with PTX that the fake takes, or other text, or none.
-  void make(const char *ptx) {
+  /// A module with PTX that the fake takes, or other text, or none; with text
+  /// for sm_90a, steps have a kernel of that, too.
+  void make(const char *ptx, const char *hopper = nullptr) {
     auto device = std::make_unique<DeviceT>();
-    device->code.push_back(std::make_unique<DeviceCodeT>());
-    device->code[0]->variant = "sm_80";
-    device->code[0]->ptx = ptx ? ptx : "";
-    device->kernels.push_back(std::make_unique<DeviceKernelT>());
-    device->kernels[0]->name = "count";
-    device->kernels[0]->threads = 32;
+    auto addCode = [&](const char *variant, const char *text,
+                       const char *kernel) {
+      device->kernels.push_back(std::make_unique<DeviceKernelT>());
+      device->kernels.back()->name = kernel;
+      device->kernels.back()->threads = 32;
+      if (!text)
+        return;
+      device->code.push_back(std::make_unique<DeviceCodeT>());
+      device->code.back()->variant = variant;
+      device->code.back()->ptx = text;
+    };
+    addCode("sm_80", ptx, "count");
+    if (hopper)
+      addCode("sm_90a", hopper, "warpgroup");
     for (size_t i = 0; i != parts.manifest.steps.size(); ++i) {
       device->steps.push_back(std::make_unique<DeviceStepT>());
       DeviceStepT &step = *device->steps.back();
       step.x = std::make_unique<DeviceCount>(DeviceBase::One, 1, 1);
       step.y = std::make_unique<DeviceCount>(DeviceBase::One, 1, 1);
       step.params.emplace_back(DeviceParamKind::Data, 0);
+      if (!hopper)
+        continue;
+      step.warpgroup.push_back(std::make_unique<DeviceChoiceT>());
+      DeviceChoiceT &choice = *step.warpgroup.back();
+      choice.kernel = 1;
+      choice.cost = 1;
+      choice.x = std::make_unique<DeviceCount>(DeviceBase::One, 1, 1);
+      choice.y = std::make_unique<DeviceCount>(DeviceBase::One, 1, 1);
     }
-    if (ptx)
+    if (ptx || hopper)
       parts.manifest.device = std::move(device);
     parts.pack();
     image = parts.image();
@@ -120,6 +137,48 @@ TEST_F(DeviceSession, OldDevices) {
 
 TEST_F(DeviceSession, CodeThatDoesNotCompile) {
   make("no PTX");
+  EXPECT_EQ(refusal(QUERN_ERROR_UNSUPPORTED),
+            "the CUDA driver cannot compile the kernels: CUDA_ERROR_UNKNOWN: "
+            "unknown error; ptxas fatal: line 7 that is all");
+}
+
+const char *const kHopper =
+    ".version 8.4\n.target sm_90a\n.visible .entry warpgroup(...)";
+
+/// The kernel that a session on the GPU takes for the first step; it runs.
+std::string takenKernel(const quern_module *module) {
+  quern_session *session = nullptr;
+  quern_error error = {};
+  EXPECT_EQ(
+      quern_session_create_on(module, QUERN_DEVICE_CUDA, 1, &session, &error),
+      QUERN_OK)
+      << error.message;
+  if (!session)
+    return "";
+  quern_step_info info = {};
+  EXPECT_EQ(quern_session_step(session, 0, &info, &error), QUERN_OK);
+  std::string name = info.kernel;
+  // The fake has no launches of kernels for sm_90a.
+  const int32_t ids[] = {1, 2}, offsets[] = {0, 2};
+  quern_output output = {};
+  quern_status expected = name == "count" ? QUERN_OK : QUERN_ERROR_UNSUPPORTED;
+  EXPECT_EQ(quern_run_ids(session, ids, nullptr, offsets, 1, &output, &error),
+            expected);
+  quern_session_destroy(session);
+  return name;
+}
+
+TEST_F(DeviceSession, TextForHopperThatIsRefused) {
+  make(kPtx, kHopper);
+  EXPECT_EQ(takenKernel(module), "warpgroup");
+  setenv("FAKE_CUDA", "refuse", 1);
+  EXPECT_EQ(takenKernel(module), "count");
+  quern_module_close(module);
+}
+
+TEST_F(DeviceSession, TextForHopperAloneThatIsRefused) {
+  setenv("FAKE_CUDA", "refuse", 1);
+  make(nullptr, kHopper);
   EXPECT_EQ(refusal(QUERN_ERROR_UNSUPPORTED),
             "the CUDA driver cannot compile the kernels: CUDA_ERROR_UNKNOWN: "
             "unknown error; ptxas fatal: line 7 that is all");

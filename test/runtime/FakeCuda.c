@@ -3,9 +3,10 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 // Behaves as FAKE_CUDA says: "nodevice" and "unstarted" fail at cuInit, "mute"
-// at a question, "busy" at the context, "full" at memory, "crash" at the end of
-// a kernel; else there are an H100 and a T4 ("swapped": the other way round;
-// "old": two T4). Memory of the device is that of the program.
+// at a question, "busy" at the context, "full" at memory, "refuse" at text for
+// sm_90a, "crash" at the end of a kernel; else there are an H100 and a T4
+// ("swapped": the other way round; "old": two T4). Memory of the device is that
+// of the program.
 //
 //===----------------------------------------------------------------------===*/
 #include <stdlib.h>
@@ -110,7 +111,8 @@ int cuModuleLoadDataEx(void **module, const void *image, unsigned count,
   const char *problem = "ptxas fatal: line 7\nthat is all\n";
   if (!current)
     return 201;
-  if (!strstr(image, ".version")) {
+  if (!strstr(image, ".version") ||
+      (is("refuse") && strstr(image, ".target sm_90a"))) {
     for (unsigned i = 0; i < count; ++i)
       if (options[i] == 5)
         strcpy(values[i], problem);

@@ -6,7 +6,8 @@
 // of test/support/ptx and runs it on the CPU. One device of capability 8.0, or
 // of EMULATED_CUDA_CAPABILITY (such as 90), and a driver of version 12040, or
 // of EMULATED_CUDA_VERSION. Its memory is EMULATED_CUDA_MEMORY bytes, if that
-// is set. What the emulator finds wrong is what the driver says of
+// is set; it does not compile text for EMULATED_CUDA_REFUSES, such as sm_90a.
+// What the emulator finds wrong is what the driver says of
 // CUDA_ERROR_LAUNCH_FAILED.
 //
 //===----------------------------------------------------------------------===//
@@ -171,6 +172,9 @@ int cuModuleLoadDataEx(void **module, const void *image, unsigned count,
   // A variant that ends with an `a` is for one generation alone.
   if (program && program->target == "sm_90a" && (major != 9 || minor != 0))
     program = Error("sm_90a: the device is another one");
+  const char *refused = std::getenv("EMULATED_CUDA_REFUSES");
+  if (program && refused && program->target == refused)
+    program = Error("refused");
   if (!program) {
     for (unsigned i = 0; i < count; ++i)
       if (options[i] == 5)
