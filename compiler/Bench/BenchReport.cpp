@@ -96,12 +96,14 @@ std::string opsTable(const BenchCell &cell) {
                     percent(bound.share))
                 .str();
   }
+  const char *sentence =
+      cell.tier == "cuda"
+          ? "\nThe device's memory can move {0:f1} GB/s, says its driver; what "
+            "its cache holds may come faster.\n"
+          : "\nAs many bytes as a run moves at least are read at {0:f1} "
+            "GB/s.\n";
   if (cell.bandwidth)
-    text +=
-        formatv("\nAs many bytes as a run moves at least are read at {0:f1} "
-                "GB/s.\n",
-                cell.bandwidth * 1e-9)
-            .str();
+    text += formatv(sentence, cell.bandwidth * 1e-9).str();
   return text;
 }
 

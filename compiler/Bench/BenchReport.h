@@ -58,8 +58,9 @@ struct BenchCell {
   double operations = 0;
   /// Operations a second of one core, before and after.
   double peakBefore = 0, peakAfter = 0;
-  /// Bytes a second that all threads read, of as many as a run moves; 0 where
-  /// no ops were timed.
+  /// Bytes a second that all threads read, of as many as a run moves, or that
+  /// the memory of a GPU can move; 0 where no ops were timed, or where that is
+  /// not known.
   double bandwidth = 0;
   /// Involuntary context switches of the timed runs.
   long switches = 0;

@@ -48,6 +48,10 @@ double quern_session_gpu_peak(const quern_session *session) {
   return session->gpu ? cuda::peakOf(session->gpu->info()) : 0;
 }
 
+double quern_session_gpu_bandwidth(const quern_session *session) {
+  return session->gpu ? cuda::bandwidthOf(session->gpu->info()) : 0;
+}
+
 void quern_session_destroy(quern_session *session) { destroy(session); }
 
 quern_status quern_session_reserve(quern_session *session, uint32_t tokens,
@@ -210,7 +214,12 @@ quern_status quern_session_step(const quern_session *session, uint32_t index,
                source.macs_per_pair() * session->rowsOf(Unit::Pairs) +
                source.macs_per_sequence() * session->rowsOf(Unit::Sequences);
   info->chunks = uint64_t(step.chunks);
-  info->bytes = bytesOf(*session, source);
+  info->bytes =
+      session->gpu
+          ? session->gpu->bytesOf(index, {session->rowsOf(Unit::Tokens),
+                                          session->rowsOf(Unit::Sequences),
+                                          session->rowsOf(Unit::Pairs)})
+          : bytesOf(*session, source);
   return QUERN_OK;
 }
 

@@ -62,6 +62,17 @@ TEST(CudaPeak, IsWhatDataSheetsSay) {
   EXPECT_NEAR(peak(9, 0, 132, 1830000), 1979, 1);
   EXPECT_NEAR(peak(8, 9, 58, 2040000), 242, 1);
   EXPECT_EQ(peak(9, 0, 132, 0), 0);
+  // GB a second: an A100 has 2039, an H100 3352, an L4 300.
+  auto bandwidth = [](int clock, int bus) {
+    DeviceInfo info = {};
+    info.memoryClock = clock;
+    info.memoryBus = bus;
+    return 1e-9 * bandwidthOf(info);
+  };
+  EXPECT_NEAR(bandwidth(1593000, 5120), 2039, 1);
+  EXPECT_NEAR(bandwidth(2619000, 5120), 3352, 1);
+  EXPECT_NEAR(bandwidth(6251000, 192), 300, 1);
+  EXPECT_EQ(bandwidth(0, 5120), 0);
 }
 
 TEST_F(CudaDriver, SaysWhyThereIsNone) {

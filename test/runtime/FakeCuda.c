@@ -66,6 +66,12 @@ int cuDeviceGetAttribute(int *value, int attribute, int device) {
   case 16:
     *value = first ? 132 : 40;
     return 0;
+  case 36: /* kHz and bits of its memory; the T4's driver does not say */
+    *value = 2619000;
+    return !first;
+  case 37:
+    *value = 5120;
+    return !first;
   case 75:
     *value = first ? 9 : 7;
     return is("mute") ? 999 : 0;

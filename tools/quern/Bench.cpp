@@ -165,9 +165,10 @@ static Error measure(const BenchOptions &options, quern_module *module,
   if (!ops)
     return ops.takeError();
   cell.ops = std::move(*ops);
-  // What the host's memory gives is no bound of a GPU.
-  if (options.onGpu())
+  if (options.onGpu()) {
+    cell.bandwidth = quern_session_gpu_bandwidth(run.session());
     return Error::success();
+  }
   double bytes = 0;
   for (const BenchOp &op : cell.ops)
     bytes += op.bytes;

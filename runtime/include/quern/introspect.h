@@ -97,11 +97,16 @@ QUERN_API quern_status quern_session_set_affinity(quern_session *session,
                                                   uint32_t count,
                                                   quern_error *error);
 
+/** Bytes that the memory of the session's GPU can give or take in a second, by
+ *  the driver's account of the device; 0 on the CPU, or where the driver does
+ *  not say. */
+QUERN_API double quern_session_gpu_bandwidth(const quern_session *session);
+
 /** A step of the module, and what it came to in the session's last run. */
 typedef struct quern_step_info {
   const char *name;
   const char *op;
-  const char *kernel;
+  const char *kernel;   /**< on a GPU that of the last run */
   const char *family;   /**< instruction family of the tier in use */
   int32_t layer;        /**< -1 outside the layers */
   uint32_t tier;        /**< tier of the kernel in use */

@@ -126,12 +126,17 @@ quern_status DeviceProgram::findKernel(uint32_t index, quern_error *error) {
 }
 
 quern_status DeviceProgram::findKernels(quern_error *error) {
+  const auto &steps = *table().steps();
   if (!functions.resize(table().kernels()->size()) ||
+      !lastKernels.resize(steps.size()) ||
       !maps.resize(uint64_t(table().steps()->size()) * kMostDeviceMaps))
     return fail(error, QUERN_ERROR_MEMORY, "out of memory");
-  for (const DeviceStep *step : *table().steps()) {
+  for (uint32_t i = 0; i < steps.size(); ++i) {
+    const DeviceStep *step = steps.Get(i);
     quern_status status = QUERN_OK;
+    lastKernels[i] = step->kernel();
     if (warpgroups && lengthOf(step->warpgroup())) {
+      lastKernels[i] = step->warpgroup()->Get(0)->kernel();
       for (const DeviceChoice *choice : *step->warpgroup())
         if (!status)
           status = findKernel(choice->kernel(), error);
@@ -308,10 +313,26 @@ static unsigned blocksOf(const DeviceCount &count, const HostRun &run) {
 static constexpr uint64_t kLargeBlocks = 2;
 
 const DeviceKernel &DeviceProgram::kernelOf(uint32_t step) const {
-  const DeviceStep &each = *table().steps()->Get(step);
-  bool own = warpgroups && lengthOf(each.warpgroup());
-  return *table().kernels()->Get(own ? each.warpgroup()->Get(0)->kernel()
-                                     : each.kernel());
+  return *table().kernels()->Get(lastKernels[step]);
+}
+
+uint64_t DeviceProgram::bytesOf(uint32_t index, const RunSize &size) const {
+  const auto &buffers = *module.manifest->buffers();
+  bool isProduct = module.manifest->steps()->Get(index)->gemm_n();
+  uint64_t bytes = 0;
+  for (const DeviceParam *param : *table().steps()->Get(index)->params()) {
+    uint32_t which = param->value();
+    if (param->kind() == DeviceParamKind::Buffer) {
+      const Buffer &buffer = *buffers.Get(which);
+      bytes += size.rows(buffer.unit()) * buffer.bytes_per_unit();
+    } else if (param->kind() == DeviceParamKind::Weights) {
+      const DeviceWeights &each = *table().weights()->Get(which);
+      bytes += weightBytes(each, warpgroups && each.warpgroup());
+    } else if (param->kind() == DeviceParamKind::Data && isProduct) {
+      bytes += module.manifest->data()->Get(which)->bytes();
+    }
+  }
+  return bytes;
 }
 
 const DeviceChoice &DeviceProgram::cheapest(const DeviceStep &step,
@@ -392,6 +413,7 @@ quern_status DeviceProgram::planStep(const HostRun &run, uint32_t index,
       grid.y = y;
     }
   }
+  lastKernels[index] = which;
   const DeviceKernel &kernel = *table().kernels()->Get(which);
   grid.threads = kernel.threads();
   // All kernels of sm_90a begin with a wait for the one before, if it is one.

@@ -62,7 +62,11 @@ public:
   /// Whether a site of this buffer is there after a run: the kernels of a GPU
   /// write fewer taps.
   bool keeps(uint32_t buffer) const;
+  /// The kernel that a step had in the last run.
   const manifest::DeviceKernel &kernelOf(uint32_t step) const;
+  /// What a step must read and write at least in a run of this size: the rows
+  /// of its buffers once, and the weights and constants of a product once.
+  uint64_t bytesOf(uint32_t step, const RunSize &size) const;
   /// The variant of the kernels that was taken: "sm_80" or "sm_90a".
   const char *variant() const { return warpgroups ? "sm_90a" : "sm_80"; }
 
@@ -100,6 +104,8 @@ private:
   bool warpgroups = false;
   /// By kernel; null for those that this variant has no use for.
   Array<Function> functions;
+  /// By step, the kernel of the last run.
+  Array<uint32_t> lastKernels;
   /// Tensor maps as they were last, by step and map: the driver takes its time.
   struct KnownMap {
     TileSource source;

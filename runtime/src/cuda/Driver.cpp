@@ -95,6 +95,11 @@ double peakOf(const DeviceInfo &device) {
   return each * device.multiprocessors * device.clock * 1e3;
 }
 
+double bandwidthOf(const DeviceInfo &device) {
+  // Two transfers to a clock, in all kinds of memory that they have.
+  return 2.0 * device.memoryClock * 1e3 * device.memoryBus / 8;
+}
+
 quern_status Driver::describe(int ordinal, DeviceInfo &info,
                               quern_error *error) const {
   if (ordinal < 0 || ordinal >= count)
@@ -120,9 +125,15 @@ quern_status Driver::describe(int ordinal, DeviceInfo &info,
   for (auto [attribute, place] : attributes)
     if (result == ResultSuccess)
       result = api.deviceAttribute(place, attribute, device);
-  if (result == ResultSuccess &&
-      api.deviceAttribute(&info.clock, AttributeClock, device) != ResultSuccess)
-    info.clock = 0;
+  const struct {
+    int attribute, *place;
+  } unsure[] = {{AttributeClock, &info.clock},
+                {AttributeMemoryClock, &info.memoryClock},
+                {AttributeMemoryBus, &info.memoryBus}};
+  for (auto [attribute, place] : unsure)
+    if (result == ResultSuccess &&
+        api.deviceAttribute(place, attribute, device) != ResultSuccess)
+      *place = 0;
   info.name[sizeof(info.name) - 1] = '\0';
   if (result != ResultSuccess)
     return failed(error, QUERN_ERROR_UNSUPPORTED,

@@ -23,6 +23,8 @@ struct DeviceInfo {
   /// The highest clock in kHz; 0 where the driver does not say.
   int clock;
   uint64_t memory;
+  /// Of its memory: kHz, and bits of the bus; 0 where the driver does not say.
+  int memoryClock, memoryBus;
   /// Whether its kernels are the sm_90a variants; else the sm_80 ones.
   bool isHopper() const { return major == 9 && minor == 0; }
 };
@@ -34,6 +36,10 @@ const char *ptxVariant(const DeviceInfo &device, const char **reason);
 /// Multiply-adds of 8-bit codes that the tensor cores can do in a second; 0
 /// where the clock is not known.
 double peakOf(const DeviceInfo &device);
+
+/// Bytes that its memory can give or take in a second; 0 where that is not
+/// known.
+double bandwidthOf(const DeviceInfo &device);
 
 class Driver {
 public:

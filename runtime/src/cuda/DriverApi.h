@@ -46,6 +46,8 @@ enum : Result {
 enum : int {
   AttributeClock = 13,
   AttributeMultiprocessors = 16,
+  AttributeMemoryClock = 36,
+  AttributeMemoryBus = 37,
   AttributeMajor = 75,
   AttributeMinor = 76,
   AttributeSharedPerBlock = 97,
