@@ -10,6 +10,7 @@
 #include "runtime/src/Session.h"
 
 #include "runtime/src/Cpu.h"
+#include "runtime/src/cuda/RunBucket.h"
 
 #include <cinttypes>
 #include <sys/resource.h>
@@ -258,9 +259,13 @@ quern_status quern_session::run(quern_error *error) {
     capture.release(*module.manifest, addresses);
     resolveOperands();
   }
-  fillInputs();
+  RunSize launched = {tokens, sequences, 0};
+  // Sites are looked at as they are.
+  if (gpu && !capture.on())
+    launched = cuda::bucketOf(launched, {tokenCapacity, sequenceCapacity, 0});
+  fillInputs(launched);
   if (gpu)
-    return runOnGpu(error);
+    return runOnGpu(launched, error);
   unsigned rounding = _mm_getcsr();
   _mm_setcsr(plainRounding);
   runSteps();
@@ -321,18 +326,24 @@ quern_status quern_session::openGpu(quern_error *error) {
   return status;
 }
 
-quern_status quern_session::runOnGpu(quern_error *error) {
+quern_status quern_session::runOnGpu(const RunSize &launched,
+                                     quern_error *error) {
   uint64_t start = nanoseconds();
   int32_t longest = 0;
   for (uint32_t s = 0; s < input.sequences(); ++s) {
     int32_t length = input.offsets[s + 1] - input.offsets[s];
     longest = length > longest ? length : longest;
   }
-  cuda::HostRun run = {addresses,
-                       memory.data(),
-                       {input.tokens(), input.sequences(), rowsOf(Unit::Pairs)},
-                       uint32_t(longest),
-                       capture.on() ? &capture : nullptr};
+  cuda::HostRun run = {
+      addresses,
+      memory.data(),
+      {input.tokens(), input.sequences(), rowsOf(Unit::Pairs)},
+      launched,
+      capture.on()
+          ? uint32_t(longest)
+          : cuda::bucketOfLength(uint32_t(longest),
+                                 module.manifest->model()->max_length()),
+      capture.on() ? &capture : nullptr};
   if (quern_status status = gpu->begin(run, error))
     return status;
   // Steps that nobody looks at are launched all at once.

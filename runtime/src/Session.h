@@ -120,13 +120,14 @@ struct quern_session {
 
 private:
   void resolveOperands();
-  void fillInputs();
+  /// Lays the inputs out; rows beyond them, up to `size`, are valid, too.
+  void fillInputs(const quern::RunSize &size);
   void fillPatches(const quern::manifest::Buffer &buffer, char *rows) const;
   quern_status refuseImages(quern_error *error) const;
   void packResult();
   void runSteps();
   quern_status openGpu(quern_error *error);
-  quern_status runOnGpu(quern_error *error);
+  quern_status runOnGpu(const quern::RunSize &launched, quern_error *error);
   quern_status checkRange(const char *what, uint64_t tokens, uint64_t sequences,
                           quern_error *error) const;
 };

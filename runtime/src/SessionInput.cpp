@@ -163,13 +163,14 @@ quern_status quern_session::takeIds(const int32_t *ids, const int32_t *types,
   return QUERN_OK;
 }
 
-void quern_session::fillInputs() {
+void quern_session::fillInputs(const RunSize &size) {
   const auto &buffers = *module.manifest->buffers();
   uint32_t tokens = input.tokens(), sequences = input.sequences();
   for (uint32_t i = 0; i < buffers.size(); ++i) {
+    const Buffer &buffer = *buffers.Get(i);
     auto *to = reinterpret_cast<int32_t *>(addresses[i]);
     size_t count = tokens;
-    switch (buffers.Get(i)->role()) {
+    switch (buffer.role()) {
     case Role::Ids:
       memcpy(to, input.ids.data(), tokens * sizeof(int32_t));
       break;
@@ -184,15 +185,21 @@ void quern_session::fillInputs() {
     case Role::Offsets:
       count = size_t(sequences) + 1;
       memcpy(to, input.offsets.data(), count * sizeof(int32_t));
+      // Further sequences have no tokens.
+      for (; count <= size.sequences; ++count)
+        to[count] = int32_t(tokens);
       break;
     case Role::Patches:
-      fillPatches(*buffers.Get(i), addresses[i]);
+      fillPatches(buffer, addresses[i]);
+      memset(addresses[i] + tokens * buffer.bytes_per_unit(), 0,
+             (size.tokens - tokens) * buffer.bytes_per_unit());
       continue;
     default:
       continue;
     }
     // Kernels may compute rows of slack: give them valid indices.
-    memset(to + count, 0, QUERN_SLACK_ROWS * sizeof(int32_t));
+    size_t end = size_t(size.rows(buffer.unit())) + QUERN_SLACK_ROWS;
+    memset(to + count, 0, (end - count) * sizeof(int32_t));
   }
 }
 

@@ -231,6 +231,76 @@ TEST_F(DeviceTest, BatchesAndMemory) {
   }
 }
 
+/// Token-packed texts of these lengths.
+TokenBatch batchOf(const std::vector<int32_t> &lengths, int64_t vocab) {
+  std::mt19937 random{uint32_t(lengths[0])};
+  TokenBatch batch;
+  batch.offsets = {0};
+  for (int32_t length : lengths) {
+    for (int32_t i = 0; i < length; ++i) {
+      batch.ids.push_back(int32_t(random() % uint32_t(vocab)));
+      batch.types.push_back(0);
+    }
+    batch.offsets.push_back(int32_t(batch.ids.size()));
+  }
+  return batch;
+}
+
+/// Texts of other lengths are launched by the graph of their bucket, and every
+/// token of them has the bytes that it has when they are launched as they are.
+/// Ranges of tokens read what rows hold that belong to no text.
+TEST_F(DeviceTest, GraphsOfBuckets) {
+  TinyModelOptions options = optionsFor(HeadKind::TokenClassification);
+  options.layers = 1;
+  DeviceModule module(
+      options, "w8a8",
+      {"f.granularity=token", "c.granularity=token", "x.granularity=token"});
+  ASSERT_TRUE(module.get());
+  quern_error error = {};
+  quern_session *session = nullptr;
+  ASSERT_EQ(quern_session_create_on(module.get(), QUERN_DEVICE_CUDA, 0,
+                                    &session, &error),
+            QUERN_OK)
+      << error.message;
+  ASSERT_EQ(quern_session_reserve(session, 80, 4, &error), QUERN_OK);
+  auto run = [&](const TokenBatch &batch, bool asItIs) {
+    quern_session_set_capture(session, asItIs);
+    quern_output output = {};
+    EXPECT_EQ(quern_run_ids(session, batch.ids.data(), batch.types.data(),
+                            batch.offsets.data(),
+                            uint32_t(batch.offsets.size() - 1), &output,
+                            &error),
+              QUERN_OK)
+        << error.message;
+    EXPECT_EQ(output.rows, batch.tokens());
+    return std::vector<float>(output.data,
+                              output.data + output.rows * output.columns);
+  };
+  struct {
+    std::vector<int32_t> lengths;
+    /// Made and launched so far, when the run is over.
+    size_t graphs, launches;
+  } runs[] = {{{5, 1, 34}, 0, 0},
+              {{7, 20, 2}, 1, 1},
+              {{5, 1, 34}, 1, 2},
+              {{33, 3}, 1, 2},
+              {{40, 24}, 2, 3},
+              {{30}, 2, 3},
+              // More tokens than 64.
+              {{40, 10, 20}, 2, 3},
+              {{25, 25, 15}, 3, 4}};
+  size_t graphs = counted("emulatedCudaGraphs");
+  size_t launches = counted("emulatedCudaGraphLaunches");
+  for (const auto &each : runs) {
+    TokenBatch batch = batchOf(each.lengths, options.vocab);
+    std::vector<float> expected = run(batch, true), found = run(batch, false);
+    EXPECT_EQ(std::memcmp(found.data(), expected.data(), found.size() * 4), 0);
+    EXPECT_EQ(counted("emulatedCudaGraphs") - graphs, each.graphs);
+    EXPECT_EQ(counted("emulatedCudaGraphLaunches") - launches, each.launches);
+  }
+  quern_session_destroy(session);
+}
+
 /// The first step without a kernel, and why.
 TEST_F(DeviceTest, ModelsWithoutKernels) {
   TempFolder folder;

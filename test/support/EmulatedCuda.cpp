@@ -68,7 +68,7 @@ struct Device {
   std::string fault;
   /// The graph that launches go to while the stream is captured.
   std::unique_ptr<Graph> capture;
-  size_t graphLaunches = 0, earlyLaunches = 0;
+  size_t graphs = 0, graphLaunches = 0, earlyLaunches = 0;
 };
 
 Device &device() {
@@ -336,6 +336,7 @@ int cuStreamEndCapture(void *, void **graph) {
 }
 int cuGraphInstantiateWithFlags(void **run, void *graph, unsigned long long) {
   *run = new Graph(*static_cast<Graph *>(graph));
+  ++device().graphs;
   return Success;
 }
 int cuGraphLaunch(void *run, void *) {
@@ -354,7 +355,10 @@ int cuGraphExecDestroy(void *run) {
   return Success;
 }
 
-/// Not of the driver: graphs launched so far.
+/// Not of the driver: graphs made so far.
+size_t emulatedCudaGraphs() { return device().graphs; }
+
+/// Not of the driver: launches of graphs so far.
 size_t emulatedCudaGraphLaunches() { return device().graphLaunches; }
 
 /// Not of the driver: launches so far that need not wait for others.

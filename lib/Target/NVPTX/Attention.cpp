@@ -101,7 +101,7 @@ void AttentionEmitter::loadConstants() {
 void AttentionEmitter::copyKeys() {
   int64_t pieces = width / 16;
   Value column = k.add(kColumn, headColumn);
-  k.loop(thread, k.mul(keys, pieces), kAttentionThreads, {},
+  k.loop(thread, k.mul(ownKeys, pieces), kAttentionThreads, {},
          [&](Value i, ArrayRef<Value>) {
            Value row = k.div(i, pieces), which = k.rem(i, pieces);
            Value tile = k.rem(k.div(row, 8), 4), r = k.rem(row, 8);
@@ -137,7 +137,7 @@ static Values transpose4(DeviceBuilder &k, ArrayRef<Value> w) {
 void AttentionEmitter::copyValues() {
   int64_t across = width / 4;
   Value column = k.add(vColumn, headColumn);
-  k.loop(thread, k.mul(k.shr(keys, 2), across), kAttentionThreads, {},
+  k.loop(thread, k.mul(k.shr(ownKeys, 2), across), kAttentionThreads, {},
          [&](Value i, ArrayRef<Value>) {
            Value key = k.mul(k.div(i, across), 4);
            Value channel = k.mul(k.rem(i, across), 4);
@@ -171,20 +171,23 @@ void AttentionEmitter::copyValues() {
 
 /// zq (zk dim - sum of the key), for each key in its place.
 void AttentionEmitter::sumKeys() {
-  k.loop(thread, keys, kAttentionThreads, {}, [&](Value key, ArrayRef<Value>) {
-    Value inChunk = k.rem(key, 32);
-    Value tile = k.add(k.mul(k.div(inChunk, 16), 2), k.rem(k.div(key, 2), 2));
-    Value r = k.add(k.mul(k.rem(k.div(inChunk, 4), 4), 2), k.rem(key, 2));
-    Value row = k.add(k.bitAnd(key, -32), k.add(k.mul(tile, 8), r));
-    Value sum = k.c(0);
-    for (int64_t p = 0; p != dim / 16; ++p)
-      for (Value word : k.loadMany(
-               k.at(keyRows, piece(row, k.c(p), layout.keyBytes)), k.i32(), 4))
-        sum = k.sumBytes(word, sum);
-    Value term = k.mul(zq, k.sub(k.mul(zk, dim), sum));
-    k.store(term, k.at(terms, k.shl(key, 2)), 4);
-    return Values();
-  });
+  k.loop(
+      thread, ownKeys, kAttentionThreads, {}, [&](Value key, ArrayRef<Value>) {
+        Value inChunk = k.rem(key, 32);
+        Value tile =
+            k.add(k.mul(k.div(inChunk, 16), 2), k.rem(k.div(key, 2), 2));
+        Value r = k.add(k.mul(k.rem(k.div(inChunk, 4), 4), 2), k.rem(key, 2));
+        Value row = k.add(k.bitAnd(key, -32), k.add(k.mul(tile, 8), r));
+        Value sum = k.c(0);
+        for (int64_t p = 0; p != dim / 16; ++p)
+          for (Value word :
+               k.loadMany(k.at(keyRows, piece(row, k.c(p), layout.keyBytes)),
+                          k.i32(), 4))
+            sum = k.sumBytes(word, sum);
+        Value term = k.mul(zq, k.sub(k.mul(zk, dim), sum));
+        k.store(term, k.at(terms, k.shl(key, 2)), 4);
+        return Values();
+      });
 }
 
 void AttentionEmitter::loadQueries() {
@@ -254,6 +257,7 @@ void AttentionEmitter::emit() {
   firstAsker = form.firstQuery ? sequence : first;
   askerCount = form.firstQuery ? k.min(length, k.c(1)) : length;
   chunks = k.shr(k.add(length, 31), 5);
+  ownKeys = k.shl(chunks, 5);
   loadConstants();
   Value start = k.mul(k.block(0), kAttentionQueries);
   row = k.add(k.add(start, k.mul(k.div(thread, 32), 16)), k.div(lane, 4));

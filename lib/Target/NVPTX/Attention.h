@@ -75,8 +75,8 @@ AttentionLaunch getAttentionLaunch(const AttentionForm &form, int64_t sequences,
 ///            firstQuery
 ///   scoreTap, probTap   codes of both, as buildQAttention lays them out
 ///   heads, keys, qkvStride, contextStride, qColumn, kColumn, vColumn   i32;
-///            keys is the longest length rounded up to 32, columns and strides
-///            are multiples of 16
+///            keys is a multiple of 32, the longest length or more; columns
+///            and strides are multiples of 16
 ///   queryStride                           i32; only with firstQuery
 ///   sequences, tapping                    i32; whether taps are written
 ///   scoreHi, probHi, contextLo, contextHi   f32; i32 if fixed

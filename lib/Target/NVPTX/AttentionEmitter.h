@@ -158,6 +158,9 @@ private:
   int64_t dim, width;
   Value qkv, offsets, params, out, scoreTap, probTap;
   Value heads, keys, qkvStride, contextStride, sequences, tapping;
+  /// Keys of this sequence up to a whole chunk; shared memory has room for
+  /// `keys`.
+  Value ownKeys;
   Value askers, queryStride;
   Value qColumn, kColumn, vColumn, scoreHi, probHi, contextLo, contextHi;
   Value thread, lane, quad, sequence, headIndex, headColumn, first, length;

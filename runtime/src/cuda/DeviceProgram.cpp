@@ -259,7 +259,7 @@ quern_status DeviceProgram::begin(const HostRun &run, quern_error *error) {
     case Role::Positions:
     case Role::Offsets:
     case Role::Patches: {
-      uint64_t bytes = (run.size.rows(buffer.unit()) + QUERN_SLACK_ROWS) *
+      uint64_t bytes = (run.launched.rows(buffer.unit()) + QUERN_SLACK_ROWS) *
                        buffer.bytes_per_unit();
       if (quern_status status =
               context.copyIn(addressOf(run, i), run.addresses[i], bytes, error))
@@ -288,9 +288,9 @@ uint64_t DeviceProgram::valueOf(const DeviceParam &param,
   case DeviceParamKind::Number:
     return param.value();
   case DeviceParamKind::Tokens:
-    return run.size.tokens;
+    return run.launched.tokens;
   case DeviceParamKind::Sequences:
-    return run.size.sequences;
+    return run.launched.sequences;
   case DeviceParamKind::Keys:
     return roundUp(run.longest, kKeyStep);
   case DeviceParamKind::Taps:
@@ -300,10 +300,11 @@ uint64_t DeviceProgram::valueOf(const DeviceParam &param,
 }
 
 static unsigned blocksOf(const DeviceCount &count, const HostRun &run) {
-  uint64_t base = count.base() == DeviceBase::Tokens      ? run.size.tokens
-                  : count.base() == DeviceBase::Sequences ? run.size.sequences
-                  : count.base() == DeviceBase::Longest   ? run.longest
-                                                          : 1;
+  uint64_t base = count.base() == DeviceBase::Tokens ? run.launched.tokens
+                  : count.base() == DeviceBase::Sequences
+                      ? run.launched.sequences
+                  : count.base() == DeviceBase::Longest ? run.longest
+                                                        : 1;
   return unsigned((base + count.divide() - 1) / count.divide() *
                   count.multiply());
 }

@@ -24,7 +24,10 @@ struct HostRun {
   const Array<char *> &addresses;
   const char *memory;
   RunSize size;
-  /// Length of the longest sequence.
+  /// What it is launched as: its own size, or that of its bucket. The inputs
+  /// have as many rows.
+  RunSize launched;
+  /// Of what is launched, the most that a sequence may have.
   uint32_t longest;
   /// Set while sites are captured.
   Capture *capture;
@@ -52,7 +55,7 @@ public:
   quern_status begin(const HostRun &run, quern_error *error);
   /// Launches a step; with capture on, waits for it and brings back its sites.
   quern_status launch(const HostRun &run, uint32_t step, quern_error *error);
-  /// Launches all steps, as a graph where the run has come before.
+  /// Launches all steps, as a graph where their bucket has come before.
   quern_status launchAll(const HostRun &run, quern_error *error);
   /// Waits for what was launched.
   quern_status wait(quern_error *error) { return context.synchronize(error); }

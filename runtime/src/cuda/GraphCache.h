@@ -4,8 +4,8 @@
 //
 // A run of few texts is half launches. A run whose launches are those of an
 // earlier one, down to every parameter, is one graph, which the driver launches
-// as a whole. It is made when a run is seen for the second time: most sizes
-// never come again.
+// as a whole: those of one bucket are (RunBucket.h). It is made when a run is
+// seen for the second time: large ones may never come again.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_RUNTIME_SRC_CUDA_GRAPHCACHE_H
