@@ -99,6 +99,8 @@ class DeviceRecipes : public DeviceTest,
 TEST_P(DeviceRecipes, EverySite) {
   TinyModelOptions options = optionsFor(GetParam().head);
   options.layers = 1;
+  // Zero points of weights want whole steps of the products.
+  options.intermediate = 128;
   options.learnedSteps = GetParam().learnedSteps;
   options.learned = options.learnedSteps != 0;
   std::vector<nvptx::PtxVariant> variants = {nvptx::PtxVariant::Sm80};
@@ -120,7 +122,18 @@ INSTANTIATE_TEST_SUITE_P(
     Tiny, DeviceRecipes,
     testing::Values(
         RecipeCase{"DefaultEmbedding", "default", HeadKind::Embedding},
-        RecipeCase{"WideCodes", "mp", HeadKind::Classification, "gemm_u16"},
+        RecipeCase{"WideCodes",
+                   "mp",
+                   HeadKind::Classification,
+                   "wgmma_u16",
+                   {},
+                   /*hopper=*/true},
+        RecipeCase{"ZeroPointsOfWeights",
+                   "w8a8-channel",
+                   HeadKind::Classification,
+                   "_zeros_",
+                   {"weight.symmetric=false"},
+                   /*hopper=*/true},
         RecipeCase{"Groups", "peg6", HeadKind::Classification, "_groups_"},
         RecipeCase{"GroupForEveryChannel", "per-embedding",
                    HeadKind::Classification, "_each"},

@@ -90,6 +90,10 @@ void DeviceBuilder::copyTile(Value shared, Value map, Value column, Value row,
 // Products
 //===----------------------------------------------------------------------===//
 
+void DeviceBuilder::fenceShared() {
+  assembly(b, Type(), {}, "fence.proxy.async.shared::cta;", "~{memory}");
+}
+
 Value DeviceBuilder::describe(Value shared) {
   Value address = LLVM::PtrToIntOp::create(b, i32(), shared);
   Value place = wideUnsigned(bitAnd(shr(address, 4), 0x3fff));

@@ -170,6 +170,9 @@ public:
   /// row); `barrier` is told when its bytes are there.
   void copyTile(Value shared, Value map, Value column, Value row,
                 Value barrier);
+  /// Lets products read what this thread has written to shared memory; a
+  /// barrier must follow.
+  void fenceShared();
   /// The descriptor of a matrix with rows of 128 bytes, eight of which make a
   /// swizzled pattern, at a multiple of 1024.
   Value describe(Value shared);

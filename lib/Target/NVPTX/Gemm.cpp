@@ -277,17 +277,7 @@ Values GemmEmitter::multiplyGroups(GemmEpilogue &epilogue, Value groups) {
         Value end = k.load(k.at(groupEnds, k.shl(group, 2)), k.i32(), 4);
         Values sums = multiplySteps(carried.back(), end);
         Values now(carried.begin(), carried.end());
-        for (int64_t j = 0; j != spans; ++j) {
-          epilogue.loadGroup(group, k.add(column, j * 32));
-          for (int64_t i = 0; i != tilesM; ++i)
-            for (int64_t e = 0; e != 16; ++e) {
-              // Two neighbours in each of two rows of a tile.
-              auto at = size_t((i * spans + j) * 16 + e);
-              Value v = epilogue.scaled(sums[at], e / 4 * 2 + e % 2);
-              Value sum = k.addF(now[at], v);
-              now[at] = k.select(k.equal(group, k.c(0)), v, sum);
-            }
-        }
+        epilogue.addGroup(group, column, tilesM, spans, sums, now);
         now.back() = end;
         return now;
       });

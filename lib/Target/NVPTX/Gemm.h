@@ -110,15 +110,18 @@ mlir::LLVM::LLVMFuncOp buildGemm(mlir::ModuleOp module,
 
 /// How columns in groups are cut into steps of 64. `ends` are the columns at
 /// which the groups of x end, the last is k. A step may hold columns of other
-/// groups; their weights are zeros there.
+/// groups; their weights are zeros there. Groups get whole multiples of `unit`
+/// columns, for which their rows must have room.
 struct GroupSteps {
   /// The parameters of that name.
   std::vector<int32_t> columns, ends;
 };
-GroupSteps getGroupSteps(llvm::ArrayRef<int64_t> ends);
+GroupSteps getGroupSteps(llvm::ArrayRef<int64_t> ends,
+                         int64_t unit = kGemmStep);
 /// Row-major w[n][k] as [n up to 16][64 for each step].
 std::vector<int8_t> packGroupWeights(const int8_t *w, int64_t n,
-                                     llvm::ArrayRef<int64_t> ends);
+                                     llvm::ArrayRef<int64_t> ends,
+                                     int64_t unit = kGemmStep);
 
 } // namespace quern::nvptx
 

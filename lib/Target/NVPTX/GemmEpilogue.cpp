@@ -75,6 +75,22 @@ Value GemmEpilogue::scaled(Value sum, int64_t which) {
                 multipliers[size_t(which)]);
 }
 
+void GemmEpilogue::addGroup(Value group, Value column, int64_t tilesM,
+                            int64_t spans, ArrayRef<Value> sums,
+                            MutableArrayRef<Value> before) {
+  for (int64_t j = 0; j != spans; ++j) {
+    loadGroup(group, k.add(column, j * 32));
+    for (int64_t i = 0; i != tilesM; ++i)
+      for (int64_t e = 0; e != 16; ++e) {
+        // Two neighbours in each of two rows of a tile.
+        auto at = size_t((i * spans + j) * 16 + e);
+        Value v = scaled(sums[at], e / 4 * 2 + e % 2);
+        Value sum = k.addF(before[at], v);
+        before[at] = k.select(k.equal(group, k.c(0)), v, sum);
+      }
+  }
+}
+
 Value GemmEpilogue::joined(Value high, Value low, int64_t which) {
   high = k.add(high, corrections[size_t(which)]);
   low = k.add(low, lowCorrections[size_t(which)]);

@@ -36,6 +36,12 @@ public:
   /// The sum of a group in the `which`-th of these columns, as f32.
   Value scaled(Value sum, int64_t which);
 
+  /// Adds the scaled sums of group `group` to those of the groups before, which
+  /// are laid out as finishTiles has them.
+  void addGroup(Value group, Value column, int64_t tilesM, int64_t spans,
+                llvm::ArrayRef<Value> sums,
+                llvm::MutableArrayRef<Value> before);
+
   /// The sum, an i64, of the `which`-th column of 16-bit codes from those of
   /// their bytes; within columns().
   Value joined(Value high, Value low, int64_t which);

@@ -13,13 +13,13 @@ static int64_t roundUp(int64_t value, int64_t multiple) {
   return (value + multiple - 1) / multiple * multiple;
 }
 
-GroupSteps getGroupSteps(llvm::ArrayRef<int64_t> ends) {
+GroupSteps getGroupSteps(llvm::ArrayRef<int64_t> ends, int64_t unit) {
   GroupSteps steps;
   int64_t begin = 0, width = roundUp(ends.back(), kGemmStep);
   for (int64_t end : ends) {
     // Copies begin at multiples of 16, and stay within the row.
     int64_t first = begin / 16 * 16;
-    int64_t count = (end - first + kGemmStep - 1) / kGemmStep;
+    int64_t count = roundUp(end - first, unit) / kGemmStep;
     first = std::min(first, width - count * kGemmStep);
     for (int64_t i = 0; i < count; ++i)
       steps.columns.push_back(int32_t(first + i * kGemmStep));
@@ -30,8 +30,9 @@ GroupSteps getGroupSteps(llvm::ArrayRef<int64_t> ends) {
 }
 
 std::vector<int8_t> packGroupWeights(const int8_t *w, int64_t n,
-                                     llvm::ArrayRef<int64_t> ends) {
-  GroupSteps steps = getGroupSteps(ends);
+                                     llvm::ArrayRef<int64_t> ends,
+                                     int64_t unit) {
+  GroupSteps steps = getGroupSteps(ends, unit);
   int64_t k = ends.back(), width = int64_t(steps.columns.size()) * kGemmStep;
   std::vector<int8_t> packed(size_t(roundUp(n, kGemmColumns) * width), 0);
   int64_t begin = 0, step = 0;

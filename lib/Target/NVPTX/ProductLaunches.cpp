@@ -20,15 +20,19 @@ static constexpr GemmSchedule kLargeTiles = {128, 128, 64, 64, 2};
 
 /// The same of warpgroups; large ones as they divide the columns.
 static constexpr WgmmaSchedule kSmallWarpgroup = {64, 64, 4};
-static WgmmaSchedule largeWarpgroup(int64_t n) {
-  return {128, n % 192 == 0 ? 192 : n % 256 == 0 ? 256 : 128, 4};
+static WgmmaSchedule largeWarpgroup(const GemmForm &form, int64_t n) {
+  int64_t most = std::min<int64_t>(getMostWgmmaColumns(form), 128);
+  for (int64_t columns : {192, 256})
+    if (n % columns == 0 && columns <= getMostWgmmaColumns(form))
+      return {128, columns, 4};
+  return {128, most, 4};
 }
 
 /// A kernel of warpgroups that a run may take.
 static void warpgroupKernel(LaunchBuilder &l, KernelForm &form,
                             const GemmForm &gemm,
                             const WgmmaSchedule &schedule) {
-  GemmLaunch launch = getWgmmaLaunch(schedule, 1, form.number("n"));
+  GemmLaunch launch = getWgmmaLaunch(schedule, gemm, 1, form.number("n"));
   DeviceChoice choice;
   choice.kernel = l.kernelIndex(
       getWgmmaName(schedule, gemm), launch.threads, launch.sharedBytes, 0,
@@ -56,8 +60,8 @@ static Error gemmKernel(LaunchBuilder &l, KernelForm &form, GemmForm &gemm) {
   if (Error error = checkForm(schedule, gemm))
     return error;
   int64_t n = form.number("n");
-  if (l.hopper && !checkWgmmaForm(kSmallWarpgroup, gemm))
-    for (const WgmmaSchedule &each : {kSmallWarpgroup, largeWarpgroup(n)})
+  if (l.hopper && !gemm.grouped && !checkWgmmaForm(kSmallWarpgroup, gemm))
+    for (const WgmmaSchedule &each : {kSmallWarpgroup, largeWarpgroup(gemm, n)})
       warpgroupKernel(l, form, gemm, each);
   // Where warpgroups have kernels, theirs are the only ones.
   ModuleOp both[] = {l.portable, l.hopper};
@@ -80,6 +84,30 @@ static Error gemmKernel(LaunchBuilder &l, KernelForm &form, GemmForm &gemm) {
   return Error::success();
 }
 
+/// Says where the matrices are that kernels of warpgroups copy tiles of; `m` is
+/// the first parameter of the product's shape.
+static void placeMaps(LaunchBuilder &l, KernelForm &form, const GemmForm &gemm,
+                      int64_t k, uint8_t m) {
+  // Behind m: n, k, and the stride of x; that of w is k.
+  uint8_t columns = uint8_t(m + 2), stride = uint8_t(m + 3);
+  if (gemm.wide && !l.now.warpgroup.empty()) {
+    // Two planes in a row. Kernels know nothing of these parameters.
+    int64_t plane = form.number("x_stride");
+    columns = uint8_t(l.now.params.size());
+    stride = uint8_t(columns + 1);
+    l.integers({plane + k, 2 * plane});
+  }
+  for (DeviceChoice &choice : l.now.warpgroup) {
+    choice.gridY.base = l.now.gridY.base;
+    for (DeviceMap &map : choice.maps) {
+      bool isX = map.address == 0;
+      map.rows = uint8_t(m + (isX ? 0 : 1));
+      map.columns = isX ? columns : uint8_t(m + 2);
+      map.stride = isX ? stride : uint8_t(m + 2);
+    }
+  }
+}
+
 /// What follows the pointers of a product over `k` columns as the device has
 /// them: its shape, `more`, and the range of codes.
 static void gemmNumbers(LaunchBuilder &l, KernelForm &form,
@@ -89,21 +117,12 @@ static void gemmNumbers(LaunchBuilder &l, KernelForm &form,
   l.rows(form, l.now.gridY, GemmSchedule().blockM);
   if (l.now.large)
     l.now.large->gridY = {l.now.gridY.base, kLargeTiles.blockM, 1};
-  for (DeviceChoice &choice : l.now.warpgroup) {
-    choice.gridY.base = l.now.gridY.base;
-    // Behind m: n, k, and the stride of x; that of w is k.
-    for (DeviceMap &map : choice.maps) {
-      bool isX = map.address == 0;
-      map.rows = uint8_t(m + (isX ? 0 : 1));
-      map.columns = uint8_t(m + 2);
-      map.stride = uint8_t(m + (isX ? 3 : 2));
-    }
-  }
   l.integers({int64_t(llvm::alignTo(form.number("n"), kGemmColumns)), k,
               form.number("x_stride"), form.number("out_stride")});
   l.integers(more);
   if (gemm.result != Storage::F32)
     l.numbers(form, {"lo", "hi"}, gemm.fixed);
+  placeMaps(l, form, gemm, k, m);
 }
 
 /// x, w, correction, [zeros], multiplier, offset, [post], y. In place of the

@@ -24,15 +24,16 @@ inline constexpr int64_t kWgmmaStep = 128;
 /// Rows of W come in whole multiples of this, in the order of getWgmmaRow.
 inline constexpr int64_t kWgmmaRows = 32;
 
-/// An error where the schedule has no kernel.
-Error checkWgmmaSchedule(const WgmmaSchedule &schedule);
-/// An error where it has none for this form.
+/// Columns of a block whose sums fit the registers.
+int64_t getMostWgmmaColumns(const GemmForm &form);
+/// An error where the schedule has no kernel for this form.
 Error checkWgmmaForm(const WgmmaSchedule &schedule, const GemmForm &form);
 
-/// Such as `wgmma_u8_128x192_s4_gelu_u8`.
+/// Such as `wgmma_u8_128x192_s4_gelu_u8`; `wgmma_u16` with 16-bit codes.
 std::string getWgmmaName(const WgmmaSchedule &schedule, const GemmForm &form);
 
-GemmLaunch getWgmmaLaunch(const WgmmaSchedule &schedule, int64_t m, int64_t n);
+GemmLaunch getWgmmaLaunch(const WgmmaSchedule &schedule, const GemmForm &form,
+                          int64_t m, int64_t n);
 
 /// The row of W that lies `place`-th. Products leave two neighbouring columns
 /// of each 8 in a thread; in this order four such pairs are neighbours, too,
@@ -45,7 +46,10 @@ constexpr int64_t getWgmmaRow(int64_t place) {
 /// Appends the kernel to `module`. Parameters: a tensor map of x, one of W, and
 /// those of buildGemm, of which w is not read. The maps are of bytes and two
 /// dimensions, with the swizzle of 128 bytes:
-///   x  [m][k], boxes of blockM x 128
+///   x  [m][k], boxes of blockM x 128; with wide [m][xStride + k], and 2
+///   xStride
+///      from row to row; with grouped [m][xStride], and every group has an even
+///      number of steps of 64, side by side
 ///   W  [n up to 32][k], boxes of blockN x 128; rows as getWgmmaRow has them
 mlir::LLVM::LLVMFuncOp buildWgmmaGemm(mlir::ModuleOp module,
                                       const WgmmaSchedule &schedule,

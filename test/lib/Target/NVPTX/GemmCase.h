@@ -79,8 +79,10 @@ public:
       }
     DeviceCall call;
     call.kernel = getWgmmaName(schedule, form);
-    call.launchAs(getWgmmaLaunch(schedule, size.m, n));
-    call.map("x tiles", x, size.m, k, k, schedule.blockM);
+    call.launchAs(getWgmmaLaunch(schedule, form, size.m, n));
+    // Both planes of 16-bit codes lie in a row.
+    int64_t width = form.wide ? 2 * k : k;
+    call.map("x tiles", x, size.m, width, width, schedule.blockM);
     call.map("W tiles", placed, rows, k, k, schedule.blockN);
     return finishRun(runner, call, y);
   }

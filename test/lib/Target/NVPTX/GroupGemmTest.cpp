@@ -14,15 +14,17 @@ using namespace quern::nvptx::test;
 namespace {
 
 struct GroupCase {
-  GroupCase(int64_t m, int64_t n, std::vector<int64_t> ends)
+  GroupCase(int64_t m, int64_t n, std::vector<int64_t> ends,
+            int64_t whole = kGemmStep)
       : m(m), n((n + 15) / 16 * 16), k(ends.back()),
-        xStride((k + 63) / 64 * 64), ends(ends), steps(getGroupSteps(ends)) {
+        xStride((k + 63) / 64 * 64), ends(ends),
+        steps(getGroupSteps(ends, whole)) {
     std::mt19937 random{uint32_t(m + n + k)};
     std::uniform_real_distribution<float> unit(-1.0f, 1.0f);
     w.resize(size_t(n * k));
     for (int8_t &v : w)
       v = int8_t(random());
-    packed = packGroupWeights(w.data(), n, ends);
+    packed = packGroupWeights(w.data(), n, ends, whole);
     w.resize(size_t(this->n * k));
     x.resize(size_t(m * xStride));
     for (uint8_t &v : x)
@@ -52,11 +54,34 @@ struct GroupCase {
 
   std::string run(Runner &runner, const GemmSchedule &schedule,
                   const GemmForm &form) {
-    std::vector<float> y(size_t(m * n), -1.0f);
-    GemmLaunch launch = getGemmLaunch(schedule, m, n);
     DeviceCall call;
     call.kernel = getGemmName(schedule, form);
-    call.launchAs(launch);
+    call.launchAs(getGemmLaunch(schedule, m, n));
+    return finishRun(runner, call, form);
+  }
+
+  /// The same of the kernel for warpgroups.
+  std::string run(Runner &runner, const WgmmaSchedule &schedule,
+                  const GemmForm &form) {
+    int64_t width = int64_t(steps.columns.size()) * kGemmStep;
+    int64_t rows = (n + kWgmmaRows - 1) / kWgmmaRows * kWgmmaRows;
+    std::vector<int8_t> placed;
+    for (int64_t place = 0; place < rows; ++place)
+      for (int64_t j = 0; j < width; ++j) {
+        int64_t row = getWgmmaRow(place);
+        placed.push_back(row < n ? packed[size_t(row * width + j)] : int8_t(0));
+      }
+    DeviceCall call;
+    call.kernel = getWgmmaName(schedule, form);
+    call.launchAs(getWgmmaLaunch(schedule, form, m, n));
+    call.map("x tiles", x, m, xStride, xStride, schedule.blockM);
+    call.map("W tiles", placed, rows, width, width, schedule.blockN);
+    return finishRun(runner, call, form);
+  }
+
+  std::string finishRun(Runner &runner, DeviceCall &call,
+                        const GemmForm &form) {
+    std::vector<float> y(size_t(m * n), -1.0f);
     call.input("x", x);
     call.input("w", packed);
     call.input("columns", steps.columns);
@@ -115,6 +140,26 @@ TEST(NvptxGroupGemm, SixGroupsOfBert) {
   check({}, Activation::Gelu, {{7, 96, {16, 128, 256, 512, 752, 768}}});
   check({64, 128, 32, 64, 3}, Activation::None,
         {{33, 144, {128, 256, 384, 512, 640, 768}}});
+}
+
+/// Groups of whole tiles of 128 columns, and of some columns of several.
+TEST(NvptxGroupGemm, Warpgroups) {
+  for (Activation activation : {Activation::None, Activation::Gelu}) {
+    GemmForm form = {activation, Storage::F32, false, true};
+    WgmmaSchedule schedule = {64, 64, 2};
+    if (activation == Activation::Gelu)
+      schedule = {128, 96, 4};
+    ASSERT_FALSE(checkWgmmaForm(schedule, form));
+    Emulator emulator(PtxVariant::Sm90a);
+    emulator.load(
+        [&](mlir::ModuleOp module) { buildWgmmaGemm(module, schedule, form); });
+    for (GroupCase group :
+         {GroupCase{5, 64, {128}, kWgmmaStep},
+          GroupCase{70, 100, {100, 300, 384}, kWgmmaStep},
+          GroupCase{130, 112, {128, 256, 384, 512, 640, 768}, kWgmmaStep}})
+      EXPECT_EQ(group.run(emulator, schedule, form), "")
+          << group.m << " x " << group.n << " x " << group.k;
+  }
 }
 
 TEST(NvptxGroupGemm, FormsWithoutKernel) {

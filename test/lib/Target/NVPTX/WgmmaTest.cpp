@@ -43,6 +43,44 @@ TEST(NvptxWgmma, ActivationsAndResults) {
       check({activation, result}, {64, 32, 2}, {{21, 80, 128}});
 }
 
+/// A product with ones beside that with the weights.
+TEST(NvptxWgmma, WeightsWithZeroPoints) {
+  GemmForm form;
+  form.hasZeros = true;
+  check(form, {64, 64, 2}, {{1, 16, 64}, {65, 100, 700}});
+  form.activation = Activation::Gelu;
+  check(form, {128, 192, 4}, {{130, 208, 576}});
+}
+
+/// Both planes of bytes, with steps that end anywhere.
+TEST(NvptxWgmma, CodesOf16Bits) {
+  GemmForm form;
+  form.wide = true;
+  check(form, {64, 64, 2}, {{1, 16, 64}, {65, 100, 700}, {3, 1, 1}});
+  form.activation = Activation::Gelu;
+  form.result = Storage::U16;
+  check(form, {128, 96, 3}, {{130, 112, 576}});
+}
+
+TEST(NvptxWgmma, FormsWithoutKernel) {
+  GemmForm form;
+  form.grouped = true;
+  EXPECT_EQ(checkWgmmaForm({}, form).message(),
+            "schedule: a block makes 192 columns, but only 96 of groups fit "
+            "the registers");
+  form = GemmForm();
+  form.wide = true;
+  EXPECT_EQ(checkWgmmaForm({}, form).message(),
+            "schedule: a block makes 192 columns, but only 96 of 16-bit codes "
+            "fit the registers");
+  EXPECT_FALSE(checkWgmmaForm({128, 96, 4}, form));
+  form = GemmForm();
+  form.hasZeros = true;
+  EXPECT_EQ(checkWgmmaForm({128, 256, 4}, form).message(),
+            "schedule: a block makes 256 columns, but only 192 of weights with "
+            "zero points fit the registers");
+}
+
 /// All codes at either end: the largest sums, and the least.
 TEST(NvptxWgmma, Extremes) {
   Emulator emulator(PtxVariant::Sm90a);
@@ -71,7 +109,9 @@ TEST(NvptxWgmma, Extremes) {
 /// A kernel whose text is changed before it runs: more steps than stages.
 class BrokenWgmma : public testing::Test {
 protected:
-  BrokenWgmma() {
+  BrokenWgmma() { makeText(); }
+
+  void makeText() {
     text = makePtx(
         [&](mlir::ModuleOp module) { buildWgmmaGemm(module, schedule, form); },
         PtxVariant::Sm90a);
@@ -180,6 +220,15 @@ TEST_F(BrokenWgmma, NothingGivenBack) {
 TEST_F(BrokenWgmma, OtherBytesExpected) {
   replace(", 16384;\n\tmbarrier.arrive", ", 16400;\n\tmbarrier.arrive");
   EXPECT_THAT(run(), HasSubstr("for an mbarrier whose phase nobody ends"));
+}
+
+/// Products read what threads have written.
+TEST_F(BrokenWgmma, OnesWithoutFence) {
+  form.hasZeros = true;
+  makeText();
+  EXPECT_EQ(run(), "");
+  replace("fence.proxy.async.shared::cta;", "");
+  EXPECT_THAT(run(), HasSubstr("without a fence.proxy.async since"));
 }
 
 TEST_F(BrokenWgmma, MbarriersWithoutFence) {

@@ -7,6 +7,8 @@
 // RUN: not quern-opt %s --tq-nvptx-wgmma="result=s8" 2>&1 | FileCheck %s --check-prefix=RESULT
 // RUN: not quern-opt %s --tq-nvptx-wgmma="fixed=true tokens=true block-n=64" 2>&1 | FileCheck %s --check-prefix=TOKENS
 // RUN: not quern-opt %s --tq-nvptx-wgmma="fixed=true" 2>&1 | FileCheck %s --check-prefix=FIXED
+// RUN: not quern-opt %s --tq-nvptx-wgmma="groups=true" 2>&1 | FileCheck %s --check-prefix=GROUPS
+// RUN: not quern-opt %s --tq-nvptx-wgmma="wide=true" 2>&1 | FileCheck %s --check-prefix=WIDE
 
 // expected-error@+1 {{schedule: a block makes 96 rows, expected 64 or 128}}
 module {}
@@ -18,3 +20,5 @@ module {}
 // RESULT: result: found 's8', expected u8, u16 or f32
 // TOKENS: ranges of tokens: found {{.*}} fixed-point numbers, expected none
 // FIXED: schedule: a block makes 192 columns, but only 128 of products without floats fit the registers
+// GROUPS: schedule: a block makes 192 columns, but only 96 of groups fit the registers
+// WIDE: schedule: a block makes 192 columns, but only 96 of 16-bit codes fit the registers

@@ -3,6 +3,9 @@
 // RUN: quern-opt %s --tq-nvptx-wgmma="block-m=64 block-n=64 stages=3 activation=gelu result=f32" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx --ptx-variant=sm_90a | FileCheck %s --check-prefix=GELU --implicit-check-not=__nv_ --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-wgmma="block-n=128 fixed=true activation=gelu" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx --ptx-variant=sm_90a | FileCheck %s --check-prefix=FIXED --implicit-check-not=.f32 --implicit-check-not=.f64
 // RUN: quern-opt %s --tq-nvptx-wgmma="tokens=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx --ptx-variant=sm_90a | FileCheck %s --check-prefix=TOKENS --implicit-check-not=__nv_ --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-wgmma="zeros=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx --ptx-variant=sm_90a | FileCheck %s --check-prefix=ZEROS --implicit-check-not=__nv_ --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-wgmma="wide=true block-n=96" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx --ptx-variant=sm_90a | FileCheck %s --check-prefix=WIDE --implicit-check-not=__nv_ --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-wgmma="groups=true block-n=96" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx --ptx-variant=sm_90a | FileCheck %s --check-prefix=GROUPS --implicit-check-not=__nv_ --implicit-check-not=fma --implicit-check-not=approx
 
 // The empty module gets a kernel.
 module {}
@@ -82,3 +85,28 @@ module {}
 // TOKENS: wgmma.mma_async
 // TOKENS: cvt.rn.f32.s32
 // TOKENS: cvt.rni.s32.f32
+
+// Ones are written, fenced, and multiplied beside the weights.
+// ZEROS: .entry wgmma_u8_128x192_s4_zeros_u8(
+// ZEROS: st.shared.v4.b32
+// ZEROS: fence.proxy.async.shared::cta;
+// ZEROS: bar.sync 0;
+// ZEROS: wgmma.mma_async.sync.aligned.m64n192k32.s32.u8.s8
+// ZEROS: wgmma.mma_async.sync.aligned.m64n8k32.s32.u8.s8
+// ZEROS: wgmma.commit_group.sync.aligned;
+
+// High bytes, then low ones; sums of 64 bits.
+// WIDE: .entry wgmma_u16_128x96_s4_u8(
+// WIDE-COUNT-4: wgmma.mma_async.sync.aligned.m64n96k32.s32.u8.s8
+// WIDE: wgmma.wait_group.sync.aligned 0;
+// WIDE-COUNT-4: wgmma.mma_async.sync.aligned.m64n96k32.s32.u8.s8
+// WIDE: wgmma.wait_group.sync.aligned 0;
+// WIDE: cvt.rn.f32.s64
+
+// Sums of a group are waited for, scaled and added to those before.
+// GROUPS: .entry wgmma_u8_128x96_s4_groups_u8(
+// GROUPS-DAG: wgmma.mma_async.sync.aligned.m64n96k32.s32.u8.s8
+// GROUPS-DAG: wgmma.wait_group.sync.aligned 0;
+// GROUPS-DAG: mul.rn.f32
+// GROUPS-DAG: add.rn.f32
+// GROUPS: cvt.rni.s32.f32
