@@ -6,7 +6,7 @@
 #include "tools/quern/BenchInput.h"
 
 #include "runtime/tokenizer/Tokenizer.h"
-#include "tools/quern/Input.h"
+#include "tools/quern/CalibrationInput.h"
 
 #include <algorithm>
 
@@ -56,17 +56,16 @@ BenchInput madeUpInput(const quern_module *module, uint32_t batch,
 }
 
 /// Appends one text to a batch.
-static Error append(const Tokenizer &tokenizer, const Record &record,
+static Error append(const Tokenizer &tokenizer, const CalibrationText &text,
                     size_t maxLength, Encoding &encoding, BenchBatch &batch) {
   EncodeStatus status =
-      record.pair
-          ? tokenizer.encode(record.text, *record.pair, maxLength, encoding)
-          : tokenizer.encode(record.text, maxLength, encoding);
+      text.pair ? tokenizer.encode(text.text, *text.pair, maxLength, encoding)
+                : tokenizer.encode(text.text, maxLength, encoding);
   if (status == EncodeStatus::LengthTooSmall)
     return Error::make("--max-length: found ", maxLength,
                        ", expected room for the tokens around a text");
   if (status != EncodeStatus::Ok)
-    return Error::make("a text of ", record.text.size(),
+    return Error::make("a text of ", text.text.size(),
                        " bytes is too long, or memory is short");
   batch.ids.insert(batch.ids.end(), encoding.ids(),
                    encoding.ids() + encoding.size());
@@ -100,28 +99,19 @@ Expected<BenchInput> textInput(const std::string &path,
   if (texts.maxLength)
     maxLength = std::min(maxLength, texts.maxLength);
 
-  Expected<RecordReader> reader = RecordReader::open(texts.path, texts.pairs);
-  if (!reader)
-    return reader.takeError();
+  Expected<std::vector<CalibrationText>> read =
+      readTexts(texts.path, texts.pairs, texts.samples);
+  if (!read)
+    return read.takeError();
   BenchInput input;
   Encoding encoding;
-  for (uint32_t taken = 0; taken < texts.samples; ++taken) {
-    Record record;
-    Expected<bool> more = reader->next(record);
-    if (!more)
-      return more.takeError();
-    if (!*more)
-      break;
-    if (taken % batch == 0)
+  for (size_t i = 0; i < read->size(); ++i) {
+    if (i % batch == 0)
       input.batches.emplace_back();
-    if (Error error = append(tokenizer, record, maxLength, encoding,
+    if (Error error = append(tokenizer, (*read)[i], maxLength, encoding,
                              input.batches.back()))
-      return Error::make(texts.path, ": text ", taken + 1, ": ",
-                         error.message());
+      return Error::make(texts.path, ": text ", i + 1, ": ", error.message());
   }
-  if (input.batches.empty())
-    return Error::make(texts.path,
-                       ": found no text, expected a line for each text");
   return input;
 }
 
