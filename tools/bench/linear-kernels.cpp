@@ -23,12 +23,7 @@ using namespace quern;
 
 static void run(benchmark::State &state, int64_t k, int64_t n,
                 GemmActivation activation, bool real) {
-  GemmShape shape;
-  shape.k = k;
-  shape.n = n;
-  shape.xStride = rowStride(k);
-  shape.outStride = rowStride(n);
-  shape.activation = activation;
+  GemmShape shape = linearShape(k, n, activation, 8);
   GemmCase gemm(shape, state.range(0), real);
   mlir::MLIRContext context;
   context.loadDialect<mlir::arith::ArithDialect, mlir::func::FuncDialect,

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Tune/Tuner.h"
+#include "compiler/Bench/GemmCase.h"
 
 #include <gtest/gtest.h>
 
@@ -16,13 +17,7 @@ using namespace quern;
 namespace {
 
 GemmShape makeShape(int64_t k, int64_t n, int64_t bits = 8) {
-  GemmShape shape;
-  shape.k = k;
-  shape.n = n;
-  shape.xStride = rowStride(k);
-  shape.outStride = rowStride(n);
-  shape.weightBits = bits;
-  return shape;
+  return linearShape(k, n, GemmActivation::None, bits);
 }
 
 const std::vector<int64_t> kRows = {8, 32, 128};
