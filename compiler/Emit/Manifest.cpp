@@ -7,8 +7,8 @@
 
 #include "compiler/Emit/ConstantTable.h"
 #include "compiler/Emit/DeviceTable.h"
+#include "compiler/Emit/SiteCodes.h"
 #include "dialects/TK/TKDialect.h"
-#include "lib/Quantize/SchemeAttr.h"
 #include "runtime/include/quern/module_abi.h"
 #include "runtime/src/manifest_generated.h"
 
@@ -291,46 +291,9 @@ void ManifestBuilder::kernels() {
   }
 }
 
-/// Whether an entry of tq.scheme has groups that codes of one scale stand for.
-static bool hasFoldedGroups(DictionaryAttr scheme) {
-  return scheme && scheme.contains("group_of") && scheme.contains("form");
-}
-
-/// The group of each column of a site: the scheme's map goes by the channels of
-/// the imported model, the columns lie in the order that tq-order-channels gave
-/// the layer. Empty without groups.
-static std::vector<uint16_t>
-groupsByColumn(DictionaryAttr sites, StringRef site, DictionaryAttr scheme) {
-  auto mapOf = [](DictionaryAttr entry) {
-    auto map = entry ? entry.getAs<DenseI64ArrayAttr>("group_of") : nullptr;
-    return map ? map.asArrayRef() : ArrayRef<int64_t>();
-  };
-  ArrayRef<int64_t> map = mapOf(scheme), leading;
-  std::string layer = site.rsplit('.').first.str();
-  bool hasOrder = !map.empty() &&
-                  !hasFoldedGroups(sites.getAs<DictionaryAttr>(layer + ".x"));
-  for (const char *key : {".x", ".h", ".y"})
-    if (leading.empty() && hasOrder)
-      leading = mapOf(sites.getAs<DictionaryAttr>(layer + key));
-  std::vector<size_t> order(map.size());
-  for (size_t i = 0; i < order.size(); ++i)
-    order[i] = i;
-  if (leading.size() == map.size())
-    llvm::stable_sort(
-        order, [&](size_t a, size_t b) { return leading[a] < leading[b]; });
-  std::vector<uint16_t> groups;
-  for (size_t channel : order)
-    groups.push_back(static_cast<uint16_t>(map[channel]));
-  return groups;
-}
-
 FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
                                           tk::LaunchOp launch, unsigned step) {
   std::string siteName = strAttr(described, "name");
-  auto schemes = module->getAttrOfType<DictionaryAttr>("tq.scheme");
-  auto sites = schemes ? schemes.getAs<DictionaryAttr>("sites") : nullptr;
-  DictionaryAttr scheme =
-      sites ? SchemeAttr::entryOf(sites, siteName) : DictionaryAttr();
   int32_t buffer = -1;
   if (auto ref = described.getAs<FlatSymbolRefAttr>("buffer")) {
     auto found = bufferIndex.find(ref.getValue());
@@ -339,64 +302,29 @@ FailureOr<uint32_t> ManifestBuilder::site(DictionaryAttr described,
              << siteName << " lies in unknown buffer " << ref;
     buffer = found->second;
   }
+  SiteCodes codes = siteCodes(module, siteName);
   auto name = text(siteName);
   auto key = text(strAttr(described, "key"));
-  int64_t bits = intAttr(scheme, "bits");
-  std::string line = "f32";
-  bool perToken = scheme && scheme.contains("range");
-  std::string base = scheme ? strAttr(scheme, "base") : "";
-  if (bits != 0)
-    line = "u" + std::to_string(bits) +
-           (base.empty()    ? ""
-            : base == "two" ? " log2"
-                            : " log_sqrt2") +
-           (perToken ? " per token, ranges at run time" : " per tensor");
-  auto schemeText = text(line);
-  std::vector<float> scale, zero;
-  std::vector<uint16_t> group;
-  if (hasFoldedGroups(scheme)) {
-    SiteQuantizer folded = SchemeAttr::siteOf(scheme);
-    scale.push_back(static_cast<float>(folded.scale));
-    zero.push_back(static_cast<float>(folded.zero));
-    line = "u" + std::to_string(bits) + " in " +
-           std::to_string(folded.foldedGroups) + " groups, folded";
-    schemeText = text(line);
-  } else if (group = groupsByColumn(sites, siteName, scheme); !group.empty()) {
-    scale = scheme.getAs<DenseF32ArrayAttr>("scales").asArrayRef().vec();
-    auto zeros = scheme.getAs<DenseI64ArrayAttr>("zeros").asArrayRef();
-    zero.assign(zeros.begin(), zeros.end());
-    line = "u" + std::to_string(bits) + " in " + std::to_string(scale.size()) +
-           " groups";
-    schemeText = text(line);
-  } else if (bits != 0 && !perToken) {
-    SiteQuantizer one = SchemeAttr::siteOf(scheme);
-    scale.push_back(static_cast<float>(one.scale));
-    zero.push_back(
-        static_cast<float>(double(one.zero) - one.offset / one.scale));
-  }
-  auto scaleVector = builder.CreateVector(scale);
-  auto zeroVector = builder.CreateVector(zero);
-  auto groupVector = builder.CreateVector(group);
+  auto schemeText = text(codes.text);
+  auto scaleVector = builder.CreateVector(codes.scales);
+  auto zeroVector = builder.CreateVector(codes.zeros);
+  auto groupVector = builder.CreateVector(codes.groups);
   fb::SiteBuilder out(builder);
   out.add_name(name);
   out.add_key(key);
   out.add_layer(intAttr(described, "layer", -1));
-  out.add_bits(bits);
+  out.add_bits(codes.bits);
   out.add_scheme(schemeText);
   out.add_scale(scaleVector);
   out.add_zero(zeroVector);
-  if (!group.empty())
+  if (!codes.groups.empty())
     out.add_group(groupVector);
   out.add_buffer(buffer);
   out.add_step(step);
   out.add_column(intAttr(described, "column"));
   out.add_columns(intAttr(described, "columns"));
   out.add_range(intAttr(described, "range"));
-  // The zero of logarithmic codes needs one bit more.
-  int64_t stored = base.empty() ? bits : bits + 1;
-  out.add_element(bits == 0     ? fb::Element::F32
-                  : stored <= 8 ? fb::Element::U8
-                                : fb::Element::U16);
+  out.add_element(codes.element);
   siteTable.push_back(out.Finish());
   return siteTable.size() - 1;
 }
