@@ -5,6 +5,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "quern/quant_math.h"
 #include "test/lib/Interpret/InterpretTest.h"
 
 #include <algorithm>
