@@ -162,6 +162,10 @@ Error RecipeParser::readSetting(const std::string &target,
   // One key cannot say this otherwise.
   if (key == "groups")
     changed["granularity"] = "groups";
+  if (key == "granularity" && value == Json("groups"))
+    return fail("sites." + target + "." + key, value,
+                "the number of groups alone, which says as much, as in " +
+                    target + ".groups=6");
   return readSite(target, changed);
 }
 
