@@ -13,6 +13,7 @@
 #include "compiler/Import/Import.h"
 #include "compiler/Import/TokenizerImport.h"
 #include "compiler/Levels.h"
+#include "lib/Quantize/SchemeAttr.h"
 
 #include <algorithm>
 #include <chrono>
@@ -59,7 +60,8 @@ private:
   Error correctCandidates();
   Error tryCandidates();
   Error addFloat();
-  Expected<double> compileAndRun(AutoCandidate &candidate, ModuleOp module);
+  Expected<double> compileAndRun(AutoCandidate &candidate,
+                                 const std::string &scheme);
   void progress(const std::string &stage, double fraction) {
     if (request.progress)
       request.progress(stage, fraction);
@@ -223,24 +225,26 @@ Error Search::correctCandidates() {
   });
 }
 
-/// Compiles for this machine, runs all texts; gives the predicted cost.
+/// Compiles for this machine, runs all texts; gives the predicted cost. In a
+/// context of its own, with which all that lowering makes of the weights goes
+/// away.
 Expected<double> Search::compileAndRun(AutoCandidate &candidate,
-                                       ModuleOp module) {
-  std::string why;
-  ScopedDiagnosticHandler handler(&*context, [&](Diagnostic &diagnostic) {
-    if (diagnostic.getSeverity() == DiagnosticSeverity::Error && why.empty())
-      why = diagnostic.str();
-    return success();
-  });
+                                       const std::string &scheme) {
+  LevelContext own;
+  Expected<ImportedModel> copy = importTextModel(*own, request.modelFolder);
+  if (!copy)
+    return copy.takeError();
+  ModuleOp module = *copy->module;
+  module->setAttr(SchemeAttr::name, readScheme(*own, scheme));
   if (!lowerTo(Level::Simulation, module) || !lowerTo(Level::Integer, module))
-    return Error(why);
+    return Error(own.firstError());
   double cost = predictedCost(module);
   if (!lowerTo(Level::Tiles, module))
-    return Error(why);
+    return Error(own.firstError());
   Expected<HostProgram> program =
       HostProgram::compileTiles(module, tokenizer, request.threads);
   if (!program)
-    return Error::make(program.message(), why.empty() ? "" : ": ", why);
+    return own.failed(candidate.name, program.message());
   candidate.bytes = program->bytes();
 
   Outputs ours;
@@ -292,13 +296,12 @@ Error Search::tryCandidates() {
       continue;
     progress("try " + candidate.name,
              0.5 + 0.4 * double(i) / double(prepared.size()));
-    Expected<double> cost = compileAndRun(candidate, *prepared[i].module);
+    Expected<double> cost =
+        compileAndRun(candidate, writeScheme(*prepared[i].module));
     if (cost)
       candidate.cost = *cost;
     else
       candidate.failure = cost.message();
-    // The graph in kernels is large.
-    prepared[i].module = {};
   }
   return Error::success();
 }
