@@ -7,28 +7,19 @@
 // can be compared.
 //
 //===----------------------------------------------------------------------===//
+#include "tools/quern/BenchCell.h"
+#include "tools/quern/BenchJson.h"
 #include "tools/quern/BenchPeers.h"
 #include "tools/quern/BenchRun.h"
 #include "tools/quern/Commands.h"
 
 #include "compiler/Bench/BenchReport.h"
-#include "compiler/Bench/DotPeak.h"
-#include "compiler/Bench/Handoff.h"
 #include "compiler/Bench/KernelBench.h"
 #include "compiler/Bench/Overhead.h"
-#include "compiler/Bench/ReadBandwidth.h"
-#include "compiler/Emit/Assemble.h"
 #include "lib/Support/File.h"
 
-#include <nlohmann/json.hpp>
-
-#include <algorithm>
 #include <iostream>
-#include <map>
 #include <memory>
-#include <sys/resource.h>
-
-using nlohmann::json;
 
 namespace quern::cli {
 
@@ -44,137 +35,14 @@ struct BenchOptions {
   bool kernels = false, overhead = false, asJson = false, ops = false;
 
   bool onGpu() const { return device == "cuda"; }
+  quern_device deviceId() const {
+    return onGpu() ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU;
+  }
   bool needsOps() const {
     return ops || asJson || !html.empty() || !markdown.empty();
   }
 };
 } // namespace
-
-static long involuntarySwitches() {
-  rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_nivcsw;
-}
-
-/// Calls `visit` for every step of the batch that ran last.
-static void
-eachStep(quern_session *session,
-         const std::function<void(const quern_step_info &)> &visit) {
-  for (uint32_t i = 0; i < quern_session_step_count(session); ++i) {
-    quern_step_info info = {};
-    if (!quern_session_step(session, i, &info, nullptr))
-      visit(info);
-  }
-}
-
-/// Time and operations of every op, summed over layers and batches, of a few
-/// more runs.
-static Expected<std::vector<BenchOp>> stepTimes(BenchRun &run, double peak) {
-  quern_session_set_timing(run.session(), 1);
-  // Operations, launches and bytes of one run.
-  std::map<std::string, std::array<double, 3>> sums;
-  std::vector<std::string> order;
-  // Fewer where one run is many.
-  const int rounds = run.input().batches.size() > 1 ? 3 : 9;
-  std::map<std::string, std::vector<double>> perRound;
-  for (int round = 0; round < rounds; ++round) {
-    std::map<std::string, double> thisRound;
-    auto take = [&](const quern_step_info &info) {
-      std::string name = std::string(info.op) + " " + info.kernel;
-      if (!sums.count(name))
-        order.push_back(name);
-      thisRound[name] += info.nanoseconds;
-      if (round)
-        return;
-      sums[name][0] += 2.0 * info.macs;
-      sums[name][1] += 1;
-      sums[name][2] += info.bytes;
-    };
-    if (Error error = run.run(
-            [&](const quern_output &) { eachStep(run.session(), take); }))
-      return error;
-    for (auto &[name, time] : thisRound)
-      perRound[name].push_back(time);
-  }
-  quern_session_set_timing(run.session(), 0);
-  std::vector<BenchOp> ops;
-  for (const std::string &name : order) {
-    double time = quantile(perRound[name], 0.5) * 1e-9;
-    // A step that the clock did not see has no speed.
-    double speed = time > 0 ? sums[name][0] / time : 0;
-    ops.push_back({name, unsigned(sums[name][1]), time * 1e3, speed * 1e-9,
-                   peak ? speed / peak : 0, sums[name][2]});
-  }
-  return ops;
-}
-
-/// Times one cell of the grid.
-static Error measure(const BenchOptions &options, quern_module *module,
-                     const std::string &path, BenchCell &cell) {
-  Expected<BenchInput> input =
-      cellInput(module, path, options.texts, cell.batch, cell.length);
-  if (!input)
-    return input.takeError();
-  cell.sequences = input->sequences();
-  cell.tokens = input->images ? cell.sequences * cell.length : input->tokens();
-  cell.length = input->length(cell.length);
-  auto made =
-      BenchRun::create(module, std::move(*input), cell.threads,
-                       options.onGpu() ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU);
-  if (!made)
-    return made.takeError();
-  BenchRun &run = *made;
-  auto note = [&](const quern_output &output) {
-    if (cell.firstRow.empty())
-      cell.firstRow.assign(output.data, output.data + output.columns);
-    eachStep(run.session(), [&](const quern_step_info &info) {
-      cell.operations += 2.0 * info.macs;
-    });
-  };
-  if (Error error = run.run(note))
-    return error;
-  for (unsigned i = 1; i < options.warmup; ++i)
-    if (Error error = run.run())
-      return error;
-  cell.tier = run.tier();
-  Tier tier = parseTier(cell.tier).value_or(Tier::Scalar);
-  // Of a GPU what its driver says, in multiply-adds.
-  auto peakNow = [&] {
-    return options.onGpu() ? 2 * quern_session_gpu_peak(run.session())
-                           : measureDotPeak(tier);
-  };
-  cell.peakBefore = peakNow();
-  long before = involuntarySwitches();
-  std::vector<double> times;
-  for (unsigned i = 0; i < options.runs; ++i) {
-    double start = benchClock();
-    if (Error error = run.run())
-      return error;
-    times.push_back(benchClock() - start);
-  }
-  cell.switches = involuntarySwitches() - before;
-  cell.peakAfter = peakNow();
-  cell.handoff = cell.threads > 1 ? measureHandoff() : 0;
-  cell.p50 = quantile(times, 0.5);
-  cell.p90 = quantile(times, 0.9);
-  cell.p99 = quantile(times, 0.99);
-  cell.best = *std::min_element(times.begin(), times.end());
-  if (!options.needsOps())
-    return Error::success();
-  auto ops = stepTimes(run, cell.peak());
-  if (!ops)
-    return ops.takeError();
-  cell.ops = std::move(*ops);
-  if (options.onGpu()) {
-    cell.bandwidth = quern_session_gpu_bandwidth(run.session());
-    return Error::success();
-  }
-  double bytes = 0;
-  for (const BenchOp &op : cell.ops)
-    bytes += op.bytes;
-  cell.bandwidth = measureReadBandwidth(size_t(bytes), cell.threads);
-  return Error::success();
-}
 
 /// Where the module's constants lie: their pages decide how fast they come.
 static std::string weightsSentence(const quern_module *module) {
@@ -192,51 +60,6 @@ static std::string weightsSentence(const quern_module *module) {
     text += mb(info.read_bytes) + " read into memory";
   return text + ", " + mb(info.made_bytes) + " made; " + mb(info.huge_bytes) +
          " in huge pages.";
-}
-
-static json weightsJson(const quern_module *module) {
-  quern_weights_info info = {};
-  quern_module_weights(module, &info);
-  return {{"read_bytes", info.read_bytes},
-          {"made_bytes", info.made_bytes},
-          {"huge_bytes", info.huge_bytes},
-          {"mapped_because", info.reason ? json(info.reason) : json()}};
-}
-
-static json cellJson(const BenchCell &cell) {
-  json ops = json::array();
-  for (const BenchOp &op : cell.ops) {
-    BenchBound bound = cell.boundOf(op);
-    ops.push_back({{"op", op.op},
-                   {"launches", op.launches},
-                   {"ms", op.ms},
-                   {"gops", op.gops},
-                   {"share_of_peak", op.share},
-                   {"bytes", op.bytes},
-                   {"gbytes_per_second", op.bytesPerSecond() * 1e-9},
-                   {"bound", *bound.by ? json(bound.by) : json()},
-                   {"share_of_bound", bound.share}});
-  }
-  return {{"length", cell.length},
-          {"batch", cell.batch},
-          {"sequences", cell.sequences},
-          {"tokens", cell.tokens},
-          {"threads", cell.threads},
-          {"tier", cell.tier},
-          {"p50_ms", cell.p50 * 1e3},
-          {"p90_ms", cell.p90 * 1e3},
-          {"p99_ms", cell.p99 * 1e3},
-          {"min_ms", cell.best * 1e3},
-          {"sequences_per_second", cell.sequencesPerSecond()},
-          {"tokens_per_second", cell.tokensPerSecond()},
-          {"gops", cell.operations / cell.p50 * 1e-9},
-          {"peak_gops_one_core", cell.peak() / cell.threads * 1e-9},
-          {"share_of_peak", cell.share()},
-          {"read_gbytes_per_second", cell.bandwidth * 1e-9},
-          {"involuntary_switches", cell.switches},
-          {"handoff_ns", cell.handoff * 1e9},
-          {"output", cell.firstRow},
-          {"ops", ops}};
 }
 
 static int benchKernels(const BenchOptions &bench) {
@@ -304,9 +127,8 @@ static int bench(const BenchOptions &options) {
       return Usage;
     }
     if (Error error = benchInTurns(
-            options.modules,
-            {grid, options.texts, options.runs, options.warmup, options.asJson,
-             options.onGpu() ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU}))
+            options.modules, {grid, options.texts, options.runs, options.warmup,
+                              options.asJson, options.deviceId()}))
       return fail(error.message());
     return Ok;
   }
@@ -328,6 +150,8 @@ static int bench(const BenchOptions &options) {
   BenchReport report{path, about.recipe, weightsSentence(module->get()), {}};
   if (!options.asJson)
     std::printf("%s\n\n%s", report.weights.c_str(), gridHead().c_str());
+  CellOptions timing{options.texts, options.runs, options.warmup,
+                     options.deviceId(), options.needsOps()};
   for (uint32_t threads : grid.threads)
     for (uint32_t batch : grid.batches)
       for (uint32_t length : grid.lengths) {
@@ -335,7 +159,7 @@ static int bench(const BenchOptions &options) {
         cell.length = length;
         cell.batch = batch;
         cell.threads = threads;
-        if (Error error = measure(options, module->get(), path, cell))
+        if (Error error = measureCell(timing, module->get(), path, cell))
           return fail(error.message());
         if (!options.asJson)
           std::printf("%s", gridRow(cell).c_str());
@@ -343,14 +167,8 @@ static int bench(const BenchOptions &options) {
           std::printf("\n%s\n", opsTable(cell).c_str());
         report.cells.push_back(std::move(cell));
       }
-  if (options.asJson) {
-    json all = json::array();
-    for (const BenchCell &cell : report.cells) {
-      all.push_back(cellJson(cell));
-      all.back()["weights"] = weightsJson(module->get());
-    }
-    std::printf("%s\n", all.dump(1).c_str());
-  }
+  if (options.asJson)
+    std::printf("%s", benchJson(report.cells, module->get()).c_str());
   if (!options.markdown.empty())
     if (Error error = writeFile(options.markdown, benchMarkdown(report)))
       return fail(error.message());
