@@ -90,6 +90,7 @@ struct RecipeCase {
   bool hopper = false;
   /// TinyModelOptions::learnedSteps
   int64_t learnedSteps = 0;
+  int64_t hidden = 64;
 };
 void PrintTo(const RecipeCase &value, std::ostream *out) { *out << value.name; }
 
@@ -99,8 +100,8 @@ class DeviceRecipes : public DeviceTest,
 TEST_P(DeviceRecipes, EverySite) {
   TinyModelOptions options = optionsFor(GetParam().head);
   options.layers = 1;
-  // Zero points of weights want whole steps of the products.
-  options.intermediate = 128;
+  options.hidden = GetParam().hidden;
+  options.heads = options.hidden / 32;
   options.learnedSteps = GetParam().learnedSteps;
   options.learned = options.learnedSteps != 0;
   std::vector<nvptx::PtxVariant> variants = {nvptx::PtxVariant::Sm80};

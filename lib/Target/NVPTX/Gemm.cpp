@@ -162,6 +162,8 @@ private:
   Value stepColumns, groupEnds;
   /// Of 16-bit codes: steps of a plane, bytes from one to the next.
   Value planeSteps, xStride;
+  /// With zero points: columns of x that count.
+  Value columns;
   Copies left, right;
 };
 } // namespace
@@ -204,10 +206,19 @@ void GemmEmitter::startStage(Value step, Value stage) {
     inX = k.add(inW, k.wide(k.select(isHigh, k.c(0), xStride)));
   }
   for (const Copies *copies : {&left, &right})
-    for (size_t i = 0; i != copies->from.size(); ++i)
+    for (size_t i = 0; i != copies->from.size(); ++i) {
+      Value bytes = copies->bytes[i];
+      if (there && copies == &left)
+        bytes = k.min(bytes, there);
       k.copyAsync(k.at(shared, k.add(start, copies->to[i])),
-                  k.at(copies->from[i], copies == &left ? inX : inW),
-                  copies->bytes[i]);
+  Value there;
+  if (form.hasZeros) {
+    // The sums of codes are those of the columns that are there.
+    Value begin = k.add(k.mul(step, kGemmStep), k.shl(k.rem(thread, 4), 4));
+    there = k.max(k.sub(columns, begin), k.c(0));
+  }
+                  k.at(copies->from[i], copies == &left ? inX : inW), bytes);
+    }
 }
 
 /// Adds the products of one stage, 32 k at a time.
@@ -292,7 +303,8 @@ void GemmEmitter::emit() {
   GemmEpilogue epilogue(k, form);
   Value m = k.param(), n = k.param(), depth = k.param();
   xStride = k.param();
-  Value groups = epilogue.takeParams(m, n);
+  Value more = epilogue.takeParams(m, n);
+  columns = form.hasZeros ? more : Value();
   if (form.tokens)
     epilogue.takeRanges(k.at(x, k.wide(depth)), xStride);
 
@@ -320,7 +332,7 @@ void GemmEmitter::emit() {
     k.ifThen(k.less(k.c(i), steps), [&] { startStage(k.c(i), k.c(i)); });
     k.commitCopies();
   }
-  Values sums = form.grouped ? multiplyGroups(epilogue, groups)
+  Values sums = form.grouped ? multiplyGroups(epilogue, more)
                              : multiplySteps(k.c(0), planeSteps);
   Values lows;
   if (form.wide)

@@ -75,8 +75,8 @@ std::string getGemmName(const GemmSchedule &schedule, const GemmForm &form);
 GemmLaunch getGemmLaunch(const GemmSchedule &schedule, int64_t m, int64_t n);
 
 /// Appends the kernel to `module`. Parameters, in order; pointers on 16 bytes:
-///   x          u8  [m][xStride]; with hasZeros, zeros where the product has no
-///                  such column; with wide [m][2][xStride], high bytes first
+///   x          u8  [m][xStride]; with wide [m][2][xStride], high bytes first;
+///              with tokens, f32 and i32 at column k of each row
 ///   w          s8  [n][k], zeros where the product has no such row or column
 ///              With tokens, f32 and i32 at column k of each row
 ///   columns    i32 [k / 64]: first column of x of each step, a multiple of
@@ -97,7 +97,8 @@ GemmLaunch getGemmLaunch(const GemmSchedule &schedule, int64_t m, int64_t n);
 ///              lib/Tile/FixedPoint.h lays them out
 ///   y          u8, u16 or f32 [m][yStride]
 ///   m, n, k, xStride, yStride  i32; n a multiple of 16, k of 64, xStride of
-///                  16, yStride of 8; with grouped, groups behind them
+///                  16, yStride of 8; with grouped, groups behind them; with
+///                  hasZeros, the columns of x that the product has
 ///   lo, hi     f32: the least and the greatest code; i32 with fixed; not with
 ///              f32 results
 /// The arithmetic is that of quant_math.h, operation by operation, or that of

@@ -25,7 +25,7 @@ void GemmEpilogue::addParams(const GemmForm &form,
   params.append(1 + form.hasZeros + scales + nvptx::hasPost(form),
                 Param::Input);
   params.push_back(Param::Output);
-  params.append(form.grouped ? 6 : 5, Param::I32);
+  params.append(form.grouped || form.hasZeros ? 6 : 5, Param::I32);
   if (form.result != Storage::F32)
     params.append(2, form.fixed ? Param::I32 : Param::F32);
 }
@@ -47,12 +47,12 @@ Value GemmEpilogue::takeParams(Value m, Value n) {
   this->m = m;
   this->n = n;
   yStride = k.param();
-  Value groups = form.grouped ? k.param() : Value();
+  Value more = form.grouped || form.hasZeros ? k.param() : Value();
   if (form.result != Storage::F32) {
     lo = k.param();
     hi = k.param();
   }
-  return groups;
+  return more;
 }
 
 /// Eight neighbours of 4 bytes.

@@ -27,7 +27,8 @@ public:
 
   /// Takes the pointers among the parameters.
   GemmEpilogue(DeviceBuilder &k, const GemmForm &form);
-  /// Takes those behind xStride; returns the number of groups, if it is there.
+  /// Takes those behind xStride; returns that behind yStride: the number of
+  /// groups or, with zero points, of columns.
   Value takeParams(Value m, Value n);
 
   /// Loads what group `group` has for the eight columns from `column` on; where

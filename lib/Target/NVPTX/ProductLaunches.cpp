@@ -94,6 +94,11 @@ static void placeMaps(LaunchBuilder &l, KernelForm &form, const GemmForm &gemm,
     // Two planes in a row. Kernels know nothing of these parameters.
     int64_t plane = form.number("x_stride");
     columns = uint8_t(l.now.params.size());
+  if (gemm.grouped)
+    columns = stride;
+  // What lies beyond its columns comes as zeros, which no sum of codes counts.
+  if (gemm.hasZeros)
+    columns = uint8_t(m + 5);
     stride = uint8_t(columns + 1);
     l.integers({plane + k, 2 * plane});
   }
@@ -134,15 +139,16 @@ Error launchLinear(LaunchBuilder &l, KernelForm &form) {
   gemm.fixed = form.number("fixed");
   gemm.tokens = form.number("tokens");
   int64_t k = form.number("k"), n = form.number("n");
-  if (gemm.hasZeros && k % kGemmStep)
-    return Error::make("weights with zero points over ", k,
-                       " columns, expected a multiple of ", kGemmStep);
   if (Error error = gemmKernel(l, form, gemm))
     return error;
   l.pointer(0);
   l.weights(1, n, k, form.number("bits"));
   l.pointers(2, l.operandCount());
-  gemmNumbers(l, form, gemm, int64_t(llvm::alignTo(k, kGemmStep)), {});
+  auto width = int64_t(llvm::alignTo(k, kGemmStep));
+  if (gemm.hasZeros)
+    gemmNumbers(l, form, gemm, width, {k});
+  else
+    gemmNumbers(l, form, gemm, width, {});
   return Error::success();
 }
 

@@ -253,6 +253,7 @@ void WgmmaEmitter::emit() {
   Value m = k.param(), n = k.param(), depth = k.param();
   xStride = k.param();
   Value groups = epilogue.takeParams(m, n);
+  // Of zero points it is the columns, which the map of x knows.
   if (form.tokens)
     epilogue.takeRanges(k.at(x, k.wide(depth)), xStride);
 

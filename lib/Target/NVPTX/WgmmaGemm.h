@@ -46,10 +46,9 @@ constexpr int64_t getWgmmaRow(int64_t place) {
 /// Appends the kernel to `module`. Parameters: a tensor map of x, one of W, and
 /// those of buildGemm, of which w is not read. The maps are of bytes and two
 /// dimensions, with the swizzle of 128 bytes:
-///   x  [m][k], boxes of blockM x 128; with wide [m][xStride + k], and 2
-///   xStride
-///      from row to row; with grouped [m][xStride], and every group has an even
-///      number of steps of 64, side by side
+///   x  [m][k], boxes of blockM x 128; with wide [m][xStride + k], and
+///      2 xStride from row to row; with grouped [m][xStride]; with hasZeros
+///      only the columns that the product has
 ///   W  [n up to 32][k], boxes of blockN x 128; rows as getWgmmaRow has them
 mlir::LLVM::LLVMFuncOp buildWgmmaGemm(mlir::ModuleOp module,
                                       const WgmmaSchedule &schedule,

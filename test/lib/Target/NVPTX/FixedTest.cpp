@@ -103,7 +103,10 @@ void checkProduct(nvptx::Activation activation, Storage result, int64_t m,
   if (!direct)
     call.input("post", postBytes);
   call.output("y", y);
-  call.integers({m, n, k, k, n, 0, int64_t(hi)});
+  call.integers({m, n, k, k, n});
+  if (hasZeros)
+    call.integers({k});
+  call.integers({0, int64_t(hi)});
   ASSERT_EQ(emulator.run(call), "");
   EXPECT_EQ(y, want) << call.kernel;
   EXPECT_NE(*std::min_element(y.begin(), y.end()),

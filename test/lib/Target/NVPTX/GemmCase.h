@@ -81,8 +81,9 @@ public:
     call.kernel = getWgmmaName(schedule, form);
     call.launchAs(getWgmmaLaunch(schedule, form, size.m, n));
     // Both planes of 16-bit codes lie in a row.
-    int64_t width = form.wide ? 2 * k : k;
-    call.map("x tiles", x, size.m, width, width, schedule.blockM);
+    int64_t stride = form.wide ? 2 * k : k;
+    call.map("x tiles", x, size.m, form.hasZeros ? size.k : stride, stride,
+             schedule.blockM);
     call.map("W tiles", placed, rows, k, k, schedule.blockN);
     return finishRun(runner, call, y);
   }
@@ -108,6 +109,8 @@ private:
       call.input("post", post);
     call.output("y", y);
     call.integers({size.m, n, k, k, yStride});
+    if (form.hasZeros)
+      call.integers({size.k});
     if (form.result != Storage::F32)
       call.reals({0.0f, hi});
     std::string problem = runner.run(call);
@@ -119,7 +122,7 @@ private:
     x.resize(size_t(size.m * k * (form.wide ? 2 : 1)));
     w.resize(size_t(n * k));
     for (size_t i = 0; i < x.size(); ++i)
-      x[i] = form.hasZeros && int64_t(i) % k >= size.k ? 0 : uint8_t(random());
+      x[i] = uint8_t(random());
     for (int64_t i = 0; i < size.n; ++i)
       for (int64_t j = 0; j < size.k; ++j)
         w[size_t(i * k + j)] = int8_t(random());
