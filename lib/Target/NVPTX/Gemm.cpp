@@ -196,8 +196,11 @@ GemmEmitter::Copies GemmEmitter::planCopies(Value base, Value rows,
 void GemmEmitter::startStage(Value step, Value stage) {
   Value start = k.mul(stage, stageBytes(s));
   Value inW = k.wide(k.mul(step, kGemmStep)), inX = inW;
-  if (form.grouped)
-    inX = k.wide(k.load(k.at(stepColumns, k.shl(step, 2)), k.i32(), 4));
+  if (form.grouped) {
+    Values both = k.loadMany(k.at(stepColumns, k.shl(step, 3)), k.i32(), 2);
+    inX = k.wide(both[0]);
+    inW = k.wide(both[1]);
+  }
   if (form.wide) {
     // The second plane starts again with the weights.
     Value isHigh = k.less(step, planeSteps);
@@ -205,18 +208,18 @@ void GemmEmitter::startStage(Value step, Value stage) {
     inW = k.wide(k.mul(within, kGemmStep));
     inX = k.add(inW, k.wide(k.select(isHigh, k.c(0), xStride)));
   }
-  for (const Copies *copies : {&left, &right})
-    for (size_t i = 0; i != copies->from.size(); ++i) {
-      Value bytes = copies->bytes[i];
-      if (there && copies == &left)
-        bytes = k.min(bytes, there);
-      k.copyAsync(k.at(shared, k.add(start, copies->to[i])),
   Value there;
   if (form.hasZeros) {
     // The sums of codes are those of the columns that are there.
     Value begin = k.add(k.mul(step, kGemmStep), k.shl(k.rem(thread, 4), 4));
     there = k.max(k.sub(columns, begin), k.c(0));
   }
+  for (const Copies *copies : {&left, &right})
+    for (size_t i = 0; i != copies->from.size(); ++i) {
+      Value bytes = copies->bytes[i];
+      if (there && copies == &left)
+        bytes = k.min(bytes, there);
+      k.copyAsync(k.at(shared, k.add(start, copies->to[i])),
                   k.at(copies->from[i], copies == &left ? inX : inW), bytes);
     }
 }
@@ -299,6 +302,9 @@ void GemmEmitter::emit() {
   if (form.grouped) {
     stepColumns = k.param();
     groupEnds = k.param();
+    // Those of warpgroups.
+    k.param();
+    k.param();
   }
   GemmEpilogue epilogue(k, form);
   Value m = k.param(), n = k.param(), depth = k.param();
@@ -321,6 +327,10 @@ void GemmEmitter::emit() {
   column = k.add(k.add(firstColumn, warpColumn), k.mul(k.rem(lane, 4), 8));
   planeSteps = k.div(depth, kGemmStep);
   steps = form.wide ? k.shl(planeSteps, 1) : planeSteps;
+  if (form.grouped) {
+    Value last = k.shl(k.sub(more, k.c(1)), 2);
+    steps = k.load(k.at(groupEnds, last), k.i32(), 4);
+  }
   left = planCopies(x, m, form.wide ? k.shl(xStride, 1) : xStride, firstRow,
                     s.blockM, 0, false);
   right = planCopies(w, n, depth, firstColumn, s.blockN, s.blockM * kGemmStep,
@@ -343,7 +353,7 @@ void GemmEmitter::emit() {
 
 LLVM::LLVMFuncOp buildGemm(ModuleOp module, const GemmSchedule &schedule,
                            const GemmForm &form) {
-  SmallVector<Param> params(form.grouped ? 4 : 2, Param::Input);
+  SmallVector<Param> params(form.grouped ? 6 : 2, Param::Input);
   GemmEpilogue::addParams(form, params);
   DeviceBuilder k(module, getGemmName(schedule, form), params,
                   warpsOf(schedule) * 32);

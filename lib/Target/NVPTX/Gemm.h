@@ -16,6 +16,7 @@
 #include "mlir/IR/BuiltinOps.h"
 
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace quern::nvptx {
@@ -78,11 +79,13 @@ GemmLaunch getGemmLaunch(const GemmSchedule &schedule, int64_t m, int64_t n);
 ///   x          u8  [m][xStride]; with wide [m][2][xStride], high bytes first;
 ///              with tokens, f32 and i32 at column k of each row
 ///   w          s8  [n][k], zeros where the product has no such row or column
-///              With tokens, f32 and i32 at column k of each row
-///   columns    i32 [k / 64]: first column of x of each step, a multiple of
-///                  16; only with grouped
+///   columns    i32 [steps][2]: first column of x of each step of 64, a
+///                  multiple of 16, and that of W; only with grouped
 ///   ends       i32 [groups]: steps up to the end of each group, all of them
 ///                  different; only with grouped
+///   tiles      i32 [k / 128]: first column of x for each 128 of W, a multiple
+///                  of 16; read by kernels of warpgroups; only with grouped
+///   tileEnds   i32 [groups]: as ends, of tiles; only with grouped
 ///   correction i32 [n]: added to every sum; with grouped [groups][n]; with
 ///                  wide [2][n], for the sums of high and of low bytes; with
 ///                  tokens times the zero point of the row
@@ -109,20 +112,22 @@ mlir::LLVM::LLVMFuncOp buildGemm(mlir::ModuleOp module,
                                  const GemmSchedule &schedule,
                                  const GemmForm &form);
 
-/// How columns in groups are cut into steps of 64. `ends` are the columns at
-/// which the groups of x end, the last is k. A step may hold columns of other
-/// groups; their weights are zeros there. Groups get whole multiples of `unit`
-/// columns, for which their rows must have room.
+/// Columns of a group: the first, and the one behind the last.
+using ColumnGroup = std::pair<int64_t, int64_t>;
+/// How columns in groups are cut into steps. One may hold columns of other
+/// groups; their weights are zeros there. Each group has an even number of 64
+/// columns of W, for kernels of warpgroups make 128 at once.
 struct GroupSteps {
   /// The parameters of that name.
-  std::vector<int32_t> columns, ends;
+  std::vector<int32_t> columns, ends, tiles, tileEnds;
+  /// First column of x of every 64 columns of W; -1 where W has zeros alone.
+  std::vector<int32_t> sources;
 };
-GroupSteps getGroupSteps(llvm::ArrayRef<int64_t> ends,
-                         int64_t unit = kGemmStep);
-/// Row-major w[n][k] as [n up to 16][64 for each step].
-std::vector<int8_t> packGroupWeights(const int8_t *w, int64_t n,
-                                     llvm::ArrayRef<int64_t> ends,
-                                     int64_t unit = kGemmStep);
+/// Of x with `k` columns.
+GroupSteps getGroupSteps(llvm::ArrayRef<ColumnGroup> groups, int64_t k);
+/// Row-major w[n][k] as [n up to 16][64 for each of `sources`].
+std::vector<int8_t> packGroupWeights(const int8_t *w, int64_t n, int64_t k,
+                                     llvm::ArrayRef<ColumnGroup> groups);
 
 } // namespace quern::nvptx
 

@@ -50,7 +50,10 @@ static void warpgroupKernel(LaunchBuilder &l, KernelForm &form,
 }
 
 /// The kernels of a product; takes the rest of `gemm` from the form.
-static Error gemmKernel(LaunchBuilder &l, KernelForm &form, GemmForm &gemm) {
+/// Warpgroups have some only if the operands are such that they can, and if
+/// they gain by it.
+static Error gemmKernel(LaunchBuilder &l, KernelForm &form, GemmForm &gemm,
+                        bool forWarpgroups = true) {
   auto activation = parseActivation(form.text("activation"));
   if (!activation)
     return activation.takeError();
@@ -60,7 +63,7 @@ static Error gemmKernel(LaunchBuilder &l, KernelForm &form, GemmForm &gemm) {
   if (Error error = checkForm(schedule, gemm))
     return error;
   int64_t n = form.number("n");
-  if (l.hopper && !gemm.grouped && !checkWgmmaForm(kSmallWarpgroup, gemm))
+  if (l.hopper && forWarpgroups && !checkWgmmaForm(kSmallWarpgroup, gemm))
     for (const WgmmaSchedule &each : {kSmallWarpgroup, largeWarpgroup(gemm, n)})
       warpgroupKernel(l, form, gemm, each);
   // Where warpgroups have kernels, theirs are the only ones.
@@ -88,17 +91,18 @@ static Error gemmKernel(LaunchBuilder &l, KernelForm &form, GemmForm &gemm) {
 /// the first parameter of the product's shape.
 static void placeMaps(LaunchBuilder &l, KernelForm &form, const GemmForm &gemm,
                       int64_t k, uint8_t m) {
-  // Behind m: n, k, and the stride of x; that of w is k.
+  // Behind m: n, k, and the stride of x; that of w is k. Of columns in groups k
+  // counts more than x has.
   uint8_t columns = uint8_t(m + 2), stride = uint8_t(m + 3);
-  if (gemm.wide && !l.now.warpgroup.empty()) {
-    // Two planes in a row. Kernels know nothing of these parameters.
-    int64_t plane = form.number("x_stride");
-    columns = uint8_t(l.now.params.size());
   if (gemm.grouped)
     columns = stride;
   // What lies beyond its columns comes as zeros, which no sum of codes counts.
   if (gemm.hasZeros)
     columns = uint8_t(m + 5);
+  if (gemm.wide && !l.now.warpgroup.empty()) {
+    // Two planes in a row. Kernels know nothing of these parameters.
+    int64_t plane = form.number("x_stride");
+    columns = uint8_t(l.now.params.size());
     stride = uint8_t(columns + 1);
     l.integers({plane + k, 2 * plane});
   }
@@ -165,48 +169,54 @@ static std::vector<int32_t> readTable(Operation *data) {
   return {};
 }
 
-namespace {
-/// How groups of columns are cut into steps of 64, as getGroupSteps does it
-/// from the ends, here from what CPUs multiply: for each group its first column
-/// and how many times four follow. Beside those of the group they have zeros.
-struct GroupCut {
-  std::vector<int32_t> columns, ends, blocks;
+/// Groups as CPUs multiply them: first columns of x, and how many fours follow.
+/// Beside those of the group they have zeros.
+static std::vector<ColumnGroup> groupsOf(ArrayRef<int32_t> steps) {
+  std::vector<ColumnGroup> groups;
+  for (size_t i = 0; i + 1 < steps.size(); i += 2)
+    groups.push_back({steps[i], steps[i] + 4 * int64_t(steps[i + 1])});
+  return groups;
+}
 
-  GroupCut(ArrayRef<int32_t> steps, int64_t k) {
-    int64_t width = int64_t(llvm::alignTo(k, kGemmStep)), before = 0;
-    for (size_t i = 0; i + 1 < steps.size(); i += 2) {
-      int64_t begin = steps[i], end = begin + 4 * int64_t(steps[i + 1]);
-      int64_t first = begin / 16 * 16;
-      int64_t count = (end - first + kGemmStep - 1) / kGemmStep;
-      first = std::max<int64_t>(0, std::min(first, width - count * kGemmStep));
-      for (int64_t c = first; c != first + count * kGemmStep; c += 4) {
-        if ((c - first) % kGemmStep == 0)
-          columns.push_back(int32_t(c));
-        bool isThere = c >= begin && c < end;
-        blocks.push_back(isThere ? int32_t(before + (c - begin) / 4) : -1);
+/// For each four columns of W which of the packed ones they are.
+static std::vector<int32_t> blocksOf(ArrayRef<ColumnGroup> groups,
+                                     const GroupSteps &steps) {
+  std::vector<int32_t> blocks;
+  size_t step = 0;
+  int64_t before = 0;
+  for (auto [g, group] : llvm::enumerate(groups)) {
+    for (; step < 2 * size_t(steps.tileEnds[g]); ++step)
+      for (int64_t j = 0; j != kGemmStep; j += 4) {
+        int64_t column = steps.sources[step] + j;
+        bool isThere = steps.sources[step] >= 0 && column >= group.first &&
+                       column < group.second;
+        blocks.push_back(isThere ? int32_t(before + (column - group.first) / 4)
+                                 : -1);
       }
-      ends.push_back(int32_t(columns.size()));
-      before += steps[i + 1];
-    }
+    before += (group.second - group.first) / 4;
   }
-};
-} // namespace
+  return blocks;
+}
 
 /// x, w, steps, correction, multiplier, offset, [post], y.
 Error launchGroupLinear(LaunchBuilder &l, KernelForm &form) {
   GemmForm gemm;
   gemm.grouped = true;
-  if (Error error = gemmKernel(l, form, gemm))
-    return error;
-  GroupCut cut(readTable(l.target(2)), form.number("k"));
-  if (cut.ends.empty())
+  std::vector<ColumnGroup> all = groupsOf(readTable(l.target(2)));
+  if (all.empty())
     return Error("its steps are no constant");
-  auto groups = int64_t(cut.ends.size());
-  auto k = int64_t(cut.blocks.size()) * 4;
+  GroupSteps steps = getGroupSteps(all, form.number("k"));
+  // Warpgroups are half again as fast, but multiply zeros beside groups.
+  bool isWorthIt = steps.sources.size() <= steps.columns.size() / 2 * 3 / 2;
+  if (Error error = gemmKernel(l, form, gemm, isWorthIt))
+    return error;
+  auto groups = int64_t(all.size());
+  auto k = int64_t(steps.sources.size()) * kGemmStep;
   l.pointer(0);
-  l.weights(1, form.number("n"), k, form.number("bits"), std::move(cut.blocks));
-  l.table(std::move(cut.columns));
-  l.table(std::move(cut.ends));
+  l.weights(1, form.number("n"), k, form.number("bits"), blocksOf(all, steps));
+  for (std::vector<int32_t> *each :
+       {&steps.columns, &steps.ends, &steps.tiles, &steps.tileEnds})
+    l.table(std::move(*each));
   l.pointers(3, l.operandCount());
   gemmNumbers(l, form, gemm, k, {groups});
   return Error::success();

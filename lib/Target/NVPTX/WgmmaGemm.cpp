@@ -143,7 +143,7 @@ private:
   Value steps, planeSteps, xStride;
   /// First of the eight columns of a thread, and its first row.
   Value column, row;
-  Value stepColumns, groupEnds;
+  Value tiles, tileEnds;
 };
 } // namespace
 
@@ -154,9 +154,8 @@ void WgmmaEmitter::fill() {
     k.waitForPhase(empty(stage), k.bitXor(parity(step), k.c(1)));
     k.arriveForBytes(full(stage), stageBytes(s));
     Value inW = k.mul(step, kWgmmaStep), inX = inW;
-    // Two steps of mma.sync lie side by side.
     if (form.grouped)
-      inX = k.load(k.at(stepColumns, k.shl(step, 3)), k.i32(), 4);
+      inX = k.load(k.at(tiles, k.shl(step, 2)), k.i32(), 4);
     if (form.wide) {
       Value isHigh = k.less(step, planeSteps);
       Value within = k.select(isHigh, step, k.sub(step, planeSteps));
@@ -227,8 +226,7 @@ Values WgmmaEmitter::multiplyGroups(GemmEpilogue &epilogue, Value groups) {
   start.push_back(k.c(0));
   Values all = k.loop(
       k.c(0), groups, 1, start, [&](Value group, ArrayRef<Value> carried) {
-        Value end = k.load(k.at(groupEnds, k.shl(group, 2)), k.i32(), 4);
-        end = k.div(end, kWgmmaStep / kGemmStep);
+        Value end = k.load(k.at(tileEnds, k.shl(group, 2)), k.i32(), 4);
         Values sums = multiply(carried.back(), end);
         Values now(carried.begin(), carried.end());
         epilogue.addGroup(group, column, /*tilesM=*/1, s.blockN / 32, sums,
@@ -246,14 +244,17 @@ void WgmmaEmitter::emit() {
   Value x = k.param();
   k.param();
   if (form.grouped) {
-    stepColumns = k.param();
-    groupEnds = k.param();
+    // Those of mma.sync.
+    k.param();
+    k.param();
+    tiles = k.param();
+    tileEnds = k.param();
   }
   GemmEpilogue epilogue(k, form);
   Value m = k.param(), n = k.param(), depth = k.param();
   xStride = k.param();
-  Value groups = epilogue.takeParams(m, n);
   // Of zero points it is the columns, which the map of x knows.
+  Value groups = epilogue.takeParams(m, n);
   if (form.tokens)
     epilogue.takeRanges(k.at(x, k.wide(depth)), xStride);
 
@@ -294,7 +295,7 @@ void WgmmaEmitter::emit() {
 LLVM::LLVMFuncOp buildWgmmaGemm(ModuleOp module, const WgmmaSchedule &schedule,
                                 const GemmForm &form) {
   SmallVector<Param> params(2, Param::Map);
-  params.append(form.grouped ? 4 : 2, Param::Input);
+  params.append(form.grouped ? 6 : 2, Param::Input);
   GemmEpilogue::addParams(form, params);
   DeviceBuilder k(module, getWgmmaName(schedule, form), params,
                   threadsOf(schedule));

@@ -14,17 +14,22 @@ using namespace quern::nvptx::test;
 namespace {
 
 struct GroupCase {
-  GroupCase(int64_t m, int64_t n, std::vector<int64_t> ends,
-            int64_t whole = kGemmStep)
+  GroupCase(int64_t m, int64_t n, std::vector<int64_t> ends)
       : m(m), n((n + 15) / 16 * 16), k(ends.back()),
-        xStride((k + 63) / 64 * 64), ends(ends),
-        steps(getGroupSteps(ends, whole)) {
+        xStride((k + 63) / 64 * 64), ends(ends) {
+    std::vector<ColumnGroup> groups;
+    int64_t begin = 0;
+    for (int64_t end : ends) {
+      groups.push_back({begin, end});
+      begin = end;
+    }
+    steps = getGroupSteps(groups, k);
     std::mt19937 random{uint32_t(m + n + k)};
     std::uniform_real_distribution<float> unit(-1.0f, 1.0f);
     w.resize(size_t(n * k));
     for (int8_t &v : w)
       v = int8_t(random());
-    packed = packGroupWeights(w.data(), n, ends, whole);
+    packed = packGroupWeights(w.data(), n, k, groups);
     w.resize(size_t(this->n * k));
     x.resize(size_t(m * xStride));
     for (uint8_t &v : x)
@@ -63,7 +68,7 @@ struct GroupCase {
   /// The same of the kernel for warpgroups.
   std::string run(Runner &runner, const WgmmaSchedule &schedule,
                   const GemmForm &form) {
-    int64_t width = int64_t(steps.columns.size()) * kGemmStep;
+    int64_t width = int64_t(steps.sources.size()) * kGemmStep;
     int64_t rows = (n + kWgmmaRows - 1) / kWgmmaRows * kWgmmaRows;
     std::vector<int8_t> placed;
     for (int64_t place = 0; place < rows; ++place)
@@ -86,11 +91,13 @@ struct GroupCase {
     call.input("w", packed);
     call.input("columns", steps.columns);
     call.input("ends", steps.ends);
+    call.input("tiles", steps.tiles);
+    call.input("tile ends", steps.tileEnds);
     call.input("correction", correction);
     call.input("multiplier", multiplier);
     call.input("offset", offset);
     call.output("y", y);
-    call.integers({m, n, int64_t(steps.columns.size()) * kGemmStep, xStride, n,
+    call.integers({m, n, int64_t(steps.sources.size()) * kGemmStep, xStride, n,
                    int64_t(ends.size())});
     std::string problem = runner.run(call);
     for (int64_t i = 0; i < m && problem.empty(); ++i)
@@ -142,7 +149,8 @@ TEST(NvptxGroupGemm, SixGroupsOfBert) {
         {{33, 144, {128, 256, 384, 512, 640, 768}}});
 }
 
-/// Groups of whole tiles of 128 columns, and of some columns of several.
+/// Groups of whole tiles of 128 columns, and of any; tiles may reach beyond the
+/// rows.
 TEST(NvptxGroupGemm, Warpgroups) {
   for (Activation activation : {Activation::None, Activation::Gelu}) {
     GemmForm form = {activation, Storage::F32, false, true};
@@ -154,9 +162,10 @@ TEST(NvptxGroupGemm, Warpgroups) {
     emulator.load(
         [&](mlir::ModuleOp module) { buildWgmmaGemm(module, schedule, form); });
     for (GroupCase group :
-         {GroupCase{5, 64, {128}, kWgmmaStep},
-          GroupCase{70, 100, {100, 300, 384}, kWgmmaStep},
-          GroupCase{130, 112, {128, 256, 384, 512, 640, 768}, kWgmmaStep}})
+         {GroupCase{5, 64, {128}}, GroupCase{3, 20, {1, 2, 100}},
+          GroupCase{70, 100, {100, 300, 384}},
+          GroupCase{6, 33, {70, 71, 200, 250, 251, 300}},
+          GroupCase{130, 112, {128, 256, 384, 512, 640, 768}}})
       EXPECT_EQ(group.run(emulator, schedule, form), "")
           << group.m << " x " << group.n << " x " << group.k;
   }
