@@ -67,8 +67,8 @@ void describeEmbed(mlir::ModuleOp module, llvm::StringRef kernel,
 /// row_scales.
 void describeLookup(mlir::ModuleOp module, llvm::StringRef kernel,
                     const LookupShape &shape);
-/// "quantize", "dequantize", "requantize", "normalize" or "shift_gelu": d,
-/// x_stride, out_stride, in, out, rows.
+/// "quantize", "dequantize", "requantize", "normalize", "limit" or
+/// "shift_gelu": d, x_stride, out_stride, in, out, rows.
 void describeRows(mlir::ModuleOp module, llvm::StringRef kernel,
                   llvm::StringRef kind, const RowShape &shape);
 /// "quantize_tokens" or "dequantize_tokens": d, real_stride, code_bits,

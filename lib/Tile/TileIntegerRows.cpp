@@ -230,13 +230,13 @@ LogicalResult Tiler::tileQLimit(tq::QLimitOp op) {
     limits[i] = int8_t(op.getHi()[i / part]);
   RowShape shape{x->d,        x->stride,   0,      out.stride,
                  Storage::U8, Storage::U8, x->rows};
-  // Other targets have no such kernel.
   std::string kernel =
       program.kernel(joinName({"limit", num(x->d), num(x->stride),
                                x->rows == RowsOf::Tokens ? "t" : "s"}),
                      [&](StringRef name) {
                        return buildLimit(program.module(), name, shape);
                      });
+  describeRows(program.module(), kernel, "limit", shape);
   program.launch(kernel,
                  {x->buffer, program.data(info.step + ".hi", std::move(limits)),
                   out.buffer},

@@ -18,12 +18,12 @@ static constexpr ElementFunction kFunctions[] = {
     ElementFunction::Quantize,   ElementFunction::Dequantize,
     ElementFunction::Requantize, ElementFunction::PoolFirst,
     ElementFunction::PoolMean,   ElementFunction::Normalize,
-    ElementFunction::Planes};
+    ElementFunction::Planes,     ElementFunction::Limit};
 
 llvm::StringRef elementFunctionName(ElementFunction function) {
   static const char *const names[] = {"quantize",   "dequantize", "requantize",
                                       "pool_first", "pool_mean",  "normalize",
-                                      "planes"};
+                                      "planes",     "limit"};
   return names[int(function)];
 }
 
@@ -33,7 +33,7 @@ Expected<ElementFunction> parseElementFunction(StringRef name) {
       return function;
   return Error::make("function: found '", printable(name.str()),
                      "', expected quantize, dequantize, requantize, "
-                     "pool_first, pool_mean, normalize or planes");
+                     "pool_first, pool_mean, normalize, planes or limit");
 }
 
 Error checkElements(const ElementForm &form) {
@@ -49,6 +49,10 @@ Error checkElements(const ElementForm &form) {
       (form.in != Storage::U16 || form.out != Storage::U8))
     return Error::make("planes: found ", storageName(form.in).str(), " to ",
                        storageName(form.out).str(), ", expected u16 to u8");
+  if (form.function == ElementFunction::Limit &&
+      (form.in != Storage::U8 || form.out != Storage::U8))
+    return Error::make("limit: found ", storageName(form.in).str(), " to ",
+                       storageName(form.out).str(), ", expected u8 to u8");
   if ((form.in == Storage::F32) != fromReals ||
       (form.out == Storage::F32) != toReals || (isCopy && form.in != form.out))
     return Error::make(elementFunctionName(form.function).str(), ": found ",
@@ -93,6 +97,7 @@ private:
 
   DeviceBuilder &k;
   const ElementForm &form;
+  void limit(Value row);
   Value x, offsets, params, out, d, xStride, outStride;
 };
 } // namespace
@@ -215,6 +220,16 @@ void ElementEmitter::emit() {
       return pool(row);
     if (form.function == ElementFunction::Normalize)
       return normalize(row);
+void ElementEmitter::limit(Value row) {
+  forColumns(row, [&](Value column) {
+    Values codes = load(row, column);
+    Values most = loadCodes(k, k.at(params, column), Storage::U8, 4);
+    for (size_t e = 0; e != 4; ++e)
+      codes[e] = k.min(codes[e], most[e]);
+    return codes;
+  });
+}
+
     if (isPlanes)
       return split(row);
     Values p;
@@ -235,6 +250,8 @@ void buildElements(ModuleOp module, const ElementForm &form) {
   params.push_back(Param::Output);
   params.append(4, Param::I32);
   DeviceBuilder k(module, getElementsName(form), params, kRowsPerBlock * 32);
+    if (form.function == ElementFunction::Limit)
+      return limit(row);
   ElementEmitter(k, form).emit();
   k.finish();
 }

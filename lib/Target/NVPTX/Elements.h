@@ -2,7 +2,8 @@
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
-// tq.quantize, tq.dequantize, tq.requantize, tq.qpool and tq.normalize: what
+// tq.quantize, tq.dequantize, tq.requantize, tq.qpool, tq.qlimit and
+// tq.normalize: what
 // stands between the large kernels of a model. One warp to a row, widths are
 // known at run time.
 //
@@ -27,10 +28,12 @@ enum class ElementFunction {
   PoolMean,
   Normalize,
   /// 16-bit codes as two rows of bytes, the high ones first.
-  Planes
+  Planes,
+  /// Codes, and none above that of their column.
+  Limit
 };
 /// "quantize", "dequantize", "requantize", "pool_first", "pool_mean",
-/// "normalize" or "planes".
+/// "normalize", "planes" or "limit".
 llvm::StringRef elementFunctionName(ElementFunction function);
 Expected<ElementFunction> parseElementFunction(llvm::StringRef name);
 
@@ -57,7 +60,8 @@ std::string getElementsName(const ElementForm &form);
 ///   x        codes or f32 [rows][xStride]
 ///   offsets  i32 [m + 1]; only where rows are pooled
 ///   params   f32, as the kernels of lib/Tile/Elementwise.h and Pool.h have it;
-///            not for planes; 16 bytes of them may be read
+///            not for planes; 16 bytes of them may be read; of limit, a
+///            byte for each column
 ///   out      codes or f32 [m][outStride]
 ///   m, d, xStride, outStride  i32; d is rounded up to 4, but for normalize;
 ///            strides are multiples of 16; outStride of planes is that of one

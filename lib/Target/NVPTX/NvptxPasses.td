@@ -284,8 +284,8 @@ def NvptxElements : Pass<"tq-nvptx-elements", "::mlir::ModuleOp"> {
   let summary = "append a way between values and codes, or a pooling, for GPUs";
   let description = [{
     Appends the kernel that `buildElements` of lib/Target/NVPTX/Elements.h
-    makes: `tq.quantize`, `tq.dequantize`, `tq.requantize`, `tq.qpool` or
-    `tq.normalize` with one warp to a row. Expects nothing of the module.
+    makes: `tq.quantize`, `tq.dequantize`, `tq.requantize`, `tq.qpool`,
+    `tq.qlimit` or `tq.normalize` with one warp to a row. Expects nothing of the module.
 
     ```mlir
     module {}
@@ -299,7 +299,7 @@ def NvptxElements : Pass<"tq-nvptx-elements", "::mlir::ModuleOp"> {
   let options = [
     Option<"function", "function", "std::string", /*default=*/"\"dequantize\"",
            "quantize, dequantize, requantize, pool_first, pool_mean, "
-           "normalize or planes">,
+           "normalize, planes or limit">,
     Option<"in", "in", "std::string", /*default=*/"\"u8\"",
            "What is read: u8, u16 or f32">,
     Option<"out", "out", "std::string", /*default=*/"\"f32\"",

@@ -36,6 +36,11 @@ struct ElementRows {
   }
 };
 
+/// The largest code of a column, anything from none to all.
+inline uint32_t limitOf(int64_t column) {
+  return column % 3 ? uint32_t(column * 37) & 255 : 255;
+}
+
 /// What row `i` of the result has at `column`; bits of an f32 or a code.
 inline uint32_t expectedElement(const ElementForm &form, const ElementRows &x,
                                 const std::vector<int32_t> &offsets,
@@ -71,6 +76,8 @@ inline uint32_t expectedElement(const ElementForm &form, const ElementRows &x,
     }
     for (int half : {8, 4, 2, 1})
       for (int l = 0; l != half; ++l)
+  case ElementFunction::Limit:
+    return std::min(uint32_t(at(i)), limitOf(column));
         sums[l] = sums[l] + sums[l + half];
     return uint32_t(argument(at(i) / std::max(std::sqrt(sums[0]), p[0])));
   }
@@ -128,7 +135,12 @@ inline void checkElements(Runner &runner, const ElementForm &form, int64_t d) {
   call.input("x", x.bytes);
   if (form.pools())
     call.input("offsets", offsets);
-  if (!isPlanes)
+  std::vector<uint8_t> limits;
+  for (int64_t c = 0; c < stride; ++c)
+    limits.push_back(uint8_t(limitOf(c)));
+  if (form.function == ElementFunction::Limit)
+    call.input("params", limits);
+  else if (!isPlanes)
     call.input("params", params);
   call.output("out", out);
   call.integers({m, padded, stride, stride});
@@ -148,6 +160,7 @@ inline void checkAllElements(Runner &runner) {
       checkElements(runner, {F::PoolMean, codes, Stored::F32, true}, d);
     }
     checkElements(runner, {F::Planes, Stored::U16, Stored::U8}, d);
+    checkElements(runner, {F::Limit, Stored::U8, Stored::U8}, d);
     checkElements(runner, {F::Normalize, Stored::F32, Stored::F32}, d);
     checkElements(runner, {F::Requantize, Stored::U16, Stored::U8}, d);
     checkElements(runner, {F::Requantize, Stored::U8, Stored::U16}, d);

@@ -6,6 +6,7 @@
 // RUN: not quern-opt %s --tq-nvptx-elements="function=round" 2>&1 | FileCheck %s --check-prefix=FUNCTION
 // RUN: not quern-opt %s --tq-nvptx-elements="in=f32" 2>&1 | FileCheck %s --check-prefix=REALS
 // RUN: not quern-opt %s --tq-nvptx-elements="function=planes" 2>&1 | FileCheck %s --check-prefix=CODES
+// RUN: not quern-opt %s --tq-nvptx-elements="function=limit" 2>&1 | FileCheck %s --check-prefix=LIMIT
 // RUN: not quern-opt %s --tq-nvptx-add-norm="groups=true sum=u16" 2>&1 | FileCheck %s --check-prefix=GROUPED
 // RUN: not quern-opt %s --tq-nvptx-add-norm="fixed=true result=f32" 2>&1 | FileCheck %s --check-prefix=FIXED
 // RUN: not quern-opt %s --tq-nvptx-embed="word-bits=3" 2>&1 | FileCheck %s --check-prefix=TABLE
@@ -23,9 +24,10 @@ module {}
 // STORAGE: result: found 's8', expected u8, u16 or f32
 // WIDE: rows of 4096 columns, expected a multiple of 4, at most 2048
 // EMBED: sums of embeddings in f32, expected u8 or u16
-// FUNCTION: function: found 'round', expected quantize, dequantize, requantize, pool_first, pool_mean, normalize or planes
+// FUNCTION: function: found 'round', expected quantize, dequantize, requantize, pool_first, pool_mean, normalize, planes or limit
 // REALS: dequantize: found f32 to f32, expected codes to f32
 // CODES: planes: found u8 to f32, expected u16 to u8
+// LIMIT: limit: found u8 to f32, expected u8 to u8
 // GROUPED: groups of a residual's sum: found u16, expected u8
 // FIXED: a LayerNorm without floats with f32 results, expected u8 or u16
 // TABLE: table word of 3 bits, expected 8, 4 or 2

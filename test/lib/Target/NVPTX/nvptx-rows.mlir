@@ -10,6 +10,7 @@
 // RUN: quern-opt %s --tq-nvptx-add="fixed=true b=u16" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=WHOLE --implicit-check-not=.f32 --implicit-check-not=.f64
 // RUN: quern-opt %s --tq-nvptx-lookup="bits=8" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=LOOKUP --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-elements="function=pool_mean offset=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=OFFSET --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-elements="function=limit out=u8" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=LIMIT --implicit-check-not=.f32
 
 module {}
 
@@ -100,3 +101,8 @@ module {}
 // OFFSET: .entry pool_mean_u8_f32_offset(
 // OFFSET: mul.rn.f32
 // OFFSET: add.rn.f32
+
+// LIMIT: .entry limit_u8_u8(
+// LIMIT-COUNT-2: ld.global{{(.nc)?}}.b32
+// LIMIT: min.{{[su]}}32
+// LIMIT: st.global.b32
