@@ -126,11 +126,11 @@ struct Div {
 struct Rem {
   template <typename T> static T of(T a, T b) { return b == 0 ? a : T(a % b); }
 };
-// Of a number and what is none, the number.
+// Of a number and what is none, the number; -0 is less than 0.
 struct Min {
   template <typename T> static T of(T a, T b) {
     if constexpr (std::is_floating_point_v<T>)
-      return std::fmin(a, b);
+      return a == b ? (std::signbit(a) ? a : b) : std::fmin(a, b);
     else
       return std::min(a, b);
   }
@@ -138,7 +138,7 @@ struct Min {
 struct Max {
   template <typename T> static T of(T a, T b) {
     if constexpr (std::is_floating_point_v<T>)
-      return std::fmax(a, b);
+      return a == b ? (std::signbit(a) ? b : a) : std::fmax(a, b);
     else
       return std::max(a, b);
   }

@@ -11,8 +11,10 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 
+#include <array>
 #include <cmath>
 #include <cstring>
+#include <tuple>
 
 using namespace quern;
 using namespace quern::ptx;
@@ -124,6 +126,28 @@ TEST(Emulator, RealsAreRoundedOneByOne) {
   for (uint32_t i = 0; i < 32; ++i) {
     float v = real(run.in[i]), product = v * v;
     EXPECT_EQ(run.out[i], bits(product - 1.0f)) << i;
+  }
+}
+
+/// The manual: of two zeros 0 is the greater, and of a number and what is none
+/// the number counts.
+TEST(Emulator, ExtremesOfZerosAndOfNoNumbers) {
+  Trial run;
+  const float values[] = {0.0f, -0.0f, NAN, -1.0f};
+  for (size_t i = 0; i < 4; ++i)
+    run.in[i] = bits(values[i]);
+  for (auto [instruction, constant, want] :
+       {std::tuple("max", "0f00000000", std::array{0.0f, 0.0f, 0.0f, 0.0f}),
+        std::tuple("max", "0f80000000", std::array{0.0f, -0.0f, -0.0f, -0.0f}),
+        std::tuple("min", "0f00000000", std::array{0.0f, -0.0f, 0.0f, -1.0f}),
+        std::tuple("min", "0f80000000",
+                   std::array{-0.0f, -0.0f, -0.0f, -1.0f})}) {
+    run(std::string("ld.global.b32 %r2, [%rd3];\n") + instruction +
+        ".f32 %r3, %r2, " + constant + ";\nst.global.b32 [%rd4], %r3;");
+    ASSERT_EQ(run.message, "");
+    for (size_t i = 0; i < 4; ++i)
+      EXPECT_EQ(run.out[i], bits(want[i]))
+          << instruction << " " << constant << " " << values[i];
   }
 }
 
