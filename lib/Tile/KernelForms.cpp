@@ -70,6 +70,18 @@ void describeGemm(ModuleOp module, StringRef kernel, const GemmShape &shape,
   fillGemm(form, shape, input);
 }
 
+void describeRealGemm(ModuleOp module, StringRef kernel, const GemmShape &shape,
+                      int64_t bits) {
+  Form form(module, kernel, "real_linear");
+  form.number("k", shape.k);
+  form.number("n", shape.n);
+  form.number("x_stride", shape.xStride);
+  form.number("out_stride", shape.outStride);
+  form.text("activation", activationName(shape.activation));
+  form.number("bits", bits);
+  form.rows(shape.rows);
+}
+
 void describeGroupGemm(ModuleOp module, StringRef kernel,
                        const GroupGemmShape &shape) {
   Form form(module, kernel, "group_linear");
@@ -104,6 +116,22 @@ void describeAttention(ModuleOp module, StringRef kernel,
   form.number("per_octave", shape.log.per_octave);
   form.number("fixed", shape.fixed);
   form.number("nearest", shape.roundProbs);
+}
+
+void describeRealAttention(ModuleOp module, StringRef kernel,
+                           const AttentionShape &shape) {
+  Form form(module, kernel, "real_attention");
+  form.number("heads", shape.heads);
+  form.number("head_dim", shape.headDim);
+  form.number("query_stride", shape.queryStride);
+  form.number("qkv_stride", shape.qkvStride);
+  form.number("context_stride", shape.contextStride);
+  form.number("q_column", shape.qColumn);
+  form.number("k_column", shape.kColumn);
+  form.number("v_column", shape.vColumn);
+  form.number("first", shape.firstQuery);
+  form.number("quantize_scores", shape.quantizeScores);
+  form.number("quantize_probs", shape.quantizeProbs);
 }
 
 static void fillAdd(Form &form, const AddNormShape &shape) {
@@ -145,6 +173,17 @@ void describeFixedAddNorm(ModuleOp module, StringRef kernel,
   form.number("by_channel", byChannel);
 }
 
+void describeRealNorm(ModuleOp module, StringRef kernel, StringRef kind,
+                      const AddNormShape &shape) {
+  Form form(module, kernel, kind);
+  form.number("d", shape.d);
+  form.number("a_stride", shape.aStride);
+  form.number("b_stride", shape.bStride);
+  form.number("out_stride", shape.outStride);
+  form.number("tap_stride", shape.tapStride);
+  form.rows(shape.rows);
+}
+
 void describeGroupNorm(ModuleOp module, StringRef kernel,
                        const GroupNormShape &shape) {
   Form form(module, kernel, "group_norm");
@@ -178,6 +217,21 @@ void describeEmbed(ModuleOp module, StringRef kernel, const EmbedShape &shape,
   form.range("", shape.outRange);
 }
 
+void describeRealEmbed(ModuleOp module, StringRef kernel,
+                       const EmbedShape &shape) {
+  Form form(module, kernel, "embed_f32");
+  form.number("d", shape.d);
+  form.number("table_stride", shape.tableStride);
+  form.number("out_stride", shape.outStride);
+  form.number("tap_stride", shape.tapStride);
+  form.number("word_bits", shape.realBits[0]);
+  form.number("type_bits", shape.realBits[1]);
+  form.number("position_bits", shape.realBits[2]);
+  form.number("word_scales", shape.wordScales);
+  form.number("type_scales", shape.typeScales);
+  form.number("position_scales", shape.positionScales);
+}
+
 void describeLookup(ModuleOp module, StringRef kernel,
                     const LookupShape &shape) {
   Form form(module, kernel, "lookup");
@@ -196,6 +250,7 @@ void describeRows(ModuleOp module, StringRef kernel, StringRef kind,
   Form form(module, kernel, kind);
   form.number("d", shape.d);
   form.number("x_stride", shape.inStride);
+  form.number("b_stride", shape.bStride);
   form.number("out_stride", shape.outStride);
   form.storage("in", shape.in);
   form.storage("out", shape.out);

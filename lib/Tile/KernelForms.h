@@ -35,6 +35,9 @@ void describeGemm(mlir::ModuleOp module, llvm::StringRef kernel,
 /// "group_linear": as "linear". Where the groups lie is data of the launch.
 void describeGroupGemm(mlir::ModuleOp module, llvm::StringRef kernel,
                        const GroupGemmShape &shape);
+/// "real_linear": k, n, x_stride, out_stride, activation, bits (32: f32), rows.
+void describeRealGemm(mlir::ModuleOp module, llvm::StringRef kernel,
+                      const GemmShape &shape, int64_t bits);
 /// "planes": d, x_stride, out_stride (of one plane), in, out, rows.
 void describePlanes(mlir::ModuleOp module, llvm::StringRef kernel,
                     const PlanesShape &shape);
@@ -44,6 +47,10 @@ void describePlanes(mlir::ModuleOp module, llvm::StringRef kernel,
 /// then nearest.
 void describeAttention(mlir::ModuleOp module, llvm::StringRef kernel,
                        const AttentionShape &shape);
+/// "real_attention": heads, head_dim, query_stride, qkv_stride, context_stride,
+/// q_column, k_column, v_column, first, quantize_scores, quantize_probs.
+void describeRealAttention(mlir::ModuleOp module, llvm::StringRef kernel,
+                           const AttentionShape &shape);
 /// "add": d, a_stride, b_stride, out_stride, a, b, out, lo, hi, rows, fixed.
 void describeAdd(mlir::ModuleOp module, llvm::StringRef kernel,
                  const AddNormShape &shape, bool fixed);
@@ -54,6 +61,10 @@ void describeAddNorm(mlir::ModuleOp module, llvm::StringRef kernel,
 /// "fixed_add_norm": as "add_norm", and by_channel.
 void describeFixedAddNorm(mlir::ModuleOp module, llvm::StringRef kernel,
                           const AddNormShape &shape, bool byChannel);
+/// "norm_f32" or "add_norm_f32": d, a_stride, b_stride, out_stride, tap_stride,
+/// rows.
+void describeRealNorm(mlir::ModuleOp module, llvm::StringRef kernel,
+                      llvm::StringRef kind, const AddNormShape &shape);
 /// "group_norm": as "add_norm", and groups (0: none), ordered, and each, where
 /// every channel is a group.
 void describeGroupNorm(mlir::ModuleOp module, llvm::StringRef kernel,
@@ -63,12 +74,17 @@ void describeGroupNorm(mlir::ModuleOp module, llvm::StringRef kernel,
 /// e1_hi, e2_lo, e2_hi, lo, hi, e1_zero, e2_zero, fixed.
 void describeEmbed(mlir::ModuleOp module, llvm::StringRef kernel,
                    const EmbedShape &shape, bool fixed);
+/// "embed_f32": d, table_stride, out_stride, tap_stride, word_scales,
+/// type_scales, position_scales, word_bits, type_bits, position_bits.
+void describeRealEmbed(mlir::ModuleOp module, llvm::StringRef kernel,
+                       const EmbedShape &shape);
 /// "lookup": d, row_bytes (of the table), out_stride, table_bits (32: f32),
 /// row_scales.
 void describeLookup(mlir::ModuleOp module, llvm::StringRef kernel,
                     const LookupShape &shape);
-/// "quantize", "dequantize", "requantize", "normalize", "limit" or
-/// "shift_gelu": d, x_stride, out_stride, in, out, rows.
+/// "quantize", "dequantize", "requantize", "normalize", "limit", "shift_gelu",
+/// or "add_f32", "gelu_f32" and the like: d, x_stride, b_stride, out_stride,
+/// in, out, rows.
 void describeRows(mlir::ModuleOp module, llvm::StringRef kernel,
                   llvm::StringRef kind, const RowShape &shape);
 /// "quantize_tokens" or "dequantize_tokens": d, real_stride, code_bits,
@@ -76,7 +92,7 @@ void describeRows(mlir::ModuleOp module, llvm::StringRef kernel,
 void describeTokens(mlir::ModuleOp module, llvm::StringRef kernel,
                     llvm::StringRef kind, const TokenShape &shape);
 /// "pool_first" or "pool_mean": d, x_stride, out_stride, in, out, offset (of
-/// the codes, real, behind their zero point in the parameters). Of codes.
+/// the codes, real, behind their zero point in the parameters).
 void describePool(mlir::ModuleOp module, llvm::StringRef kernel,
                   const PoolShape &shape);
 

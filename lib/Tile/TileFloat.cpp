@@ -94,6 +94,7 @@ launchGemm(ProgramBuilder &program, const Place &x, const Place &out,
                                     parameters, "s" + num(bits)));
     operands.push_back(program.data(info.step + ".scales", std::move(scales)));
   }
+  describeRealGemm(program.module(), kernel, shape, bits);
   program.explain(kernel, gemmNotes(shape, GemmInput::Reals));
   operands.push_back(program.data(info.step + ".b", std::move(biases)));
   operands.push_back(out.buffer);
@@ -213,6 +214,7 @@ LogicalResult Tiler::tilePool(tq::PoolOp op) {
   std::string kernel = program.kernel(
       joinName({shape.mean ? "pool_mean_f32" : "pool_cls_f32", num(x->d)}),
       [&](StringRef name) { return buildPool(program.module(), name, shape); });
+  describePool(program.module(), kernel, shape);
   std::string params =
       program.data(info.step + ".params", std::vector<float>{1.0f, 0.0f});
   program.launch(kernel, {x->buffer, *offsets, params, out.buffer},
@@ -273,6 +275,7 @@ LogicalResult Tiler::tileFunction(Operation *op) {
       [&](StringRef name) {
         return buildElementFunction(program.module(), name, function, shape);
       });
+  describeRows(program.module(), kernel, info.op + "_f32", shape);
   program.launch(kernel, {x->buffer, out.buffer}, rowChunks(x->rows), info);
   return success();
 }

@@ -3,7 +3,7 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 //===----------------------------------------------------------------------===//
-#include "lib/Tile/Attention.h"
+#include "lib/Tile/KernelForms.h"
 #include "lib/Tile/Tiler.h"
 
 using namespace mlir;
@@ -123,6 +123,7 @@ LogicalResult Tiler::tileContext(tq::ContextOp op) {
         return buildAttention(program.module(), name, shape);
       },
       attentionScratch(shape));
+  describeRealAttention(program.module(), kernel, shape);
   program.explain(kernel, attentionNotes(shape, /*isReal=*/true));
   std::vector<float> params = {softmax.getScale().convertToFloat()};
   if (failed(appendQuantizer(chain->scoreQuantizer, params)) ||

@@ -3,9 +3,7 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 //===----------------------------------------------------------------------===//
-#include "lib/Tile/AddNorm.h"
-#include "lib/Tile/Elementwise.h"
-#include "lib/Tile/Embed.h"
+#include "lib/Tile/KernelForms.h"
 #include "lib/Tile/Tiler.h"
 
 #include "llvm/Support/MathExtras.h"
@@ -119,6 +117,7 @@ LogicalResult Tiler::tileEmbeddings(tq::LayerNormOp op, tq::AddOp sum,
       name,
       [&](StringRef name) { return buildEmbed(program.module(), name, shape); },
       embedScratch(shape));
+  describeRealEmbed(program.module(), kernel, shape);
   info.op = "embed";
   if (!first.empty())
     info.sites.push_back({first, tap1.buffer, 0, d});
@@ -155,6 +154,7 @@ LogicalResult Tiler::tileAddNorm(tq::LayerNormOp op, tq::AddOp sum,
         return buildAddNorm(program.module(), name, shape);
       },
       normScratch(shape));
+  describeRealNorm(program.module(), kernel, "add_norm_f32", shape);
   program.explain(kernel, rowNotes(shape.rows, /*isReal=*/true));
   info.op = "add_norm";
   if (!sumSite.empty())
@@ -185,6 +185,7 @@ LogicalResult Tiler::tileNorm(tq::LayerNormOp op, NormLaunch &norm) {
                 in->rows == RowsOf::Tokens ? "t" : "s"}),
       [&](StringRef name) { return buildNorm(program.module(), name, shape); },
       normScratch(shape));
+  describeRealNorm(program.module(), kernel, "norm_f32", shape);
   program.explain(kernel, rowNotes(shape.rows, /*isReal=*/true));
   info.op = "norm";
   if (!site.empty())
@@ -225,6 +226,7 @@ LogicalResult Tiler::tileAdd(tq::AddOp op) {
       joinName({"add_f32", num(a->d), num(a->stride), num(b->stride),
                 a->rows == RowsOf::Tokens ? "t" : "s"}),
       [&](StringRef name) { return buildAdd(program.module(), name, shape); });
+  describeRows(program.module(), kernel, "add_f32", shape);
   program.launch(kernel, {a->buffer, b->buffer, out.buffer}, rowChunks(a->rows),
                  info);
   return success();

@@ -44,6 +44,7 @@ INSTANTIATE_TEST_SUITE_P(
                      // image.
         VisionCase{"Default", "default", "add_u16_u16_u16", {}, 2},
         VisionCase{"Groups", "peg6", "_groups"},
+        VisionCase{"Float", "fp32", "norm_f32"},
         VisionCase{"IntegerOnly",
                    "integer-only",
                    "add_u16_u8_u8_fixed",

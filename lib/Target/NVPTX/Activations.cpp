@@ -106,17 +106,23 @@ static Value interpolate(DeviceBuilder &k, const Segments &segments, Value v,
   return y;
 }
 
+/// qm_relu, which makes 0 of -0: max may give either.
+static Value positive(DeviceBuilder &k, Value v) {
+  Value zero = k.f(0.0f);
+  return k.select(k.lessF(zero, v), v, zero);
+}
+
 Value activate(DeviceBuilder &k, Activation activation, Value v, Value shared) {
   Segments segments = segmentsOf(activation);
   switch (activation) {
   case Activation::None:
     return v;
   case Activation::Relu:
-    return k.maxF(v, k.f(0.0f));
+    return positive(k, v);
   case Activation::Gelu:
   case Activation::GeluTanh: {
     Value h = interpolate(k, segments, v, shared);
-    return k.subF(k.maxF(v, k.f(0.0f)), h);
+    return k.subF(positive(k, v), h);
   }
   case Activation::Tanh: {
     Value y = k.bits(interpolate(k, segments, v, shared), k.i32());

@@ -23,11 +23,8 @@ Error launchAttention(LaunchBuilder &l, KernelForm &form) {
   shape.nearest = form.number("nearest");
   if (Error error = checkAttention(shape))
     return error;
-  auto model = l.tiles->getAttrOfType<DictionaryAttr>("tq.model");
-  auto longest = model ? model.getAs<IntegerAttr>("max_length") : IntegerAttr();
-  if (!longest || longest.getInt() > kLongestSequence)
-    return Error::make("attention over ", longest ? longest.getInt() : 0,
-                       " tokens, expected at most ", kLongestSequence);
+  if (Error error = l.checkLength(kLongestSequence))
+    return error;
   int64_t heads = form.number("heads");
   AttentionLaunch none = getAttentionLaunch(shape, 1, heads, 0);
   AttentionLaunch some = getAttentionLaunch(shape, 1, heads, 32);

@@ -7,6 +7,7 @@
 
 #include "lib/Target/NVPTX/Elements.h"
 #include "lib/Target/NVPTX/LaunchBuilder.h"
+#include "lib/Target/NVPTX/RealRows.h"
 
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/LLVMIR/NVVMDialect.h"
@@ -32,8 +33,16 @@ static LaunchKind launchKind(StringRef kind) {
                    .Case("quantize_tokens", launchQuantizeTokens)
                    .Case("dequantize_tokens", launchDequantizeTokens)
                    .Case("shift_gelu", launchShiftGelu)
+                   .Case("real_linear", launchRealLinear)
+                   .Case("real_attention", launchRealAttention)
+                   .Cases({"norm_f32", "add_norm_f32"}, launchRealNorm)
+                   .Case("embed_f32", launchRealEmbed)
                    .Default(nullptr);
-  return found ? found : parseElementFunction(kind) ? launchElements : nullptr;
+  if (!found && parseElementFunction(kind))
+    found = launchElements;
+  if (!found && parseRealFunction(kind))
+    found = launchRealFunction;
+  return found;
 }
 
 static Error addLaunch(LaunchBuilder &builder, tk::LaunchOp op) {

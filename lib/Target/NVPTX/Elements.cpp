@@ -6,6 +6,7 @@
 #include "lib/Target/NVPTX/Elements.h"
 
 #include "lib/Target/NVPTX/CodeNorm.h"
+#include "lib/Target/NVPTX/RealNorm.h"
 
 using namespace mlir;
 
@@ -53,12 +54,16 @@ Error checkElements(const ElementForm &form) {
       (form.in != Storage::U8 || form.out != Storage::U8))
     return Error::make("limit: found ", storageName(form.in).str(), " to ",
                        storageName(form.out).str(), ", expected u8 to u8");
-  if ((form.in == Storage::F32) != fromReals ||
-      (form.out == Storage::F32) != toReals || (isCopy && form.in != form.out))
+  // Pooled are codes or numbers.
+  bool agrees =
+      isCopy ? form.in == form.out
+             : (form.pools() || (form.in == Storage::F32) == fromReals) &&
+                   (form.out == Storage::F32) == toReals;
+  if (!agrees || (form.offset && form.in == Storage::F32))
     return Error::make(elementFunctionName(form.function).str(), ": found ",
                        storageName(form.in).str(), " to ",
                        storageName(form.out).str(), ", expected ",
-                       isCopy      ? "codes to the same codes"
+                       isCopy      ? "rows to the same"
                        : onReals   ? "f32 to f32"
                        : fromReals ? "f32 to codes"
                        : toReals   ? "codes to f32"
@@ -92,12 +97,14 @@ private:
   }
   Value convert(Value v, ArrayRef<Value> p);
   void pool(Value sequence);
+  Values meanOfReals(ArrayRef<Value> start, Value first, Value length,
+                     Value column);
   void normalize(Value row);
   void split(Value row);
+  void limit(Value row);
 
   DeviceBuilder &k;
   const ElementForm &form;
-  void limit(Value row);
   Value x, offsets, params, out, d, xStride, outStride;
 };
 } // namespace
@@ -123,15 +130,37 @@ Value ElementEmitter::convert(Value v, ArrayRef<Value> p) {
   }
 }
 
+/// Starts from the first row, not from 0, as CPUs do: that keeps the sign of a
+/// zero.
+Values ElementEmitter::meanOfReals(ArrayRef<Value> start, Value first,
+                                   Value length, Value column) {
+  Values sums = k.loop(k.c(1), length, 1, start,
+                       [&](Value token, ArrayRef<Value> carried) {
+                         Values row = load(k.add(first, token), column);
+                         for (size_t e = 0; e != 4; ++e)
+                           row[e] = k.addF(carried[e], row[e]);
+                         return row;
+                       });
+  for (Value &sum : sums)
+    sum = k.divF(sum, k.toFloat(length));
+  return sums;
+}
+
 /// A sequence of no tokens gives the zero point, or 0.
 void ElementEmitter::pool(Value sequence) {
   Value at = k.at(offsets, k.wide(k.shl(sequence, 2)));
   Value first = k.load(at, k.i32(), 4);
   Value length = k.sub(k.load(k.at(at, k.c(4)), k.i32(), 4), first);
-  Value zero = k.round(number(1));
-  if (form.function == ElementFunction::PoolFirst) {
+  bool isReal = form.in == Storage::F32;
+  Value zero = isReal ? k.f(0.0f) : k.round(number(1));
+  if (isReal || form.function == ElementFunction::PoolFirst) {
     k.ifThen(k.less(k.c(0), length), [&] {
-      forColumns(sequence, [&](Value column) { return load(first, column); });
+      forColumns(sequence, [&](Value column) {
+        Values row = load(first, column);
+        return form.function == ElementFunction::PoolMean
+                   ? meanOfReals(row, first, length, column)
+                   : row;
+      });
     });
     k.ifThen(k.equal(length, k.c(0)), [&] {
       forColumns(sequence, [&](Value) { return Values(4, zero); });
@@ -163,24 +192,17 @@ void ElementEmitter::pool(Value sequence) {
   });
 }
 
-/// The sum of sixteen partial sums, each of every sixteenth column in ascending
-/// order: as CPUs have it. Both halves of the warp find it.
 void ElementEmitter::normalize(Value row) {
   Value lane = k.rem(k.thread(), 32);
   auto at = [&](Value column) {
     return k.load(elementAt(k, x, row, xStride, column, Storage::F32), k.f32(),
                   4);
   };
-  Value sum = k.loop(k.rem(lane, 16), d, 16, {k.f(0.0f)},
-                     [&](Value column, ArrayRef<Value> carried) {
-                       Value v = at(column);
-                       return Values{k.addF(carried[0], k.mulF(v, v))};
-                     })[0];
-  for (int64_t mask : {8, 4, 2, 1})
-    sum =
-        k.addF(sum, k.bits(k.shuffleXor(k.bits(sum, k.i32()), mask), k.f32()));
-  // A root in f64 rounds to the nearest f32: it has more than twice the bits.
-  Value length = k.maxF(k.toFloat(k.sqrt(k.toDouble(sum))), number(0));
+  Value sum = sumOfColumns(k, d, [&](Value column) {
+    Value v = at(column);
+    return k.mulF(v, v);
+  });
+  Value length = k.maxF(rootOfReal(k, sum), number(0));
   k.loop(lane, d, 32, {}, [&](Value column, ArrayRef<Value>) {
     k.store(k.divF(at(column), length),
             elementAt(k, out, row, outStride, column, Storage::F32), 4);
@@ -202,6 +224,16 @@ void ElementEmitter::split(Value row) {
   });
 }
 
+void ElementEmitter::limit(Value row) {
+  forColumns(row, [&](Value column) {
+    Values codes = load(row, column);
+    Values most = loadCodes(k, k.at(params, column), Storage::U8, 4);
+    for (size_t e = 0; e != 4; ++e)
+      codes[e] = k.min(codes[e], most[e]);
+    return codes;
+  });
+}
+
 void ElementEmitter::emit() {
   x = k.param();
   if (form.pools())
@@ -220,18 +252,10 @@ void ElementEmitter::emit() {
       return pool(row);
     if (form.function == ElementFunction::Normalize)
       return normalize(row);
-void ElementEmitter::limit(Value row) {
-  forColumns(row, [&](Value column) {
-    Values codes = load(row, column);
-    Values most = loadCodes(k, k.at(params, column), Storage::U8, 4);
-    for (size_t e = 0; e != 4; ++e)
-      codes[e] = k.min(codes[e], most[e]);
-    return codes;
-  });
-}
-
     if (isPlanes)
       return split(row);
+    if (form.function == ElementFunction::Limit)
+      return limit(row);
     Values p;
     for (int64_t i = 0; i != count; ++i)
       p.push_back(number(i));
@@ -250,8 +274,6 @@ void buildElements(ModuleOp module, const ElementForm &form) {
   params.push_back(Param::Output);
   params.append(4, Param::I32);
   DeviceBuilder k(module, getElementsName(form), params, kRowsPerBlock * 32);
-    if (form.function == ElementFunction::Limit)
-      return limit(row);
   ElementEmitter(k, form).emit();
   k.finish();
 }

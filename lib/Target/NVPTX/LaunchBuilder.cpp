@@ -112,4 +112,13 @@ void LaunchBuilder::rows(KernelForm &form, DeviceCount &grid,
   param(byToken ? DeviceParam::Tokens : DeviceParam::Sequences);
 }
 
+Error LaunchBuilder::checkLength(int64_t longest) {
+  auto model = tiles->getAttrOfType<DictionaryAttr>("tq.model");
+  auto length = model ? model.getAs<IntegerAttr>("max_length") : IntegerAttr();
+  if (!length || length.getInt() > longest)
+    return Error::make("attention over ", length ? length.getInt() : 0,
+                       " tokens, expected at most ", longest);
+  return Error::success();
+}
+
 } // namespace quern::nvptx

@@ -98,6 +98,8 @@ public:
   /// The number of rows; `perBlock` of them go to a block of grid dimension
   /// `grid`.
   void rows(KernelForm &form, DeviceCount &grid, int64_t perBlock);
+  /// An error where sequences of the model may be longer than this.
+  Error checkLength(int64_t longest);
 
   mlir::ModuleOp tiles, portable, hopper;
   /// All that was made so far, and the launch that is being made.
@@ -123,6 +125,12 @@ Error launchLookup(LaunchBuilder &l, KernelForm &form);
 Error launchQuantizeTokens(LaunchBuilder &l, KernelForm &form);
 Error launchDequantizeTokens(LaunchBuilder &l, KernelForm &form);
 Error launchShiftGelu(LaunchBuilder &l, KernelForm &form);
+Error launchRealLinear(LaunchBuilder &l, KernelForm &form);
+Error launchRealAttention(LaunchBuilder &l, KernelForm &form);
+Error launchRealNorm(LaunchBuilder &l, KernelForm &form);
+Error launchRealEmbed(LaunchBuilder &l, KernelForm &form);
+/// Of all functions of RealRows.h.
+Error launchRealFunction(LaunchBuilder &l, KernelForm &form);
 /// Of all functions of Elements.h, whose names are kinds.
 Error launchElements(LaunchBuilder &l, KernelForm &form);
 

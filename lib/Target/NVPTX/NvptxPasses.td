@@ -310,4 +310,40 @@ def NvptxElements : Pass<"tq-nvptx-elements", "::mlir::ModuleOp"> {
   let dependentDialects = NvptxDialects;
 }
 
+def NvptxReal : Pass<"tq-nvptx-real", "::mlir::ModuleOp"> {
+  let summary = "append a kernel of real numbers for GPUs";
+  let description = [{
+    Appends a kernel of lib/Target/NVPTX that keeps f32 from end to end:
+    `tq.linear` (RealGemm.h), `tq.scores` with `tq.softmax` and `tq.context`
+    (RealAttention.h), `tq.layer_norm` of a row, of a sum or of three embedding
+    tables (RealNorm.h), or a function of elements (RealRows.h). Expects nothing
+    of the module.
+
+    ```mlir
+    module {}
+    ```
+    becomes
+    ```mlir
+    llvm.func @gemm_f32_32x64_w32(%x: !llvm.ptr<1>, ...)
+        attributes {nvvm.kernel, nvvm.reqntid = array<i32: 128, 1, 1>} {...}
+    ```
+  }];
+  let options = [
+    Option<"function", "function", "std::string", /*default=*/"\"linear\"",
+           "linear, attention, norm, add_norm, embed, gelu_f32, gelu_tanh_f32, "
+           "relu_f32, tanh_f32 or add_f32">,
+    Option<"bits", "bits", "int64_t", /*default=*/"32",
+           "Of weights, or of the word table: 32 for f32, or 8, 4 or 2">,
+    Option<"activation", "activation", "std::string", /*default=*/"\"none\"",
+           "Behind a product: none, gelu, gelu_tanh, relu or tanh">,
+    Option<"headDim", "head-dim", "int64_t", /*default=*/"64",
+           "Channels of a head: at most 256">,
+    Option<"firstQuery", "first-query", "bool", /*default=*/"false",
+           "Only the first token of each sequence asks">,
+    Option<"quantizers", "quantizers", "bool", /*default=*/"false",
+           "Scores and probabilities pass through codes">
+  ];
+  let dependentDialects = NvptxDialects;
+}
+
 #endif // QUERN_LIB_TARGET_NVPTX_NVPTXPASSES

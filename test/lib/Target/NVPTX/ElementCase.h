@@ -49,6 +49,15 @@ inline uint32_t expectedElement(const ElementForm &form, const ElementRows &x,
   auto at = [&](int64_t row) {
     return x.values[size_t(row * stride + column)];
   };
+  if (form.pools() && form.in == Stored::F32) {
+    int32_t first = offsets[size_t(i)], end = offsets[size_t(i) + 1];
+    float v = first == end ? 0.0f : at(first);
+    bool isMean = form.function == ElementFunction::PoolMean;
+    for (int32_t row = first + 1; isMean && row < end; ++row)
+      v = v + at(row);
+    return uint32_t(
+        argument(isMean && first != end ? v / float(end - first) : v));
+  }
   switch (form.function) {
   case ElementFunction::Quantize:
     return uint32_t(qm_round_code(at(i) * p[0], p[1], p[2]) + int32_t(p[3]));
@@ -67,6 +76,8 @@ inline uint32_t expectedElement(const ElementForm &form, const ElementRows &x,
     auto code = uint32_t(at(i / 2));
     return i % 2 ? code & 255 : code >> 8;
   }
+  case ElementFunction::Limit:
+    return std::min(uint32_t(at(i)), limitOf(column));
   case ElementFunction::Normalize: {
     float sums[16] = {};
     for (int64_t j = 0; j < d; ++j) {
@@ -76,8 +87,6 @@ inline uint32_t expectedElement(const ElementForm &form, const ElementRows &x,
     }
     for (int half : {8, 4, 2, 1})
       for (int l = 0; l != half; ++l)
-  case ElementFunction::Limit:
-    return std::min(uint32_t(at(i)), limitOf(column));
         sums[l] = sums[l] + sums[l + half];
     return uint32_t(argument(at(i) / std::max(std::sqrt(sums[0]), p[0])));
   }
@@ -161,7 +170,8 @@ inline void checkAllElements(Runner &runner) {
     }
     checkElements(runner, {F::Planes, Stored::U16, Stored::U8}, d);
     checkElements(runner, {F::Limit, Stored::U8, Stored::U8}, d);
-    checkElements(runner, {F::Normalize, Stored::F32, Stored::F32}, d);
+    for (F function : {F::Normalize, F::PoolFirst, F::PoolMean})
+      checkElements(runner, {function, Stored::F32, Stored::F32}, d);
     checkElements(runner, {F::Requantize, Stored::U16, Stored::U8}, d);
     checkElements(runner, {F::Requantize, Stored::U8, Stored::U16}, d);
   }
