@@ -439,6 +439,14 @@ Error Compilation::emit() {
         module, {nvptx::PtxVariant::Sm80, nvptx::PtxVariant::Sm90a});
     if (!device)
       return failed(device.message());
+    for (const nvptx::DeviceText &text : device->code) {
+      if (request.saveTemps.empty())
+        continue;
+      std::string name = nvptx::variantName(text.variant).str();
+      if (Error error =
+              writeFile(request.saveTemps + "/40-" + name + ".ptx", text.ptx))
+        return error;
+    }
     about.device = std::move(*device);
   }
   Expected<AssembledModule> assembled =

@@ -63,7 +63,7 @@ struct CompileRequest {
   /// machine of it to compile for; "" for the one that this machine is like.
   std::string tuning, tunedFor;
   EmitKind emit = EmitKind::Module;
-  /// Folder for the dumps of all levels, or "".
+  /// Folder for the dumps of all levels and for PTX, or "".
   std::string saveTemps;
   /// File for the report (.json, .html, otherwise text), or "".
   std::string report;

@@ -175,7 +175,7 @@ void addCompile(CLI::App &app, Action &action) {
                    "mlir, llvm or asm (both of the best tier)")
       ->check(CLI::IsMember({"qbm", "obj", "exe", "mlir", "llvm", "asm"}));
   command->add_option("--save-temps", request.saveTemps,
-                      "Folder for the dumps of all levels");
+                      "Folder for the dumps of all levels, and for PTX");
   command->add_option("--report", request.report,
                       "File for the report: .json, .html, otherwise text");
   command->add_flag("--all-rows", request.allRows,
