@@ -183,6 +183,11 @@ INSTANTIATE_TEST_SUITE_P(
                    "_fixed_",
                    {},
                    /*hopper=*/true},
+        RecipeCase{"MixedWidthsOfHeads",
+                   "w8a8",
+                   HeadKind::Classification,
+                   "limit_u8_u8",
+                   {"q.bits=6", "k.bits=4"}},
         RecipeCase{"MeanOfOffsets",
                    "w8a8",
                    HeadKind::Embedding,
@@ -199,11 +204,6 @@ INSTANTIATE_TEST_SUITE_P(
                    /*hopper=*/true}),
     [](const auto &info) { return std::string(info.param.name); });
 
-        RecipeCase{"MixedWidthsOfHeads",
-                   "w8a8",
-                   HeadKind::Classification,
-                   "limit_u8_u8",
-                   {"q.bits=6", "k.bits=4"}},
 /// The same bytes alone and in a batch, with the memory that a larger batch
 /// took; and memory that is out.
 TEST_F(DeviceTest, BatchesAndMemory) {
