@@ -3,6 +3,7 @@
 // The module that the compiler would write with --target nvptx, linked into the
 // test, without code for CPUs, which takes long to make and is not what is
 // tested: whoever runs a kernel of the CPU aborts. Beside it the graph of L2.
+// Its PTX goes through NVIDIA's assembler, where that is installed.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_TEST_E2E_DEVICEMODULE_H
@@ -12,6 +13,7 @@
 #include "compiler/Emit/Manifest.h"
 #include "compiler/Levels.h"
 #include "runtime/include/quern/introspect.h"
+#include "test/e2e/DeviceAssembly.h"
 #include "test/support/TempFolder.h"
 #include "test/support/TinyModel.h"
 #include "test/support/TinyVision.h"
@@ -20,6 +22,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 namespace quern::test {
@@ -89,8 +92,11 @@ private:
     Expected<CompileResult> result = compile(request);
     if (!result)
       return result.takeError();
-    levelTwo = mlir::parseSourceFile<mlir::ModuleOp>(
-        request.saveTemps + "/20-integer.mlir", &*context);
+    // Of large models that is a summary; the whole stands beside it.
+    std::string dump = request.saveTemps + "/20-integer.mlir";
+    if (std::filesystem::exists(dump + "bc"))
+      dump += "bc";
+    levelTwo = mlir::parseSourceFile<mlir::ModuleOp>(dump, &*context);
     if (!levelTwo)
       return context.failed("20-integer.mlir", "cannot be read");
     tiles = levelTwo->clone();
@@ -108,6 +114,11 @@ private:
       return device.takeError();
     for (const nvptx::DeviceKernel &kernel : device->kernels)
       names += kernel.name + "\n";
+    std::string assembler = findAssembler();
+    auto model = (*tiles)->getAttrOfType<mlir::DictionaryAttr>("tq.model");
+    if (!assembler.empty())
+      DeviceAssembly(assembler).check(
+          *device, model.getAs<mlir::IntegerAttr>("max_length").getInt());
     about.device = std::move(*device);
     mlir::FailureOr<ManifestResult> built = buildManifest(*tiles, about);
     if (mlir::failed(built))

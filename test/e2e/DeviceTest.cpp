@@ -344,6 +344,13 @@ TEST_F(DeviceTest, GraphsOfBuckets) {
   quern_session_destroy(session);
 }
 
+/// Every module here is assembled as it is made; see DeviceAssembly.h.
+TEST_F(DeviceTest, ModulesAreAssembled) {
+  if (findAssembler().empty())
+    GTEST_SKIP() << "NVIDIA's assembler is not there "
+                    "(tools/dev/requirements-gpu.txt)";
+}
+
 /// The first step without a kernel, and why.
 TEST_F(DeviceTest, ModelsWithoutKernels) {
   TempFolder folder;
