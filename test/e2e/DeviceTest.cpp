@@ -204,6 +204,51 @@ INSTANTIATE_TEST_SUITE_P(
                    /*hopper=*/true}),
     [](const auto &info) { return std::string(info.param.name); });
 
+/// A layer of BERT-base, with all of its widths, on both kinds of devices.
+class DeviceLayers : public DeviceTest,
+                     public testing::WithParamInterface<RecipeCase> {};
+
+TEST_P(DeviceLayers, OfBert) {
+  // Its head reads all rows, so all are computed.
+  TinyModelOptions options = optionsFor(HeadKind::QuestionAnswering);
+  options.layers = 1;
+  options.hidden = 768;
+  options.heads = 12;
+  options.intermediate = 3072;
+  std::vector<std::string> overrides = {
+      "activation.estimator=allminmax", "weight.estimator=minmax",
+      "weight.rounding=nearest", "bias_correction=false"};
+  overrides.insert(overrides.end(), GetParam().overrides.begin(),
+                   GetParam().overrides.end());
+  DeviceModule module(options, GetParam().recipe, overrides,
+                      {nvptx::PtxVariant::Sm80, nvptx::PtxVariant::Sm90a});
+  ASSERT_TRUE(module.get());
+  EXPECT_THAT(module.kernelNames(), HasSubstr(GetParam().kernel));
+  TokenBatch batch;
+  batch.ids = {5, 60, 33, 2, 9};
+  batch.types = {0, 0, 1, 0, 0};
+  batch.offsets = {0, 3, 5};
+  compareWithGraph(module, batch);
+  setenv("EMULATED_CUDA_CAPABILITY", "90", 1);
+  EXPECT_THAT(sessionKernels(module), HasSubstr("wgmma_u"));
+  compareWithGraph(module, batch);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Base, DeviceLayers,
+    testing::Values(
+        RecipeCase{"Bytes", "w8a8", HeadKind::QuestionAnswering},
+        RecipeCase{"Groups", "peg6", HeadKind::QuestionAnswering, "_groups_"},
+        RecipeCase{"WideCodes", "mp", HeadKind::QuestionAnswering, "gemm_u16"},
+        RecipeCase{"WeightsOf4Bits", "w4a8", HeadKind::QuestionAnswering,
+                   "_groups_"},
+        RecipeCase{"LogProbs",
+                   "w8a8",
+                   HeadKind::QuestionAnswering,
+                   "_logsqrt2x4_",
+                   {"p.quantizer=log_sqrt2", "p.bits=4"}}),
+    [](const auto &info) { return std::string(info.param.name); });
+
 /// The same bytes alone and in a batch, with the memory that a larger batch
 /// took; and memory that is out.
 TEST_F(DeviceTest, BatchesAndMemory) {
