@@ -11,6 +11,7 @@
 #include "test/lib/Target/NVPTX/AttentionCase.h"
 #include "test/lib/Target/NVPTX/GemmCase.h"
 #include "test/lib/Target/NVPTX/GroupNormCase.h"
+#include "test/lib/Target/NVPTX/RealCase.h"
 #include "test/lib/Target/NVPTX/SumCase.h"
 
 #include <memory>
@@ -156,6 +157,10 @@ TEST_F(OnCard, Wgmma) {
          {nvptx::Activation::None, nvptx::Activation::Gelu})
       checkWgmma(hopper, {activation}, {columns == 64 ? 64 : 128, columns, 4},
                  sizes);
+  nvptx::GemmForm zeros, wide;
+  zeros.hasZeros = wide.wide = true;
+  checkWgmma(hopper, zeros, {128, 192, 4}, sizes);
+  checkWgmma(hopper, wide, {128, 96, 4}, sizes);
 }
 
 TEST_F(OnCard, Rows) {
@@ -191,5 +196,7 @@ TEST_F(OnCard, Elements) {
   checkAllElements(*card);
   checkSumsAndTables(*card);
 }
+
+TEST_F(OnCard, Reals) { checkAllReals(*card); }
 
 } // namespace
