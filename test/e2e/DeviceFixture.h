@@ -15,6 +15,7 @@
 
 #include <cstdlib>
 #include <dlfcn.h>
+#include <optional>
 
 namespace quern::test {
 
@@ -39,8 +40,9 @@ protected:
     unsetenv("EMULATED_CUDA_REFUSES");
   }
 
-  /// Kernels of a session, one a line.
-  std::string sessionKernels(const DeviceModule &module) {
+  /// Kernels of a session, one a line; those of one layer, if not of all.
+  std::string sessionKernels(const DeviceModule &module,
+                             std::optional<int32_t> layer = std::nullopt) {
     quern_error error = {};
     quern_session *session = nullptr;
     if (quern_session_create_on(module.get(), QUERN_DEVICE_CUDA, 0, &session,
@@ -52,7 +54,8 @@ protected:
     for (uint32_t i = 0; i != quern_session_step_count(session); ++i) {
       quern_step_info info;
       EXPECT_EQ(quern_session_step(session, i, &info, &error), QUERN_OK);
-      names += std::string(info.kernel) + "\n";
+      if (!layer || info.layer == *layer)
+        names += std::string(info.kernel) + "\n";
     }
     quern_session_destroy(session);
     return names;

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 #include "test/e2e/DeviceFixture.h"
 
+#include <algorithm>
 #include <random>
 
 using namespace quern;
@@ -54,6 +55,9 @@ TEST_F(DeviceTest, EverySiteOfAClassifier) {
   // The emulator has one multiprocessor: two blocks of large tiles, which q, k
   // and v have together, keep it busy; one does not.
   EXPECT_THAT(module.kernelNames(), HasSubstr("gemm_u8_128x128"));
+  // Four products, attention, and two sums with LayerNorm.
+  std::string layer = sessionKernels(module, 0);
+  EXPECT_EQ(std::count(layer.begin(), layer.end(), '\n'), 7) << layer;
 }
 
 /// A device of sm_90 has kernels of its own; what the driver or the device does
