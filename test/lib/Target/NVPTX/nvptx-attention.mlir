@@ -1,6 +1,7 @@
 // RUN: quern-opt %s --tq-nvptx-attention --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-attention="log-bits=4 head-dim=128" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=LOG --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-attention="fixed=true head-dim=32" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=FIXED --implicit-check-not=.f32 --implicit-check-not=.f64
+// RUN: quern-opt %s --tq-nvptx-attention="log-bits=4 root-of-two=true first-query=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=ROOT --implicit-check-not=fma --implicit-check-not=approx
 
 module {}
 
@@ -46,3 +47,8 @@ module {}
 // FIXED: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
 // FIXED: shr.s64
 // FIXED: st.global.v2.b32
+
+// Codes of base sqrt(2): even and odd ones have planes of their own.
+// ROOT: .entry attention_first_64_logsqrt2x4_u8(
+// ROOT: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
+// ROOT: mma.sync.aligned.m16n8k32.row.col.s32.u8.{{[us]}}8.s32

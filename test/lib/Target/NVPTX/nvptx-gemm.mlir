@@ -5,7 +5,8 @@
 // RUN: quern-opt %s --tq-nvptx-gemm="fixed=true activation=gelu" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=FIXED --implicit-check-not=.f32 --implicit-check-not=.f64
 // RUN: quern-opt %s --tq-nvptx-gemm="tokens=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=TOKENS --implicit-check-not=__nv_ --implicit-check-not=fma --implicit-check-not=approx
 
-// The empty module gets a kernel.
+// The empty module gets a kernel.// RUN: quern-opt %s --tq-nvptx-gemm="wide=true result=u16" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=WIDE --implicit-check-not=fma
+
 module {}
 
 // IR: llvm.mlir.global external @quern_shared() {addr_space = 3 : i32, alignment = 1024 : i64}
@@ -75,3 +76,13 @@ module {}
 // TOKENS: cvt.rn.f32.s32
 // TOKENS: mul.rn.f32
 // TOKENS: cvt.rni.s32.f32
+
+// High bytes, then low bytes; both sums meet in 64 bits.
+// WIDE: .entry gemm_u16_64x64_32x32_s4_u16(
+// WIDE: cp.async.cg.shared.global
+// WIDE: mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32
+// WIDE: bar.sync
+// WIDE: mma.sync.aligned.m16n8k32.row.col.s32.u8.s8.s32
+// WIDE: cvt.rn.f32.s64
+// WIDE: mul.rn.f32
+// WIDE: cvt.rni.s32.f32
