@@ -43,7 +43,7 @@ private:
   int64_t rowsOf(tk::BufferOp op);
   Tensor read(tk::BufferOp op, int64_t column, int64_t columns);
   LogicalResult write(tk::LaunchOp launch, tk::BufferOp op, int64_t column,
-                      int64_t columns, const Tensor &codes);
+                      int64_t columns, int64_t range, const Tensor &codes);
   bool isReadLater(tk::LaunchOp launch, StringRef buffer) const;
 
   ModuleOp module;
@@ -227,9 +227,11 @@ bool ProgramRun::isReadLater(tk::LaunchOp launch, StringRef buffer) const {
   return false;
 }
 
-/// Puts codes where `read` found them.
+/// Puts codes where `read` found them; and the scale (f32) and zero point (i32)
+/// of each row, which make sense only together with its codes, `range` bytes
+/// behind the row's begin, if that is not 0.
 LogicalResult ProgramRun::write(tk::LaunchOp launch, tk::BufferOp op,
-                                int64_t column, int64_t columns,
+                                int64_t column, int64_t columns, int64_t range,
                                 const Tensor &codes) {
   int64_t each = op.getElement().getIntOrFloatBitWidth() / 8;
   std::vector<char> &bytes = memory[op.getSymName().str()];
@@ -242,6 +244,19 @@ LogicalResult ProgramRun::write(tk::LaunchOp launch, tk::BufferOp op,
     int64_t row = int64_t(i) / columns, at = column + int64_t(i) % columns;
     std::memcpy(bytes.data() + row * op.getBytes() + at * each, &values[i],
                 each);
+  }
+  if (!range)
+    return success();
+  if (int64_t(codes.ranges.size()) != rowsOf(op) ||
+      range + 8 > int64_t(op.getBytes()))
+    return launch.emitOpError("was given no range for each row of buffer '")
+           << op.getSymName() << "'";
+  for (auto [row, found] : llvm::enumerate(codes.ranges)) {
+    char *at = bytes.data() + row * op.getBytes() + range;
+    float scale = float(found.scale);
+    int32_t zero = int32_t(found.zero);
+    std::memcpy(at, &scale, sizeof(scale));
+    std::memcpy(at + sizeof(scale), &zero, sizeof(zero));
   }
   return success();
 }
@@ -270,9 +285,10 @@ LogicalResult ProgramRun::showSites(tk::LaunchOp op, const SiteHooks &hooks) {
         buffer->second.getKind() == tk::BufferKind::Pairs ||
         !isReadLater(op, symbol.getValue()))
       continue;
+    auto range = site.getAs<IntegerAttr>("range");
     if (std::optional<Tensor> forced = hooks.force(shown))
       if (failed(write(op, buffer->second, column.getInt(), columns.getInt(),
-                       *forced)))
+                       range ? range.getInt() : 0, *forced)))
         return failure();
   }
   return success();

@@ -81,7 +81,10 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         ValidateCase{"F32", "fp32", {}, HeadKind::Classification, 0, 3, 20},
         ValidateCase{"W8A8", "w8a8"}, ValidateCase{"Default", "default"},
-        ValidateCase{"Wide", "w8a8", {"x=16", "h=16", "y=16"}},
+        ValidateCase{"Wide",
+                     "w8a8",
+                     {"x=16", "h=16", "y=16", "c.granularity=token",
+                      "f.granularity=token"}},
         ValidateCase{"Embedding", "w8a8", {}, HeadKind::Embedding},
         ValidateCase{"Answers", "w8a8", {}, HeadKind::QuestionAnswering},
         ValidateCase{"Islands", "w8a8", {"L1.s=fp32", "u0=fp32", "C=fp32"}},
