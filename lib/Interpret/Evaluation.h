@@ -51,10 +51,25 @@ public:
                                Tensor value, mlir::Type scheme,
                                const Tensor *real = nullptr);
 
+  /// The same of the `index`-th sum inside of an op. Two ops that normalize one
+  /// sum (tq-split-residual) both compute it, and the first has its site: what
+  /// is forced there, the other goes on from, too, if it came to the same.
+  mlir::FailureOr<Tensor> sumSite(mlir::Operation *op, unsigned index,
+                                  llvm::StringRef name, Tensor value,
+                                  mlir::Type scheme);
+
 private:
+  /// A sum of two operands, as it was and as it was forced.
+  struct ForcedSum {
+    mlir::Value a, b;
+    unsigned index;
+    Tensor computed, forced;
+  };
+
   const SiteHooks &hooks;
   bool machine;
   llvm::DenseMap<mlir::Value, Tensor> values;
+  std::vector<ForcedSum> sums;
 };
 
 /// Reads offsets: they start at 0, do not descend, and end at `tokens` if

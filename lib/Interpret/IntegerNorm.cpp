@@ -184,8 +184,8 @@ FailureOr<Tensor> quern::evaluate(tq::QAddNormOp op, Evaluation &run) {
   auto sum = sumCodes(op, run, op.getSumLo(), op.getSumHi());
   if (failed(sum))
     return failure();
-  FailureOr<Tensor> u = run.site(
-      op, siteName(op.getSites(), 0),
+  FailureOr<Tensor> u = run.sumSite(
+      op, 0, siteName(op.getSites(), 0),
       makeTensor(std::move(*sum), a.rows(), width),
       op.getSumType() ? *op.getSumType()
                       : sumType(op, op.getSumHi(), scale, op.getSumZero()));
@@ -277,9 +277,9 @@ FailureOr<Tensor> quern::evaluate(tq::QEmbedOp op, Evaluation &run) {
         qm_round_code(v + zero1, float(op.getE1Lo()), float(op.getE1Hi()));
   }
   FailureOr<Tensor> e1 =
-      run.site(op, siteName(op.getSites(), 0),
-               makeTensor(std::move(first), ids.size(), width),
-               sumType(op, op.getE1Hi(), scale1, op.getE1Zero()));
+      run.sumSite(op, 0, siteName(op.getSites(), 0),
+                  makeTensor(std::move(first), ids.size(), width),
+                  sumType(op, op.getE1Hi(), scale1, op.getE1Zero()));
   if (failed(e1))
     return failure();
 
@@ -303,9 +303,9 @@ FailureOr<Tensor> quern::evaluate(tq::QEmbedOp op, Evaluation &run) {
         qm_round_code(v + zero2, float(op.getE2Lo()), float(op.getE2Hi()));
   }
   FailureOr<Tensor> e2 =
-      run.site(op, siteName(op.getSites(), 1),
-               makeTensor(std::move(second), ids.size(), width),
-               sumType(op, op.getE2Hi(), scale2, op.getE2Zero()));
+      run.sumSite(op, 1, siteName(op.getSites(), 1),
+                  makeTensor(std::move(second), ids.size(), width),
+                  sumType(op, op.getE2Hi(), scale2, op.getE2Zero()));
   if (failed(e2))
     return failure();
   auto gamma = run.get(op.getGamma()).toVector<float>();

@@ -46,6 +46,23 @@ FailureOr<Tensor> Evaluation::site(Operation *op, StringRef name, Tensor value,
   return *forced;
 }
 
+FailureOr<Tensor> Evaluation::sumSite(Operation *op, unsigned index,
+                                      StringRef name, Tensor value,
+                                      Type scheme) {
+  Value a = op->getOperand(0), b = op->getOperand(1);
+  if (name.empty()) {
+    for (const ForcedSum &sum : sums)
+      if (sum.a == a && sum.b == b && sum.index == index &&
+          sum.computed.get<int32_t>() == value.get<int32_t>())
+        return sum.forced;
+    return value;
+  }
+  FailureOr<Tensor> shown = site(op, name, value, scheme);
+  if (succeeded(shown) && hooks.force)
+    sums.push_back({a, b, index, value, *shown});
+  return shown;
+}
+
 FailureOr<std::vector<Sequence>>
 quern::readSequences(Operation *op, const Tensor &offsets, int64_t tokens) {
   ArrayRef<int32_t> ends = offsets.get<int32_t>();
