@@ -21,6 +21,7 @@
 #include "compiler/Import/Import.h"
 #include "compiler/Import/TokenizerImport.h"
 #include "compiler/Levels.h"
+#include "compiler/Outputs.h"
 #include "compiler/Recipe/Recipe.h"
 #include "compiler/Report.h"
 #include "compiler/Rounding.h"
@@ -108,35 +109,6 @@ Error Compilation::chooseTargets() {
   if (!found)
     return found.takeError();
   targets = std::move(*found);
-  return Error::success();
-}
-
-/// The files beside the dumps that a request asks for.
-static std::vector<std::string> outputsOf(const CompileRequest &request) {
-  std::vector<std::string> paths = {request.output};
-  if (request.emit == EmitKind::Object)
-    paths.push_back(headerPathOf(request.output));
-  for (const std::string &path : {request.rangesOut, request.report})
-    if (!path.empty())
-      paths.push_back(path);
-  return paths;
-}
-
-Error checkOutputs(const CompileRequest &request) {
-  std::vector<std::string> paths = outputsOf(request);
-  for (const std::string &path : paths) {
-    if (llvm::count(paths, path) > 1 && path != "/dev/null")
-      return Error::make(path, ": found one name for two outputs, expected "
-                               "different ones");
-    Expected<OutputFile> file = OutputFile::create(path);
-    if (!file)
-      return file.takeError();
-  }
-  if (!request.saveTemps.empty())
-    if (std::error_code code = llvm::sys::fs::create_directories(
-            request.saveTemps, true, llvm::sys::fs::all_all))
-      return Error::make(request.saveTemps,
-                         ": cannot be made: ", code.message());
   return Error::success();
 }
 

@@ -97,6 +97,14 @@ Expected<KernelCache> KernelCache::fromEnvironment() {
   return KernelCache(folder, build);
 }
 
+/// What the cache could not do, which is about the folder.
+static Error cacheError(const std::string &folder, llvm::Error error) {
+  return Error::make(
+      folder, ": ",
+      llvm::StringRef(llvm::toString(std::move(error))).trim().str(),
+      ", expected a folder for kernels (QUERN_CACHE_DIR)");
+}
+
 Expected<std::string>
 KernelCache::get(llvm::StringRef text, llvm::StringRef tag,
                  llvm::function_ref<Expected<std::string>()> make) const {
@@ -111,10 +119,10 @@ KernelCache::get(llvm::StringRef text, llvm::StringRef tag,
   llvm::Expected<llvm::FileCache> cache =
       llvm::localCache("kernels", "kernel", folder, take);
   if (!cache)
-    return Error(llvm::toString(cache.takeError()));
+    return cacheError(folder, cache.takeError());
   llvm::Expected<llvm::AddStreamFn> add = (*cache)(0, key, "kernel");
   if (!add)
-    return Error(llvm::toString(add.takeError()));
+    return cacheError(folder, add.takeError());
   if (!*add) {
     llvm::StringRef object =
         llvm::StringRef(kept).drop_front(std::min(kept.size(), kHashBytes));
@@ -129,10 +137,10 @@ KernelCache::get(llvm::StringRef text, llvm::StringRef tag,
     return object;
   auto stream = (*add)(0, "kernel");
   if (!stream)
-    return Error(llvm::toString(stream.takeError()));
+    return cacheError(folder, stream.takeError());
   *(*stream)->OS << hashOf({*object}) << *object;
   if (llvm::Error error = (*stream)->commit())
-    return Error(llvm::toString(std::move(error)));
+    return cacheError(folder, std::move(error));
   return object;
 }
 

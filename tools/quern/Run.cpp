@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Support/File.h"
+#include "lib/Support/SameFile.h"
 #include "tools/quern/Commands.h"
 #include "tools/quern/Handles.h"
 #include "tools/quern/ImageInput.h"
@@ -130,6 +131,8 @@ static int run(const RunOptions &options) {
       createSession(module->get(), options.threads, device);
   if (!session)
     return fail(session.message());
+  if (Error error = keepInputs(options.file, {options.module, options.input}))
+    return fail(error.message());
   Expected<std::unique_ptr<OutputWriter>> writer = OutputWriter::create(
       options.output, options.file, module->get(), description);
   if (!writer)
