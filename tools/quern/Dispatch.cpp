@@ -5,8 +5,11 @@
 //===----------------------------------------------------------------------===//
 #include "tools/quern/Commands.h"
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <fcntl.h>
+#include <iostream>
 
 namespace quern::cli {
 
@@ -34,7 +37,18 @@ static int misused(const CLI::App &app, const std::string &what) {
   return Usage;
 }
 
+/// A program may be started with a standard stream closed. The next file that
+/// is opened would take its number: a module be read as standard input, or a
+/// message be written into the output. What stands in fails as a closed one.
+static void keepStandardStreams() {
+  for (int number : {0, 1, 2})
+    if (fcntl(number, F_GETFD) < 0 && errno == EBADF)
+      if (open("/dev/null", number == 0 ? O_WRONLY : O_RDONLY) < 0)
+        return;
+}
+
 int dispatch(CLI::App &app, const Action &action, int argc, char **argv) {
+  keepStandardStreams();
   // A limit on the size of files is a full disk, not a reason to be killed.
   std::signal(SIGXFSZ, SIG_IGN);
   if (argc < 2)
@@ -47,7 +61,7 @@ int dispatch(CLI::App &app, const Action &action, int argc, char **argv) {
     app.parse(argc, argv);
   } catch (const CLI::Success &done) {
     app.exit(done);
-    return Ok;
+    return std::cout.flush() ? Ok : fail("standard output: cannot be written");
   } catch (const CLI::ParseError &error) {
     return misused(app, error.what());
   }

@@ -7,6 +7,7 @@
 
 #include "lib/Support/Json.h"
 
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 
@@ -44,9 +45,14 @@ static Expected<std::string> stringField(const nlohmann::json &object,
 
 Expected<bool> RecordReader::next(Record &record) {
   std::string line;
-  if (!std::getline(*stream, line))
+  if (!std::getline(*stream, line)) {
+    if (stream->bad() || (stream == &std::cin && std::ferror(stdin)))
+      return Error::make(path, ": cannot be read");
     return false;
-  ++lineNumber;
+  }
+  // The mark of UTF-8 that some editors begin files with.
+  if (++lineNumber == 1 && line.compare(0, 3, "\xef\xbb\xbf") == 0)
+    line.erase(0, 3);
   if (!line.empty() && line.back() == '\r')
     line.pop_back();
   record = Record();
