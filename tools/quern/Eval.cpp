@@ -130,6 +130,21 @@ static Expected<Logits> simulateRows(const quern_module *module,
   return logits;
 }
 
+/// Logits can be compared of models with one kind of output and as many.
+static Error compareHeads(const quern_module *module, const std::string &name,
+                          const quern_description &about) {
+  quern_description theirs;
+  quern_module_describe(module, &theirs);
+  bool isSame = theirs.head == about.head && theirs.columns == about.columns &&
+                theirs.rows_are_tokens == about.rows_are_tokens &&
+                (theirs.image.channels != 0) == (about.image.channels != 0);
+  if (isSame)
+    return Error::success();
+  return Error::make(name, ": found another head, with ", theirs.columns,
+                     " outputs, expected one as the module's, with ",
+                     about.columns);
+}
+
 /// Compiles the f32 model of a folder and opens it.
 static Expected<ModuleHandle> openReference(const std::string &source,
                                             const TemporaryFolder &folder) {
@@ -288,6 +303,10 @@ static int eval(const EvalOptions &options) {
     sizes.push_back(read->size());
   }
   bool pairs = task->pair >= 0;
+  // Before minutes of work, not after.
+  if (!options.reference.empty() && !std::filesystem::exists(options.reference))
+    return fail(options.reference +
+                ": found nothing, expected a model folder or a module");
 
   auto started = std::chrono::steady_clock::now();
   Expected<Logits> own =
@@ -334,6 +353,8 @@ static int eval(const EvalOptions &options) {
     Expected<ModuleHandle> reference = openReference(source, *folder);
     if (!reference)
       return fail(reference.message());
+    if (Error error = compareHeads(reference->get(), source, about))
+      return fail(error.message());
     Expected<Logits> theirs =
         runRows(reference->get(), rows, pairs, options, "f32 model");
     if (!theirs)
@@ -374,11 +395,14 @@ void addEval(CLI::App &app, Action &action) {
                    "are averaged. Of task images: a header, then a path "
                    "(relative to the file) and the number of a class")
       ->required();
-  command->add_option("--ref", options->reference,
-                      "Model folder or module to compare with; by default the "
-                      "folder that the module was made from, in f32");
-  command->add_flag("--no-ref", options->noReference,
-                    "Only the module's own metrics");
+  CLI::Option *reference = command->add_option(
+      "--ref", options->reference,
+      "Model folder or module to compare with; by default the "
+      "folder that the module was made from, in f32");
+  command
+      ->add_flag("--no-ref", options->noReference,
+                 "Only the module's own metrics")
+      ->excludes(reference);
   command
       ->add_option("--max-length", options->maxLength,
                    "Cut texts to this many tokens (128, as is usual for "
