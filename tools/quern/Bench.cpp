@@ -71,7 +71,10 @@ static int benchKernels(const BenchOptions &bench) {
   Expected<std::vector<KernelBenchRow>> rows = runKernelBench(options);
   if (!rows)
     return fail(rows.message());
-  printKernelBench(*rows, std::cout);
+  if (bench.asJson)
+    std::cout << kernelsJson(*rows);
+  else
+    printKernelBench(*rows, std::cout);
   for (const KernelBenchRow &row : *rows)
     if (row.wrong != 0)
       return Mismatch;
@@ -138,8 +141,8 @@ static int bench(const BenchOptions &options) {
   // Before minutes of work, not after.
   for (const std::string &page : {options.html, options.markdown})
     if (!page.empty())
-      if (Error error = writeFile(page, ""))
-        return fail(error.message());
+      if (Expected<OutputFile> file = OutputFile::create(page); !file)
+        return fail(file.message());
   Expected<ModuleHandle> module = openModule(path);
   if (!module)
     return fail(module.message());
@@ -183,9 +186,10 @@ void addBench(CLI::App &app, Action &action) {
   CLI::App *command =
       app.add_subcommand("bench", "Time a module over a grid of lengths, "
                                   "batches and threads, or the kernels alone");
-  command->add_option("modules", options->modules,
-                      "Module file (.qbm); several are timed in turns and "
-                      "compared with the first");
+  CLI::Option *modules =
+      command->add_option("modules", options->modules,
+                          "Module file (.qbm); several are timed in turns and "
+                          "compared with the first");
   CLI::Option *kernels =
       command->add_flag("--kernels", options->kernels,
                         "Time the matrix kernels on BERT-base shapes instead");
@@ -205,9 +209,10 @@ void addBench(CLI::App &app, Action &action) {
       ->check(CLI::Range(1, 1 << 16));
   command
       ->add_option("--lengths", options->grid.lengths,
-                   "Tokens of a sequence; of a vision model, all of "
-                   "an image's")
-      ->delimiter(',');
+                   "Tokens of a sequence (128, or as many as the module "
+                   "takes); of a vision model, all of an image's")
+      ->delimiter(',')
+      ->check(CLI::Range(1u, 1u << 20));
   BenchTexts &texts = options->texts;
   CLI::Option *text =
       command
@@ -287,7 +292,7 @@ void addBench(CLI::App &app, Action &action) {
                         "whether its products or reading bound "
                         "it (roofline)");
   command->add_flag("--json", options->asJson,
-                    "As JSON, with every kind of op");
+                    "As JSON, with every kind of op; of kernels a row each");
   CLI::Option *html = command->add_option(
       "--html", options->html, "Write a page with plots and every kind of op");
   CLI::Option *markdown =
@@ -295,6 +300,8 @@ void addBench(CLI::App &app, Action &action) {
                           "Write all tables, also of every kind of op");
   for (CLI::Option *other : {runs, ops, html, markdown})
     peer->excludes(other);
+  for (CLI::Option *other : {ops, html, markdown, modules})
+    kernels->excludes(other);
   command->footer("Example: quern bench m.qbm --lengths 32,128 --threads 1,2 "
                   "--ops\n"
                   "Example: quern bench m.qbm --peer openvino,onnxruntime "

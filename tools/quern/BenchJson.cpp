@@ -68,4 +68,17 @@ std::string benchJson(const std::vector<BenchCell> &cells,
   return all.dump(1) + "\n";
 }
 
+std::string kernelsJson(const std::vector<KernelBenchRow> &rows) {
+  json all = json::array();
+  for (const KernelBenchRow &row : rows)
+    all.push_back({{"kernel", row.kernel},
+                   {"tokens", row.tokens},
+                   {"k", row.k},
+                   {"n", row.n},
+                   {"gops", row.speed * 1e-9},
+                   {"share_of_peak", row.share},
+                   {"wrong", row.wrong}});
+  return all.dump(1) + "\n";
+}
+
 } // namespace quern::cli

@@ -7,6 +7,7 @@
 #define QUERN_TOOLS_QUERN_BENCHJSON_H
 
 #include "compiler/Bench/BenchReport.h"
+#include "compiler/Bench/KernelBench.h"
 
 #include "quern/quern.h"
 
@@ -19,6 +20,9 @@ namespace quern::cli {
 /// first row of the output, and where the module's weights lie.
 std::string benchJson(const std::vector<BenchCell> &cells,
                       const quern_module *module);
+
+/// An array with an object a kernel and number of tokens.
+std::string kernelsJson(const std::vector<KernelBenchRow> &rows);
 
 } // namespace quern::cli
 

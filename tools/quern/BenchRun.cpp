@@ -55,8 +55,13 @@ Error fitGrid(const quern_module *module, const std::string &path,
               BenchGrid &grid) {
   quern_description about;
   quern_module_describe(module, &about);
-  if (!about.image.channels)
+  if (!about.image.channels) {
+    // A short model must not fail on a length that nobody asked for.
+    if (grid.lengths == BenchGrid().lengths)
+      for (uint32_t &length : grid.lengths)
+        length = std::min(length, about.max_length);
     return Error::success();
+  }
   const std::vector<uint32_t> only = {about.max_length};
   if (grid.lengths != BenchGrid().lengths && grid.lengths != only)
     return Error::make(path, ": found a length of ", grid.lengths.front(),

@@ -36,8 +36,9 @@ private:
   BenchInput batches;
 };
 
-/// Gives the grid of a vision model the one length that its images have; an
-/// error if another was asked for.
+/// Gives the grid of a vision model the one length that its images have (an
+/// error if another was asked for), and cuts the length that is taken where
+/// none was asked for to what the model takes.
 Error fitGrid(const quern_module *module, const std::string &path,
               BenchGrid &grid);
 

@@ -138,7 +138,13 @@ static json reasonsOf(const fb::Kernel &kernel, const fb::KernelTier *tier) {
 }
 
 Expected<json> explain(const fb::Manifest &manifest, const std::string &name,
-                       const ExplainOptions &options) {
+                       ExplainOptions options) {
+  uint32_t most = manifest.model()->max_length();
+  if (options.length > most)
+    return Error::make(name, ": --length: found ", options.length,
+                       ", expected at most ", most, ", the model's limit");
+  if (options.length == 0)
+    options.length = manifest.model()->image() ? most : std::min(128u, most);
   Expected<ChosenTier> tier = chooseTier(manifest, name, options.tier);
   if (!tier)
     return tier.takeError();

@@ -23,8 +23,9 @@ namespace quern::cli {
 struct ExplainOptions {
   /// The tier to explain; empty for the one that would run here.
   std::string tier;
-  /// The run whose operations are counted.
-  uint32_t batch = 1, length = 128;
+  /// The run whose operations are counted. Length 0 is 128, or as many as the
+  /// model takes.
+  uint32_t batch = 1, length = 0;
   /// What `quern bench --json` wrote, or "".
   std::string measured;
 };
@@ -32,7 +33,7 @@ struct ExplainOptions {
 /// The explanation as JSON: tier, run and steps.
 Expected<nlohmann::json> explain(const manifest::Manifest &manifest,
                                  const std::string &name,
-                                 const ExplainOptions &options);
+                                 ExplainOptions options);
 
 /// For people: kernels with their steps, the largest share first.
 void printExplanation(const nlohmann::json &explanation);

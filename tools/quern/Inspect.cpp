@@ -410,7 +410,10 @@ void addInspect(CLI::App &app, Action &action, AccuracyCommand accuracy) {
   command->add_option("--batch", why.batch, "Sequences of the run (1)")
       ->check(CLI::Range(1u, 1u << 20))
       ->needs(explains);
-  command->add_option("--length", why.length, "Tokens of each sequence (128)")
+  command
+      ->add_option(
+          "--length", why.length,
+          "Tokens of each sequence (128, or as many as the module takes)")
       ->check(CLI::Range(1u, 1u << 20))
       ->needs(explains);
   command

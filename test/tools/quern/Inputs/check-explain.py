@@ -5,7 +5,7 @@ import sys
 
 found = json.load(open(sys.argv[1]))
 steps = found["steps"]
-assert steps and found["batch"] == 1 and found["length"] == 128
+assert steps and found["batch"] == 1 and found["length"] == 64
 assert sum(step["macs"] for step in steps) == found["macs"] > 0
 assert abs(sum(step["share"] for step in steps) - 1) < 1e-9
 for step in steps:
