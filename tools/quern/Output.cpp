@@ -201,7 +201,8 @@ private:
 /// One f32 array [rows, columns]; rows of all texts one after the other.
 class NpyWriter : public OutputWriter {
 public:
-  explicit NpyWriter(std::string path) : path(std::move(path)) {}
+  explicit NpyWriter(std::unique_ptr<OutputFile> file)
+      : file(std::move(file)) {}
 
   Error write(const std::vector<Record> &,
               const quern_output &output) override {
@@ -225,16 +226,13 @@ public:
     start += header;
     std::string_view body(reinterpret_cast<const char *>(values.data()),
                           values.size() * sizeof(float));
-    if (path.empty()) {
+    if (!file) {
       if (std::fwrite(start.data(), 1, start.size(), stdout) != start.size() ||
           std::fwrite(body.data(), 1, body.size(), stdout) != body.size() ||
           std::fflush(stdout))
         return Error("standard output: cannot be written");
       return Error::success();
     }
-    Expected<OutputFile> file = OutputFile::create(path);
-    if (!file)
-      return file.takeError();
     if (Error error = file->write(start))
       return error;
     if (Error error = file->write(body))
@@ -243,7 +241,7 @@ public:
   }
 
 private:
-  std::string path;
+  std::unique_ptr<OutputFile> file;
   std::vector<float> values;
   size_t rows = 0, columns = 0;
 };
@@ -253,9 +251,7 @@ Expected<std::unique_ptr<OutputWriter>>
 OutputWriter::create(const std::string &format, const std::string &path,
                      const quern_module *module,
                      const quern_description &description) {
-  if (format == "npy")
-    return Expected<std::unique_ptr<OutputWriter>>(
-        std::make_unique<NpyWriter>(path));
+  // Before the work, not after.
   std::unique_ptr<OutputFile> file;
   if (!path.empty()) {
     Expected<OutputFile> opened = OutputFile::create(path);
@@ -263,6 +259,9 @@ OutputWriter::create(const std::string &format, const std::string &path,
       return opened.takeError();
     file = std::make_unique<OutputFile>(std::move(*opened));
   }
+  if (format == "npy")
+    return Expected<std::unique_ptr<OutputWriter>>(
+        std::make_unique<NpyWriter>(std::move(file)));
   return Expected<std::unique_ptr<OutputWriter>>(
       std::make_unique<JsonWriter>(std::move(file), module, description));
 }

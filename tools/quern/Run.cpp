@@ -159,6 +159,9 @@ static int run(const RunOptions &options) {
       record.pair = options.pair;
     nameImage(record, description);
     batch.push_back(std::move(record));
+    if (batch.size() >= options.batch)
+      if (Error error = flush())
+        return fail(error.message());
   }
   if (Error error = flush())
     return fail(error.message());
