@@ -48,8 +48,11 @@ static int runText(const program *p, const quern_text *text, size_t number) {
   quern_output output;
   if (quern_run_texts(p->session, text, 1, p->strict ? QUERN_RUN_STRICT : 0,
                       &output, &error)) {
-    fprintf(stderr, "%s: error: text %zu: %s\n", p->name, number,
-            error.message);
+    /* The batch is of one text, whose number there says nothing. */
+    const char *batch = "text 0: ", *message = error.message;
+    if (strncmp(message, batch, strlen(batch)) == 0)
+      message += strlen(batch);
+    fprintf(stderr, "%s: error: text %zu: %s\n", p->name, number, message);
     return 1;
   }
   if (output.truncated[0])

@@ -59,7 +59,7 @@ TEST(Program, ErrorsHaveExitCodes) {
     longText[i] = ' ';
   std::string command = program + " --strict '" + longText + "'";
   std::string output = outputOf("(" + command + "; echo code $?) 2>&1");
-  EXPECT_THAT(output, HasSubstr("more than 32 tokens"));
+  EXPECT_THAT(output, HasSubstr("error: text 1: found more than 32 tokens"));
   EXPECT_THAT(output, HasSubstr("code 1"));
   EXPECT_THAT(outputOf("(" + program + " a > /dev/full; echo code $?) 2>&1"),
               HasSubstr("code 1"));

@@ -23,6 +23,8 @@ struct CompileOptions {
   RecipeOptions recipe;
   std::string calibrate, emit = "qbm";
   unsigned samples = 256;
+  /// Whether --max-drop was given.
+  bool limitsDrop = false;
   bool quiet = false, verbose = false;
 };
 } // namespace
@@ -51,6 +53,9 @@ static int compileCommand(CompileOptions options) {
       {"exe", EmitKind::Executable}, {"mlir", EmitKind::Mlir},
       {"llvm", EmitKind::Llvm},      {"asm", EmitKind::Assembly}};
   CompileRequest &request = options.request;
+  if (options.limitsDrop && request.recipe != "auto")
+    return misuse("--max-drop: found recipe " + request.recipe +
+                  ", expected auto");
   request.emit = kinds.at(options.emit);
   if (!options.calibrate.empty()) {
     Expected<std::vector<CalibrationText>> texts = readCalibration(options);
@@ -117,11 +122,12 @@ void addCompile(CLI::App &app, Action &action) {
       "Preset (" + names +
           "), FILE.json, or auto, which measures recipes on the --calibrate "
           "texts");
-  command
-      ->add_option("--max-drop", options->recipe.maxDrop,
-                   "Points of accuracy that --recipe auto may lose (0.5), as "
-                   "the float model expects them")
-      ->check(CLI::Range(0.0, 100.0));
+  CLI::Option *maxDrop =
+      command
+          ->add_option("--max-drop", options->recipe.maxDrop,
+                       "Points of accuracy that --recipe auto may lose (0.5), "
+                       "as the float model expects them")
+          ->check(CLI::Range(0.0, 100.0));
   command->add_option("--save-recipe", options->recipe.saveRecipe,
                       "Where to write the recipe; auto writes it beside the "
                       "output if this is not given");
@@ -192,7 +198,8 @@ void addCompile(CLI::App &app, Action &action) {
                     "Print every decision and its reason");
   command->footer("Example: quern compile model/ -o m.qbm --calibrate "
                   "texts.txt");
-  command->callback([options, recipe, &action] {
+  command->callback([options, recipe, maxDrop, &action] {
+    options->limitsDrop = !maxDrop->empty();
     if (!options->request.quantDict.empty() && recipe->empty())
       options->request.recipe = "w8a8";
     action = [options] { return compileCommand(*options); };
