@@ -242,10 +242,11 @@ INSTANTIATE_TEST_SUITE_P(
     Base, DeviceLayers,
     testing::Values(
         RecipeCase{"Bytes", "w8a8", HeadKind::QuestionAnswering},
-        RecipeCase{"Groups", "peg6", HeadKind::QuestionAnswering, "_groups_"},
+        RecipeCase{"Groups", "peg6", HeadKind::QuestionAnswering,
+                   "wgmma_u8_64x64_s4_groups"},
         RecipeCase{"WideCodes", "mp", HeadKind::QuestionAnswering, "gemm_u16"},
         RecipeCase{"WeightsOf4Bits", "w4a8", HeadKind::QuestionAnswering,
-                   "_groups_"},
+                   "wgmma_u8_64x64_s4_groups"},
         RecipeCase{"LogProbs",
                    "w8a8",
                    HeadKind::QuestionAnswering,
