@@ -19,19 +19,23 @@ TierInfo describeTier(Tier tier) {
   static constexpr const char *widened =
       "no dot product of bytes on this tier: codes are widened to 16 bits "
       "and summed in pairs";
+  static constexpr const char *small =
+      "register tiles of products without library have 4 rows x 16 columns";
   switch (tier) {
   case Tier::Scalar:
     return {QUERN_TIER_SCALAR, getTierName(tier).str(), "x86-64",
-            "plain code for any x86-64"};
+            "plain code for any x86-64, register tiles of 4 rows x 16 columns"};
   case Tier::Sse41:
     return {QUERN_TIER_SSE41, getTierName(tier).str(), "pmaddwd xmm",
             std::string(widened) +
                 "; dot products without library are those of scalar"};
   case Tier::Avx2:
-    return {QUERN_TIER_AVX2, getTierName(tier).str(), "vpmaddwd ymm", widened};
+    return {QUERN_TIER_AVX2, getTierName(tier).str(), "vpmaddwd ymm",
+            std::string(widened) + "; " + small};
   case Tier::AvxVnni:
     return {QUERN_TIER_AVXVNNI, getTierName(tier).str(), "vpdpbusd ymm",
-            "kernels without dot products are those of avx2"};
+            std::string("kernels without dot products are those of avx2; ") +
+                small};
   case Tier::Avx512Bw:
     return {QUERN_TIER_AVX512BW, getTierName(tier).str(), "vpmaddwd zmm",
             std::string(widened) +

@@ -55,8 +55,21 @@ struct TierTraits {
 };
 } // namespace
 
-/// What tk.variant says of kernels with tiles.
+/// What tk.variant says of kernels for tile registers.
 static constexpr llvm::StringLiteral kTileMeans("tiles");
+
+/// What a tier has for variants of kernels, the best first.
+static llvm::SmallVector<llvm::StringRef> meansOf(Tier tier) {
+  if (tier == Tier::Amx)
+    return {kTileMeans};
+  llvm::SmallVector<llvm::StringRef> means;
+  if (!libraryOf(tier).empty())
+    means.push_back("library");
+  // Vectors of AVX-512 are twice as many.
+  if (tier < Tier::Avx512Bw)
+    means.push_back("small");
+  return means;
+}
 
 static const TierTraits &traitsOf(Tier tier) {
   static const TierTraits scalar = {"scalar", "x86-64", "", false, false};
@@ -103,8 +116,8 @@ template <typename Op> static bool has(ModuleOp module) {
 Tier getCodeTier(ModuleOp module, Tier tier) {
   bool product = has<tk::ProductOp>(module);
   bool dotProducts = product || has<tk::Dot4Op>(module);
-  // Dot products without the library are tiles for 32 registers: optimizing
-  // them for 16 of 128 bits takes seconds and gains nothing.
+  // Of dot products without the library, the plain code is as fast: vectors are
+  // as long, and what is short of multipliers gains nothing from SSE4.1.
   if (tier == Tier::Sse41)
     return dotProducts && !product ? Tier::Scalar : tier;
   if (tier == Tier::AvxVnni || tier == Tier::Avx512Bw)
@@ -120,12 +133,7 @@ Tier getCodeTier(ModuleOp module, Tier tier) {
 void buildTierPipeline(OpPassManager &pm, Tier tier, TileCode tiles) {
   bool library = !libraryOf(tier).empty();
   bool hasTiles = tier == Tier::Amx;
-  llvm::StringRef means;
-  if (library)
-    means = "library";
-  if (hasTiles)
-    means = kTileMeans;
-  buildExpandPipeline(pm, means);
+  buildExpandPipeline(pm, meansOf(tier));
   if (library) {
     LowerProductsOptions products;
     products.tier = getTierName(tier).str();

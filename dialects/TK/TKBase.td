@@ -34,7 +34,8 @@ def TK_Dialect : Dialect {
 
     A kernel with `tk.variant_of = @k` gives the same bytes as the kernel @k for
     the same arguments by other means, which `tk.variant` names: "library" for
-    products of a library, "tiles" for tile registers. A tier has one of them.
+    products of a library, "small" for register tiles that fit 16 vector
+    registers, "tiles" for tile registers. A tier takes one of them.
 
     A *program* lists the launches of one inference over symbols: `tk.buffer`
     (activations) and `tk.data` (constants).

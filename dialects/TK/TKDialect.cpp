@@ -134,11 +134,11 @@ static LogicalResult verifyVariant(Operation *op, NamedAttribute attribute) {
     return op->emitOpError("expects ")
            << reference << " to be a kernel with the same arguments";
   StringRef means = getVariantMeans(op);
-  if (means != "library" && means != "tiles")
+  if (means != "library" && means != "small" && means != "tiles")
     return op->emitOpError("expects '")
            << TKDialect::getMeansAttrName()
-           << "' of a variant to be \"library\" or \"tiles\", got \"" << means
-           << "\"";
+           << "' of a variant to be \"library\", \"small\" or \"tiles\", got \""
+           << means << "\"";
   return success();
 }
 

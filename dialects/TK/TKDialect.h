@@ -35,7 +35,7 @@ bool isKernel(mlir::Operation *op);
 /// The kernel that `kernel` is a variant of, or null.
 mlir::FlatSymbolRefAttr getVariantOf(mlir::Operation *kernel);
 
-/// What the variant `kernel` needs of a tier: "library" or "tiles".
+/// What the variant `kernel` needs of a tier: "library", "small" or "tiles".
 llvm::StringRef getVariantMeans(mlir::Operation *kernel);
 
 /// Makes `kernel` a variant of the kernel `of` for tiers with these means.

@@ -8,6 +8,9 @@
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/MapVector.h"
+
+#include <algorithm>
 
 namespace quern {
 #define GEN_PASS_DEF_CHOOSEVARIANTS
@@ -20,22 +23,33 @@ namespace {
 struct ChooseVariants : quern::impl::ChooseVariantsBase<ChooseVariants> {
   using ChooseVariantsBase::ChooseVariantsBase;
   void runOnOperation() override {
-    SmallVector<func::FuncOp> variants;
+    // The verifier knows that there are such kernels.
+    llvm::MapVector<StringAttr, SmallVector<func::FuncOp>> variants;
     for (auto function : getOperation().getOps<func::FuncOp>())
-      if (quern::tk::getVariantOf(function))
-        variants.push_back(function);
-    for (func::FuncOp variant : variants) {
-      FlatSymbolRefAttr of = quern::tk::getVariantOf(variant);
-      if (quern::tk::getVariantMeans(variant) != means) {
-        variant.erase();
+      if (FlatSymbolRefAttr of = quern::tk::getVariantOf(function))
+        variants[of.getAttr()].push_back(function);
+    for (auto &[name, functions] : variants) {
+      func::FuncOp best;
+      for (func::FuncOp variant : functions)
+        if (rankOf(variant) < (best ? rankOf(best) : means.size()))
+          best = variant;
+      for (func::FuncOp variant : functions)
+        if (variant != best)
+          variant.erase();
+      if (!best)
         continue;
-      }
-      // The verifier knows that there is such a kernel.
-      getOperation().lookupSymbol(of.getValue())->erase();
-      variant.setSymName(of.getValue());
-      variant->removeAttr(quern::tk::TKDialect::getVariantAttrName());
-      variant->removeAttr(quern::tk::TKDialect::getMeansAttrName());
+      getOperation().lookupSymbol(name)->erase();
+      best.setSymName(name);
+      best->removeAttr(quern::tk::TKDialect::getVariantAttrName());
+      best->removeAttr(quern::tk::TKDialect::getMeansAttrName());
     }
+  }
+
+private:
+  /// The place of the variant's means among those that the tier has.
+  size_t rankOf(func::FuncOp variant) {
+    llvm::StringRef needed = quern::tk::getVariantMeans(variant);
+    return std::find(means.begin(), means.end(), needed) - means.begin();
   }
 };
 } // namespace

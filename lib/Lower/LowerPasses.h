@@ -36,8 +36,10 @@ struct LowerOptions : mlir::PassPipelineOptions<LowerOptions> {
 void populateTilePatterns(mlir::RewritePatternSet &patterns);
 
 /// From a module of kernels to micro-ops that a target may take. `means`: what
-/// the target has for variants of kernels, see tq-choose-variants.
-void buildExpandPipeline(mlir::OpPassManager &pm, llvm::StringRef means = "");
+/// the target has for variants of kernels, the best first, see
+/// tq-choose-variants.
+void buildExpandPipeline(mlir::OpPassManager &pm,
+                         llvm::ArrayRef<llvm::StringRef> means = {});
 
 /// From what the target left to the LLVM dialect with entries.
 void buildToLLVMPipeline(mlir::OpPassManager &pm, llvm::StringRef suffix);

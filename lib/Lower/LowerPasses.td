@@ -22,6 +22,7 @@ def ChooseVariants : Pass<"tq-choose-variants", "::mlir::ModuleOp"> {
   let description = [{
     A kernel with `tk.variant_of = @k` replaces @k, under its name, where the
     tier has the means that `tk.variant` names, and is removed where it has not.
+    Of several, the one whose means come first is taken.
 
     ```mlir
     func.func @k(...) attributes {tk.kernel} {...}
@@ -34,8 +35,8 @@ def ChooseVariants : Pass<"tq-choose-variants", "::mlir::ModuleOp"> {
     ```
   }];
   let options = [
-    Option<"means", "means", "std::string", /*default=*/"\"\"",
-           "What the tier has: library, tiles, or nothing special">
+    ListOption<"means", "means", "std::string",
+               "What the tier has, the best first: library, small, tiles">
   ];
 }
 

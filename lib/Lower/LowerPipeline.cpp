@@ -13,10 +13,12 @@
 
 using namespace mlir;
 
-void quern::buildExpandPipeline(OpPassManager &pm, llvm::StringRef means) {
+void quern::buildExpandPipeline(OpPassManager &pm,
+                                llvm::ArrayRef<llvm::StringRef> means) {
   pm.addPass(createIsolateKernels());
   ChooseVariantsOptions variants;
-  variants.means = means.str();
+  for (llvm::StringRef each : means)
+    variants.means.push_back(each.str());
   pm.addPass(createChooseVariants(variants));
   pm.addPass(createExpandMath());
 }

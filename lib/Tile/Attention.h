@@ -50,6 +50,9 @@ struct AttentionShape {
   bool roundProbs = true;
   /// isNarrow of scores and context.
   bool narrow = false;
+  /// Integer attention only: blocks of 4 rows by 1 panel, for 16 vector
+  /// registers.
+  bool smallTile = false;
   /// f32 attention only: quantizers at the scores and the probabilities, whose
   /// codes become values again at once.
   bool quantizeScores = false, quantizeProbs = false;
@@ -78,7 +81,8 @@ struct QAttentionParams {
 /// `fixed`, params is i8, as by packFixedAttention. With `firstQuery`, qkv
 /// holds k and v, a buffer q, i8 [sequences][queryStride], comes before the
 /// taps, the context has a row for each sequence, and code (h, j) of sequence s
-/// is at h * tokens + offsets[s] + j of the taps.
+/// is at h * tokens + offsets[s] + j of the taps. It also appends the variant
+/// `NAME.small`, see AttentionShape::smallTile.
 mlir::func::FuncOp buildQAttention(mlir::ModuleOp module, llvm::StringRef name,
                                    const AttentionShape &shape);
 

@@ -23,7 +23,8 @@ using Values = KernelBuilder::Values;
 
 int64_t getGemmScratchBytes(const GemmShape &shape) {
   return std::max(
-      {lateScratchBytes(shape, shape.tuning.rows) +
+      {std::max(lateScratchBytes(shape, shape.tuning.rows),
+                kSmallScratchBytes) +
            unpackedBytes(shape, wholeStream(shape)),
        hasLibraryGemm(shape) ? getLibraryGemmScratchBytes(shape) : 0,
        getTileGemmScratchBytes(shape)});
@@ -33,7 +34,9 @@ int64_t getGemmScratchBytes(const GemmShape &shape) {
 static void emitGemm(KernelBuilder &k, const GemmShape &shape) {
   int64_t rows = shape.tuning.rows;
   GemmInputs inputs{k.buffer(0), shape.xStride, k.buffer(1), shape.weightBits,
-                    /*unpackedAt=*/lateScratchBytes(shape, rows)};
+                    /*unpackedAt=*/shape.smallTile
+                        ? kSmallScratchBytes
+                        : lateScratchBytes(shape, rows)};
   Value correction = k.buffer(2);
   GemmEpilogue epilogue(
       k, shape, resultOperands(k, shape, shape.hasZeros ? 4 : 3),
@@ -81,6 +84,9 @@ func::FuncOp buildGemm(ModuleOp module, StringRef name,
   KernelBuilder k(module, name, elements);
   emitGemm(k, shape);
   func::FuncOp kernel = k.finish();
+  if (shape.smallTile)
+    return kernel;
+  addSmallVariant(module, name, shape, buildGemm);
   if (hasLibraryGemm(shape))
     buildLibraryGemm(module, name, shape);
   if (hasTileGemm(shape))

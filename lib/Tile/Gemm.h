@@ -48,6 +48,9 @@ struct GemmShape {
   bool hasZeros = false;
   /// Rows of one chunk; a multiple of those of a register tile.
   int64_t rowsPerChunk = 128;
+  /// Tiles of 4 rows and 16 columns, for 16 vector registers, and epilogues one
+  /// vector after the other. Chunks stay those of the tuning.
+  bool smallTile = false;
   /// What the machine decides. Kernels of 16-bit codes, of groups and of codes
   /// with ranges of tokens have tiles of their own and want the default.
   GemmTuning tuning;
@@ -101,8 +104,8 @@ std::string getFloatGemmName(const GemmShape &shape);
 ///   outputs    i8   blocks of packFixed for the columns
 ///   post       i8   one block; only with an activation
 /// and a result in codes, as a fixed tq.qlinear has it.
-/// It also appends the variants `NAME.library` and `NAME.tiles`, see
-/// GemmLibrary.h and GemmTiles.h.
+/// It also appends the variants `NAME.library`, `NAME.tiles` and `NAME.small`,
+/// see GemmLibrary.h, GemmTiles.h and GemmShape::smallTile.
 mlir::func::FuncOp buildGemm(mlir::ModuleOp module, llvm::StringRef name,
                              const GemmShape &shape);
 

@@ -45,7 +45,7 @@ GemmResult resultOperands(KernelBuilder &k, const GemmShape &shape,
 
 bool hasLateEpilogue(const GemmShape &shape) {
   // Cheap epilogues gain nothing.
-  return shape.activation != GemmActivation::None &&
+  return shape.activation != GemmActivation::None && !shape.smallTile &&
          shape.activation != GemmActivation::Relu && !shape.exact &&
          shape.out != Storage::F32;
 }
@@ -87,6 +87,8 @@ void GemmEpilogue::finish(const GemmTile &tile,
                           function_ref<Value(int64_t, int64_t)> sum) {
   if (isLate)
     return keep(tile, sum);
+  if (shape.smallTile)
+    return finishInTurn(tile, sum);
   for (int64_t j = 0; j < tile.width; ++j) {
     Value column = k.add(k.mul(tile.panel, 16), j * 16);
     Constants constants = constantsAt(column);
@@ -99,6 +101,24 @@ void GemmEpilogue::finish(const GemmTile &tile,
         storeBlock(k, shape, tile, i + r, j, group[r], operands.y);
     }
   }
+}
+
+void GemmEpilogue::finishInTurn(const GemmTile &tile,
+                                function_ref<Value(int64_t, int64_t)> sum) {
+  Values waiting;
+  for (int64_t i = 0; i < tile.rows; ++i)
+    waiting.push_back(sum(i, 0));
+  for (int64_t i = 0; i < tile.rows; ++i)
+    k.storeBytes(waiting[i], k.scratch(), k.index(i * 64));
+  Type element = sums == GemmSums::Integer ? k.i32() : k.f32();
+  Constants constants = constantsAt(k.mul(tile.panel, 16));
+  k.loop(k.index(0), k.index(tile.rows), 1, [&](Value i) {
+    Values value = {k.loadBytes(k.scratch(), k.mul(i, 64), 16, element)};
+    convert(value, constants);
+    GemmTile row = tile;
+    row.row = k.add(tile.row, i);
+    storeBlock(k, shape, row, 0, 0, value[0], operands.y);
+  });
 }
 
 void GemmEpilogue::keep(const GemmTile &tile,

@@ -56,7 +56,8 @@ class GemmEpilogue {
 public:
   using Values = KernelBuilder::Values;
 
-  /// If `late`, scratch memory begins with lateEpilogueBytes(vectors()).
+  /// If `late`, scratch memory begins with lateEpilogueBytes(vectors()), for
+  /// small tiles with kSmallScratchBytes.
   GemmEpilogue(KernelBuilder &k, const GemmShape &shape,
                const GemmResult &operands, GemmSums sums, int64_t rows,
                bool late);
@@ -100,6 +101,10 @@ public:
   void store(mlir::Value v, mlir::Value at);
 
 private:
+  /// Finishes the rows of a small tile one after the other, so that the code
+  /// of one serves all: registers hold the chain of one vector.
+  void finishInTurn(const GemmTile &tile,
+                    llvm::function_ref<mlir::Value(int64_t, int64_t)> sum);
   void keep(const GemmTile &tile,
             llvm::function_ref<mlir::Value(int64_t, int64_t)> sum);
   void storePending(const GemmTile &tile);

@@ -155,7 +155,7 @@ static func::FuncOp build(ModuleOp module, StringRef name, GemmShape shape,
   unsigned rest = buffers.size() - 2;
   Reader reader(k, shape, bits, bits == 32 ? Value() : k.buffer(2));
   GemmStream stream{/*lineElements=*/bits == 32 ? 16 : 64, reader.panelElements,
-                    shape.k / reader.unroll};
+                    shape.k / reader.unroll, shape.smallTile ? 0 : 1};
   forEachTile(k, shape, stream, [&](const GemmTile &tile) {
     Values sums = multiply(k, shape, stream, tile, reader);
     for (int64_t j = 0; j < tile.width; ++j) {
@@ -168,7 +168,12 @@ static func::FuncOp build(ModuleOp module, StringRef name, GemmShape shape,
       }
     }
   });
-  return k.finish();
+  func::FuncOp kernel = k.finish();
+  addSmallVariant(module, name, shape,
+                  [&](ModuleOp to, StringRef small, const GemmShape &tile) {
+                    return build(to, small, tile, bits);
+                  });
+  return kernel;
 }
 
 func::FuncOp buildFloatGemm(ModuleOp module, StringRef name,

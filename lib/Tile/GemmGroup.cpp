@@ -221,7 +221,7 @@ static GemmStream streamOf(const GroupGemmShape &shape) {
   int64_t steps = getTotalGroupSteps(shape);
   return {/*lineElements=*/64,
           packedGemmBytes(16, steps * 4, shape.gemm.weightBits),
-          steps / kGemmUnroll};
+          steps / kGemmUnroll, shape.gemm.smallTile ? 0 : 1};
 }
 
 int64_t getGroupGemmScratchBytes(const GroupGemmShape &shape) {
@@ -247,6 +247,14 @@ func::FuncOp buildGroupGemm(ModuleOp module, StringRef name,
   KernelBuilder k(module, name, elements);
   emitGroupGemm(k, shape);
   func::FuncOp kernel = k.finish();
+  if (gemm.smallTile)
+    return kernel;
+  addSmallVariant(module, name, gemm,
+                  [&](ModuleOp to, StringRef small, const GemmShape &tile) {
+                    GroupGemmShape groups = shape;
+                    groups.gemm = tile;
+                    return buildGroupGemm(to, small, groups);
+                  });
   if (hasGroupTiles(shape))
     buildGroupTiles(module, name, shape, elements,
                     [&](KernelBuilder &few) { emitGroupGemm(few, shape); });

@@ -28,8 +28,9 @@ func::FuncOp buildLibraryGemm(ModuleOp module, StringRef name,
   SmallVector<Type> elements = {b.getI8Type(), b.getI8Type(), b.getI32Type()};
   addResultElements(b, shape, elements);
   KernelBuilder k(module, (name + ".library").str(), elements);
-  GemmEpilogue epilogue(k, shape, resultOperands(k, shape, 3),
-                        GemmSums::Integer, kTileRows, /*late=*/false);
+  GemmResult result = resultOperands(k, shape, 3);
+  GemmEpilogue epilogue(k, shape, result, GemmSums::Integer, kTileRows,
+                        /*late=*/false);
   GemmStream stream = wholeStream(shape);
   int64_t width = getGemmPanels(shape).width;
   forEachPanelGroup(k, shape, [&](const PanelGroup &group) {
@@ -44,17 +45,24 @@ func::FuncOp buildLibraryGemm(ModuleOp module, StringRef name,
                 shape.weightBits, stream.steps * kGemmUnroll, width, count,
                 k.scratch(), k.index(0));
       GemmTile tile;
-      tile.rows = kTileRows;
-      tile.width = width;
-      tile.panel = panel;
       tile.rowCount = limit;
-      k.loop(k.index(0), count, kTileRows, [&](Value first) {
-        tile.row = k.add(row, first);
-        epilogue.finish(tile, [&](int64_t i, int64_t j) {
-          Value vector = k.add(k.mul(k.add(first, i), width), j);
-          Value sum = k.loadBytes(k.scratch(), k.mul(vector, 64), 16, k.i32());
-          Value column = k.mul(k.add(panel, j), 16);
-          return k.add(sum, k.loadVector(k.buffer(2), column));
+      k.loop(k.index(0), k.index(width), 1, [&](Value j) {
+        tile.panel = k.add(panel, j);
+        Value column = k.mul(tile.panel, 16);
+        Value correction = k.loadVector(k.buffer(2), column);
+        GemmEpilogue::Constants constants = epilogue.constantsAt(column);
+        k.loop(k.index(0), count, kTileRows, [&](Value first) {
+          tile.row = k.add(row, first);
+          KernelBuilder::Values values;
+          for (int64_t i = 0; i < kTileRows; ++i) {
+            Value vector = k.add(k.mul(k.add(first, i), width), j);
+            Value at = k.mul(vector, 64);
+            values.push_back(
+                k.add(k.loadBytes(k.scratch(), at, 16, k.i32()), correction));
+          }
+          epilogue.convert(values, constants);
+          for (int64_t i = 0; i < kTileRows; ++i)
+            storeBlock(k, shape, tile, i, 0, values[i], result.y);
         });
       });
     });

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/GemmParts.h"
 
+#include "dialects/TK/TKDialect.h"
 #include "lib/Tile/GemmUnpack.h"
 #include "lib/Tile/GemmWide.h"
 
@@ -113,7 +114,7 @@ static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
                            const GemmAhead &ahead,
                            function_ref<void(const GemmTile &)> body) {
   Value firstRow = group.firstRow, rows = group.rows;
-  int64_t wholeTile = shape.tuning.rows;
+  int64_t wholeTile = shape.smallTile ? kSmallRows : shape.tuning.rows;
   Value whole = k.div(k.add(rows, 3), k.index(wholeTile));
   Value wholeRows = k.mul(whole, wholeTile);
   Value hasTail = k.less(wholeRows, rows);
@@ -146,7 +147,7 @@ static void forEachRowTile(KernelBuilder &k, const GemmShape &shape,
   tile.prefetches = perStep;
   tile.unpackedAt = unpackedAt;
   auto share = [&](Value i) {
-    if (unpackedAt)
+    if (unpackedAt && ahead.end)
       tile.ahead = shareAhead(k, stream, ahead, i, tiles);
   };
   k.loop(k.index(0), whole, 1, [&](Value i) {
@@ -228,11 +229,36 @@ void forEachTile(KernelBuilder &k, const GemmShape &shape,
   auto tiles = [&](const PanelGroup &group, Value at, const GemmAhead &ahead) {
     forEachRowTile(k, shape, stream, width, group, at, ahead, body);
   };
-  if (inputs && inputs->weightBits != 8 && !shape.exact)
+  bool unpacks = inputs && inputs->weightBits != 8 && !shape.exact;
+  if (shape.smallTile)
+    return forEachPanelGroup(k, shape, [&](const PanelGroup &group) {
+      k.loop(k.index(0), k.index(width), 1, [&](Value i) {
+        PanelGroup panel = group;
+        panel.panel = k.add(group.panel, i);
+        Value at;
+        if (unpacks) {
+          at = k.index(inputs->unpackedAt);
+          unpackPanels(k, stream, /*width=*/1, *inputs, panel.panel, at);
+        }
+        forEachRowTile(k, shape, stream, /*width=*/1, panel, at, GemmAhead(),
+                       body);
+      });
+    });
+  if (unpacks)
     return forEachUnpackedGroup(k, shape, stream, *inputs, tiles);
   forEachPanelGroup(k, shape, [&](const PanelGroup &group) {
     tiles(group, Value(), GemmAhead());
   });
+}
+
+void addSmallVariant(
+    ModuleOp module, StringRef name, const GemmShape &shape,
+    function_ref<func::FuncOp(ModuleOp, StringRef, const GemmShape &)> build) {
+  if (shape.smallTile)
+    return;
+  GemmShape small = shape;
+  small.smallTile = true;
+  tk::setVariant(build(module, (name + ".small").str(), small), name, "small");
 }
 
 void prefetchStep(KernelBuilder &k, const GemmStream &stream,
@@ -252,8 +278,8 @@ void prefetchStep(KernelBuilder &k, const GemmStream &stream,
 
 GemmStream wholeStream(const GemmShape &shape) {
   return {/*lineElements=*/64, packedGemmBytes(16, shape.k, shape.weightBits),
-          ceilDiv(shape.k, 64) * 16 / kGemmUnroll, shape.tuning.ahead,
-          shape.tuning.aheadCache};
+          ceilDiv(shape.k, 64) * 16 / kGemmUnroll,
+          shape.smallTile ? 0 : shape.tuning.ahead, shape.tuning.aheadCache};
 }
 
 KernelBuilder::Values
@@ -271,7 +297,7 @@ multiplyTurns(KernelBuilder &k, const GemmStream &stream, const GemmTile &tile,
                                      : k.mul(tile.panel, stream.panelElements);
   auto body = [&](Value first, ArrayRef<Value> carried) {
     prefetchStep(k, stream, tile, inputs.w, first, together);
-    if (tile.unpackedAt)
+    if (tile.ahead.end)
       unpackAhead(k, inputs, tile.ahead, first, together);
     for (int64_t i = 0; i < together; ++i)
       more(k.add(first, i));

@@ -39,6 +39,11 @@ struct GemmTile {
   mlir::Value prefetchAt, prefetches;
 };
 
+/// Rows of a small tile.
+constexpr int64_t kSmallRows = 4;
+/// Scratch bytes of the epilogue of a small tile.
+constexpr int64_t kSmallScratchBytes = kSmallRows * 64;
+
 /// How the weights are laid out, for the prefetch.
 struct GemmStream {
   /// Elements of a cache line and of one 16-column panel.
@@ -81,11 +86,20 @@ void forEachPanelGroup(KernelBuilder &k, const GemmShape &shape,
                        llvm::function_ref<void(const PanelGroup &)> body);
 
 /// Visits the tiles of all chunks of [begin, end). Weights of few bits are
-/// unpacked for many rows, if the kernel gives its `inputs`.
+/// unpacked for many rows, and always for small tiles, if the kernel gives its
+/// `inputs`.
 void forEachTile(KernelBuilder &k, const GemmShape &shape,
                  const GemmStream &stream,
                  llvm::function_ref<void(const GemmTile &)> body,
                  const GemmInputs *inputs = nullptr);
+
+/// Appends `NAME.small`, a variant of the kernel `name` of `shape` for tiers of
+/// 16 vector registers: what `build` makes of the shape with smallTile.
+void addSmallVariant(mlir::ModuleOp module, llvm::StringRef name,
+                     const GemmShape &shape,
+                     llvm::function_ref<mlir::func::FuncOp(
+                         mlir::ModuleOp, llvm::StringRef, const GemmShape &)>
+                         build);
 
 /// Issues the prefetches of `count` inner steps from `step` on.
 void prefetchStep(KernelBuilder &k, const GemmStream &stream,

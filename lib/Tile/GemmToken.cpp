@@ -63,7 +63,9 @@ func::FuncOp buildTokenGemm(ModuleOp module, StringRef name,
     });
   });
   epilogue.end();
-  return k.finish();
+  func::FuncOp kernel = k.finish();
+  addSmallVariant(module, name, shape, buildTokenGemm);
+  return kernel;
 }
 
 } // namespace quern

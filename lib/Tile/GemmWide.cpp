@@ -30,8 +30,8 @@ Value combinePlanes(KernelBuilder &k, Value high, Value low) {
 }
 
 int64_t getWideGemmScratchBytes(const GemmShape &shape) {
-  return std::max(lateScratchBytes(shape, kRows),
-                  getTileGemmScratchBytes(shape, /*planes=*/2));
+  return std::max({lateScratchBytes(shape, kRows), kSmallScratchBytes,
+                   getTileGemmScratchBytes(shape, /*planes=*/2)});
 }
 
 /// Products by dot4.
@@ -83,6 +83,9 @@ func::FuncOp buildWideGemm(ModuleOp module, StringRef name,
   KernelBuilder k(module, name, elements);
   emitWideGemm(k, shape);
   func::FuncOp kernel = k.finish();
+  if (shape.smallTile)
+    return kernel;
+  addSmallVariant(module, name, shape, buildWideGemm);
   if (hasTileGemm(shape))
     buildTileGemm(
         module, name, shape,

@@ -57,7 +57,8 @@ mlir::Value combinePlanes(KernelBuilder &k, mlir::Value high, mlir::Value low);
 ///   multiplier, offset, post, y as in buildGemm
 /// acc = 256 * (high correction + sum of high bytes) + low correction + sum of
 /// low bytes, in i64; then as buildGemm goes on from f32(acc).
-/// It also appends the variant `NAME.tiles`, see GemmTiles.h.
+/// It also appends the variants `NAME.tiles`, see GemmTiles.h, and
+/// `NAME.small`.
 mlir::func::FuncOp buildWideGemm(mlir::ModuleOp module, llvm::StringRef name,
                                  const GemmShape &shape);
 

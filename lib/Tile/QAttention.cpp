@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/QAttentionEmitter.h"
 
+#include "dialects/TK/TKDialect.h"
 #include "lib/Tile/FixedAttention.h"
 
 #include <algorithm>
@@ -63,7 +64,7 @@ void QAttentionEmitter::head(const HeadChunk &chunk) {
   packKeys();
   packValues();
   storeTables();
-  k.loop(k.index(0), c.queries, kAttentionRows, [&](Value row) {
+  k.loop(k.index(0), c.queries, blockRows, [&](Value row) {
     rowTerms(row);
     scores(row);
     softmax(row);
@@ -79,7 +80,7 @@ void QAttentionEmitter::emitStage(AttentionStage stage) {
   headColumn = queryColumn = zero;
   valueStride = k.mul(k.roundUp(c.length, 4), 16);
   auto softmaxOf = [&](Value row) {
-    for (int64_t r = 0; r != kAttentionRows; ++r) {
+    for (int64_t r = 0; r != blockRows; ++r) {
       Value from = k.mul(k.add(row, r), shape.qkvStride);
       k.loop(zero, c.length, 64, [&](Value i) {
         k.storeVector(k.loadVector(qkv, k.add(from, i), 64), scratch,
@@ -93,7 +94,7 @@ void QAttentionEmitter::emitStage(AttentionStage stage) {
     packValues();
     softmaxOf(zero);
   }
-  k.loop(zero, c.queries, kAttentionRows, [&](Value row) {
+  k.loop(zero, c.queries, blockRows, [&](Value row) {
     if (stage == AttentionStage::Context)
       contextRows(row);
     else
@@ -163,7 +164,7 @@ void QAttentionEmitter::rowTerms(Value row) {
   auto bytes = k.vec(64, k.i8());
   Value factor = k.sub(k.i32(128), zk);
   Value constant = k.mul(zq, k.i32(shape.headDim));
-  for (int64_t r = 0; r != kAttentionRows; ++r) {
+  for (int64_t r = 0; r != blockRows; ++r) {
     Value sum = k.zeros(k.vec(16, k.i32()));
     for (int64_t d = 0; d < shape.headDim; d += 64) {
       Value q = k.loadVector(queries, k.add(queryRow(row, r), d), 64);
@@ -179,48 +180,48 @@ void QAttentionEmitter::rowTerms(Value row) {
 }
 
 void QAttentionEmitter::scores(Value row) {
-  k.loop(k.index(0), c.length, 32, [&](Value pair) { scorePair(row, pair); });
+  k.loop(k.index(0), c.length, 16 * blockPanels,
+         [&](Value pair) { scorePair(row, pair); });
 }
 
-/// The 8 x 32 score codes of a row block and two panels of keys. Columns past
-/// the end hold anything; softmax masks them.
+/// The score codes of a row block and of two panels of keys, or of one. Columns
+/// past the end hold anything; softmax masks them.
 void QAttentionEmitter::scorePair(Value row, Value pair) {
   Value panelBytes = k.index(layout.keySteps * 64);
   Value panel = k.add(k.mul(pair, layout.keySteps * 4), layout.keys);
   Value sums = k.add(k.mul(pair, 4), layout.keySums);
   Values acc;
-  for (int64_t p = 0; p != 2; ++p) {
+  for (int64_t p = 0; p != blockPanels; ++p) {
     Value columnTerm = k.loadBytes(scratch, k.add(sums, p * 64), 16, k.i32());
-    for (int64_t r = 0; r != kAttentionRows; ++r) {
+    for (int64_t r = 0; r != blockRows; ++r) {
       Value term =
           k.loadBytes(scratch, k.index(layout.terms + 4 * r), 1, k.i32());
       acc.push_back(k.add(columnTerm, k.broadcast(k.lane(term, 0))));
     }
   }
   Value query = queryRow(row, 0);
-  acc = k.loop(k.index(0), k.index(layout.keySteps), 1, acc,
-               [&](Value step, ArrayRef<Value> a) {
-                 Value at = k.add(panel, k.mul(step, 64));
-                 Value b0 = k.loadVector(scratch, at, 64);
-                 Value b1 = k.loadVector(scratch, k.add(at, panelBytes), 64);
-                 Value from = k.add(query, k.mul(step, 4));
-                 Values next(a.begin(), a.end());
-                 for (int64_t r = 0; r != kAttentionRows; ++r) {
-                   Value q =
-                       k.broadcast4(queries, k.add(from, r * queryStride()));
-                   next[r] = k.dot4(a[r], q, b0);
-                   next[kAttentionRows + r] =
-                       k.dot4(a[kAttentionRows + r], q, b1);
-                 }
-                 return next;
-               });
-  for (int64_t i = 0; i != 2 * kAttentionRows; ++i) {
+  acc = k.loop(
+      k.index(0), k.index(layout.keySteps), 1, acc,
+      [&](Value step, ArrayRef<Value> a) {
+        Value at = k.add(panel, k.mul(step, 64));
+        Values b = {k.loadVector(scratch, at, 64)};
+        if (blockPanels == 2)
+          b.push_back(k.loadVector(scratch, k.add(at, panelBytes), 64));
+        Value from = k.add(query, k.mul(step, 4));
+        Values next(a.begin(), a.end());
+        for (int64_t r = 0; r != blockRows; ++r) {
+          Value q = k.broadcast4(queries, k.add(from, r * queryStride()));
+          for (int64_t p = 0; p != blockPanels; ++p)
+            next[p * blockRows + r] = k.dot4(a[p * blockRows + r], q, b[p]);
+        }
+        return next;
+      });
+  for (int64_t i = 0; i != blockPanels * blockRows; ++i) {
     Value codes =
         shape.fixed
             ? fixedCode(k, acc[i], fixedScore, shape.scoreRange)
             : k.requant(acc[i], scoreMultiplier, scoreOffset, shape.scoreRange);
-    Value at = k.add(k.add(codeRow(i % kAttentionRows), pair),
-                     i / kAttentionRows * 16);
+    Value at = k.add(k.add(codeRow(i % blockRows), pair), i / blockRows * 16);
     k.storeCodes(codes, scratch, at);
   }
 }
@@ -244,7 +245,14 @@ func::FuncOp buildQAttention(ModuleOp module, StringRef name,
   KernelBuilder k(module, name,
                   bufferTypes(Builder(module.getContext()), shape));
   QAttentionEmitter(k, shape).emit();
-  return k.finish();
+  func::FuncOp kernel = k.finish();
+  if (shape.smallTile)
+    return kernel;
+  AttentionShape small = shape;
+  small.smallTile = true;
+  tk::setVariant(buildQAttention(module, (name + ".small").str(), small), name,
+                 "small");
+  return kernel;
 }
 
 func::FuncOp buildAttentionStage(ModuleOp module, StringRef name,

@@ -14,12 +14,12 @@ using Values = KernelBuilder::Values;
 /// Sums over the tokens of weight times value, i32, for `count` panels of 16
 /// channels. Row 0 of the weights lies at `weights`, the correction of each row
 /// at `terms`.
-Values QAttentionEmitter::weightedSums(Value weights, Value terms,
-                                       int64_t first, int64_t count) {
+Values QAttentionEmitter::weightedSums(Value weights, Value terms, Value first,
+                                       int64_t count) {
   Values acc;
-  for (int64_t i = 0; i != count * kAttentionRows; ++i) {
-    Value term = k.loadBytes(scratch, k.add(terms, 4 * (i % kAttentionRows)), 1,
-                             k.i32());
+  for (int64_t i = 0; i != count * blockRows; ++i) {
+    Value term =
+        k.loadBytes(scratch, k.add(terms, 4 * (i % blockRows)), 1, k.i32());
     acc.push_back(k.broadcast(k.lane(term, 0)));
   }
   Value panel = k.add(k.mul(valueStride, first), layout.values);
@@ -32,23 +32,31 @@ Values QAttentionEmitter::weightedSums(Value weights, Value terms,
               k.loadVector(scratch, k.add(at, k.mul(valueStride, p)), 64));
         Value from = k.add(weights, token);
         Values next(a.begin(), a.end());
-        for (int64_t r = 0; r != kAttentionRows; ++r) {
+        for (int64_t r = 0; r != blockRows; ++r) {
           Value q = k.broadcast4(scratch, k.add(from, r * layout.codeStride));
           for (int64_t p = 0; p != count; ++p)
-            next[p * kAttentionRows + r] =
-                k.dot4(a[p * kAttentionRows + r], q, b[p]);
+            next[p * blockRows + r] = k.dot4(a[p * blockRows + r], q, b[p]);
         }
         return next;
       });
 }
 
 void QAttentionEmitter::contextRows(Value row) {
-  for (int64_t p = 0; p < layout.valuePanels; p += 2)
-    contextPanels(row, p, std::min<int64_t>(2, layout.valuePanels - p));
+  if (shape.smallTile && shape.headDim % 16 == 0) {
+    k.loop(k.index(0), k.index(layout.valuePanels), 1,
+           [&](Value panel) { contextPanels(row, panel, 1, 16); });
+    return;
+  }
+  for (int64_t p = 0; p < layout.valuePanels; p += blockPanels)
+    contextPanels(row, k.index(p),
+                  std::min<int64_t>(blockPanels, layout.valuePanels - p),
+                  shape.headDim - p * 16);
 }
 
-/// Context codes of a row block for `count` panels of 16 channels.
-void QAttentionEmitter::contextPanels(Value row, int64_t first, int64_t count) {
+/// Context codes of a row block for `count` panels of 16 channels, of which
+/// `channels` or more are the head's.
+void QAttentionEmitter::contextPanels(Value row, Value first, int64_t count,
+                                      int64_t channels) {
   Values sums =
       shape.isLog() && shape.fixed ? joinedFixedPlanes(first, count)
       : shape.isLog()
@@ -69,20 +77,20 @@ void QAttentionEmitter::contextPanels(Value row, int64_t first, int64_t count) {
     if (!isReal)
       v = k.round(v, shape.contextRange);
   }
-  storeContext(row, first, count, sums);
+  storeContext(row, first, count, channels, sums);
 }
 
 /// Writes only rows of the sequence and channels of the head: the others
 /// belong to other chunks.
-void QAttentionEmitter::storeContext(Value row, int64_t first, int64_t count,
-                                     Values values) {
+void QAttentionEmitter::storeContext(Value row, Value first, int64_t count,
+                                     int64_t channels, Values values) {
   Value base = k.add(k.mul(k.add(c.firstQuery, row), shape.contextStride),
-                     k.add(headColumn, first * 16));
+                     k.add(headColumn, k.mul(first, 16)));
   auto storeRow = [&](int64_t r) {
     for (int64_t p = 0; p != count; ++p) {
-      Value v = values[p * kAttentionRows + r];
+      Value v = values[p * blockRows + r];
       Value at = k.add(base, r * shape.contextStride + p * 16);
-      int64_t left = shape.headDim - (first + p) * 16;
+      int64_t left = channels - p * 16;
       bool real = shape.context == Storage::F32;
       if (left >= 16 && real)
         k.storeVector(v, context, at);
@@ -100,16 +108,16 @@ void QAttentionEmitter::storeContext(Value row, int64_t first, int64_t count,
     }
   };
   Value rows = k.sub(c.queries, row);
-  k.ifThen(
-      k.less(rows, k.index(kAttentionRows)),
-      [&] {
-        for (int64_t r = 0; r != kAttentionRows; ++r)
-          k.ifThen(k.less(k.index(r), rows), [&] { storeRow(r); });
-      },
-      [&] {
-        for (int64_t r = 0; r != kAttentionRows; ++r)
-          storeRow(r);
-      });
+  auto storeRowsLeft = [&] {
+    for (int64_t r = 0; r != blockRows; ++r)
+      k.ifThen(k.less(k.index(r), rows), [&] { storeRow(r); });
+  };
+  if (shape.smallTile)
+    return storeRowsLeft();
+  k.ifThen(k.less(rows, k.index(blockRows)), storeRowsLeft, [&] {
+    for (int64_t r = 0; r != blockRows; ++r)
+      storeRow(r);
+  });
 }
 
 } // namespace quern

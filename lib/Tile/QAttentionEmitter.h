@@ -24,7 +24,7 @@
 
 namespace quern {
 
-/// Rows of one block: 8 rows by 2 panels leave registers for operands.
+/// Rows of one block at most: 8 rows by 2 panels leave registers for operands.
 inline constexpr int64_t kAttentionRows = 8;
 
 /// Byte offsets in the scratch memory.
@@ -66,7 +66,9 @@ public:
   using Values = KernelBuilder::Values;
 
   QAttentionEmitter(KernelBuilder &k, const AttentionShape &shape)
-      : k(k), shape(shape), layout(shape), qkv(k.buffer(0)),
+      : k(k), shape(shape), layout(shape),
+        blockRows(shape.smallTile ? 4 : kAttentionRows),
+        blockPanels(shape.smallTile ? 1 : 2), qkv(k.buffer(0)),
         offsets(k.buffer(1)), params(k.buffer(2)), context(k.buffer(3)),
         queries(shape.firstQuery ? k.buffer(4) : qkv),
         scoreTap(k.buffer(shape.firstQuery ? 5 : 4)),
@@ -114,11 +116,12 @@ private:
   void storeTerm(Value sums, Value at);
   Value reduceRows(Values v);
   void contextRows(Value row);
-  void contextPanels(Value row, int64_t first, int64_t count);
-  Values weightedSums(Value weights, Value terms, int64_t first, int64_t count);
-  Values joinedPlanes(int64_t first, int64_t count);
-  Values joinedFixedPlanes(int64_t first, int64_t count);
-  void storeContext(Value row, int64_t first, int64_t count, Values values);
+  void contextPanels(Value row, Value first, int64_t count, int64_t channels);
+  Values weightedSums(Value weights, Value terms, Value first, int64_t count);
+  Values joinedPlanes(Value first, int64_t count);
+  Values joinedFixedPlanes(Value first, int64_t count);
+  void storeContext(Value row, Value first, int64_t count, int64_t channels,
+                    Values values);
 
   /// Address of row `r` (a constant) of a block of q, or of the codes.
   Value queryRow(Value row, int64_t r) {
@@ -130,7 +133,7 @@ private:
   }
   /// Rows of the block that are there.
   Value rowsLeft(Value row) {
-    return k.min(k.sub(c.queries, row), k.index(kAttentionRows));
+    return k.min(k.sub(c.queries, row), k.index(blockRows));
   }
   Value codeRow(int64_t r) {
     return k.index(layout.codes + r * layout.codeStride);
@@ -150,6 +153,8 @@ private:
   KernelBuilder &k;
   const AttentionShape &shape;
   QAttentionLayout layout;
+  /// Rows of a block, and panels of scores or context that are summed together.
+  int64_t blockRows, blockPanels;
   Value qkv, offsets, params, context, queries, scoreTap, probTap, scratch;
   /// False where only codes are asked for.
   bool makesPlanes = true;

@@ -17,8 +17,8 @@ using Values = KernelBuilder::Values;
 
 /// qm_log2 of eight numbers.
 Value QAttentionEmitter::logarithm(Value x) {
-  auto lanes = k.vec(kAttentionRows, k.i32());
-  auto reals = k.vec(kAttentionRows, k.f32());
+  auto lanes = k.vec(blockRows, k.i32());
+  auto reals = k.vec(blockRows, k.f32());
   Value bits = k.bitcast(x, lanes), mantissa = k.splat(lanes, 23);
   Value n =
       k.shiftRightSigned(k.sub(bits, k.splat(lanes, QM_LOG2_LOW)), mantissa);
@@ -34,15 +34,15 @@ Value QAttentionEmitter::logarithm(Value x) {
 /// in that of the exponentials, then their planes.
 void QAttentionEmitter::logCodes(ArrayRef<Value> tops, Value total) {
   auto lanes = k.vec(16, k.i32());
-  Value x = k.mul(k.unsignedToFloat(total),
-                  k.broadcast(probMultiplier, kAttentionRows));
-  Value bases = k.mul(logarithm(x), k.splat(k.vec(kAttentionRows, k.f32()),
-                                            shape.log.per_octave));
+  Value x =
+      k.mul(k.unsignedToFloat(total), k.broadcast(probMultiplier, blockRows));
+  Value bases = k.mul(logarithm(x),
+                      k.splat(k.vec(blockRows, k.f32()), shape.log.per_octave));
   Value zero = k.splat(lanes, qm_log_zero(shape.log));
   CodeRange range{0, float(qm_log_zero(shape.log))};
   int64_t planes = qm_log_planes(shape.log);
   Value most = k.zeros(lanes);
-  for (int64_t r = 0; r != kAttentionRows; ++r) {
+  for (int64_t r = 0; r != blockRows; ++r) {
     Value base = k.broadcast(k.lane(bases, r));
     auto body = [&](Value i, Value mask, ArrayRef<Value> a) {
       Value s = k.loadCodes(scratch, k.add(i, codeRow(r)));
@@ -92,7 +92,7 @@ void QAttentionEmitter::fixedLogCodes() {
     return k.add(k.mul(r, layout.codeStride), layout.codes);
   };
   auto sumAt = [&](Value r) { return k.add(k.mul(r, 8), layout.sums); };
-  Value rows = k.index(kAttentionRows);
+  Value rows = k.index(blockRows);
   k.loop(k.index(0), rows, 1, [&](Value r) {
     Value sum = fixed.sumExponentials(shape, codesOf(r), c.length);
     k.storeBytes(k.broadcast(sum, 1), scratch, sumAt(r));
@@ -101,7 +101,7 @@ void QAttentionEmitter::fixedLogCodes() {
     return k.lane(k.loadBytes(scratch, sumAt(r), 1, k.i64()), 0);
   };
   Values sums;
-  for (int64_t r = 0; r != kAttentionRows; ++r)
+  for (int64_t r = 0; r != blockRows; ++r)
     sums.push_back(load(k.index(r)));
   for (auto [r, step] : llvm::enumerate(fixed.findSteps(sums))) {
     step = arith::IndexCastOp::create(k.op(), k.loc(), k.i64(), step);
@@ -146,7 +146,7 @@ void QAttentionEmitter::packPlaneOfBytes(Value plane) {
   Value table = k.add(k.mul(plane, parities * 256), layout.tables);
   Value ones = k.splat(bytes, 1);
   Values sums[2];
-  for (int64_t r = 0; r != kAttentionRows; ++r) {
+  for (int64_t r = 0; r != blockRows; ++r) {
     Values total = forEach64(
         k, c.length, Values(parities, k.zeros(lanes)),
         [&](Value i, Value mask, ArrayRef<Value> a) {
@@ -182,7 +182,7 @@ void QAttentionEmitter::packPlane(Value plane) {
   if (!isOnly)
     first = k.broadcast(k.toI32(k.mul(plane, n)));
   Values sums[2];
-  for (int64_t r = 0; r != kAttentionRows; ++r) {
+  for (int64_t r = 0; r != blockRows; ++r) {
     Values total = k.blocks(
         c.length, Values(parities, k.zeros(lanes)),
         [&](Value i, Value, ArrayRef<Value> a) {
@@ -217,9 +217,9 @@ void QAttentionEmitter::packPlane(Value plane) {
 
 /// What the planes of `count` panels stand for, in f32, from the last plane to
 /// the first.
-Values QAttentionEmitter::joinedPlanes(int64_t first, int64_t count) {
+Values QAttentionEmitter::joinedPlanes(Value first, int64_t count) {
   auto reals = k.vec(16, k.f32());
-  int64_t parities = shape.log.per_octave, panels = count * kAttentionRows;
+  int64_t parities = shape.log.per_octave, panels = count * blockRows;
   Value down = k.splat(reals, 1.0 / double(1 << qm_log_octaves(shape.log)));
   auto addPlane = [&](Value plane, ArrayRef<Value> before) {
     Values values;
@@ -255,14 +255,14 @@ Values QAttentionEmitter::joinedPlanes(int64_t first, int64_t count) {
 }
 
 /// What the planes of `count` panels stand for in units of the last, i32.
-Values QAttentionEmitter::joinedFixedPlanes(int64_t first, int64_t count) {
+Values QAttentionEmitter::joinedFixedPlanes(Value first, int64_t count) {
   auto lanes = k.vec(16, k.i32());
   int64_t planes = qm_log_planes(shape.log);
   if (planes == 1)
     return weightedSums(planeAt(k.index(0), 0), planeTerms(k.index(0), 0),
                         first, count);
   return k.loop(
-      k.index(0), usedPlanes, 1, Values(count * kAttentionRows, k.zeros(lanes)),
+      k.index(0), usedPlanes, 1, Values(count * blockRows, k.zeros(lanes)),
       [&](Value plane, ArrayRef<Value> before) {
         Values sums =
             weightedSums(planeAt(plane, 0), planeTerms(plane, 0), first, count);

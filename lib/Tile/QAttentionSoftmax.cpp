@@ -30,7 +30,7 @@ void QAttentionEmitter::realSoftmax(Value row) {
   Values tops = rowMaxima();
   Values sums = exponentials(tops);
   Value counted = k.mul(k.toI32(k.roundUp(c.length, 16)), k.i32(kMagicBits));
-  excess = k.broadcast(counted, kAttentionRows);
+  excess = k.broadcast(counted, blockRows);
   Value total = k.sub(reduceRows(sums), excess);
   if (shape.isLog()) {
     logCodes(tops, total);
@@ -83,14 +83,14 @@ void QAttentionEmitter::eachFixedRow(Value rows, RowStep body) {
 }
 
 void QAttentionEmitter::uniformCodes(Value total) {
-  Value ratios = k.div(k.broadcast(probMultiplier, kAttentionRows),
-                       k.unsignedToFloat(total));
+  Value ratios =
+      k.div(k.broadcast(probMultiplier, blockRows), k.unsignedToFloat(total));
   Value sum = k.sub(reduceRows(probabilities(ratios)), excess);
   storeTerm(sum, k.index(layout.terms + 64));
 }
 
 void QAttentionEmitter::storeTerm(Value sums, Value at) {
-  Value factor = k.broadcast(k.sub(k.i32(128), zv), kAttentionRows);
+  Value factor = k.broadcast(k.sub(k.i32(128), zv), blockRows);
   k.storeBytes(k.mul(sums, factor), scratch, at);
 }
 
@@ -111,7 +111,7 @@ Values QAttentionEmitter::rowMaxima() {
   auto bytes = k.vec(64, k.i8());
   auto larger = [&](ArrayRef<Value> m, Value at, Value mask) {
     Values next;
-    for (int64_t r = 0; r != kAttentionRows; ++r) {
+    for (int64_t r = 0; r != blockRows; ++r) {
       Value s = k.loadVector(scratch, k.add(at, codeRow(r)), 64);
       if (mask)
         s = k.select(mask, s, k.zeros(bytes));
@@ -120,7 +120,7 @@ Values QAttentionEmitter::rowMaxima() {
     return next;
   };
   Value whole = k.mul(k.div(c.length, k.index(64)), 64);
-  Values m(kAttentionRows, k.zeros(bytes));
+  Values m(blockRows, k.zeros(bytes));
   m = k.loop(k.index(0), whole, 64, m,
              [&](Value i, ArrayRef<Value> a) { return larger(a, i, Value()); });
   m = k.loop(whole, c.length, 64, m, [&](Value i, ArrayRef<Value> a) {
@@ -138,11 +138,11 @@ Values QAttentionEmitter::exponentials(ArrayRef<Value> tops) {
   auto lanes = k.vec(16, k.i32());
   Value magic = k.splat(k.vec(16, k.f32()), kMagic);
   return k.blocks(
-      c.length, Values(kAttentionRows, k.zeros(lanes)),
+      c.length, Values(blockRows, k.zeros(lanes)),
       [&](Value i, Value mask, ArrayRef<Value> a) {
         Values next;
         Value to = k.mul(i, 4);
-        for (int64_t r = 0; r != kAttentionRows; ++r) {
+        for (int64_t r = 0; r != blockRows; ++r) {
           Value codes = k.loadCodes(scratch, k.add(i, codeRow(r)));
           Value d = k.sub(tops[r], codes);
           Value high = k.lut16(k.shiftRight(d, k.splat(lanes, 4)), expHi);
@@ -166,13 +166,13 @@ Values QAttentionEmitter::probabilities(Value ratios) {
   Value magic = k.splat(reals, kMagic),
         limit = k.splat(reals, shape.probRange.hi);
   Values ratio;
-  for (int64_t r = 0; r != kAttentionRows; ++r)
+  for (int64_t r = 0; r != blockRows; ++r)
     ratio.push_back(k.broadcast(k.lane(ratios, r)));
-  return k.blocks(c.length, Values(kAttentionRows, k.zeros(lanes)),
+  return k.blocks(c.length, Values(blockRows, k.zeros(lanes)),
                   [&](Value i, Value, ArrayRef<Value> a) {
                     Values next;
                     Value from = k.mul(i, 4);
-                    for (int64_t r = 0; r != kAttentionRows; ++r) {
+                    for (int64_t r = 0; r != blockRows; ++r) {
                       Value e = k.loadBytes(
                           scratch,
                           k.add(from, layout.exps + r * layout.expStride), 16,
@@ -187,16 +187,17 @@ Values QAttentionEmitter::probabilities(Value ratios) {
                   });
 }
 
-/// The sum of the lanes of each of eight vectors, as one vector<8xi32>.
+/// The sum of the lanes of each of the block's vectors, as the lanes of one.
 Value QAttentionEmitter::reduceRows(Values v) {
   for (int64_t width = 8; width; width /= 2) {
     // Groups of `width` lanes stay in order; a group's halves are added.
     Values next;
     for (size_t i = 0; i < v.size(); i += 2) {
-      bool last = v.size() == 1;
-      Value a = v[i], b = last ? a : v[i + 1];
+      bool alone = v.size() == 1;
+      Value a = v[i], b = alone ? a : v[i + 1];
+      int64_t lanes = cast<VectorType>(a.getType()).getNumElements();
       SmallVector<int64_t> low, high;
-      for (int64_t l = 0; l != (last ? 8 : 16); ++l) {
+      for (int64_t l = 0; l != (alone ? lanes / 2 : lanes); ++l) {
         int64_t from = l / width * 2 * width + l % width;
         low.push_back(from);
         high.push_back(from + width);

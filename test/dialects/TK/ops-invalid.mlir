@@ -242,7 +242,7 @@ func.func @kernel(%t: index, %s: index, %f: index, %b: index, %e: index,
                   %scratch: memref<?xi8>) attributes {tk.kernel} {
   return
 }
-// expected-error @+1 {{expects 'tk.variant' of a variant to be "library" or "tiles", got "magic"}}
+// expected-error @+1 {{expects 'tk.variant' of a variant to be "library", "small" or "tiles", got "magic"}}
 func.func @variant(%t: index, %s: index, %f: index, %b: index, %e: index,
                    %scratch: memref<?xi8>)
     attributes {tk.kernel, tk.variant_of = @kernel, tk.variant = "magic"} {

@@ -98,6 +98,17 @@ TEST(GemmTuning, LibraryOrMicroOps) {
     check(makeShape({{"library_rows", 32}}), tier);
 }
 
+TEST(GemmTuning, SmallTiles) {
+  for (int64_t bits : {8, 4, 2})
+    for (auto activation : {GemmActivation::None, GemmActivation::Gelu}) {
+      // Chunks are those of the other tiles, whose panels do not divide them.
+      GemmShape shape = makeShape({{"library", 0}, {"panels", 5}}, bits);
+      shape.activation = activation;
+      check(shape, Tier::Scalar);
+      check(shape, Tier::Avx2);
+    }
+}
+
 TEST(GemmTuning, ChunksAreWholeTiles) {
   EXPECT_EQ(makeTuning({}).chunkRows(128), 128);
   EXPECT_EQ(makeTuning({{"rows", 16}}).chunkRows(128), 128);
