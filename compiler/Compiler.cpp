@@ -421,8 +421,8 @@ Error Compilation::emit() {
     }
     about.device = std::move(*device);
   }
-  Expected<AssembledModule> assembled =
-      assembleModule(module, targets.tiers, about, tokenizer, setup);
+  Expected<AssembledModule> assembled = assembleModule(
+      module, targets.tiers, about, tokenizer, request.threads, setup);
   if (!assembled)
     return failed(assembled.message());
   if (validator && validator->hasFailed())

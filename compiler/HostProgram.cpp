@@ -49,8 +49,8 @@ Expected<HostProgram> HostProgram::compileTiles(mlir::ModuleOp tiles,
   if (!folder)
     return folder.takeError();
   // Only the tier that will run: the module goes no further than this process.
-  Expected<AssembledModule> assembled =
-      assembleModule(tiles, {bestHostTier()}, ManifestRequest(), tokenizer);
+  Expected<AssembledModule> assembled = assembleModule(
+      tiles, {bestHostTier()}, ManifestRequest(), tokenizer, threads);
   if (!assembled)
     return assembled.takeError();
   std::string path = folder->file("host.qbm");

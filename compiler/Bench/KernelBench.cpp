@@ -9,16 +9,8 @@
 #include "compiler/Bench/DotPeak.h"
 #include "compiler/Bench/GemmCase.h"
 #include "compiler/Bench/Timing.h"
+#include "compiler/Emit/KernelContext.h"
 #include "compiler/Emit/KernelJit.h"
-#include "dialects/TK/TKDialect.h"
-
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <algorithm>
 #include <cmath>
@@ -124,13 +116,9 @@ runKernelBench(const KernelBenchOptions &options) {
   if (!canRun(options.tier))
     return Error::make("this machine cannot run tier ",
                        getTierName(options.tier).str());
-  mlir::MLIRContext context;
-  context.loadDialect<mlir::arith::ArithDialect, mlir::func::FuncDialect,
-                      mlir::LLVM::LLVMDialect, mlir::math::MathDialect,
-                      mlir::memref::MemRefDialect, mlir::scf::SCFDialect,
-                      mlir::vector::VectorDialect, tk::TKDialect>();
+  std::unique_ptr<mlir::MLIRContext> context = makeKernelContext();
   mlir::OwningOpRef<mlir::ModuleOp> module =
-      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(context.get()));
   std::vector<Layer> layers;
   for (const Layer &layer : kLayers) {
     std::string name = getGemmName(getShape(layer));
@@ -141,7 +129,7 @@ runKernelBench(const KernelBenchOptions &options) {
   }
   if (layers.empty())
     return Error::make("no kernel has \"", options.match, "\" in its name");
-  auto jit = KernelJit::create(*module, options.tier);
+  auto jit = KernelJit::create(*module, options.tier, 0);
   if (!jit)
     return jit.takeError();
   std::vector<KernelBenchRow> rows;

@@ -9,15 +9,8 @@
 #include "compiler/Bench/GroupGemmCase.h"
 #include "compiler/Bench/Timing.h"
 #include "compiler/Bench/WideGemmCase.h"
-#include "dialects/TK/TKDialect.h"
+#include "compiler/Emit/KernelContext.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 
@@ -47,12 +40,8 @@ struct Form {
 class Overhead {
 public:
   explicit Overhead(const OverheadOptions &options)
-      : options(options), scratch(1 << 20) {
-    context.loadDialect<mlir::arith::ArithDialect, mlir::func::FuncDialect,
-                        mlir::LLVM::LLVMDialect, mlir::math::MathDialect,
-                        mlir::memref::MemRefDialect, mlir::scf::SCFDialect,
-                        mlir::vector::VectorDialect, tk::TKDialect>();
-    module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+      : options(options), context(makeKernelContext()), scratch(1 << 20) {
+    module = mlir::ModuleOp::create(mlir::UnknownLoc::get(context.get()));
   }
 
   Expected<std::vector<OverheadRow>> run();
@@ -72,7 +61,7 @@ private:
   void time(Form &form);
 
   const OverheadOptions &options;
-  mlir::MLIRContext context;
+  std::unique_ptr<mlir::MLIRContext> context;
   mlir::OwningOpRef<mlir::ModuleOp> module;
   std::optional<KernelJit> jit;
   std::map<std::string, KernelEntry> entries;
@@ -154,7 +143,7 @@ void Overhead::addWide() {
 }
 
 Error Overhead::compile() {
-  Expected<KernelJit> made = KernelJit::create(*module, options.tier);
+  Expected<KernelJit> made = KernelJit::create(*module, options.tier, 0);
   if (!made)
     return made.takeError();
   jit.emplace(std::move(*made));

@@ -56,22 +56,19 @@ std::optional<Tier> parseTier(llvm::StringRef name) {
   return std::nullopt;
 }
 
-Expected<AssembledModule> assembleModule(mlir::ModuleOp module,
-                                         const std::vector<Tier> &tiers,
-                                         ManifestRequest request,
-                                         std::string tokenizer,
-                                         const PassSetup &setup) {
+Expected<AssembledModule>
+assembleModule(mlir::ModuleOp module, const std::vector<Tier> &tiers,
+               ManifestRequest request, std::string tokenizer, unsigned threads,
+               const PassSetup &setup) {
   AssembledModule result;
   result.tokenizer = std::move(tokenizer);
-  std::vector<KernelObject> known;
-  for (Tier tier : tiers) {
-    request.tiers.push_back(describeTier(tier));
-    auto objects = emitObjects(module, tier, setup, known);
-    if (!objects)
-      return objects.takeError();
-    known.insert(known.end(), objects->begin(), objects->end());
+  auto objects = emitObjects(module, tiers, threads, setup);
+  if (!objects)
+    return objects.takeError();
+  for (size_t i = 0; i < tiers.size(); ++i) {
+    request.tiers.push_back(describeTier(tiers[i]));
     result.tiers.push_back(
-        {tier, request.tiers.back().id, std::move(*objects)});
+        {tiers[i], request.tiers.back().id, std::move((*objects)[i])});
   }
   mlir::FailureOr<ManifestResult> manifest = buildManifest(module, request);
   if (mlir::failed(manifest))

@@ -26,12 +26,12 @@ TierInfo describeTier(Tier tier);
 std::optional<Tier> parseTier(llvm::StringRef name);
 
 /// Lowers the kernels of an L3 module for every tier and describes them.
-/// `request.tiers` is filled in from `tiers`.
-Expected<AssembledModule> assembleModule(mlir::ModuleOp module,
-                                         const std::vector<Tier> &tiers,
-                                         ManifestRequest request,
-                                         std::string tokenizer,
-                                         const PassSetup &setup = {});
+/// `request.tiers` is filled in from `tiers`. The result does not depend on
+/// `threads`, of which 0 is one for each CPU.
+Expected<AssembledModule>
+assembleModule(mlir::ModuleOp module, const std::vector<Tier> &tiers,
+               ManifestRequest request, std::string tokenizer, unsigned threads,
+               const PassSetup &setup = {});
 
 /// Writes an assembled module in its container.
 Error writeModule(const std::string &path, const AssembledModule &module);

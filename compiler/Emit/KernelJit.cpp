@@ -90,11 +90,12 @@ KernelJit::KernelJit(KernelJit &&) = default;
 KernelJit &KernelJit::operator=(KernelJit &&) = default;
 KernelJit::~KernelJit() = default;
 
-Expected<KernelJit> KernelJit::create(mlir::ModuleOp module, Tier tier) {
-  auto objects = emitObjects(module, tier);
+Expected<KernelJit> KernelJit::create(mlir::ModuleOp module, Tier tier,
+                                      unsigned threads) {
+  auto objects = emitObjects(module, {tier}, threads);
   if (!objects)
     return objects.takeError();
-  return load(*objects, tier);
+  return load(objects->front(), tier);
 }
 
 Expected<KernelJit> KernelJit::load(const std::vector<KernelObject> &objects,

@@ -40,8 +40,10 @@ public:
   KernelJit &operator=(KernelJit &&);
   ~KernelJit();
 
-  /// Lowers, compiles and loads the kernels of `module`.
-  static Expected<KernelJit> create(mlir::ModuleOp module, Tier tier);
+  /// Lowers, compiles and loads the kernels of `module`, on `threads` threads
+  /// (0: one for each CPU).
+  static Expected<KernelJit> create(mlir::ModuleOp module, Tier tier,
+                                    unsigned threads = 1);
 
   /// Loads object files of kernels, as emitObjects makes them.
   static Expected<KernelJit> load(const std::vector<KernelObject> &objects,

@@ -2,29 +2,72 @@
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
+// Threads share nothing but a list: what one makes of a kernel, from its text
+// on, lies in contexts of MLIR and of LLVM that nobody else uses meanwhile. In
+// one context they would wait for each other at every type and attribute.
+//
 //===----------------------------------------------------------------------===//
 #include "compiler/Emit/KernelObjects.h"
 
 #include "compiler/Emit/KernelCache.h"
+#include "compiler/Emit/KernelContext.h"
 #include "dialects/TK/TKDialect.h"
+#include "lib/Support/Parallel.h"
 
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/IR/Threading.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/raw_ostream.h"
+
+#include <mutex>
+#include <numeric>
 
 using namespace mlir;
 
 namespace quern {
 
-/// A kernel with its variants, in a module of its own.
+namespace {
+/// A kernel with its variants.
 struct KernelPart {
-  std::string name;
-  OwningOpRef<ModuleOp> module;
+  std::string name, text;
+  /// Whose code each tier runs, and which of the objects that is.
+  std::vector<Tier> codes;
+  std::vector<size_t> objects;
 };
 
-static std::vector<KernelPart> splitKernels(ModuleOp module) {
-  llvm::MapVector<StringAttr, OwningOpRef<ModuleOp>> parts;
+/// What is made once: the object of a part for a tier.
+struct Job {
+  const KernelPart *part;
+  Tier tier;
+  std::optional<Expected<std::string>> object;
+};
+
+/// Contexts that no thread is using.
+class ContextPool {
+public:
+  std::unique_ptr<MLIRContext> take() {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (unused.empty())
+      return makeKernelContext();
+    std::unique_ptr<MLIRContext> context = std::move(unused.back());
+    unused.pop_back();
+    return context;
+  }
+  void giveBack(std::unique_ptr<MLIRContext> context) {
+    std::lock_guard<std::mutex> lock(mutex);
+    unused.push_back(std::move(context));
+  }
+
+private:
+  std::mutex mutex;
+  std::vector<std::unique_ptr<MLIRContext>> unused;
+};
+} // namespace
+
+static std::vector<KernelPart> splitKernels(ModuleOp module,
+                                            ArrayRef<Tier> tiers) {
+  llvm::MapVector<StringAttr, OwningOpRef<ModuleOp>> modules;
   for (Operation &op : *module.getBody()) {
     if (!tk::isKernel(&op))
       continue;
@@ -32,77 +75,102 @@ static std::vector<KernelPart> splitKernels(ModuleOp module) {
     if (auto function = dyn_cast<func::FuncOp>(op))
       if (FlatSymbolRefAttr of = tk::getVariantOf(function))
         name = of.getAttr();
-    OwningOpRef<ModuleOp> &part = parts[name];
+    OwningOpRef<ModuleOp> &part = modules[name];
     if (!part)
       part = ModuleOp::create(module.getLoc());
     part->push_back(op.clone());
   }
-  std::vector<KernelPart> result;
-  for (auto &[name, part] : parts)
-    result.push_back({name.str(), std::move(part)});
-  return result;
+  std::vector<KernelPart> parts;
+  for (auto &[name, kernel] : modules) {
+    KernelPart part{name.str(), "", {}, {}};
+    llvm::raw_string_ostream(part.text) << *kernel;
+    for (Tier tier : tiers)
+      part.codes.push_back(getCodeTier(*kernel, tier));
+    parts.push_back(std::move(part));
+  }
+  return parts;
 }
 
-Expected<std::vector<KernelObject>>
-makeObjects(ModuleOp module, const ObjectMaker &maker,
-            const std::vector<KernelObject> &known) {
+/// Makes the object of a kernel's text in `context`.
+static Expected<std::string>
+makeObject(const Job &job, const ObjectMaker &maker, MLIRContext &context) {
+  std::string why;
+  ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
+    if (diagnostic.getSeverity() == DiagnosticSeverity::Error && why.empty())
+      why = diagnostic.str();
+    return success();
+  });
+  auto kernel = parseSourceString<ModuleOp>(job.part->text, &context);
+  if (!kernel)
+    return Error::make("kernel ", job.part->name, ": ", why);
+  Expected<std::string> object = maker.make(*kernel, job.tier);
+  if (!object && !why.empty())
+    return Error::make(object.message(), ": ", why);
+  return object;
+}
+
+/// Makes all objects, those that are likely to take longest first.
+static void run(std::vector<Job> &jobs, const ObjectMaker &maker,
+                const KernelCache &cache, unsigned threads) {
+  std::vector<size_t> order(jobs.size());
+  std::iota(order.begin(), order.end(), size_t(0));
+  llvm::stable_sort(order, [&](size_t a, size_t b) {
+    return jobs[a].part->text.size() > jobs[b].part->text.size();
+  });
+  ContextPool contexts;
+  forEachParallel(order.size(), threads, [&](size_t i) {
+    Job &job = jobs[order[i]];
+    job.object = cache.get(job.part->text, maker.tag(job.tier), [&] {
+      std::unique_ptr<MLIRContext> context = contexts.take();
+      Expected<std::string> made = makeObject(job, maker, *context);
+      contexts.giveBack(std::move(context));
+      return made;
+    });
+  });
+}
+
+Expected<std::vector<std::vector<KernelObject>>>
+makeObjects(ModuleOp module, ArrayRef<Tier> tiers, const ObjectMaker &maker,
+            unsigned threads) {
   Expected<KernelCache> cache = KernelCache::fromEnvironment();
   if (!cache)
     return cache.takeError();
-  std::vector<KernelPart> parts = splitKernels(module);
-  std::vector<KernelObject> objects(parts.size());
-  std::vector<std::optional<Error>> errors(parts.size());
-  // Whether the object was not there yet.
-  auto make = [&](size_t i) -> bool {
-    ModuleOp part = *parts[i].module;
-    Tier tier = getCodeTier(part, maker.tier);
-    KernelObject &object = objects[i];
-    object.kernel = parts[i].name;
-    object.entry = getEntryName(object.kernel, tier);
-    auto made = llvm::find_if(known, [&](const KernelObject &other) {
-      return other.entry == object.entry;
-    });
-    if (made != known.end()) {
-      object.bytes = made->bytes;
-      return false;
+  std::vector<KernelPart> parts = splitKernels(module, tiers);
+  std::vector<Job> jobs;
+  for (KernelPart &part : parts)
+    for (Tier code : part.codes) {
+      auto same = llvm::find_if(jobs, [&](const Job &job) {
+        return job.part == &part && job.tier == code;
+      });
+      part.objects.push_back(size_t(same - jobs.begin()));
+      if (same == jobs.end())
+        jobs.push_back({&part, code, std::nullopt});
     }
-    std::string text;
-    llvm::raw_string_ostream(text) << part;
-    bool isNew = false;
-    Expected<std::string> bytes = cache->get(text, maker.tag(tier), [&] {
-      isNew = true;
-      return maker.make(part, tier);
-    });
-    if (bytes)
-      object.bytes = std::move(*bytes);
-    else
-      errors[i] = bytes.takeError();
-    return isNew;
-  };
-  // The first that is made, alone: it loads the dialects of the passes into the
-  // context, which must not happen on several threads.
-  size_t next = 0;
-  while (next < parts.size() && !make(next++))
-    ;
-  parallelFor(module.getContext(), next, parts.size(),
-              [&](size_t i) { make(i); });
-  for (std::optional<Error> &error : errors)
-    if (error)
-      return std::move(*error);
-  return objects;
+  run(jobs, maker, *cache, threads);
+  for (Job &job : jobs)
+    if (!*job.object)
+      return job.object->takeError();
+  std::vector<std::vector<KernelObject>> objects(tiers.size());
+  for (size_t tier = 0; tier < tiers.size(); ++tier)
+    for (const KernelPart &part : parts)
+      objects[tier].push_back({part.name,
+                               getEntryName(part.name, part.codes[tier]),
+                               **jobs[part.objects[tier]].object});
+  return Expected<std::vector<std::vector<KernelObject>>>(std::move(objects));
 }
 
-Expected<std::vector<KernelObject>>
-emitObjects(ModuleOp module, Tier tier, const PassSetup &setup,
-            const std::vector<KernelObject> &known) {
-  if (setup)
-    if (auto lowered = lowerKernels(module, tier, setup); !lowered)
-      return lowered.takeError();
-  ObjectMaker maker = {tier, [](Tier code) { return getTierName(code).str(); },
+Expected<std::vector<std::vector<KernelObject>>>
+emitObjects(ModuleOp module, ArrayRef<Tier> tiers, unsigned threads,
+            const PassSetup &setup) {
+  for (Tier tier : tiers)
+    if (setup)
+      if (auto lowered = lowerKernels(module, tier, setup); !lowered)
+        return lowered.takeError();
+  ObjectMaker maker = {[](Tier code) { return getTierName(code).str(); },
                        [](ModuleOp kernel, Tier code) {
                          return emitKernels(kernel, code, CodeForm::Object);
                        }};
-  return makeObjects(module, maker, known);
+  return makeObjects(module, tiers, maker, threads);
 }
 
 } // namespace quern

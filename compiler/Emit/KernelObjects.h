@@ -25,26 +25,27 @@ struct KernelObject {
   std::string bytes;
 };
 
-/// How the module of one kernel becomes an object.
+/// How the module of one kernel becomes an object. Called on several threads,
+/// each with a context of its own.
 struct ObjectMaker {
-  Tier tier;
   /// Tells objects apart that are made in different ways.
   std::function<std::string(Tier)> tag;
   /// Makes the object of a kernel for getCodeTier(kernel, tier).
   std::function<Expected<std::string>(mlir::ModuleOp, Tier)> make;
 };
 
-/// The objects of all kernels of an L3 module, in the order of the module. What
-/// is among `known` is not made again.
-Expected<std::vector<KernelObject>>
-makeObjects(mlir::ModuleOp module, const ObjectMaker &maker,
-            const std::vector<KernelObject> &known = {});
+/// For each of `tiers`, the objects of all kernels of an L3 module, in the
+/// order of the module. Those that tiers share are made once. They do not
+/// depend on `threads`, of which 0 is one for each CPU.
+Expected<std::vector<std::vector<KernelObject>>>
+makeObjects(mlir::ModuleOp module, llvm::ArrayRef<Tier> tiers,
+            const ObjectMaker &maker, unsigned threads = 1);
 
-/// The same for a tier. With `setup`, the passes are first run over the whole
-/// module under its eyes.
-Expected<std::vector<KernelObject>>
-emitObjects(mlir::ModuleOp module, Tier tier, const PassSetup &setup = {},
-            const std::vector<KernelObject> &known = {});
+/// The same by emitKernels. With `setup`, the passes are first run over the
+/// whole module under its eyes.
+Expected<std::vector<std::vector<KernelObject>>>
+emitObjects(mlir::ModuleOp module, llvm::ArrayRef<Tier> tiers,
+            unsigned threads = 1, const PassSetup &setup = {});
 
 } // namespace quern
 

@@ -8,16 +8,9 @@
 #include "compiler/Bench/DotPeak.h"
 #include "compiler/Bench/GemmCase.h"
 #include "compiler/Bench/Timing.h"
+#include "compiler/Emit/KernelContext.h"
 #include "compiler/Emit/KernelJit.h"
-#include "dialects/TK/TKDialect.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include "llvm/Support/MathExtras.h"
 
 #include <algorithm>
@@ -156,13 +149,9 @@ private:
 
 Expected<std::vector<std::vector<FormTime>>>
 timeForms(const TimedForms &forms) {
-  mlir::MLIRContext context;
-  context.loadDialect<mlir::arith::ArithDialect, mlir::func::FuncDialect,
-                      mlir::LLVM::LLVMDialect, mlir::math::MathDialect,
-                      mlir::memref::MemRefDialect, mlir::scf::SCFDialect,
-                      mlir::vector::VectorDialect, tk::TKDialect>();
+  std::unique_ptr<mlir::MLIRContext> context = makeKernelContext();
   mlir::OwningOpRef<mlir::ModuleOp> module =
-      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(context.get()));
   std::vector<GemmShape> shapes;
   std::vector<std::string> names;
   for (const GemmTuning &tuning : forms.candidates) {
@@ -172,7 +161,7 @@ timeForms(const TimedForms &forms) {
     names.push_back("candidate_" + std::to_string(names.size()));
     buildGemm(*module, names.back(), shape);
   }
-  Expected<KernelJit> jit = KernelJit::create(*module, forms.tier);
+  Expected<KernelJit> jit = KernelJit::create(*module, forms.tier, 0);
   if (!jit)
     return jit.takeError();
   std::vector<KernelEntry> entries;

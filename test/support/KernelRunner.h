@@ -16,6 +16,7 @@
 #ifndef QUERN_TEST_SUPPORT_KERNELRUNNER_H
 #define QUERN_TEST_SUPPORT_KERNELRUNNER_H
 
+#include "compiler/Emit/KernelContext.h"
 #include "dialects/TK/TKDialect.h"
 #include "test/support/TestTiers.h"
 
@@ -67,12 +68,7 @@ struct RunCounts {
 
 class KernelRunner {
 public:
-  KernelRunner() : storage(std::make_unique<mlir::MLIRContext>()) {
-    storage->disableMultithreading();
-    storage->loadDialect<mlir::arith::ArithDialect, mlir::func::FuncDialect,
-                         mlir::LLVM::LLVMDialect, mlir::math::MathDialect,
-                         mlir::memref::MemRefDialect, mlir::scf::SCFDialect,
-                         mlir::vector::VectorDialect, tk::TKDialect>();
+  KernelRunner() : storage(makeKernelContext()) {
     top = mlir::ModuleOp::create(mlir::UnknownLoc::get(storage.get()));
   }
 

@@ -288,10 +288,10 @@ Expected<KernelJit> makeKernels(ModuleOp module, Tier tier, bool emulate) {
   auto tag = [&](Tier code) {
     return getTierName(code).str() + " on " + getTierName(host).str();
   };
-  auto objects = makeObjects(module, {tier, tag, emulated});
+  auto objects = makeObjects(module, {tier}, {tag, emulated});
   if (!objects)
     return objects.takeError();
-  return KernelJit::load(*objects, tier);
+  return KernelJit::load(objects->front(), tier);
 }
 
 } // namespace quern::test

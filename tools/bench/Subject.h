@@ -8,13 +8,8 @@
 #ifndef QUERN_TOOLS_BENCH_SUBJECT_H
 #define QUERN_TOOLS_BENCH_SUBJECT_H
 
+#include "compiler/Emit/KernelContext.h"
 #include "compiler/Emit/KernelJit.h"
-#include "dialects/TK/TKDialect.h"
-
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <benchmark/benchmark.h>
 
@@ -41,11 +36,7 @@ inline double clockRate() {
 class Subject {
 public:
   explicit Subject(llvm::function_ref<void(mlir::ModuleOp)> build) {
-    context.loadDialect<mlir::arith::ArithDialect, mlir::func::FuncDialect,
-                        mlir::math::MathDialect, mlir::memref::MemRefDialect,
-                        mlir::scf::SCFDialect, mlir::vector::VectorDialect,
-                        tk::TKDialect>();
-    auto module = mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+    auto module = mlir::ModuleOp::create(mlir::UnknownLoc::get(context.get()));
     build(module);
     auto made = KernelJit::create(module, bestHostTier());
     module->erase();
@@ -99,7 +90,7 @@ public:
   }
 
 private:
-  mlir::MLIRContext context;
+  std::unique_ptr<mlir::MLIRContext> context = makeKernelContext();
   std::unique_ptr<KernelJit> jit;
   KernelEntry entry;
   std::vector<std::unique_ptr<void, void (*)(void *)>> owned;

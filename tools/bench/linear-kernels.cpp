@@ -9,13 +9,8 @@
 #include "compiler/Bench/DotPeak.h"
 #include "compiler/Bench/GemmCase.h"
 #include "compiler/Bench/KernelBench.h"
+#include "compiler/Emit/KernelContext.h"
 #include "compiler/Emit/KernelJit.h"
-#include "dialects/TK/TKDialect.h"
-
-#include "mlir/Dialect/Math/IR/Math.h"
-#include "mlir/Dialect/MemRef/IR/MemRef.h"
-#include "mlir/Dialect/SCF/IR/SCF.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 #include <benchmark/benchmark.h>
 
@@ -25,13 +20,9 @@ static void run(benchmark::State &state, int64_t k, int64_t n,
                 GemmActivation activation, bool real) {
   GemmShape shape = linearShape(k, n, activation, 8);
   GemmCase gemm(shape, state.range(0), real);
-  mlir::MLIRContext context;
-  context.loadDialect<mlir::arith::ArithDialect, mlir::func::FuncDialect,
-                      mlir::math::MathDialect, mlir::memref::MemRefDialect,
-                      mlir::scf::SCFDialect, mlir::vector::VectorDialect,
-                      tk::TKDialect>();
+  std::unique_ptr<mlir::MLIRContext> context = makeKernelContext();
   mlir::OwningOpRef<mlir::ModuleOp> module =
-      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(context.get()));
   gemm.build(*module);
   Tier tier = bestHostTier();
   auto jit = KernelJit::create(*module, tier);

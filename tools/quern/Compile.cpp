@@ -192,7 +192,7 @@ void addCompile(CLI::App &app, Action &action) {
                     "it, on calibration texts and adversarial codes; stop at "
                     "the first difference that the pass does not allow itself");
   command->add_option("--threads", request.threads,
-                      "Threads of the calibration; 0 is one per CPU");
+                      "Threads that calibrate and make code; 0 is one per CPU");
   command->add_flag("-q,--quiet", options->quiet, "Print errors only");
   command->add_flag("-v,--verbose", options->verbose,
                     "Print every decision and its reason");

@@ -8,6 +8,7 @@
 
 #include "gtest/gtest.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -164,26 +165,26 @@ TEST(KernelObjects, AreTheSameFromTheCache) {
   std::vector<std::string> plain;
   {
     CacheFolder none("");
-    auto objects = emitObjects(runner.module(), Tier::Scalar);
+    auto objects = emitObjects(runner.module(), {Tier::Scalar});
     ASSERT_TRUE(objects) << objects.message();
-    plain = describe(*objects);
+    plain = describe(objects->front());
   }
   ASSERT_EQ(plain.size(), 2u);
   CacheFolder set(folder.file("kernels"));
   for (int turn = 0; turn < 2; ++turn) {
-    auto objects = emitObjects(runner.module(), Tier::Scalar);
+    auto objects = emitObjects(runner.module(), {Tier::Scalar});
     ASSERT_TRUE(objects) << objects.message();
-    EXPECT_EQ(describe(*objects), plain);
+    EXPECT_EQ(describe(objects->front()), plain);
   }
   // Kept under the text of one kernel: an altered neighbour changes nothing.
   runner.module().lookupSymbol("one")->erase();
-  ObjectMaker none = {Tier::Scalar, [](Tier) { return "scalar"; },
+  ObjectMaker none = {[](Tier) { return "scalar"; },
                       [](mlir::ModuleOp, Tier) -> Expected<std::string> {
                         return Error("made again");
                       }};
-  auto rest = makeObjects(runner.module(), none);
+  auto rest = makeObjects(runner.module(), {Tier::Scalar}, none);
   ASSERT_TRUE(rest) << rest.message();
-  EXPECT_EQ(describe(*rest), std::vector<std::string>{plain[1]});
+  EXPECT_EQ(describe(rest->front()), std::vector<std::string>{plain[1]});
 }
 
 TEST(KernelObjects, AmxHasCodeOfItsOwnForTilesOnly) {
@@ -193,20 +194,26 @@ TEST(KernelObjects, AmxHasCodeOfItsOwnForTilesOnly) {
   for (size_t at; (at = text.find("library")) != std::string::npos;)
     text.replace(at, 7, "tiles");
   ASSERT_TRUE(runner.parse(text));
-  auto vnni = emitObjects(runner.module(), Tier::Avx512Vnni);
-  ASSERT_TRUE(vnni) << vnni.message();
   std::vector<std::string> made;
-  ObjectMaker maker = {Tier::Amx,
-                       [](Tier tier) { return getTierName(tier).str(); },
+  ObjectMaker maker = {[](Tier tier) { return getTierName(tier).str(); },
                        [&](mlir::ModuleOp, Tier tier) {
                          made.push_back(getTierName(tier).str());
-                         return Expected<std::string>("object");
+                         return Expected<std::string>("object of " +
+                                                      made.back());
                        }};
-  auto amx = makeObjects(runner.module(), maker, *vnni);
-  ASSERT_TRUE(amx) << amx.message();
-  ASSERT_EQ(amx->size(), 2u);
-  EXPECT_EQ((*amx)[0].entry, "one.avx512vnni");
-  EXPECT_EQ((*amx)[0].bytes, (*vnni)[0].bytes);
-  EXPECT_EQ((*amx)[1].entry, "two.amx");
-  EXPECT_EQ(made, std::vector<std::string>{"amx"});
+  auto tiers =
+      makeObjects(runner.module(), {Tier::Avx512Vnni, Tier::Amx}, maker);
+  ASSERT_TRUE(tiers) << tiers.message();
+  ASSERT_EQ(tiers->size(), 2u);
+  const std::vector<KernelObject> &vnni = tiers->front(), &amx = tiers->back();
+  ASSERT_EQ(vnni.size(), 2u);
+  ASSERT_EQ(amx.size(), 2u);
+  EXPECT_EQ(amx[0].entry, "one.avx512vnni");
+  EXPECT_EQ(amx[0].bytes, vnni[0].bytes);
+  EXPECT_EQ(amx[1].entry, "two.amx");
+  EXPECT_EQ(amx[1].bytes, "object of amx");
+  EXPECT_EQ(vnni[1].bytes, "object of avx512vnni");
+  std::sort(made.begin(), made.end());
+  EXPECT_EQ(made,
+            (std::vector<std::string>{"amx", "avx512vnni", "avx512vnni"}));
 }
