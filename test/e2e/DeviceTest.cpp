@@ -405,7 +405,7 @@ TEST_F(DeviceTest, ModulesAreAssembled) {
 TEST_F(DeviceTest, ModelsWithoutKernels) {
   TempFolder folder;
   TinyModelOptions options = optionsFor(HeadKind::Classification);
-  options.heads = 8;
+  options.heads = 16;
   ASSERT_FALSE(writeTinyModel(folder.file("model"), options));
   CompileRequest request;
   request.modelFolder = folder.file("model");
@@ -417,8 +417,8 @@ TEST_F(DeviceTest, ModelsWithoutKernels) {
   Expected<CompileResult> result = compile(request);
   ASSERT_FALSE(result);
   EXPECT_THAT(result.message(),
-              HasSubstr("GPU: step L0.attention: attention: heads of 8 "
-                        "channels, expected a multiple of 16, at most 128"));
+              HasSubstr("GPU: step L0.attention: attention: heads of 4 "
+                        "channels, expected a multiple of 8, at most 128"));
 }
 
 } // namespace

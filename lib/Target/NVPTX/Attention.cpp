@@ -18,9 +18,9 @@ using Param = DeviceBuilder::Param;
 static constexpr int64_t kTableBytes = 256 * 4;
 
 Error checkAttention(const AttentionForm &form) {
-  if (form.headDim <= 0 || form.headDim % 16 || form.headDim > 128)
+  if (form.headDim <= 0 || form.headDim % 8 || form.headDim > 128)
     return Error::make("attention: heads of ", form.headDim,
-                       " channels, expected a multiple of 16, at most 128");
+                       " channels, expected a multiple of 8, at most 128");
   bool isTwo = form.log.per_octave == 1;
   if (form.isLog() && (form.log.bits < 3 || form.log.bits > 8 ||
                        !(isTwo || form.log.per_octave == 2)))
@@ -97,6 +97,23 @@ void AttentionEmitter::loadConstants() {
   zv = k.round(constant(39));
 }
 
+/// Of heads whose rows lie at multiples of 8: 16 bytes of a key from `channel`
+/// on, zeros where it has none.
+void AttentionEmitter::copyHalves(Value key, Value channel, Value to) {
+  Value token = k.add(first, k.min(key, k.sub(length, k.c(1))));
+  Value from =
+      k.at(k.at(qkv, k.mulWide(token, qkvStride)), k.add(kColumn, headColumn));
+  Values words;
+  for (int64_t half = 0; half != 2; ++half) {
+    Value here = k.add(channel, half * 8);
+    Value isThere = k.bitAnd(k.less(key, length), k.less(here, k.c(dim)));
+    here = k.min(here, k.c(dim - 8));
+    for (Value word : k.loadMany(k.at(from, here), k.i32(), 2))
+      words.push_back(k.select(isThere, word, k.c(0)));
+  }
+  k.storeMany(words, to);
+}
+
 /// Row 8 i + r of a chunk holds key 16 (i / 2) + 4 (r / 2) + 2 (i % 2) + r % 2.
 void AttentionEmitter::copyKeys() {
   int64_t pieces = width / 16;
@@ -109,14 +126,18 @@ void AttentionEmitter::copyKeys() {
            key = k.add(key, k.mul(k.div(tile, 2), 16));
            key = k.add(key, k.mul(k.div(r, 2), 4));
            key = k.add(key, k.add(k.mul(k.rem(tile, 2), 2), k.rem(r, 2)));
+           Value to = k.at(keyRows, piece(row, which, layout.keyBytes));
+           if (dim % 16) {
+             copyHalves(key, k.shl(which, 4), to);
+             return Values();
+           }
            Value from = k.at(k.at(qkv, k.mulWide(k.add(first, key), qkvStride)),
                              k.add(column, k.shl(which, 4)));
            Value bytes = k.select(k.less(key, length), k.c(16), k.c(0));
            // Channels of the next head must not count.
            if (width != dim)
              bytes = k.select(k.less(which, k.c(dim / 16)), bytes, k.c(0));
-           k.copyAsync(k.at(keyRows, piece(row, which, layout.keyBytes)), from,
-                       bytes);
+           k.copyAsync(to, from, bytes);
            return Values();
          });
   k.commitCopies();
@@ -179,7 +200,7 @@ void AttentionEmitter::sumKeys() {
         Value r = k.add(k.mul(k.rem(k.div(inChunk, 4), 4), 2), k.rem(key, 2));
         Value row = k.add(k.bitAnd(key, -32), k.add(k.mul(tile, 8), r));
         Value sum = k.c(0);
-        for (int64_t p = 0; p != dim / 16; ++p)
+        for (int64_t p = 0; p != (dim + 15) / 16; ++p)
           for (Value word :
                k.loadMany(k.at(keyRows, piece(row, k.c(p), layout.keyBytes)),
                           k.i32(), 4))
@@ -209,7 +230,15 @@ void AttentionEmitter::loadQueries() {
         fragment.push_back(k.c(0));
         continue;
       }
-      Value word = k.load(k.at(rows[size_t(half)], k.c(channel)), k.i32(), 4);
+      Value at = k.c(channel), isThere;
+      if (channel + 16 > dim) {
+        // Half of the quad has channels there.
+        isThere = k.less(quad, k.c(2));
+        at = k.select(isThere, at, k.c(channel - 8));
+      }
+      Value word = k.load(k.at(rows[size_t(half)], at), k.i32(), 4);
+      if (isThere)
+        word = k.select(isThere, word, k.c(0));
       sums[size_t(half)] = k.sumBytes(word, sums[size_t(half)]);
       fragment.push_back(word);
     }

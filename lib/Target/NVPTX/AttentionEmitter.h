@@ -71,6 +71,7 @@ private:
   void loadConstants();
   void head();
   void copyKeys();
+  void copyHalves(Value key, Value channel, Value to);
   void copyValues();
   void sumKeys();
   void loadQueries();

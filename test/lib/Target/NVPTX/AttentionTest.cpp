@@ -49,8 +49,9 @@ TEST(NvptxAttention, OtherResults) {
 }
 
 TEST(NvptxAttention, HeadsOfAllWidths) {
-  for (int64_t dim : {16, 48, 96, 128})
+  for (int64_t dim : {8, 16, 24, 48, 96, 120, 128})
     check<uint8_t>({dim}, 2, {1, 37, 70});
+  check<uint16_t>({40, Storage::U16, true}, 3, {1, 33, 5});
   check<float>({80, Storage::F32, true}, 2, {33, 5});
   for (int64_t dim : {96, 128})
     EXPECT_LE(nvptx::getAttentionLaunch({dim}, 1, 12, nvptx::kLongestSequence)
@@ -68,8 +69,8 @@ TEST(NvptxAttention, LogarithmicProbabilities) {
 }
 
 TEST(NvptxAttention, FormsWithoutKernel) {
-  EXPECT_EQ(nvptx::checkAttention({24}).message(),
-            "attention: heads of 24 channels, expected a multiple of 16, at "
+  EXPECT_EQ(nvptx::checkAttention({20}).message(),
+            "attention: heads of 20 channels, expected a multiple of 8, at "
             "most 128");
   EXPECT_EQ(nvptx::checkAttention({64, Storage::U8, false, {2, 1}}).message(),
             "attention: logarithmic codes of 2 bits, 1 an octave, expected 3 "
