@@ -284,6 +284,9 @@ private:
       if (!bytes)
         return bad("site", name, "element", uint64_t(site.element()),
                    "at most ", uint64_t(Element::MAX));
+      if (lengthOf(site.zero()) != lengthOf(site.scale()))
+        return bad("site", name, "zero points", lengthOf(site.zero()),
+                   "as many as scales, ", lengthOf(site.scale()));
       if (site.buffer() < 0)
         continue;
       if (uint32_t(site.buffer()) >= manifest.buffers()->size())

@@ -56,11 +56,16 @@ void quern_session_destroy(quern_session *session) { destroy(session); }
 
 quern_status quern_session_reserve(quern_session *session, uint32_t tokens,
                                    uint32_t sequences, quern_error *error) {
+  if (!session)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_session_reserve: null");
   return session->reserve(tokens, sequences, error);
 }
 
 quern_status quern_session_set_max_length(quern_session *session,
                                           uint32_t tokens, quern_error *error) {
+  if (!session)
+    return fail(error, QUERN_ERROR_ARGUMENT,
+                "quern_session_set_max_length: null");
   uint32_t most = session->module.manifest->model()->max_length();
   if (tokens < 1 || tokens > most)
     return fail(error, QUERN_ERROR_ARGUMENT,

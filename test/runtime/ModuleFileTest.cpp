@@ -294,6 +294,11 @@ TEST_F(ModuleFileTest, LyingManifest) {
        },
        "expected taps last"},
       {[](auto &m) { m.steps[0]->sites = {4}; }, "site: found 4"},
+      {[](auto &m) {
+         m.sites[0]->scale = {0.5f};
+         m.sites[0]->zero.clear();
+       },
+       "site E.z: zero points: found 0, expected as many as scales, 1"},
       {[](auto &m) { m.sites[0]->buffer = 8; }, "site E.z: buffer: found 8"},
       {[](auto &m) { m.sites[0]->step = 3; }, "site E.z: step: found 3"},
       {[](auto &m) { m.sites[1]->column = 60; }, "site L0.k"},

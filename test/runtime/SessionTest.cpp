@@ -266,6 +266,9 @@ TEST_F(SessionTest, RefusesBadIds) {
       QUERN_ERROR_ARGUMENT);
   EXPECT_EQ(quern_run_texts(session, nullptr, 0, 0, &output, &error),
             QUERN_ERROR_ARGUMENT);
+  EXPECT_EQ(quern_session_reserve(nullptr, 1, 1, &error), QUERN_ERROR_ARGUMENT);
+  EXPECT_EQ(quern_session_set_max_length(nullptr, 8, &error),
+            QUERN_ERROR_ARGUMENT);
   // And still works.
   Batch batch = Batch::mixed(3);
   EXPECT_EQ(run(session, batch), expected(batch));
