@@ -28,7 +28,7 @@ Error FloatModel::run(const std::vector<CalibrationText> &texts,
                       unsigned batchSize) {
   // There are built-in texts.
   if (texts.empty())
-    return Error("found nothing to calibrate on, expected images");
+    return Error("found nothing to calibrate on, expected images: --calibrate");
   if (!program) {
     Expected<HostProgram> compiled =
         HostProgram::compileFloat(module, tokenizer, threads);

@@ -193,6 +193,11 @@ Error checkGroupNeighbours(const Site &site, const std::vector<Site> &sites,
                          other.name,
                          " with ranges of tokens, expected calibrated ranges "
                          "there");
+    // Two planes of bytes have no product to groups of columns.
+    if (site.key == "h" && other.key == "f" && scheme.bits > 8)
+      return Error::make("sites.", site.name, ": found groups beside ",
+                         other.name, " in ", scheme.bits,
+                         " bits, expected at most 8");
   }
   return Error::success();
 }
