@@ -72,13 +72,7 @@ private:
 } // namespace
 
 GemmShape Overhead::getShape() const {
-  GemmShape shape;
-  shape.k = 768;
-  shape.n = 3072;
-  shape.xStride = rowStride(shape.k);
-  shape.outStride = rowStride(shape.n);
-  shape.activation = GemmActivation::Gelu;
-  return shape;
+  return linearShape(768, 3072, GemmActivation::Gelu, 8);
 }
 
 void Overhead::call(const std::string &kernel, std::vector<void *> &operands,

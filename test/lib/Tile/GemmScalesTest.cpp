@@ -72,11 +72,7 @@ struct Product {
 template <typename T>
 std::vector<T> Product::run(Tier tier, Storage out, double outScale,
                             double outZero, bool sumsOnly) {
-  GemmShape shape;
-  shape.k = k;
-  shape.n = n;
-  shape.xStride = rowStride(k);
-  shape.outStride = rowStride(n);
+  GemmShape shape = linearShape(k, n, GemmActivation::None, 8);
   shape.out = out;
   Aligned<int8_t> packed(packedGemmBytes(n, k));
   packGemmWeights(weights.codes.data(), n, k, packed.data());

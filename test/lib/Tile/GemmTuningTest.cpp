@@ -30,12 +30,7 @@ GemmTuning makeTuning(const Settings &settings) {
 }
 
 GemmShape makeShape(const Settings &settings, int64_t bits = 8) {
-  GemmShape shape;
-  shape.k = 320;
-  shape.n = 192;
-  shape.xStride = rowStride(shape.k);
-  shape.outStride = rowStride(shape.n);
-  shape.weightBits = bits;
+  GemmShape shape = linearShape(320, 192, GemmActivation::None, bits);
   shape.setTuning(makeTuning(settings));
   return shape;
 }
