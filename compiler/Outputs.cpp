@@ -58,8 +58,14 @@ static std::vector<std::string> inputsOf(const CompileRequest &request) {
 Error checkOutputs(const CompileRequest &request) {
   std::vector<std::string> paths = outputsOf(request);
   std::vector<std::string> inputs = inputsOf(request);
+  auto isSame = [](const std::string &a, const std::string &b) {
+    std::error_code code;
+    return std::filesystem::weakly_canonical(a, code) ==
+           std::filesystem::weakly_canonical(b, code);
+  };
   for (const std::string &path : paths) {
-    if (llvm::count(paths, path) > 1 && path != "/dev/null")
+    auto same = [&](const std::string &other) { return isSame(path, other); };
+    if (llvm::count_if(paths, same) > 1 && path != "/dev/null")
       return Error::make(path, ": found one name for two outputs, expected "
                                "different ones");
     if (Error error = keepInputs(path, inputs))

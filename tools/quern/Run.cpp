@@ -12,6 +12,7 @@
 #include "tools/quern/Output.h"
 
 #include <memory>
+#include <optional>
 
 namespace quern::cli {
 
@@ -19,7 +20,9 @@ namespace {
 struct RunOptions {
   std::string module;
   std::vector<std::string> texts;
-  std::string input, output = "json", file, pair, device = "cpu";
+  std::string input, output = "json", file, device = "cpu";
+  /// An empty text is a second text, too.
+  std::optional<std::string> pair;
   unsigned threads = 0, batch = 32;
   bool pairs = false, strict = false;
 };
@@ -87,7 +90,7 @@ static Error runBatch(const RunOptions &options, quern_session *session,
 static Error checkInput(const RunOptions &options,
                         const quern_description &description) {
   if (description.image.channels) {
-    if (!options.pairs && options.pair.empty() && !options.strict)
+    if (!options.pairs && !options.pair && !options.strict)
       return Error::success();
     return Error::make(options.module,
                        ": found a vision model, expected a text model for "
@@ -111,7 +114,7 @@ static void nameImage(Record &record, const quern_description &description) {
 static int run(const RunOptions &options) {
   if (options.texts.empty() && options.input.empty())
     return misuse("found no text, expected texts, images or --input FILE");
-  if (!options.pair.empty() && options.texts.size() != 1)
+  if (options.pair && options.texts.size() != 1)
     return misuse("--with: found " + std::to_string(options.texts.size()) +
                   " texts, expected exactly one");
   if (options.pairs && options.texts.size() % 2 != 0)
@@ -155,7 +158,7 @@ static int run(const RunOptions &options) {
     record.text = options.texts[i];
     if (options.pairs)
       record.pair = options.texts[++i];
-    else if (!options.pair.empty())
+    else if (options.pair)
       record.pair = options.pair;
     nameImage(record, description);
     batch.push_back(std::move(record));
