@@ -31,6 +31,18 @@ bool takesOffset(const std::string &key) {
   return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
+/// Whether a site may have a step for each head: what attention has by heads,
+/// one at a time, but for the scores, whose exponentials all heads share.
+bool takesHeads(const std::string &key) {
+  constexpr std::array<std::string_view, 5> keys = {"q", "k", "v", "p", "c"};
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+/// The bits of a quantizer's codes: of heads, those of the widest.
+unsigned bitsOf(const LearnedQuantizer &quantizer) {
+  return *std::max_element(quantizer.bits.begin(), quantizer.bits.end());
+}
+
 /// The role that a weight has by its name.
 WeightRole roleOf(const std::string &name) {
   auto has = [&](const char *part) {
@@ -75,9 +87,17 @@ public:
     if (scheme.isFloat())
       return refuse("a quantizer", "none");
     bool hasSteps = !quantizer.bits.empty();
-    if (hasSteps && quantizer.bits.front() != scheme.bits)
-      return refuse(std::to_string(quantizer.bits.front()) + " bits",
+    bool isByHeads = quantizer.bits.size() > 1;
+    if (hasSteps && bitsOf(quantizer) != scheme.bits)
+      return refuse(std::to_string(bitsOf(quantizer)) + " bits",
                     std::to_string(scheme.bits));
+    if (isByHeads && !takesHeads(site.key))
+      return refuse(std::to_string(quantizer.bits.size()) + " steps of heads",
+                    "one: those are for q, k, v, p and c");
+    if (isByHeads && (scheme.isLog() || scheme.groups > 1))
+      return refuse("steps of heads", "codes of another form");
+    if (isByHeads && site.key == "p" && quantizer.isSigned)
+      return refuse("signed codes of heads", "unsigned ones");
     if (scheme.perToken)
       return refuse("a learned range", "ranges of tokens, found at run time");
     // Learned steps are what they are, centred or not.
@@ -101,7 +121,9 @@ public:
                       : quantizer.isSigned ? (top + 1) / 2
                                            : 0);
     }
-    if (scales.size() > 1) {
+    if (isByHeads) {
+      range.headBits = quantizer.bits;
+    } else if (scales.size() > 1) {
       RecoveredGroups groups = recoverGroups(scales, zeros);
       size_t wanted = scheme.groups == ActivationScheme::everyChannel
                           ? groups.scales.size()
@@ -201,8 +223,8 @@ Error quern::adoptBits(const LearnedQuantizers &learned,
           isThere ? "no bits beside its quantizer" : "no quantizer",
           ", the recipe expects learned bits; --set ", site.name,
           isThere ? "=8 gives it 8" : "=fp32 leaves the site in f32");
-    if (Error error = recipe.set(site.name + "=" +
-                                 std::to_string(found->second.bits.front())))
+    if (Error error =
+            recipe.set(site.name + "=" + std::to_string(bitsOf(found->second))))
       return error;
   }
   return Error::success();

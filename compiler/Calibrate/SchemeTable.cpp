@@ -202,6 +202,63 @@ Error checkGroupNeighbours(const Site &site, const std::vector<Site> &sites,
   return Error::success();
 }
 
+/// Steps of heads are constants of the integer attention: all that it reads and
+/// makes has codes, and those of the probabilities are uniform.
+Error checkHeadNeighbours(const Site &site, const std::vector<Site> &sites,
+                          const Recipe &recipe, const std::string &prefix) {
+  auto fail = [&](auto... expected) {
+    return Error::make(prefix, ": sites.", site.name,
+                       ": found steps of heads, expected ", expected...);
+  };
+  if (recipe.arithmetic().fixed)
+    return fail("one step with fixed arithmetic");
+  if (recipe.weightFor(WeightRole::Linear).isFloat())
+    return fail("weights with codes beside them");
+  for (const Site &other : sites) {
+    if (other.layer != site.layer ||
+        std::string_view("qkvspc").find(other.key) == std::string_view::npos)
+      continue;
+    ActivationScheme beside = recipe.activationFor(other);
+    if (beside.isFloat() || beside.bits > 8 || beside.isLog())
+      return fail("uniform codes of at most 8 bits at ", other.name);
+  }
+  return Error::success();
+}
+
+/// The scale and the codes of each head.
+Error addHeads(NamedAttrList &entry, tq::ObserveOp observe,
+               const ActivationScheme &scheme, const SiteRange &range,
+               const std::string &prefix, Builder &builder) {
+  int64_t heads = range.headBits.size(), found = 0;
+  observe->getParentOfType<ModuleOp>().walk(
+      [&](tq::ScoresOp op) { found = op.getHeads(); });
+  if (heads != found)
+    return Error::make(prefix, ": sites.", observe.getSite().str(), ": found ",
+                       heads, " steps of heads, expected ", found);
+  // Probabilities have a row for each head.
+  auto shape = cast<ShapedType>(observe.getType()).getShape();
+  int64_t channels = observe.getKey() == "p" ? 1 : shape.back() / heads;
+  std::vector<int64_t> groupOf, zeros, limits;
+  std::vector<float> scales;
+  for (int64_t h = 0; h < heads; ++h) {
+    const UniformParams &params = range.learned[h];
+    groupOf.insert(groupOf.end(), channels, h);
+    scales.push_back(params.scale);
+    zeros.push_back(params.zero);
+    // Signed codes lie around their middle, whatever their bits.
+    int64_t codes = int64_t(1) << range.headBits[h];
+    int64_t least = params.zero == 0 ? 0 : params.zero - codes / 2;
+    limits.insert(limits.end(), {least, least + codes - 1});
+  }
+  entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
+  entry.set("group_of", builder.getDenseI64ArrayAttr(groupOf));
+  entry.set("scales", builder.getDenseF32ArrayAttr(scales));
+  entry.set("zeros", builder.getDenseI64ArrayAttr(zeros));
+  if (!llvm::all_equal(range.headBits))
+    entry.set("limits", builder.getDenseI64ArrayAttr(limits));
+  return Error::success();
+}
+
 /// Logarithmic codes come out of integer attention only: all that it reads and
 /// the sum behind it has a quantizer.
 Error checkLogNeighbours(const Site &site, const ActivationScheme &scheme,
@@ -355,6 +412,16 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
       if (recipe.arithmetic().fixed &&
           recipe.arithmetic().softmax == ArithmeticScheme::Softmax::IExp)
         entry.set("scale", builder.getF32FloatAttr(1));
+      siteList.set(site.name, entry.getDictionary(module.getContext()));
+      continue;
+    }
+    if (!(*range)->headBits.empty()) {
+      if (Error error =
+              checkHeadNeighbours(site, sites, recipe, ranges.prefix()))
+        return error;
+      if (Error error = addHeads(entry, observers[i], scheme, **range,
+                                 ranges.prefix(), builder))
+        return error;
       siteList.set(site.name, entry.getDictionary(module.getContext()));
       continue;
     }

@@ -182,15 +182,13 @@ private:
     auto bits = readBeside(stored, prefix + ".nbits");
     if (!bits)
       return bits.takeError();
-    bool isSite = endsWith(prefix, ".activation_quantizer");
     for (float each : *bits) {
-      if (!(each > 0) || (isSite && bits->size() != 1))
+      if (!(each > 0))
         return Error::make(result.path, ": tensor ",
                            printable(prefix + ".nbits"), ": found ",
                            bits->size(), " values, one of them ", each,
-                           isSite ? ", expected one, of 2 to 8 bits"
-                                  : ", expected one, or one for each head, of "
-                                    "2 to 8 bits");
+                           ", expected one, or one for each head, of 2 to 8 "
+                           "bits");
       // Trained bits lie between two numbers, and may lie beyond the ends.
       quantizer.bits.push_back(
           static_cast<unsigned>(qm_rne(std::clamp(each, 2.0f, 8.0f))));
@@ -224,7 +222,14 @@ private:
       auto beta = readChoices(prefix + ".beta", quantizer.bits);
       if (!beta)
         return beta.takeError();
-      quantizer.offset = beta->front();
+      for (float each : *beta)
+        if (quantizer.bits.size() > 1 && each != 0)
+          return Error::make(result.path, ": tensor ",
+                             printable(prefix + ".beta"), ": found ", each,
+                             " beside steps of heads, expected 0: the "
+                             "published code does not read it");
+      if (quantizer.bits.size() == 1)
+        quantizer.offset = beta->front();
     }
     std::string site = siteOf(canonicalModule(module));
     if (site.empty())
@@ -258,16 +263,21 @@ private:
     };
     if (heads == 1 && size != 1 && size != 7)
       return refuse("one, or seven for 2 to 8 bits");
-    if (heads > 1 && tensor.shape != std::vector<int64_t>{7, int64_t(heads)})
+    bool isTable =
+        heads > 1 && tensor.shape == std::vector<int64_t>{7, int64_t(heads)};
+    if (heads > 1 && !isTable && tensor.shape != std::vector<int64_t>{7})
       return refuse("7x" + std::to_string(heads) +
-                    ", steps for 2 to 8 bits of each head");
-    auto values = readVector(name, tensor, /*isTable=*/heads > 1);
+                    " or 7, steps for 2 to 8 bits of each head or of all");
+    auto values = readVector(name, tensor, isTable);
     if (!values)
       return values.takeError();
     std::vector<float> chosen;
-    for (size_t head = 0; head < heads; ++head)
-      chosen.push_back(size == 1 ? values->front()
-                                 : (*values)[(bits[head] - 2) * heads + head]);
+    for (size_t head = 0; head < heads; ++head) {
+      size_t row = bits[head] - 2;
+      chosen.push_back((*values)[size == 1 ? 0
+                                 : isTable ? row * heads + head
+                                           : row]);
+    }
     return chosen;
   }
 

@@ -9,10 +9,12 @@
 // Variation code at the same places: `...output.dense.alpha` and `.nbits` of a
 // weight, `...output.dense.activation_quantizer.alpha`, `.nbits`, `.signed` and
 // perhaps `.beta` of a site. alpha and beta have one value, or seven, of which
-// nbits chooses: those of 2 to 8 bits. Of weights learned by heads nbits has a
-// value for each head, and alpha seven rows of them: query, key and value have
-// blocks of columns, the other layers blocks of rows, as the published code's
-// reshapes have it, which read [outputs, inputs] as [inputs, outputs].
+// nbits chooses: those of 2 to 8 bits. Of what is learned by heads nbits has a
+// value for each head, and alpha seven values, or seven rows of one for each
+// head. Weights of query, key and value have blocks of columns, those of the
+// other layers blocks of rows, as the published code's reshapes have it, which
+// read [outputs, inputs] as [inputs, outputs]. Its quantizers of heads have a
+// beta that they never read.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_COMPILER_IMPORT_LEARNEDQUANTIZERS_H

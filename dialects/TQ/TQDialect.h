@@ -25,6 +25,17 @@ struct UniformParams {
   int64_t zero = 0;
 };
 
+/// The codes that one group may have, both ends included.
+struct CodeLimits {
+  int64_t lo = 0, hi = 0;
+};
+inline bool operator==(const CodeLimits &a, const CodeLimits &b) {
+  return a.lo == b.lo && a.hi == b.hi;
+}
+inline llvm::hash_code hash_value(const CodeLimits &limits) {
+  return llvm::hash_combine(limits.lo, limits.hi);
+}
+
 /// Scale and real offset.
 struct RealParams {
   double scale = 1.0;

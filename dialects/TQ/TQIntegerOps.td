@@ -131,11 +131,12 @@ def TQ_QShiftGeluOp : TQ_Op<"qshift_gelu"> {
 def TQ_QLimitOp : TQ_Op<"qlimit", [SameOperandsAndResultType]> {
   let summary = "codes limited by parts of their columns";
   let description = [{
-    `y[t, n] = min(x[t, n], hi[part of n])`, the parts being as wide as each
-    other. A product of Q, K and V bounds all of its columns alike; where their
-    codes are of different widths, it does so by the widest and this op by each
-    one's own. x and y have at most 8 unsigned bits. `sites` are those of the
-    product, one for each part.
+    `y[t, n] = max(lo[part of n], min(x[t, n], hi[part of n]))`, the parts being
+    as wide as each other; without `lo` it is 0. A product of Q, K and V bounds
+    all of its columns alike; where their codes are of different widths, it does
+    so by the widest and this op by each one's own. Of heads with bits of their
+    own each is a part. x and y have at most 8 unsigned bits. `sites` are those
+    of the product, each of as many parts.
 
     ```mlir
     %0 = tq.qlimit %x {hi = array<i64: 255, 15>, sites = ["L0.k", "L0.v"]}
@@ -145,6 +146,7 @@ def TQ_QLimitOp : TQ_Op<"qlimit", [SameOperandsAndResultType]> {
   }];
   let arguments = (ins
     TQ_CodeMatrix:$x, DenseI64ArrayAttr:$hi,
+    OptionalAttr<DenseI64ArrayAttr>:$lo,
     DefaultValuedAttr<StrArrayAttr, "{}">:$sites);
   let results = (outs TQ_CodeMatrix:$result);
   let assemblyFormat = "$x attr-dict `:` type($x)";
@@ -215,6 +217,12 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     nearest code, as above; `i_exp` is the published log-int-softmax, whose
     scale s_p is 1.
 
+    With `per_head`, six numbers for each head, head after head, take the place
+    of score_multiplier, prob_multiplier, prob_hi, context_multiplier and of the
+    least and the greatest code of a result in codes: steps and bits that were
+    learned by heads. Zero points are those of all heads. Not with `fixed` or
+    prob_type.
+
     With `q` only the first token of each sequence asks: q has its codes, a row
     for each sequence, rows of qkv are [k | v], and the result has a row for
     each sequence. Scores and probabilities lie as in `tq.scores` with
@@ -245,8 +253,17 @@ def TQ_QAttentionOp : TQ_Op<"qattention"> {
     UnitAttr:$fixed,
     DefaultValuedAttr<TQ_SoftmaxFormAttr,
                       "::quern::tq::SoftmaxForm::Table">:$softmax,
-    DefaultValuedAttr<F32Attr, "1.0f">:$score_unit);
+    DefaultValuedAttr<F32Attr, "1.0f">:$score_unit,
+    OptionalAttr<DenseF32ArrayAttr>:$per_head);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
+  let extraClassDeclaration = [{
+    /// The constants that may be a head's own.
+    struct HeadConstants {
+      float score, prob, probHi, context, contextLo, contextHi;
+    };
+    HeadConstants constantsOf(int64_t head);
+    static constexpr int64_t headConstants = 6;
+  }];
   let assemblyFormat = [{
     $qkv `,` $offsets `,` $exp_hi `,` $exp_lo (`,` $q^)? attr-dict `:`
     functional-type(operands, results)
@@ -384,6 +401,14 @@ def TQ_QEmbedOp : TQ_Op<"qembed"> {
                + at(p, sp e2_multiplier, 0) + e2_zero)
     y  = the LayerNorm of a fixed tq.qadd_norm
     ```
+    With `e2_type`, a `!tq.group` whose scales are 1, 2, 4 or 8 times the least
+    one and whose zero point is e2_zero (FQ-ViT's factors), e2_scale is the
+    greatest of the scales, and 2^f[j] what it is of that of channel j:
+    ```
+    t2 = ((f32(e1) - f32(e1_zero)) * e1_scale + f32(p) * sp) * 2^f[j]
+    e2 = clamp(at((e1 - e1_zero) * 2^f[j], ...) + at(p * 2^f[j], ...) + e2_zero)
+    y  = the LayerNorm of tq.qadd_norm with sum_type = e2_type
+    ```
 
     ```mlir
     %0 = tq.qembed %ids, %types, %positions, %word, %type, %position,
@@ -412,7 +437,8 @@ def TQ_QEmbedOp : TQ_Op<"qembed"> {
     F64Attr:$eps, DefaultValuedAttr<StrArrayAttr, "{}">:$sites,
     DefaultValuedAttr<TQ_I64Attr, "8">:$word_bits,
     DefaultValuedAttr<TQ_I64Attr, "8">:$type_bits,
-    DefaultValuedAttr<TQ_I64Attr, "8">:$position_bits, UnitAttr:$fixed);
+    DefaultValuedAttr<TQ_I64Attr, "8">:$position_bits, UnitAttr:$fixed,
+    OptionalAttr<TypeAttr>:$e2_type);
   let results = (outs TQ_FloatOrCodeMatrix:$result);
   let assemblyFormat = [{
     $ids `,` $types `,` $positions `,` $word `,` $type `,` $position `,`

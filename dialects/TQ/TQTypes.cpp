@@ -110,6 +110,7 @@ Type GroupType::parse(AsmParser &parser) {
   int64_t axis = 0;
   SmallVector<int64_t> map;
   SmallVector<UniformParams> params;
+  SmallVector<CodeLimits> limits;
   SMLoc loc = parser.getCurrentLocation();
   auto parseRun = [&]() -> ParseResult {
     int64_t group, count = 1;
@@ -136,16 +137,30 @@ Type GroupType::parse(AsmParser &parser) {
     params.push_back(pair);
     return success();
   };
+  auto parseLimits = [&]() -> ParseResult {
+    CodeLimits pair;
+    if (parser.parseInteger(pair.lo) || parser.parseColon() ||
+        parser.parseInteger(pair.hi))
+      return failure();
+    limits.push_back(pair);
+    return success();
+  };
   if (parser.parseLess() || parseStorage(parser, bits, isSigned) ||
       parseField(parser, "axis") || parser.parseInteger(axis) ||
       parseField(parser, "map") ||
       parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parseRun) ||
       parseField(parser, "params") ||
-      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parsePair) ||
-      parser.parseGreater())
+      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, parsePair))
+    return {};
+  if (succeeded(parser.parseOptionalComma()) &&
+      (parser.parseKeyword("limits") || parser.parseEqual() ||
+       parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
+                                      parseLimits)))
+    return {};
+  if (parser.parseGreater())
     return {};
   return parser.getChecked<GroupType>(loc, parser.getContext(), bits, isSigned,
-                                      axis, map, params);
+                                      axis, map, params, limits);
 }
 
 void GroupType::print(AsmPrinter &printer) const {
@@ -169,13 +184,29 @@ void GroupType::print(AsmPrinter &printer) const {
     if (pair.zero)
       printer << ':' << pair.zero;
   });
-  printer << "]>";
+  printer << ']';
+  if (!getLimits().empty()) {
+    printer << ", limits = [";
+    llvm::interleaveComma(getLimits(), printer, [&](CodeLimits pair) {
+      printer << pair.lo << ':' << pair.hi;
+    });
+    printer << ']';
+  }
+  printer << '>';
+}
+
+CodeLimits GroupType::limitsOf(int64_t group) const {
+  if (!getLimits().empty())
+    return getLimits()[group];
+  return {storageMin(getStorageBits(), getIsSigned()),
+          storageMax(getStorageBits(), getIsSigned())};
 }
 
 LogicalResult GroupType::verify(function_ref<InFlightDiagnostic()> emitError,
                                 unsigned storageBits, bool isSigned,
                                 int64_t axis, ArrayRef<int64_t> map,
-                                ArrayRef<UniformParams> params) {
+                                ArrayRef<UniformParams> params,
+                                ArrayRef<CodeLimits> limits) {
   if (failed(verifyStorage(emitError, storageBits)))
     return failure();
   if (axis < 0)
@@ -196,6 +227,16 @@ LogicalResult GroupType::verify(function_ref<InFlightDiagnostic()> emitError,
   for (UniformParams pair : params)
     if (failed(verifyScale(emitError, pair.scale)))
       return failure();
+  if (!limits.empty() && limits.size() != params.size())
+    return emitError() << "expects limits of each of " << params.size()
+                       << " groups, got " << limits.size();
+  int64_t least = storageMin(storageBits, isSigned);
+  int64_t most = storageMax(storageBits, isSigned);
+  for (CodeLimits pair : limits)
+    if (pair.lo < least || pair.hi > most || pair.lo >= pair.hi)
+      return emitError() << "expects limits within " << least << ':' << most
+                         << ", the lower one first, got " << pair.lo << ':'
+                         << pair.hi;
   return success();
 }
 

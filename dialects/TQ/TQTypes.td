@@ -24,16 +24,33 @@ def TQ_GroupType : TQ_Type<"Group", "group"> {
     `x_hat = scale[g] * (q - zero[g])` with `g = map[channel]` along `axis`.
     The map has one entry per channel; runs are written `group x count`. Every
     group must be used. Per-embedding-group quantization (PEG) has K groups of
-    equal size; a fused Q, K, V row has three.
+    equal size; a fused Q, K, V row has three, or one for each head of each.
+
+    `limits`, of each group `lo:hi`, say that its codes keep within fewer bits
+    than the storage has: heads that were learned with bits of their own.
 
     ```mlir
     !tq.group<u8, axis = 1, map = [0 x 2, 1, 0], params = [0.5:3, 0.25:128]>
+    !tq.group<u8, axis = 1, map = [0, 1], params = [0.5:128, 0.25:128],
+              limits = [0:255, 120:135]>
     ```
   }];
   let parameters = (ins
     "unsigned":$storageBits, "bool":$isSigned, "int64_t":$axis,
     ArrayRefParameter<"int64_t">:$map,
-    ArrayRefParameter<"::quern::tq::UniformParams">:$params);
+    ArrayRefParameter<"::quern::tq::UniformParams">:$params,
+    OptionalArrayRefParameter<"::quern::tq::CodeLimits">:$limits);
+  let builders = [TypeBuilder<(ins
+      "unsigned":$storageBits, "bool":$isSigned, "int64_t":$axis,
+      "::llvm::ArrayRef<int64_t>":$map,
+      "::llvm::ArrayRef<::quern::tq::UniformParams>":$params), [{
+    return $_get($_ctxt, storageBits, isSigned, axis, map, params,
+                 ::llvm::ArrayRef<::quern::tq::CodeLimits>());
+  }]>];
+  let extraClassDeclaration = [{
+    /// The codes that a group may have: its limits, or all of the storage.
+    ::quern::tq::CodeLimits limitsOf(int64_t group) const;
+  }];
   let hasCustomAssemblyFormat = 1;
 }
 

@@ -52,6 +52,55 @@ static LogicalResult checkQueries(QAttentionOp op, int64_t width) {
   return success();
 }
 
+QAttentionOp::HeadConstants QAttentionOp::constantsOf(int64_t head) {
+  if (std::optional<ArrayRef<float>> all = getPerHead()) {
+    ArrayRef<float> own = all->slice(head * headConstants, headConstants);
+    return {own[0], own[1], own[2], own[3], own[4], own[5]};
+  }
+  std::optional<CodeStorage> storage = getCodeStorage(elementOf(getResult()));
+  return {getScoreMultiplier().convertToFloat(),
+          getProbMultiplier().convertToFloat(),
+          float(getProbHi()),
+          getContextMultiplier().convertToFloat(),
+          storage ? float(storage->min) : 0,
+          storage ? float(storage->max) : 0};
+}
+
+/// Whether the constants of heads are what the kernels can take.
+static LogicalResult checkPerHead(QAttentionOp op) {
+  std::optional<ArrayRef<float>> all = op.getPerHead();
+  if (!all)
+    return success();
+  if (op.getFixed() || op.getProbType())
+    return op.emitOpError("expects no per_head with fixed or prob_type");
+  if (int64_t(all->size()) != op.getHeads() * op.headConstants)
+    return op.emitOpError("expects ")
+           << op.headConstants << " constants for each of " << op.getHeads()
+           << " heads, got " << all->size();
+  std::optional<CodeStorage> storage =
+      getCodeStorage(elementOf(op.getResult()));
+  for (int64_t h = 0; h < op.getHeads(); ++h) {
+    QAttentionOp::HeadConstants own = op.constantsOf(h);
+    for (float factor : {own.score, own.prob, own.context})
+      if (failed(checkPositive(op, "factors of per_head", APFloat(factor))))
+        return failure();
+    auto isCode = [](float code, float least, float most) {
+      return code >= least && code <= most && code == std::floor(code);
+    };
+    if (!isCode(own.probHi, 1, float(op.getProbHi())))
+      return op.emitOpError(
+                 "expects the probabilities of a head to end in [1, ")
+             << op.getProbHi() << "], got " << own.probHi;
+    if (storage &&
+        (!isCode(own.contextHi, float(storage->min), float(storage->max)) ||
+         !isCode(own.contextLo, float(storage->min), own.contextHi)))
+      return op.emitOpError("expects the codes of a head's context within [")
+             << storage->min << ", " << storage->max << "], got "
+             << own.contextLo << " to " << own.contextHi;
+  }
+  return success();
+}
+
 LogicalResult QAttentionOp::verify() {
   if (getHeads() < 1 || getHeadDim() < 1)
     return emitOpError("expects positive heads and head_dim, got ")
@@ -95,7 +144,7 @@ LogicalResult QAttentionOp::verify() {
            << stringifySoftmaxForm(getSoftmax())
            << ", which has no form in f32";
   return failure(
-      failed(checkProbs(*this)) ||
+      failed(checkProbs(*this)) || failed(checkPerHead(*this)) ||
       failed(checkFixed(*this, getFixed(), getResult())) ||
       failed(checkPositive(*this, "score_unit", getScoreUnit())) ||
       failed(checkFinite(*this, "score_offset", getScoreOffset())) ||
@@ -170,6 +219,33 @@ LogicalResult QAddNormOp::verify() {
       failed(checkResult(*this, getResult())));
 }
 
+/// The factors of the second sum.
+static LogicalResult checkE2Type(QEmbedOp op) {
+  Type type = op.getE2Type().value_or(Type());
+  if (!type)
+    return success();
+  auto groups = dyn_cast<GroupType>(type);
+  if (!groups || !powerOfTwoFactors(type) || groups.getIsSigned() ||
+      groups.getStorageBits() > 8 || groups.getAxis() != 1 ||
+      groups.getParams().front().zero != op.getE2Zero())
+    return op.emitOpError("expects an e2_type of at most 8 unsigned bits, of "
+                          "the zero point ")
+           << op.getE2Zero()
+           << " and of scales that are 1, 2, 4 or 8 times the least one, got "
+           << type;
+  if (int64_t(groups.getMap().size()) != dimOf(op.getWord(), 1))
+    return op.emitOpError("expects ")
+           << dimOf(op.getWord(), 1) << " channels in e2_type, got "
+           << groups.getMap().size();
+  double most = 0;
+  for (UniformParams params : groups.getParams())
+    most = std::max(most, params.scale);
+  if (float(most) != op.getE2Scale().convertToFloat())
+    return op.emitOpError("expects e2_scale to be the greatest of e2_type, ")
+           << most << ", got " << op.getE2Scale().convertToFloat();
+  return success();
+}
+
 LogicalResult QEmbedOp::verify() {
   int64_t tokens = dimOf(getIds(), 0), width = dimOf(getWord(), 1);
   return failure(
@@ -197,7 +273,7 @@ LogicalResult QEmbedOp::verify() {
       failed(checkPositive(*this, "e2_scale", getE2Scale())) ||
       failed(checkBounds(*this, "e1", getE1Lo(), getE1Hi())) ||
       failed(checkBounds(*this, "e2", getE2Lo(), getE2Hi())) ||
-      failed(checkEps(*this, getEps())) ||
+      failed(checkE2Type(*this)) || failed(checkEps(*this, getEps())) ||
       failed(checkBits(*this, "word_bits", getWordBits())) ||
       failed(checkBits(*this, "type_bits", getTypeBits())) ||
       failed(checkBits(*this, "position_bits", getPositionBits())) ||
@@ -246,10 +322,20 @@ LogicalResult QLimitOp::verify() {
     if (hi < 0 || hi > storage->max)
       return emitOpError("expects hi within [0, ")
              << storage->max << "], got " << hi;
-  if (!getSites().empty() && int64_t(getSites().size()) != parts)
-    return emitOpError("expects a site for each of ")
-           << parts << " parts, got " << getSites().size();
-  return checkSites(*this, getSites(), parts);
+  if (std::optional<ArrayRef<int64_t>> lo = getLo()) {
+    if (int64_t(lo->size()) != parts)
+      return emitOpError("expects a lo for each of ")
+             << parts << " parts, got " << lo->size();
+    for (auto [least, most] : llvm::zip_equal(*lo, getHi()))
+      if (least < 0 || least > most)
+        return emitOpError("expects lo within [0, ")
+               << most << "], got " << least;
+  }
+  int64_t sites = getSites().size();
+  if (sites && parts % sites)
+    return emitOpError("expects each site to have as many parts, got ")
+           << parts << " parts and " << sites << " sites";
+  return checkSites(*this, getSites(), sites);
 }
 
 LogicalResult QPoolOp::verify() {

@@ -60,6 +60,8 @@ namespace {
 struct UniformCodes {
   int64_t axis = -1;
   SmallVector<UniformParams> params;
+  /// The codes that each pair may have; empty for all of the storage.
+  SmallVector<CodeLimits> limits = {};
 };
 
 } // namespace
@@ -79,8 +81,10 @@ static std::optional<UniformCodes> getUniform(Type type) {
   }
   if (auto t = dyn_cast<GroupType>(type)) {
     codes.axis = t.getAxis();
-    for (int64_t group : t.getMap())
+    for (int64_t group : t.getMap()) {
       codes.params.push_back(t.getParams()[group]);
+      codes.limits.push_back(t.limitsOf(group));
+    }
     return codes;
   }
   return std::nullopt;
@@ -132,7 +136,7 @@ static FailureOr<UniformCodes> findRanges(Operation *op, const Tensor &x,
   return codes;
 }
 
-/// Calls visit(element, parameters) for every element.
+/// Calls visit(element, index of its parameters) for every element.
 template <typename Visit>
 static void forEach(const Tensor &x, const UniformCodes &codes, Visit visit) {
   int64_t inner = 1, channels = 1;
@@ -143,7 +147,7 @@ static void forEach(const Tensor &x, const UniformCodes &codes, Visit visit) {
       inner *= dim;
   }
   for (int64_t i = 0, end = x.size(); i < end; ++i)
-    visit(i, codes.params[codes.axis < 0 ? 0 : i / inner % channels]);
+    visit(i, codes.axis < 0 ? 0 : i / inner % channels);
 }
 
 //===----------------------------------------------------------------------===//
@@ -178,9 +182,12 @@ FailureOr<Tensor> quern::quantizeTensor(Operation *op, const Tensor &x,
     uniform = std::move(*found);
   }
   if (uniform) {
-    forEach(x, *uniform, [&](int64_t i, UniformParams params) {
-      codes[i] = quantizeUniform(values[i], params, storage->min, storage->max,
-                                 rounding);
+    forEach(x, *uniform, [&](int64_t i, int64_t at) {
+      CodeLimits limits = uniform->limits.empty()
+                              ? CodeLimits{storage->min, storage->max}
+                              : uniform->limits[at];
+      codes[i] = quantizeUniform(values[i], uniform->params[at], limits.lo,
+                                 limits.hi, rounding);
     });
   } else if (auto t = dyn_cast<OffsetType>(type)) {
     for (auto [code, value] : llvm::zip(codes, values))
@@ -193,7 +200,9 @@ FailureOr<Tensor> quern::quantizeTensor(Operation *op, const Tensor &x,
       code = log.limit(roundReal(log.position(value), rounding));
   } else if (auto t = dyn_cast<BinaryType>(type)) {
     bool isSign = t.getKind() == BinaryKind::Sign;
-    forEach(x, getBinary(t), [&](int64_t i, UniformParams params) {
+    UniformCodes binary = getBinary(t);
+    forEach(x, binary, [&](int64_t i, int64_t at) {
+      UniformParams params = binary.params[at];
       codes[i] = isSign ? values[i] >= 0
                         : quantizeUniform(values[i], params, 0, 1, rounding);
     });
@@ -217,7 +226,8 @@ FailureOr<Tensor> quern::dequantizeTensor(Operation *op, const Tensor &codes,
     uniform->params.assign(codes.ranges.begin(), codes.ranges.end());
   }
   if (uniform) {
-    forEach(codes, *uniform, [&](int64_t i, UniformParams params) {
+    forEach(codes, *uniform, [&](int64_t i, int64_t at) {
+      UniformParams params = uniform->params[at];
       values[i] = params.scale * double(q[i] - params.zero);
     });
   } else if (auto t = dyn_cast<OffsetType>(type)) {
@@ -229,8 +239,9 @@ FailureOr<Tensor> quern::dequantizeTensor(Operation *op, const Tensor &codes,
       value = log.value(code);
   } else if (auto t = dyn_cast<BinaryType>(type)) {
     double zero = t.getKind() == BinaryKind::Sign ? -1 : 0;
-    forEach(codes, getBinary(t), [&](int64_t i, UniformParams params) {
-      values[i] = params.scale * (q[i] ? 1 : zero);
+    UniformCodes binary = getBinary(t);
+    forEach(codes, binary, [&](int64_t i, int64_t at) {
+      values[i] = binary.params[at].scale * (q[i] ? 1 : zero);
     });
   } else {
     op->emitOpError("has no interpretation of the type ") << type;

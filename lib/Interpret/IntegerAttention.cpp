@@ -54,11 +54,11 @@ private:
 } // namespace
 
 std::vector<int32_t> Attention::scores() {
-  float multiplier = op.getScoreMultiplier().convertToFloat();
   float offset = op.getScoreOffset().convertToFloat();
   float hi = float(op.getScoreHi());
   std::vector<int32_t> codes(heads * perHead);
-  for (int64_t h = 0; h < heads; ++h)
+  for (int64_t h = 0; h < heads; ++h) {
+    float multiplier = op.constantsOf(h).score;
     for (const Sequence &s : sequences)
       for (int64_t i = 0; i < s.queries; ++i)
         for (int64_t j = 0; j < s.length; ++j) {
@@ -71,6 +71,7 @@ std::vector<int32_t> Attention::scores() {
               fixed ? qi_code(acc, &fixed->score, 0, int32_t(op.getScoreHi()))
                     : qm_requant(acc, multiplier, offset, 0, hi);
         }
+  }
   return codes;
 }
 
@@ -85,11 +86,10 @@ std::optional<qm_log_codes> Attention::log() {
 FailureOr<std::vector<int32_t>> Attention::softmax(ArrayRef<int32_t> scores,
                                                    ArrayRef<float> high,
                                                    ArrayRef<float> low) {
-  float multiplier = op.getProbMultiplier().convertToFloat();
-  float hi = float(op.getProbHi());
   std::vector<int32_t> probs(scores.size());
   std::vector<int32_t> e;
-  for (int64_t h = 0; h < heads; ++h)
+  for (int64_t h = 0; h < heads; ++h) {
+    float multiplier = op.constantsOf(h).prob, hi = op.constantsOf(h).probHi;
     for (const Sequence &s : sequences)
       for (int64_t i = 0; i < s.queries; ++i) {
         ArrayRef<int32_t> codes = scores.slice(row(h, s, i), s.length);
@@ -127,6 +127,7 @@ FailureOr<std::vector<int32_t>> Attention::softmax(ArrayRef<int32_t> scores,
         for (int64_t j = 0; j < s.length; ++j)
           probs[row(h, s, i) + j] = qm_round_code(float(e[j]) * r, 0, hi);
       }
+  }
   return probs;
 }
 
@@ -164,12 +165,12 @@ std::vector<float> Attention::planes(ArrayRef<int32_t> codes, int64_t h,
 
 template <typename T>
 std::vector<T> Attention::context(ArrayRef<int32_t> probs) {
-  float multiplier = op.getContextMultiplier().convertToFloat();
   float offset = op.getContextOffset().convertToFloat();
   std::optional<tq::CodeStorage> storage =
       tq::getCodeStorage(op.getResult().getType().getElementType());
   std::vector<T> codes(countQueries(sequences) * heads * dim);
-  for (int64_t h = 0; h < heads; ++h)
+  for (int64_t h = 0; h < heads; ++h) {
+    tq::QAttentionOp::HeadConstants own = op.constantsOf(h);
     for (const Sequence &s : sequences)
       for (int64_t i = 0; i < s.queries; ++i) {
         ArrayRef<int32_t> p = probs.slice(row(h, s, i), s.length);
@@ -194,14 +195,14 @@ std::vector<T> Attention::context(ArrayRef<int32_t> probs) {
                 qi_code(exact[d], &fixed->context, storage->min, storage->max));
             continue;
           }
-          float value = values[d] * multiplier;
+          float value = values[d] * own.context;
           value = value + offset;
           codes[at(s.firstQuery + i, h) + d] =
-              storage ? qm_round_code(value, float(storage->min),
-                                      float(storage->max))
+              storage ? qm_round_code(value, own.contextLo, own.contextHi)
                       : T(value);
         }
       }
+  }
   return codes;
 }
 

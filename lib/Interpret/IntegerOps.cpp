@@ -58,6 +58,31 @@ static std::vector<int64_t> multiply(const Tensor &x, const Tensor &w,
   return acc;
 }
 
+/// The type of some columns of a tensor of groups.
+static Type typeOfColumns(tq::GroupType type, int64_t first, int64_t count) {
+  ArrayRef<int64_t> columns = type.getMap().slice(first, count);
+  SmallVector<int64_t> map;
+  SmallVector<tq::UniformParams> params;
+  SmallVector<tq::CodeLimits> limits;
+  llvm::SmallDenseMap<int64_t, int64_t> groups;
+  for (int64_t group : columns) {
+    auto [it, isNew] = groups.try_emplace(group, int64_t(params.size()));
+    map.push_back(it->second);
+    if (!isNew)
+      continue;
+    params.push_back(type.getParams()[group]);
+    if (!type.getLimits().empty())
+      limits.push_back(type.limitsOf(group));
+  }
+  if (params.size() == 1 && limits.empty())
+    return tq::getUniformType(type.getContext(), type.getStorageBits(),
+                              type.getIsSigned(), params[0].scale,
+                              params[0].zero);
+  return tq::GroupType::get(type.getContext(), type.getStorageBits(),
+                            type.getIsSigned(), type.getAxis(), map, params,
+                            limits);
+}
+
 LogicalResult quern::showSites(Operation *op, ArrayAttr sites, Evaluation &run,
                                std::vector<int32_t> &codes, int64_t tokens,
                                int64_t outputs) {
@@ -76,13 +101,8 @@ LogicalResult quern::showSites(Operation *op, ArrayAttr sites, Evaluation &run,
                   part.begin() + t * width);
     // The parameters of the n-th columns, as a type of their own.
     Type scheme = type;
-    if (auto group = dyn_cast<tq::GroupType>(type);
-        group && group.getParams().size() == sites.size()) {
-      tq::UniformParams params = group.getParams()[n];
-      scheme =
-          tq::getUniformType(op->getContext(), group.getStorageBits(),
-                             group.getIsSigned(), params.scale, params.zero);
-    }
+    if (auto group = dyn_cast<tq::GroupType>(type); group && sites.size() > 1)
+      scheme = typeOfColumns(group, n * width, width);
     FailureOr<Tensor> shown = run.site(
         op, site, Tensor::of(std::move(part), {tokens, width}), scheme);
     if (failed(shown))
@@ -234,8 +254,12 @@ FailureOr<Tensor> quern::evaluate(tq::QLimitOp op, Evaluation &run) {
   int64_t rows = x.rows(), width = x.width();
   std::vector<int32_t> codes = x.toVector<int32_t>();
   int64_t part = width / int64_t(op.getHi().size());
-  for (int64_t i = 0; i < rows * width; ++i)
-    codes[i] = std::min(codes[i], int32_t(op.getHi()[i % width / part]));
+  std::optional<ArrayRef<int64_t>> lo = op.getLo();
+  for (int64_t i = 0; i < rows * width; ++i) {
+    int64_t at = i % width / part;
+    codes[i] = std::min(codes[i], int32_t(op.getHi()[at]));
+    codes[i] = std::max(codes[i], lo ? int32_t((*lo)[at]) : 0);
+  }
   if (failed(showSites(op, op.getSites(), run, codes, rows, width)))
     return failure();
   return makeTensor(std::move(codes), rows, width);

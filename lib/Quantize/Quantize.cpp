@@ -41,6 +41,12 @@ StringRef roleOf(OpOperand &operand) {
   return "";
 }
 
+/// Where the channels of groups lie: scores and probabilities have rows of
+/// heads, whose columns are no channels.
+int64_t groupAxis(tq::ObserveOp observe) {
+  return observe.getKey() == "s" || observe.getKey() == "p" ? 0 : 1;
+}
+
 /// The type of the codes of a site.
 Type codeType(tq::ObserveOp observe, const SiteQuantizer &quantizer) {
   MLIRContext *context = observe.getContext();
@@ -60,9 +66,9 @@ Type codeType(tq::ObserveOp observe, const SiteQuantizer &quantizer) {
   SmallVector<tq::UniformParams> params;
   for (size_t g = 0; g < quantizer.groupScales.size(); ++g)
     params.push_back({quantizer.groupScales[g], quantizer.groupZeros[g]});
-  return tq::GroupType::get(context, quantizer.bits, /*isSigned=*/false,
-                            /*axis=*/1, inOrder(observe, quantizer.groupOf),
-                            params);
+  return tq::GroupType::get(
+      context, quantizer.bits, /*isSigned=*/false, groupAxis(observe),
+      inOrder(observe, quantizer.groupOf), params, quantizer.groupLimits);
 }
 
 struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
@@ -125,7 +131,8 @@ struct QuantizePass : quern::impl::QuantizeBase<QuantizePass> {
       ++sitesFloat;
       return success();
     }
-    int64_t width = cast<RankedTensorType>(observe.getType()).getShape().back();
+    int64_t width = cast<RankedTensorType>(observe.getType())
+                        .getDimSize(groupAxis(observe));
     if (!quantizer->groupOf.empty() &&
         int64_t(quantizer->groupOf.size()) != width)
       return observe.emitError("expects groups of ")

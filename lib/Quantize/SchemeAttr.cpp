@@ -29,17 +29,20 @@ LogicalResult refuse(ModuleOp module, StringRef section, StringRef name,
          << value;
 }
 
-/// {bits, group_of, scales, zeros}, perhaps with a form.
+/// {bits, group_of, scales, zeros}, perhaps with a form or with limits, a least
+/// and a greatest code for each group.
 LogicalResult checkGroups(ModuleOp module, StringRef name,
                           DictionaryAttr dict) {
   auto bits = dict.getAs<IntegerAttr>("bits");
   auto groupOf = dict.getAs<DenseI64ArrayAttr>("group_of");
   auto scales = dict.getAs<DenseF32ArrayAttr>("scales");
   auto zeros = dict.getAs<DenseI64ArrayAttr>("zeros");
-  Attribute form = dict.get("form");
-  if (!bits || !groupOf || !scales || !zeros || dict.size() != (form ? 5 : 4))
+  Attribute form = dict.get("form"), limits = dict.get("limits");
+  if (!bits || !groupOf || !scales || !zeros || (form && limits) ||
+      dict.size() != (form || limits ? 5 : 4))
     return refuse(module, "sites", name, dict,
-                  "{bits, group_of, scales, zeros}, perhaps with a form");
+                  "{bits, group_of, scales, zeros}, perhaps with a form or "
+                  "with limits");
   auto word = dyn_cast_if_present<StringAttr>(form);
   if (form && (!word || (word != "folded" && word != "auto")))
     return refuse(module, "sites", name, form, "\"folded\" or \"auto\"");
@@ -64,6 +67,17 @@ LogicalResult checkGroups(ModuleOp module, StringRef name,
     if (zero < 0 || zero >= int64_t(1) << bits.getInt())
       return refuse(module, "sites", name, zeros,
                     "zero points of " + Twine(bits.getInt()) + " bits");
+  if (!limits)
+    return success();
+  auto ends = dyn_cast<DenseI64ArrayAttr>(limits);
+  bool good = ends && size_t(ends.size()) == 2 * groups;
+  for (size_t g = 0; good && g < groups; ++g)
+    good = ends[2 * g] >= 0 && ends[2 * g] < ends[2 * g + 1] &&
+           ends[2 * g + 1] < int64_t(1) << bits.getInt();
+  if (!good)
+    return refuse(module, "sites", name, limits,
+                  "a least and a greatest code of " + Twine(bits.getInt()) +
+                      " bits for each group");
   return success();
 }
 
@@ -356,6 +370,9 @@ SiteQuantizer SchemeAttr::siteOf(DictionaryAttr dict) {
     append(quantizer.groupZeros, dict.getAs<DenseI64ArrayAttr>("zeros"));
     quantizer.scale = 1;
     quantizer.zero = 0;
+    if (auto limits = dict.getAs<DenseI64ArrayAttr>("limits"))
+      for (int64_t g = 0; g < limits.size(); g += 2)
+        quantizer.groupLimits.push_back({limits[g], limits[g + 1]});
     auto form = dict.getAs<StringAttr>("form");
     quantizer.isUndecided = form && form == "auto";
     if (form && form == "folded")

@@ -34,6 +34,8 @@ struct SiteQuantizer {
   std::vector<int64_t> groupOf;
   std::vector<float> groupScales;
   std::vector<int64_t> groupZeros;
+  /// The codes that each group may have; empty where all have all.
+  std::vector<tq::CodeLimits> groupLimits;
   /// As many groups were folded: channelScale and channelShift have them. 0 for
   /// none.
   size_t foldedGroups = 0;

@@ -216,7 +216,12 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
     set("post_offset", builder.getF32FloatAttr(static_cast<float>(postZero)));
     set("lo", builder.getI64IntegerAttr(0));
     set("hi", builder.getI64IntegerAttr((int64_t(1) << outBits) - 1));
-    set("sites", siteNames(builder, {found.quantize}));
+    ArrayAttr sites = siteNames(builder, {found.quantize});
+    tq::GroupType limited =
+        found.quantize ? groupTypeOf(found.quantize.getResult()) : nullptr;
+    if (limited && limited.getLimits().empty())
+      limited = nullptr;
+    set("sites", limited ? builder.getArrayAttr({}) : sites);
     Type type = found.end->getResult(0).getType();
     Value result;
     auto stored = linear.getW().getDefiningOp<tq::DequantizeWeightOp>();
@@ -230,6 +235,17 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
     else
       result = tq::QLinearOp::create(builder, loc, TypeRange(type),
                                      ValueRange(operands), attrs);
+    if (limited) {
+      // A product bounds its codes alike; groups with fewer have them limited.
+      SmallVector<int64_t> lo, hi;
+      for (int64_t g : limited.getMap()) {
+        lo.push_back(limited.limitsOf(g).lo);
+        hi.push_back(limited.limitsOf(g).hi);
+      }
+      result = tq::QLimitOp::create(builder, loc, type, result,
+                                    builder.getDenseI64ArrayAttr(hi),
+                                    builder.getDenseI64ArrayAttr(lo), sites);
+    }
     remarkFolded(linear, "FoldGroups",
                  "integer linear of " + Twine(cols) + " inputs in " +
                      Twine(groups) + (hasBlocks ? " blocks" : " groups") +

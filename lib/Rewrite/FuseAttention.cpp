@@ -4,7 +4,7 @@
 // products are joined and the block is replaced.
 //
 //===----------------------------------------------------------------------===//
-#include "lib/Rewrite/Match.h"
+#include "lib/Rewrite/MatchGroups.h"
 #include "lib/Rewrite/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -83,7 +83,11 @@ struct Attention {
   /// Without a quantizer of the context its values are in f32, for a quantizer
   /// with the ranges of tokens.
   tq::QuantizeOp quantizeScores, quantizeProbs, quantizeContext;
-  Codes s, p, c;
+  Codes s;
+  HeadCodes p, c;
+  /// The zero point of the context, which is no whole number of codes with a
+  /// real offset.
+  double contextZero = 0;
   /// The type of logarithmic probabilities; p is void then.
   tq::LogType log;
 
@@ -96,7 +100,12 @@ struct Attention {
   }
   /// Products and codes of q, k and v.
   Product products[3];
-  Codes qkv[3];
+  HeadCodes qkv[3];
+
+  bool isByHead() const {
+    return p.isByHead() || c.isByHead() ||
+           llvm::any_of(qkv, [](const HeadCodes &x) { return x.isByHead(); });
+  }
 };
 
 /// Matches the quantizer that made `codes`, of which `real` are the values;
@@ -110,12 +119,17 @@ std::string matchQuantizer(Value real, Value codes, StringRef what,
   return "";
 }
 
-/// The same of uniform codes with up to 8 bits.
+/// The same of uniform codes with up to 8 bits: `Match` describes codes.
+template <typename Described, typename Match>
 std::string matchSite(Value real, StringRef what, tq::QuantizeOp &quantize,
-                      Codes &codes) {
-  std::optional<Codes> found = matchCodes(real);
-  if (!found)
+                      Described &codes, Match describe) {
+  auto dequantize = real.getDefiningOp<tq::DequantizeOp>();
+  if (!dequantize)
     return (what + " have no quantizer").str();
+  std::optional<Described> found = describe(dequantize.getX());
+  if (!found)
+    return (what + " have no codes of one scale, or of one for each head")
+        .str();
   if (found->bits > 8)
     return (what + " have codes of " + Twine(found->bits) +
             " bits, expected at most 8")
@@ -134,7 +148,10 @@ std::string matchProbs(Attention &block) {
     block.log = dyn_cast<tq::LogType>(
         cast<RankedTensorType>(dequantize.getX().getType()).getElementType());
   if (!block.log) {
-    std::string why = matchSite(real, what, block.quantizeProbs, block.p);
+    std::string why =
+        matchSite(real, what, block.quantizeProbs, block.p, [&](Value codes) {
+          return describeHeads(codes, block.context.getHeads(), /*axis=*/0);
+        });
     if (why.empty() && block.p.zero != 0)
       return "the probabilities have zero point " +
              std::to_string(block.p.zero) + ", expected 0";
@@ -161,15 +178,27 @@ double planeUnit(tq::LogType log) {
 
 std::string matchAttention(tq::ContextOp context, Attention &block) {
   block.context = context;
-  block.quantizeContext = matchOnlyQuantizer(context.getResult());
+  int64_t heads = context.getHeads();
+  block.quantizeContext = matchOnlyChannelQuantizer(context.getResult());
   auto behind = dyn_cast_or_null<tq::QuantizeOp>(onlyUser(context.getResult()));
   bool perToken =
       behind && tq::getTokenType(behind.getResult().getType().getElementType());
   if (!block.quantizeContext && !perToken)
     return "the context has no quantizer";
-  block.c = block.quantizeContext
-                ? *describeOffsetCodes(block.quantizeContext.getResult())
-                : Codes{Value(), 1, 0, 0};
+  block.c = {Value(), 0, 0, std::vector<double>(heads, 1)};
+  if (block.quantizeContext) {
+    Value codes = block.quantizeContext.getResult();
+    if (std::optional<Codes> one = describeOffsetCodes(codes)) {
+      block.c = {codes, one->bits, one->zero,
+                 std::vector<double>(heads, one->scale)};
+      block.contextZero = one->realZero();
+    } else if (std::optional<HeadCodes> own = describeHeads(codes, heads)) {
+      block.c = *own;
+      block.contextZero = double(own->zero);
+    } else {
+      return "the context has groups of channels that are no heads";
+    }
+  }
 
   std::string why = matchProbs(block);
   if (!why.empty())
@@ -179,7 +208,7 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
     return "the probabilities are not those of one softmax";
 
   why = matchSite(block.softmax.getS(), "the scores", block.quantizeScores,
-                  block.s);
+                  block.s, [](Value codes) { return describeCodes(codes); });
   if (!why.empty())
     return why;
   block.scores = block.quantizeScores.getX().getDefiningOp<tq::ScoresOp>();
@@ -195,11 +224,19 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
   Value input;
   Value reals[3] = {block.scores.getQ(), block.scores.getK(), context.getV()};
   for (int i = 0; i < 3; ++i) {
-    std::optional<Codes> codes = matchCodes(reals[i]);
+    auto dequantize = reals[i].getDefiningOp<tq::DequantizeOp>();
+    std::optional<HeadCodes> codes;
+    if (dequantize)
+      codes = describeHeads(dequantize.getX(), heads);
     if (!codes || codes->bits > 8)
-      return "q, k or v has no codes of at most 8 bits";
+      return "q, k or v has no codes of at most 8 bits and of one scale, or of "
+             "one for each head";
     block.qkv[i] = *codes;
-    block.products[i] = Product(codes->value.getDefiningOp());
+    Operation *made = codes->value.getDefiningOp();
+    // Heads with bits of their own.
+    if (auto limit = dyn_cast_or_null<tq::QLimitOp>(made))
+      made = limit.getX().hasOneUse() ? limit.getX().getDefiningOp() : nullptr;
+    block.products[i] = Product(made);
     if (!block.products[i])
       return "q, k or v is no integer product";
     if (block.products[i].ends() != block.products[0].ends())
@@ -216,6 +253,8 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
         !onlyUser(reals[i]) || !onlyUser(codes->value))
       return "q, k and v are not plain products of one input for this block";
   }
+  if (block.log && block.isByHead())
+    return "heads have scales of their own beside logarithmic probabilities";
   return "";
 }
 
@@ -269,12 +308,35 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     }
   }
 
+  /// The sites of a product, which a limit of its codes behind it has.
+  static ArrayAttr siteOf(const Product &product, Operation *codes) {
+    auto limit = dyn_cast<tq::QLimitOp>(codes);
+    return limit ? limit.getSites() : product.sites();
+  }
+
+  /// The constants of each head.
+  DenseF32ArrayAttr headConstants(OpBuilder &builder, Attention &block) {
+    SmallVector<float> all;
+    for (size_t h = 0; h < block.p.scales.size(); ++h) {
+      double score = block.qkv[0].scales[h] * block.qkv[1].scales[h];
+      double context = block.p.scales[h] * block.qkv[2].scales[h];
+      tq::CodeLimits codes =
+          block.c.value ? block.c.limitsOf(h) : tq::CodeLimits{0, 0};
+      for (double number :
+           {score / block.s.scale, 1 / block.p.scales[h],
+            double(block.p.limitsOf(h).hi), context / block.c.scales[h],
+            double(codes.lo), double(codes.hi)})
+        all.push_back(static_cast<float>(number));
+    }
+    return builder.getDenseF32ArrayAttr(all);
+  }
+
   /// One product of q, k and v, or of k and v where q is apart; null when a
   /// constant cannot be read.
   Value joinProducts(OpBuilder &builder, Attention &block) {
     size_t apart = block.isFirstQuery();
     ArrayRef<Product> products = ArrayRef(block.products).drop_front(apart);
-    ArrayRef<Codes> codes = ArrayRef(block.qkv).drop_front(apart);
+    ArrayRef<HeadCodes> codes = ArrayRef(block.qkv).drop_front(apart);
     const Product &first = products.front();
     auto gather = [&](Value (Product::*operand)() const) {
       SmallVector<Value> parts;
@@ -302,22 +364,31 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     if (blocks > 1)
       multipliers = gatherParts<float>(multipliers, products, blocks);
 
-    // The codes of each part keep their own scale and zero point.
+    // The codes of each part, or of each head of each, keep their own scale and
+    // zero point.
+    bool isByHead = llvm::any_of(
+        codes, [](const HeadCodes &part) { return part.isByHead(); });
     SmallVector<int64_t> map;
     SmallVector<tq::UniformParams> params;
     SmallVector<Attribute> sites;
-    SmallVector<int64_t> tops;
+    SmallVector<tq::CodeLimits> limits;
     int64_t bits = 2, codeBits = 0;
     for (size_t i = 0; i < products.size(); ++i) {
+      size_t parts = isByHead ? codes[i].scales.size() : 1;
       codeBits = std::max<int64_t>(codeBits, codes[i].bits);
-      tops.push_back(topCode(codes[i].bits));
-      map.append(products[i].rows(), int64_t(i));
-      params.push_back({codes[i].scale, codes[i].zero});
-      llvm::append_range(sites, products[i].sites());
+      for (size_t part = 0; part < parts; ++part) {
+        limits.push_back(codes[i].limitsOf(part));
+        map.append(products[i].rows() / parts, int64_t(params.size()));
+        params.push_back({codes[i].scales[part], codes[i].zero});
+      }
+      llvm::append_range(sites,
+                         siteOf(products[i], codes[i].value.getDefiningOp()));
       bits = std::max<int64_t>(bits, products[i].weightBits());
     }
     auto group = tq::GroupType::get(&getContext(), codeBits, /*isSigned=*/false,
-                                    /*axis=*/1, map, params);
+                                    /*axis=*/1, map, params,
+                                    isByHead ? ArrayRef<tq::CodeLimits>(limits)
+                                             : ArrayRef<tq::CodeLimits>());
     auto rows = cast<RankedTensorType>(first.result().getType()).getDimSize(0);
 
     Location loc = first.op()->getLoc();
@@ -335,14 +406,24 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     Type type = RankedTensorType::get({rows, outputs}, group);
     // One product bounds all of its codes alike, by those of the widest.
     int64_t top = topCode(codeBits);
-    bool isMixed = !llvm::all_equal(tops);
+    bool isMixed = !llvm::all_of(limits, [&](tq::CodeLimits part) {
+      return part == tq::CodeLimits{0, top};
+    });
     ArrayAttr names = builder.getArrayAttr(sites);
     ArrayAttr ownNames = isMixed ? builder.getArrayAttr({}) : names;
     auto limited = [&](Value codes) -> Value {
       if (!isMixed)
         return codes;
-      return tq::QLimitOp::create(builder, loc, type, codes,
-                                  builder.getDenseI64ArrayAttr(tops), names);
+      SmallVector<int64_t> lo, hi;
+      for (tq::CodeLimits part : limits) {
+        lo.push_back(part.lo);
+        hi.push_back(part.hi);
+      }
+      bool isFromZero = llvm::all_equal(lo) && lo[0] == 0;
+      return tq::QLimitOp::create(
+          builder, loc, type, codes, builder.getDenseI64ArrayAttr(hi),
+          isFromZero ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(lo),
+          names);
     };
     APFloat one(1.0f), none(0.0f);
     if (first.ends())
@@ -391,28 +472,31 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     Value expHi = tq::createVector<float>(builder, loc, "exp_hi", hi);
     Value expLo = tq::createVector<float>(builder, loc, "exp_lo", lo);
     auto f32 = [](double value) { return APFloat(static_cast<float>(value)); };
-    double probMultiplier = 1 / block.p.scale, probUnit = block.p.scale;
+    double probMultiplier, probUnit;
     int64_t probHi = 255;
     if (block.log) {
       probMultiplier = block.log.getParams().scale / largest;
       probUnit = planeUnit(block.log);
     } else {
+      probMultiplier = 1 / block.p.scales[0];
+      probUnit = block.p.scales[0];
       probHi = topCode(block.p.bits);
     }
     auto result = tq::QAttentionOp::create(
         builder, loc, block.end()->getResult(0).getType(), qkv,
         block.context.getOffsets(), expHi, expLo,
-        block.isFirstQuery() ? block.products[0].result() : Value(), heads,
+        block.isFirstQuery() ? block.qkv[0].value : Value(), heads,
         width / heads, block.qkv[0].zero, block.qkv[1].zero, block.qkv[2].zero,
-        f32(block.qkv[0].scale * block.qkv[1].scale / block.s.scale),
+        f32(block.qkv[0].scales[0] * block.qkv[1].scales[0] / block.s.scale),
         f32(static_cast<double>(block.s.zero)), f32(probMultiplier),
-        f32(probUnit * block.qkv[2].scale / block.c.scale),
-        f32(block.c.realZero()),
+        f32(probUnit * block.qkv[2].scales[0] / block.c.scales[0]),
+        f32(block.contextZero),
         siteNames(builder, {block.quantizeScores, block.quantizeProbs,
                             block.quantizeContext}),
         topCode(block.s.bits), probHi, /*prob_type=*/TypeAttr(),
         /*prob_step=*/FloatAttr(), /*fixed=*/false, tq::SoftmaxForm::Table,
-        f32(step));
+        f32(step),
+        block.isByHead() ? headConstants(builder, block) : DenseF32ArrayAttr());
     if (block.log) {
       double perOctave = block.log.getBase() == tq::LogBase::Two ? 1 : 2;
       result.setProbType(block.log);

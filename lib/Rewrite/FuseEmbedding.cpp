@@ -118,7 +118,8 @@ struct FuseEmbeddingPass : quern::impl::FuseEmbeddingBase<FuseEmbeddingPass> {
         siteNames(builder,
                   {isFirst ? inner->quantize : tq::QuantizeOp(),
                    isFirst ? outer->quantize : tq::QuantizeOp(), quantize}),
-        tables[0]->bits, tables[1]->bits, tables[2]->bits);
+        tables[0]->bits, tables[1]->bits, tables[2]->bits, /*fixed=*/false,
+        /*e2_type=*/TypeAttr());
     remarkFolded(norm, "FuseEmbedding",
                  "integer embedding, sums in " + Twine(e1.bits) + " and " +
                      Twine(e2.bits) + " bits");

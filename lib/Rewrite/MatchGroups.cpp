@@ -30,6 +30,30 @@ std::optional<ChannelParams> quern::describeChannels(Value codes,
   return result;
 }
 
+std::optional<HeadCodes> quern::describeHeads(Value codes, int64_t heads,
+                                              int64_t axis) {
+  if (std::optional<Codes> one = describeCodes(codes))
+    return HeadCodes{codes, one->bits, one->zero,
+                     std::vector<double>(heads, one->scale)};
+  auto type = dyn_cast<tq::GroupType>(
+      cast<RankedTensorType>(codes.getType()).getElementType());
+  if (!type || type.getIsSigned() || type.getAxis() != axis ||
+      type.getMap().size() % heads)
+    return std::nullopt;
+  HeadCodes result{codes, type.getStorageBits(), type.getParams()[0].zero, {}};
+  size_t width = type.getMap().size() / heads;
+  for (int64_t h = 0; h < heads; ++h) {
+    ArrayRef<int64_t> own = type.getMap().slice(h * width, width);
+    tq::UniformParams params = type.getParams()[own[0]];
+    if (!llvm::all_equal(own) || params.zero != result.zero)
+      return std::nullopt;
+    result.scales.push_back(params.scale);
+    if (!type.getLimits().empty())
+      result.limits.push_back(type.limitsOf(own[0]));
+  }
+  return result;
+}
+
 std::optional<ChannelCodes> quern::matchSummand(Value real, size_t width) {
   auto dequantize = real.getDefiningOp<tq::DequantizeOp>();
   if (dequantize &&

@@ -10,6 +10,8 @@
 
 #include "lib/Rewrite/Match.h"
 
+#include "llvm/ADT/STLExtras.h"
+
 namespace quern {
 
 /// Unsigned codes of one scale or of groups along the columns, by channel.
@@ -18,6 +20,28 @@ struct ChannelParams {
   std::vector<tq::UniformParams> params;
 };
 std::optional<ChannelParams> describeChannels(mlir::Value codes, size_t width);
+
+/// Unsigned codes of which each head has a scale, and perhaps limits, of its
+/// own; all have one zero point. Columns or rows (`axis`) are heads, or blocks
+/// of them as wide as each other.
+struct HeadCodes {
+  mlir::Value value;
+  unsigned bits;
+  int64_t zero;
+  /// One for each head.
+  std::vector<double> scales;
+  /// The same; empty where all heads have all codes.
+  std::vector<tq::CodeLimits> limits = {};
+
+  /// Whether heads differ.
+  bool isByHead() const { return !limits.empty() || !llvm::all_equal(scales); }
+  tq::CodeLimits limitsOf(size_t head) const {
+    return limits.empty() ? tq::CodeLimits{0, topCode(bits)} : limits[head];
+  }
+};
+/// Codes of one scale or of heads; none for other groups.
+std::optional<HeadCodes> describeHeads(mlir::Value codes, int64_t heads,
+                                       int64_t axis = 1);
 
 /// The type of codes in groups of columns, or null.
 tq::GroupType groupTypeOf(mlir::Value codes);

@@ -156,6 +156,8 @@ struct UseFixedPointPass : quern::impl::UseFixedPointBase<UseFixedPointPass> {
     } else if (auto attention = dyn_cast<tq::QAttentionOp>(op)) {
       if (isReal(attention.getResult()))
         return refuse(op, "gives f32 values");
+      if (attention.getPerHead())
+        return refuse(op, "has scales of heads");
       if (failed(checkLog(attention, forms.softmax)))
         return failure();
       attention.setFixed(true);

@@ -14,6 +14,7 @@
 #include "quern/log_math.h"
 
 #include <array>
+#include <vector>
 
 namespace quern {
 
@@ -53,6 +54,8 @@ struct AttentionShape {
   /// Integer attention only: blocks of 4 rows by 1 panel, for 16 vector
   /// registers.
   bool smallTile = false;
+  /// Constants of heads; not with logarithmic or fixed probabilities.
+  bool perHead = false;
   /// f32 attention only: quantizers at the scores and the probabilities, whose
   /// codes become values again at once.
   bool quantizeScores = false, quantizeProbs = false;
@@ -66,13 +69,17 @@ struct QAttentionParams {
   int32_t zq, zk, zv;
   /// Of logarithmic probabilities.
   float probStep = 0;
+  /// Of a kernel with constants of heads, those of each as tq.qattention has
+  /// them in per_head.
+  std::vector<float> perHead = {};
 
-  static constexpr int64_t size = 64;
-  std::array<float, size> data() const;
+  /// Numbers before those of heads, which have so many each.
+  static constexpr int64_t size = 64, headSize = 6;
+  std::vector<float> data() const;
 };
 
 /// Buffers: qkv i8 [tokens][qkvStride], offsets i32 [sequences + 1], params
-/// f32 [QAttentionParams::size], context i8, i16 or f32 (values, without
+/// f32 (QAttentionParams::data), context i8, i16 or f32 (values, without
 /// rounding) [tokens][contextStride], and the taps s, i8, and p, i8 or (by
 /// probStorage) i16. Taps are
 /// [heads][R], R the sum of the squared sequence lengths: code (h, i, j) of

@@ -129,7 +129,9 @@ func::FuncOp buildLimit(ModuleOp module, StringRef name,
     k.loop(k.index(0), k.index(shape.d), 64, [&](Value i) {
       Value x = k.loadVector(k.buffer(0), k.add(from, i), 64);
       Value most = k.loadVector(k.buffer(1), i, 64);
-      k.storeVector(k.min(x, most), k.buffer(2), k.add(to, i));
+      Value least = k.loadVector(k.buffer(1), k.add(i, rowStride(shape.d)), 64);
+      k.storeVector(k.maxUnsigned(least, k.min(x, most)), k.buffer(2),
+                    k.add(to, i));
     });
   });
   return k.finish();

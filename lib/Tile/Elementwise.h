@@ -47,8 +47,9 @@ mlir::func::FuncOp buildDequantize(mlir::ModuleOp module, llvm::StringRef name,
 mlir::func::FuncOp buildRequantize(mlir::ModuleOp module, llvm::StringRef name,
                                    const RowShape &shape);
 
-/// tq.qlimit of bytes in rows of whole blocks of 64. Buffers: x, the limits of
-/// a row's columns (i8 [inStride]), out.
+/// tq.qlimit of bytes in rows of whole blocks of 64. Buffers: x, the greatest
+/// codes of a row's columns and behind them the least (i8 [2][rowStride(d)]),
+/// out.
 mlir::func::FuncOp buildLimit(mlir::ModuleOp module, llvm::StringRef name,
                               const RowShape &shape);
 

@@ -16,14 +16,15 @@ namespace quern {
 
 using Values = KernelBuilder::Values;
 
-std::array<float, QAttentionParams::size> QAttentionParams::data() const {
-  std::array<float, size> d{};
+std::vector<float> QAttentionParams::data() const {
+  std::vector<float> d(size);
   std::copy(expHi.begin(), expHi.end(), d.begin());
   std::copy(expLo.begin(), expLo.end(), d.begin() + 16);
   const float rest[] = {scoreMultiplier,   scoreOffset,   probMultiplier,
                         contextMultiplier, contextOffset, float(zq),
                         float(zk),         float(zv),     probStep};
   std::copy(std::begin(rest), std::end(rest), d.begin() + 32);
+  d.insert(d.end(), perHead.begin(), perHead.end());
   return d;
 }
 
@@ -56,8 +57,23 @@ void QAttentionEmitter::loadConstants() {
     probStep = k.broadcast(param(40));
 }
 
+/// What loadConstants() loaded, where it is the head's own.
+void QAttentionEmitter::loadHeadConstants() {
+  Value first =
+      k.add(k.mul(c.head, QAttentionParams::headSize), QAttentionParams::size);
+  auto own = [&](int64_t i) { return k.load(params, k.add(first, i)); };
+  scoreMultiplier = k.broadcast(own(0));
+  probMultiplier = own(1);
+  probLimit = k.broadcast(own(2));
+  contextMultiplier = k.broadcast(own(3));
+  contextLo = k.broadcast(own(4));
+  contextHi = k.broadcast(own(5));
+}
+
 void QAttentionEmitter::head(const HeadChunk &chunk) {
   c = chunk;
+  if (shape.perHead)
+    loadHeadConstants();
   headColumn = k.mul(c.head, shape.headDim);
   queryColumn = k.add(headColumn, shape.qColumn);
   valueStride = k.mul(k.roundUp(c.length, 4), 16);

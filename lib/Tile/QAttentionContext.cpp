@@ -68,12 +68,14 @@ void QAttentionEmitter::contextPanels(Value row, Value first, int64_t count,
       continue;
     }
     bool isReal = shape.context == Storage::F32;
-    if (!isReal && !shape.isLog()) {
+    if (!isReal && !shape.isLog() && !shape.perHead) {
       v = k.requant(v, contextMultiplier, contextOffset, shape.contextRange);
       continue;
     }
     Value real = shape.isLog() ? v : k.toFloat(v, k.f32());
     v = k.add(k.mul(real, contextMultiplier), contextOffset);
+    if (!isReal && shape.perHead)
+      v = k.minReal(contextHi, k.maxReal(contextLo, v));
     if (!isReal)
       v = k.round(v, shape.contextRange);
   }

@@ -82,6 +82,7 @@ private:
   Value param(int64_t i) { return k.load(params, k.index(i)); }
   Value integerParam(int64_t i) { return k.toInt(param(i)); }
   void loadConstants();
+  void loadHeadConstants();
   void head(const HeadChunk &chunk);
   void packKeys();
   void packValues();
@@ -162,6 +163,8 @@ private:
   Value expHi, expLo, scoreMultiplier, scoreOffset, probMultiplier;
   Value contextMultiplier, contextOffset, zq, zk, zv, probStep;
   FixedLanes fixedScore, fixedContext;
+  // Of the layer or of the head: limits of codes.
+  Value probLimit, contextLo, contextHi;
   // Of the head.
   HeadChunk c;
   Value queryColumn, valueStride, headColumn, excess;

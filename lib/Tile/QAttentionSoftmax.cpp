@@ -163,8 +163,8 @@ Values QAttentionEmitter::exponentials(ArrayRef<Value> tops) {
 Values QAttentionEmitter::probabilities(Value ratios) {
   auto lanes = k.vec(16, k.i32());
   auto reals = k.vec(16, k.f32());
-  Value magic = k.splat(reals, kMagic),
-        limit = k.splat(reals, shape.probRange.hi);
+  Value magic = k.splat(reals, kMagic);
+  Value limit = shape.perHead ? probLimit : k.splat(reals, shape.probRange.hi);
   Values ratio;
   for (int64_t r = 0; r != blockRows; ++r)
     ratio.push_back(k.broadcast(k.lane(ratios, r)));

@@ -247,9 +247,11 @@ FailureOr<std::string> Tiler::attentionConstants(tq::QAttentionOp op,
   params.zv = op.getZv();
   if (op.getProbStep())
     params.probStep = op.getProbStep()->convertToFloat();
-  auto values = params.data();
-  return program.data(step.str() + ".params",
-                      std::vector<float>(values.begin(), values.end()));
+  if (std::optional<ArrayRef<float>> all = op.getPerHead()) {
+    shape.perHead = true;
+    params.perHead.assign(all->begin(), all->end());
+  }
+  return program.data(step.str() + ".params", params.data());
 }
 
 LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
@@ -317,13 +319,16 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
                 storageName(*storage).str(), rangeName(shape.contextRange),
                 num(qkv->stride),
                 firstQuery ? "first" + num(queries.stride) : "",
-                codesName("s", shape.scoreRange), probs, fixedName(shape)}),
+                codesName("s", shape.scoreRange), probs, fixedName(shape),
+                shape.perHead ? "heads" : ""}),
       [&](StringRef name) {
         return buildQAttention(program.module(), name, shape);
       },
       qattentionScratch(shape));
   program.explain(kernel, attentionNotes(shape, /*isReal=*/false));
-  describeAttention(program.module(), kernel, shape);
+  // Other targets have no kernel for constants of heads.
+  if (!shape.perHead)
+    describeAttention(program.module(), kernel, shape);
   Place s = program.scoreTap(siteOr(sites, 0, info.step + ".s"), shape.heads,
                              Storage::U8, firstQuery);
   Place p = program.scoreTap(siteOr(sites, 1, info.step + ".p"), shape.heads,

@@ -223,22 +223,31 @@ LogicalResult Tiler::tileQLimit(tq::QLimitOp op) {
   info.step = sites.empty() ? nameOf(op, "") : sites[0] + ".limit";
   Place out = define(op.getResult(), info.step, x->d, Storage::U8, x->rows);
   int64_t part = x->d / int64_t(op.getHi().size());
+  int64_t ofSite = sites.empty() ? 0 : x->d / int64_t(sites.size());
   for (auto [i, site] : llvm::enumerate(sites))
-    info.sites.push_back({site, out.buffer, int64_t(i) * part, part});
-  std::vector<int8_t> limits(rowStride(x->d));
-  for (int64_t i = 0; i < x->d; ++i)
+    info.sites.push_back({site, out.buffer, int64_t(i) * ofSite, ofSite});
+  // The greatest codes of all columns, then the least.
+  std::vector<int8_t> limits(2 * rowStride(x->d));
+  for (int64_t i = 0; i < x->d; ++i) {
     limits[i] = int8_t(op.getHi()[i / part]);
+    if (std::optional<ArrayRef<int64_t>> lo = op.getLo())
+      limits[rowStride(x->d) + i] = int8_t((*lo)[i / part]);
+  }
   RowShape shape{x->d,        x->stride,   0,      out.stride,
                  Storage::U8, Storage::U8, x->rows};
   std::string kernel =
       program.kernel(joinName({"limit", num(x->d), num(x->stride),
-                               x->rows == RowsOf::Tokens ? "t" : "s"}),
+                               x->rows == RowsOf::Tokens ? "t" : "s",
+                               op.getLo() ? "both" : ""}),
                      [&](StringRef name) {
                        return buildLimit(program.module(), name, shape);
                      });
-  describeRows(program.module(), kernel, "limit", shape);
+  // Other targets read no least codes.
+  if (!op.getLo())
+    describeRows(program.module(), kernel, "limit", shape);
   program.launch(kernel,
-                 {x->buffer, program.data(info.step + ".hi", std::move(limits)),
+                 {x->buffer,
+                  program.data(info.step + ".limits", std::move(limits)),
                   out.buffer},
                  rowChunks(x->rows), info);
   return success();

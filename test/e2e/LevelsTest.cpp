@@ -67,6 +67,10 @@ TinyModelOptions learnedMix(TinyModelOptions options, int64_t bits) {
   options.learnedMix = true;
   return learnedSteps(std::move(options), bits);
 }
+TinyModelOptions learnedHeads(TinyModelOptions options, int64_t bits) {
+  options.learnedHeads = true;
+  return learnedMix(std::move(options), bits);
+}
 TinyModelOptions learned(TinyModelOptions options, int64_t groups = 0) {
   options.learned = true;
   options.learnedGroups = groups;
@@ -279,6 +283,15 @@ std::vector<LevelsCase> cases() {
        "w8a8-channel",
        {"activation.bits=learned", "weight.bits=learned",
         "weight.granularity=tensor"}},
+      // Activations by heads, too.
+      {"E19LearnedHeads",
+       learnedHeads(odd(H::Classification), 8),
+       "w8a8",
+       {"activation.bits=learned", "weight.bits=learned"}},
+      {"E19LearnedHeadsOfFewBits",
+       learnedHeads(odd(H::Embedding), 4),
+       "w8a8",
+       {"activation.bits=learned", "weight.bits=learned"}},
       {"E10LearnedGroups",
        learned(odd(H::Classification), 3),
        "w8a8",

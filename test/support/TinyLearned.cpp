@@ -86,6 +86,10 @@ public:
     bool hasOffset = ends("LayerNorm") || ends("output.dense") ||
                      ends("context_act_quantizer") || ends("intermediate.0");
     std::string name = module + ".activation_quantizer.";
+    bool isProbs = ends("attn_probs_act_quantizer");
+    if (o.learnedHeads && (ends("query") || ends("key") || ends("value") ||
+                           ends("context_act_quantizer") || isProbs))
+      return headSteps(name, width, from, isSigned, !isProbs);
     int64_t used = nextBits(ends("query") || ends("key") || ends("value"));
     addChoices(name + "alpha", [&](int64_t bits) {
       float codes = static_cast<float>((int64_t(1) << bits) - 1);
@@ -100,6 +104,33 @@ public:
     add(name + "nbits", {1}, {static_cast<float>(used) + 0.3f});
     list.push_back({name + "signed", "BOOL", {}, {std::byte(isSigned)}});
     add(name + "init_state", {1}, {1});
+    ++sites;
+  }
+
+  /// The same by heads: seven rows of a step for each, or, as a quantizer of
+  /// the published code is when it is made, seven steps for all.
+  void headSteps(const std::string &name, float width, float from,
+                 bool isSigned, bool isTable) {
+    auto step = [&](int64_t bits) {
+      float codes = static_cast<float>((int64_t(1) << bits) - 1);
+      return width * (isSigned ? 2 : 1 - from) / codes;
+    };
+    std::vector<float> alpha, bits;
+    for (int64_t b = 2; b <= 8; ++b)
+      for (int64_t head = 0; head < o.heads; ++head)
+        alpha.push_back(step(b) * (1 - 0.2f * static_cast<float>(head)));
+    ++turn;
+    for (int64_t head = 0; head < o.heads; ++head)
+      bits.push_back(static_cast<float>(
+          o.learnedSteps - (turn + 2 * head) % (o.learnedSteps - 1)));
+    if (isTable)
+      add(name + "alpha", {7, o.heads}, alpha);
+    else
+      addChoices(name + "alpha", step);
+    // There where offsets are used, and not read.
+    addChoices(name + "beta", [](int64_t) { return 0.0f; });
+    add(name + "nbits", {o.heads}, bits);
+    list.push_back({name + "signed", "BOOL", {}, {std::byte(isSigned)}});
     ++sites;
   }
 

@@ -72,6 +72,9 @@ struct TinyModelOptions {
   /// The attention's weights have steps and bits by heads, 2 to learnedSteps
   /// bits, and other sites and weights as many bits as their turn has: 2 to 8.
   bool learnedMix = false;
+  /// Queries, keys, values, probabilities and context have a step and bits for
+  /// each head, too, 2 to learnedSteps.
+  bool learnedHeads = false;
 };
 
 /// The weights in the order of the file.

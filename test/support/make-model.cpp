@@ -29,6 +29,7 @@ static int usage(const char *what) {
       "  [--pooling mean|cls] [--activation gelu|gelu_new|relu|...]\n"
       "  [--no-normalize] [--pooler] [--no-prefix] [--old-names] [--learned]\n"
       "  [--learned-rows] [--learned-steps N] [--learned-mix]\n"
+      "  [--learned-heads]\n"
       "   or: quern-make-model OUT --vision vit|deit|bare|pooled|deit-tiny\n",
       what);
   return 2;
@@ -93,6 +94,8 @@ static bool setFlag(TinyModelOptions &o, const std::string &name) {
     o.learnedRows = true;
   else if (name == "--learned-mix")
     o.learnedMix = true;
+  else if (name == "--learned-heads")
+    o.learnedHeads = true;
   else
     return false;
   return true;

@@ -279,6 +279,11 @@ protected:
   void set(const std::string &name, float value) {
     std::memcpy(tensor(name).data.data(), &value, 4);
   }
+  void setAll(const std::string &name, float value) {
+    std::vector<std::byte> &data = tensor(name).data;
+    for (size_t at = 0; at < data.size(); at += 4)
+      std::memcpy(data.data() + at, &value, 4);
+  }
 };
 
 /// The values of the bits in use; what code 0 stands for is alpha times the
@@ -355,6 +360,82 @@ TEST_F(E19, StepsOfHeads) {
   }
 }
 
+/// Activations by heads: codes of the widest head, of which the others use the
+/// middle, or, unsigned, the lowest ones.
+TEST_F(E19, ActivationsOfHeads) {
+  options.learnedHeads = true;
+  writeSteps(6);
+  Expected<RangeTable> table = readAll();
+  ASSERT_TRUE(table) << table.message();
+  const std::string self = layer0 + "attention.self.";
+  for (auto [site, module] : {std::pair<std::string, std::string>{"q", "query"},
+                              {"k", "key"},
+                              {"v", "value"},
+                              {"p", "attn_probs_act_quantizer"},
+                              {"c", "context_act_quantizer"}}) {
+    SCOPED_TRACE(site);
+    const SiteRange &range = table->sites.at("L0." + site);
+    const std::string name = self + module + ".activation_quantizer.";
+    std::vector<float> alpha = floatsOf(tensor(name + "alpha")),
+                       bits = floatsOf(tensor(name + "nbits"));
+    size_t heads = size_t(options.heads);
+    // One step for each number of bits, or one for each head as well.
+    ASSERT_EQ(alpha.size(), site == "p" ? 7 : 7 * heads);
+    ASSERT_EQ(range.headBits.size(), heads);
+    ASSERT_EQ(range.learned.size(), heads);
+    EXPECT_NE(range.headBits[0], range.headBits[1]);
+    EXPECT_EQ(range.scheme.bits,
+              *std::max_element(range.headBits.begin(), range.headBits.end()));
+    EXPECT_FALSE(range.offset);
+    for (size_t head = 0; head < heads; ++head) {
+      EXPECT_EQ(range.headBits[head], unsigned(bits[head]));
+      size_t row = range.headBits[head] - 2;
+      EXPECT_EQ(range.learned[head].scale,
+                alpha[site == "p" ? row : row * heads + head]);
+      EXPECT_EQ(range.learned[head].zero,
+                site == "p" ? 0 : 1 << (range.scheme.bits - 1));
+    }
+  }
+}
+
+TEST_F(E19, ActivationsOfHeadsThatDoNotFit) {
+  options.learnedHeads = true;
+  writeSteps(6);
+  std::vector<SafetensorsOutput> good = tensors;
+  const std::string context =
+      layer0 + "attention.self.context_act_quantizer.activation_quantizer.";
+  auto byHeads = [&](const std::string &name) {
+    for (const char *part : {"alpha", "nbits"}) {
+      const SafetensorsOutput &from = tensor(context + part);
+      SafetensorsOutput &to = tensor(name + part);
+      to.shape = from.shape;
+      to.data = from.data;
+    }
+  };
+  // Scores share a table of exponentials; GELU is behind f.
+  for (auto [site, module] :
+       {std::pair<std::string, std::string>{
+            "s", "attention.self.attn_scores_act_quantizer"},
+        {"f", "intermediate.0"}}) {
+    byHeads(layer0 + module + ".activation_quantizer.");
+    if (site == "f")
+      setAll(layer0 + module + ".activation_quantizer.beta", 0);
+    expectRefusal(readAll(), "found 2 steps of heads at site L0." + site +
+                                 ", the recipe expects one: those are for q, "
+                                 "k, v, p and c");
+    tensors = good;
+  }
+  setAll(context + "beta", 0.25f);
+  expectRefusal(readAll(), "found 0.250000 beside steps of heads, expected 0: "
+                           "the published code does not read it");
+  tensors = good;
+  tensor(layer0 + "attention.self.attn_probs_act_quantizer."
+                  "activation_quantizer.signed")
+      .data[0] = std::byte(1);
+  expectRefusal(readAll(), "found signed codes of heads at site L0.p, the "
+                           "recipe expects unsigned ones");
+}
+
 TEST_F(E19, BitsOfTheCheckpoint) {
   Expected<RangeTable> table = readAll();
   ASSERT_TRUE(table) << table.message();
@@ -377,8 +458,9 @@ TEST_F(E19, WhatDoesNotFit) {
   std::vector<SafetensorsOutput> good = tensors;
   const std::string query = layer0 + "attention.self.query.";
   tensor(query + "alpha").shape = {options.heads, 7};
-  expectRefusal(readAll(), query + "alpha: found shape 2x7, expected 7x2, "
-                                   "steps for 2 to 8 bits of each head");
+  expectRefusal(readAll(), query + "alpha: found shape 2x7, expected 7x2 or 7, "
+                                   "steps for 2 to 8 bits of each head or of "
+                                   "all");
   tensors = good;
   set(query + "nbits", -1);
   expectRefusal(readAll(), query + "nbits: found 2 values, one of them "
@@ -426,14 +508,8 @@ TEST_F(E18, WhatDoesNotFit) {
   set(q + "nbits", -1);
   expectRefusal(read("w8a8"),
                 q + "nbits: found 1 values, one of them -1.000000, "
-                    "expected one, of 2 to 8 bits");
+                    "expected one, or one for each head, of 2 to 8 bits");
   set(q + "nbits", 8);
-  // Codes of activations have no form by heads.
-  tensor(q + "nbits").shape = {2};
-  tensor(q + "nbits").data.resize(8);
-  expectRefusal(read("w8a8"), q + "nbits: found 2 values");
-  tensor(q + "nbits").shape = {1};
-  tensor(q + "nbits").data.resize(4);
   std::vector<SafetensorsOutput> all = tensors;
   SafetensorsOutput beta =
       tensor(layer0 + "intermediate.0.activation_quantizer.beta");

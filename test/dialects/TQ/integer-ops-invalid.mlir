@@ -705,7 +705,63 @@ func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
 // -----
 
 func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
-  // expected-error @+1 {{expects a site for each of 2 parts, got 1}}
-  %0 = tq.qlimit %x {hi = array<i64: 255, 15>, sites = ["L0.k"]} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  // expected-error @+1 {{expects each site to have as many parts, got 2 parts and 3 sites}}
+  %0 = tq.qlimit %x {hi = array<i64: 255, 15>, sites = ["L0.q", "L0.k", "L0.v"]} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects a lo for each of 2 parts, got 1}}
+  %0 = tq.qlimit %x {hi = array<i64: 255, 15>, lo = array<i64: 0>} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  // expected-error @+1 {{expects lo within [0, 15], got 16}}
+  %0 = tq.qlimit %x {hi = array<i64: 255, 15>, lo = array<i64: 0, 16>} : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects 6 constants for each of 2 heads, got 6}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, per_head = array<f32: 0.5, 255.0, 255.0, 0.1, 0.0, 255.0>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects no per_head with fixed or prob_type}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, fixed, per_head = array<f32: 0.5, 255.0, 255.0, 0.1, 0.0, 255.0, 0.5, 255.0, 255.0, 0.1, 0.0, 255.0>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects a positive factors of per_head, got -5.000000e-01}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, per_head = array<f32: 0.5, 255.0, 255.0, 0.1, 0.0, 255.0, -0.5, 255.0, 255.0, 0.1, 0.0, 255.0>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects the probabilities of a head to end in [1, 255], got 2.560000e+02}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, per_head = array<f32: 0.5, 255.0, 255.0, 0.1, 0.0, 255.0, 0.5, 255.0, 256.0, 0.1, 0.0, 255.0>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>, %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  // expected-error @+1 {{expects the codes of a head's context within [0, 255], got 1.200000e+02 to 7.000000e+00}}
+  %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, per_head = array<f32: 0.5, 255.0, 255.0, 0.1, 0.0, 255.0, 0.5, 255.0, 255.0, 0.1, 120.0, 7.0>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
   return
 }

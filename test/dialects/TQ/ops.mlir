@@ -327,6 +327,35 @@ func.func @qlimit(%x: tensor<?x8x!tq.group<u8, axis = 1, map = [0 x 4, 1 x 4],
   return
 }
 
+// CHECK-LABEL: func @qlimit_heads
+// CHECK: tq.qlimit {{.*}}hi = array<i64: 255, 143>, lo = array<i64: 0, 112>, sites = ["L0.q"]
+func.func @qlimit_heads(%x: tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>) {
+  %0 = tq.qlimit %x {hi = array<i64: 255, 143>, lo = array<i64: 0, 112>,
+                     sites = ["L0.q"]}
+      : tensor<?x8x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// CHECK-LABEL: func @qattention_heads
+// CHECK: tq.qattention {{.*}}per_head = array<f32: 2.500000e-01, 1.500000e+01, 1.500000e+01, 1.000000e-01, 1.120000e+02, 1.430000e+02, 5.000000e-01, 2.550000e+02, 2.550000e+02, 2.000000e-01, 0.000000e+00, 2.550000e+02>
+func.func @qattention_heads(
+    %qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi32>,
+    %h: tensor<16xf32>, %l: tensor<16xf32>) {
+  %0 = tq.qattention %qkv, %o, %h, %l
+      {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64,
+       zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32,
+       prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32,
+       context_offset = 128.0 : f32,
+       per_head = array<f32: 0.25, 15.0, 15.0, 0.1, 112.0, 143.0,
+                             0.5, 255.0, 255.0, 0.2, 0.0, 255.0>}
+      : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>,
+         tensor<16xf32>, tensor<16xf32>)
+      -> tensor<?x4x!tq.group<u8, axis = 1, map = [0 x 2, 1 x 2],
+                              params = [0.5:128, 0.25:128],
+                              limits = [112:143, 0:255]>>
+  return
+}
+
 // CHECK-LABEL: func @qembed
 // CHECK: tq.qembed
 func.func @qembed(%ids: tensor<?xi32>,

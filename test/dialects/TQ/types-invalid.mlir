@@ -87,3 +87,18 @@ func.func private @f(tensor<2x!tq.dynamic<i32, tensor>>)
 
 // expected-error @+1 {{expected tensor, token or sequence, got 'batch'}}
 func.func private @f(tensor<2x!tq.dynamic<u8, batch>>)
+
+// -----
+
+// expected-error @+1 {{expects limits of each of 2 groups, got 1}}
+func.func private @f(tensor<?x2x!tq.group<u8, axis = 1, map = [0, 1], params = [0.5:128, 0.25:128], limits = [0:255]>>)
+
+// -----
+
+// expected-error @+1 {{expects limits within 0:15, the lower one first, got 8:16}}
+func.func private @f(tensor<?x2x!tq.group<u4, axis = 1, map = [0, 0], params = [0.5:8], limits = [8:16]>>)
+
+// -----
+
+// expected-error @+1 {{expects limits within 0:15, the lower one first, got 9:7}}
+func.func private @f(tensor<?x2x!tq.group<u4, axis = 1, map = [0, 0], params = [0.5:8], limits = [9:7]>>)

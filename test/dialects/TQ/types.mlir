@@ -3,9 +3,12 @@
 // CHECK-LABEL: func private @group
 // CHECK-SAME: !tq.group<u8, axis = 1, map = [0 x 2, 1, 0], params = [5.000000e-01:3, 2.500000e-01:128]>
 // CHECK-SAME: !tq.group<i4, axis = 0, map = [0], params = [1.000000e-01]>
+// CHECK-SAME: !tq.group<u8, axis = 1, map = [0, 1], params = [5.000000e-01:128, 2.500000e-01:128], limits = [0:255, 120:135]>
 func.func private @group(
   tensor<?x4x!tq.group<u8, axis = 1, map = [0, 0, 1, 0], params = [0.5:3, 0.25:128]>>,
-  tensor<1x!tq.group<i4, axis = 0, map = [0 x 1], params = [0.1]>>)
+  tensor<1x!tq.group<i4, axis = 0, map = [0 x 1], params = [0.1]>>,
+  tensor<?x2x!tq.group<u8, axis = 1, map = [0, 1], params = [0.5:128, 0.25:128],
+                       limits = [0:255, 120:135]>>)
 
 // CHECK-LABEL: func private @log
 // CHECK-SAME: !tq.log<u4, sqrt2, scale = 1.000000e+00, zero = 16>

@@ -56,3 +56,11 @@ module attributes {tq.scheme = {weights = {}, sites = {
     return %0 : tensor<?x3xf32>
   }
 }
+
+// -----
+
+// expected-error @below {{tq.scheme: sites.L0.q: expected a least and a greatest code of 4 bits for each group}}
+module attributes {tq.scheme = {weights = {}, sites = {
+  L0.q = {bits = 4 : i64, group_of = array<i64: 0, 1>,
+          scales = array<f32: 0.25, 2.0>, zeros = array<i64: 8, 8>,
+          limits = array<i64: 0, 15, 4, 16>}}}} {}

@@ -96,3 +96,30 @@ module attributes {tq.scheme = {
     return %1 : tensor<?x2xf32>
   }
 }
+
+// -----
+
+// Steps and bits of heads, row E19: blocks of columns, and of probabilities the
+// rows.
+
+module attributes {tq.scheme = {
+  sites = {L0.q = {bits = 8 : i64, group_of = array<i64: 0, 0, 1, 1>,
+                   scales = array<f32: 0.5, 0.25>, zeros = array<i64: 128, 128>,
+                   limits = array<i64: 0, 255, 120, 135>},
+           L0.p = {bits = 4 : i64, group_of = array<i64: 0, 1>,
+                   scales = array<f32: 0.0625, 0.25>, zeros = array<i64: 0, 0>,
+                   limits = array<i64: 0, 15, 0, 3>}},
+  weights = {}}} {
+
+  // CHECK-LABEL: func.func @heads
+  // CHECK: tq.quantize %{{.*}} {site = "L0.q"} : tensor<?x4xf32> -> tensor<?x4x!tq.group<u8, axis = 1, map = [0 x 2, 1 x 2], params = [5.000000e-01:128, 2.500000e-01:128], limits = [0:255, 120:135]>>
+  // CHECK: tq.quantize %{{.*}} {site = "L0.p"} : tensor<2x?xf32> -> tensor<2x?x!tq.group<u4, axis = 0, map = [0, 1], params = [6.250000e-02, 2.500000e-01], limits = [0:15, 0:3]>>
+  func.func @heads(%x: tensor<?x4xf32>, %p: tensor<2x?xf32>)
+      -> (tensor<?x4xf32>, tensor<2x?xf32>) {
+    %0 = tq.observe %x {key = "q", layer = 0 : i64, site = "L0.q"}
+        : tensor<?x4xf32>
+    %1 = tq.observe %p {key = "p", layer = 0 : i64, site = "L0.p"}
+        : tensor<2x?xf32>
+    return %0, %1 : tensor<?x4xf32>, tensor<2x?xf32>
+  }
+}

@@ -1,5 +1,5 @@
 // RUN: quern-opt %s --split-input-file \
-// RUN:   --pass-pipeline='builtin.module(func.func(tq-fold-linear,tq-fuse-attention,tq-clean-up))' \
+// RUN:   --pass-pipeline='builtin.module(func.func(tq-fold-groups,tq-fold-linear,tq-fuse-attention,tq-clean-up))' \
 // RUN:   | FileCheck %s
 
 // Three products of one input and an attention block become two ops. The
@@ -388,4 +388,71 @@ func.func @first_query(%xq: tensor<?x2x!x>, %offsets: tensor<?xi32>)
       : (tensor<2x?xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
   %16 = tq.quantize %15 {site = "L0.c"} : tensor<?x2xf32> -> tensor<?x2x!c>
   return %16 : tensor<?x2x!c>
+}
+
+// -----
+
+!x = !quant.uniform<u8:f32, 0.5:10>
+!q = !tq.group<u8, axis = 1, map = [0, 1], params = [0.5:128, 0.25:128],
+               limits = [0:255, 120:135]>
+!k = !quant.uniform<u8:f32, 0.25:128>
+!v = !tq.group<u8, axis = 1, map = [0, 1], params = [0.125:128, 0.0625:128]>
+!s = !quant.uniform<u8:f32, 0.0625:127>
+!p = !tq.group<u8, axis = 0, map = [0, 1], params = [0.00390625:0, 0.0625:0],
+               limits = [0:255, 0:15]>
+!c = !tq.group<u8, axis = 1, map = [0, 1], params = [0.03125:128, 0.5:128],
+               limits = [0:255, 96:159]>
+
+// Steps of heads, row E19: each has its constants in per_head, and codes of q
+// are limited to the bits of its head. Heads of k have one step.
+
+module {
+  // CHECK-LABEL: func.func @heads
+  // CHECK: %[[ALL:.*]] = tq.qlinear
+  // CHECK-NOT: sites
+  // CHECK-SAME: !tq.group<u8, axis = 1, map = [0, 1, 2, 3, 4, 5], params = [5.000000e-01:128, 2.500000e-01:128, 2.500000e-01:128, 2.500000e-01:128, 1.250000e-01:128, 6.250000e-02:128], limits = [0:255, 120:135, 0:255, 0:255, 0:255, 0:255]>
+  // CHECK: %[[QKV:.*]] = tq.qlimit %[[ALL]] {hi = array<i64: 255, 135, 255, 255, 255, 255>, lo = array<i64: 0, 120, 0, 0, 0, 0>, sites = ["L0.q", "L0.k", "L0.v"]}
+  // CHECK: tq.qattention %[[QKV]]
+  // CHECK-SAME: per_head = array<f32: 2.000000e+00, 2.560000e+02, 2.550000e+02, 1.562500e-02, 0.000000e+00, 2.550000e+02, 1.000000e+00, 1.600000e+01, 1.500000e+01, 7.812500e-03, 9.600000e+01, 1.590000e+02>
+  // CHECK-SAME: zk = 128 : i64, zq = 128 : i64, zv = 128 : i64
+  // CHECK-NOT: tq.dequantize
+  func.func @heads(%xq: tensor<?x2x!x>, %offsets: tensor<?xi32>)
+      -> tensor<?x2x!c> {
+    %cq = arith.constant dense<[[1, 2], [3, 4]]> : tensor<2x2xi8>
+    %ck = arith.constant dense<[[5, 6], [7, 8]]> : tensor<2x2xi8>
+    %cv = arith.constant dense<[[-1, -2], [-3, -4]]> : tensor<2x2xi8>
+    %scale = arith.constant dense<1.0> : tensor<1xf32>
+    %b = arith.constant dense<[1.0, 0.0]> : tensor<2xf32>
+    %wq = tq.dequantize_weight %cq, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %wk = tq.dequantize_weight %ck, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %wv = tq.dequantize_weight %cv, %scale
+        : (tensor<2x2xi8>, tensor<1xf32>) -> tensor<2x2xf32>
+    %x = tq.dequantize %xq : tensor<?x2x!x> -> tensor<?x2xf32>
+    %0 = tq.linear %x, %wq, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %1 = tq.quantize %0 {site = "L0.q"} : tensor<?x2xf32> -> tensor<?x2x!q>
+    %2 = tq.dequantize %1 : tensor<?x2x!q> -> tensor<?x2xf32>
+    %3 = tq.linear %x, %wk, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %4 = tq.quantize %3 {site = "L0.k"} : tensor<?x2xf32> -> tensor<?x2x!k>
+    %5 = tq.dequantize %4 : tensor<?x2x!k> -> tensor<?x2xf32>
+    %6 = tq.linear %x, %wv, %b
+        : (tensor<?x2xf32>, tensor<2x2xf32>, tensor<2xf32>) -> tensor<?x2xf32>
+    %7 = tq.quantize %6 {site = "L0.v"} : tensor<?x2xf32> -> tensor<?x2x!v>
+    %8 = tq.dequantize %7 : tensor<?x2x!v> -> tensor<?x2xf32>
+    %9 = tq.scores %2, %5, %offsets {heads = 2 : i64}
+        : (tensor<?x2xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+    %10 = tq.quantize %9 {site = "L0.s"} : tensor<2x?xf32> -> tensor<2x?x!s>
+    %11 = tq.dequantize %10 : tensor<2x?x!s> -> tensor<2x?xf32>
+    %12 = tq.softmax %11, %offsets {scale = 0.25 : f32}
+        : (tensor<2x?xf32>, tensor<?xi32>) -> tensor<2x?xf32>
+    %13 = tq.quantize %12 {site = "L0.p"} : tensor<2x?xf32> -> tensor<2x?x!p>
+    %14 = tq.dequantize %13 : tensor<2x?x!p> -> tensor<2x?xf32>
+    %15 = tq.context %14, %8, %offsets {heads = 2 : i64}
+        : (tensor<2x?xf32>, tensor<?x2xf32>, tensor<?xi32>) -> tensor<?x2xf32>
+    %16 = tq.quantize %15 {site = "L0.c"} : tensor<?x2xf32> -> tensor<?x2x!c>
+    return %16 : tensor<?x2x!c>
+  }
 }

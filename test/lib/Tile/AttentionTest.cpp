@@ -18,13 +18,15 @@ struct Case {
   /// Codes of 0 and 255 only.
   bool extreme = false;
   Storage context = Storage::U8;
+  /// Steps and bits of heads, row E19.
+  bool perHead = false;
 };
 
 std::ostream &operator<<(std::ostream &os, const Case &c) {
   os << c.heads << " heads of " << c.headDim << ", lengths";
   for (int64_t l : c.lengths)
     os << ' ' << l;
-  return os << (c.extreme ? ", extreme" : "");
+  return os << (c.extreme ? ", extreme" : "") << (c.perHead ? ", E19" : "");
 }
 
 class AttentionTest : public testing::TestWithParam<Case> {
@@ -41,6 +43,7 @@ protected:
     shape.context = c.context;
     if (c.context == Storage::U16)
       shape.contextRange = {0, 65535};
+    shape.perHead = c.perHead;
     offsets = {0};
     for (int64_t l : c.lengths) {
       offsets.push_back(int32_t(offsets.back() + l));
@@ -77,6 +80,16 @@ template <typename Context> void AttentionTest::checkCodes() {
   p.zq = c.extreme ? 255 : 131;
   p.zk = c.extreme ? 0 : 97;
   p.zv = c.extreme ? 255 : 140;
+  if (c.perHead)
+    for (int64_t h = 0; h < c.heads; ++h) {
+      // Of 2 to 8 bits, around one middle.
+      int bits = 2 + int(h * 3 % 7);
+      float half = float(1 << (bits - 1)), size = 1.0f + 0.37f * float(h);
+      float top = float((1 << bits) - 1);
+      p.perHead.insert(p.perHead.end(),
+                       {p.scoreMultiplier * size, top, top,
+                        p.contextMultiplier * size, 128 - half, 127 + half});
+    }
   auto params = p.data();
   size_t size = bufferSize(tokens, shape.contextStride);
   std::vector<Context> expected(size);
@@ -160,7 +173,11 @@ INSTANTIATE_TEST_SUITE_P(
                     // Values, for a quantizer behind that needs whole rows.
                     Case{2, 64, {40, 9}, false, Storage::F32},
                     Case{2, 25, {9, 20}, false, Storage::F32},
-                    Case{64, 1, {3, 11}, false, Storage::F32}));
+                    Case{64, 1, {3, 11}, false, Storage::F32},
+                    // Row E19.
+                    Case{12, 64, {40, 9}, false, Storage::U8, true},
+                    Case{7, 25, {1, 130}, true, Storage::U8, true},
+                    Case{4, 17, {33, 8}, false, Storage::F32, true}));
 
 /// Row E43: neither what lies around a sequence, as padding would, nor the
 /// length that the kernel was made for is in any code of it.

@@ -87,6 +87,18 @@ void qattention(const AttentionShape &a, const QAttentionParams &p,
     for (int64_t h = 0; h != a.heads; ++h) {
       int64_t first = offsets[n], length = offsets[n + 1] - first;
       size_t tap = tapBase(offsets, n, h);
+      float scoreMultiplier = p.scoreMultiplier;
+      float probMultiplier = p.probMultiplier, probHi = 255;
+      float contextMultiplier = p.contextMultiplier;
+      CodeRange contextRange = a.contextRange;
+      if (a.perHead) {
+        const float *own = p.perHead.data() + h * QAttentionParams::headSize;
+        scoreMultiplier = own[0];
+        probMultiplier = own[1];
+        probHi = own[2];
+        contextMultiplier = own[3];
+        contextRange = {own[4], own[5]};
+      }
       auto code = [&](int64_t column, int64_t t, int64_t d) {
         return int32_t(
             qkv[(first + t) * a.qkvStride + column + h * a.headDim + d]);
@@ -100,16 +112,16 @@ void qattention(const AttentionShape &a, const QAttentionParams &p,
           for (int64_t d = 0; d != a.headDim; ++d)
             acc +=
                 (code(a.qColumn, i, d) - p.zq) * (code(a.kColumn, j, d) - p.zk);
-          s[j] = qm_requant(acc, p.scoreMultiplier, p.scoreOffset, 0, 255);
+          s[j] = qm_requant(acc, scoreMultiplier, p.scoreOffset, 0, 255);
           sTap[tap + i * length + j] = s[j];
         }
         uint32_t sum = softmaxNumerators(p, s, e);
-        float ratio = p.probMultiplier / float(sum);
+        float ratio = probMultiplier / float(sum);
         float base = a.isLog() ? qm_log_base(sum, p.probMultiplier, a.log) : 0;
         int32_t top = *std::max_element(s.begin(), s.end());
         for (int64_t j = 0; j != length; ++j) {
           prob[j] = a.isLog() ? qm_log_code(top - s[j], p.probStep, base, a.log)
-                              : qm_round_code(float(e[j]) * ratio, 0, 255);
+                              : qm_round_code(float(e[j]) * ratio, 0, probHi);
           pTap[tap + i * length + j] = prob[j];
         }
         for (int64_t d = 0; d != a.headDim; ++d) {
@@ -119,13 +131,12 @@ void qattention(const AttentionShape &a, const QAttentionParams &p,
             acc += prob[j] * values[j];
           }
           float all = a.isLog() ? logSum(a.log, prob, values) : float(acc);
-          float v = all * p.contextMultiplier;
+          float v = all * contextMultiplier;
           v = v + p.contextOffset;
           context[(first + i) * a.contextStride + h * a.headDim + d] =
               std::is_same_v<Context, float>
                   ? Context(v)
-                  : Context(
-                        qm_round_code(v, a.contextRange.lo, a.contextRange.hi));
+                  : Context(qm_round_code(v, contextRange.lo, contextRange.hi));
         }
       }
     }
