@@ -339,6 +339,13 @@ bool isSumOfPatches(tq::ObserveOp observe) {
   return add && isa_and_nonnull<tq::LinearOp>(add.getA().getDefiningOp());
 }
 
+/// Whether a LayerNorm reads what a site observes.
+bool isBeforeNorm(tq::ObserveOp observe) {
+  return llvm::any_of(observe->getUsers(), [](Operation *user) {
+    return isa<tq::LayerNormOp>(user);
+  });
+}
+
 /// The entry of a weight among the given scales.
 Attribute scalesEntry(const WeightScales &weight, Builder &builder) {
   auto scales = builder.getDenseF32ArrayAttr(weight.scales);
@@ -426,11 +433,16 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
       continue;
     }
     int64_t width = cast<ShapedType>(observers[i].getType()).getShape().back();
-    if (scheme.groups > 1 && site.key == "e" && !isSumOfPatches(observers[i]))
-      return Error::make("sites.", site.name,
-                         ": found power_of_two, expected one scale: the sums "
-                         "of a text's embeddings are one operation with their "
-                         "LayerNorm");
+    if (scheme.groups > 1 && site.key == "e" && !isSumOfPatches(observers[i])) {
+      if (!isBeforeNorm(observers[i]))
+        return Error::make("sites.", site.name,
+                           ": found power_of_two, expected one scale: that sum "
+                           "is the input of no LayerNorm, as E.e is");
+      if (!recipe.arithmetic().fixed)
+        return Error::make("sites.", site.name,
+                           ": found power_of_two, expected fixed arithmetic "
+                           "with factors of a text's embeddings");
+    }
     if (scheme.groups > 1) {
       if (Error error = checkGroupNeighbours(site, sites, recipe))
         return error;

@@ -127,6 +127,18 @@ std::optional<std::vector<uint8_t>> tq::powerOfTwoFactors(Type type) {
   return groups ? powerOfTwoFactors(groups.getParams()) : std::nullopt;
 }
 
+std::vector<int32_t> tq::embeddingPowers(QEmbedOp op) {
+  std::vector<int32_t> powers;
+  auto groups = cast_if_present<GroupType>(op.getE2Type().value_or(Type()));
+  if (!groups)
+    return powers;
+  std::vector<uint8_t> factors = *powerOfTwoFactors(groups);
+  int most = *llvm::max_element(factors);
+  for (int64_t group : groups.getMap())
+    powers.push_back(int32_t(1) << (most - factors[size_t(group)]));
+  return powers;
+}
+
 FailureOr<FixedNorm> tq::fixedNorm(Operation *op, ArrayRef<float> gamma,
                                    ArrayRef<float> beta, int64_t sumHi,
                                    Type sumType) {

@@ -74,6 +74,10 @@ mlir::FailureOr<FixedSum> fixedSum(mlir::Operation *op,
                                    llvm::ArrayRef<float> mb,
                                    llvm::ArrayRef<float> mo, int64_t width);
 
+/// Of a tq.qembed with e2_type: 2^f of each channel, by which its second sum is
+/// multiplied; empty without.
+std::vector<int32_t> embeddingPowers(QEmbedOp op);
+
 /// Of a fixed tq.qembed: for each scale of a table, and for the first sum.
 struct FixedEmbedding {
   std::vector<qi_affine> word, type, position;

@@ -258,6 +258,8 @@ FailureOr<Tensor> quern::evaluate(tq::QEmbedOp op, Evaluation &run) {
     fixed = std::move(*constants);
   }
   int64_t width = wordTable.width(), count = ids.size() * width;
+  std::vector<int32_t> powers = tq::embeddingPowers(op);
+  powers.resize(width, 1);
   float multiplier = op.getE1Multiplier().convertToFloat();
   float scale1 = op.getE1Scale().convertToFloat();
   float zero1 = float(op.getE1Zero());
@@ -290,32 +292,39 @@ FailureOr<Tensor> quern::evaluate(tq::QEmbedOp op, Evaluation &run) {
   for (int64_t i = 0; i < count; ++i) {
     if (fixed) {
       int32_t above = int32_t(e1->get<int32_t>()[i] - op.getE1Zero());
-      second[i] = int32_t(qi_clamp(
-          qi_at(above, &fixed->first) +
-              qi_at(p.codes[i], &fixed->position[i / width]) + op.getE2Zero(),
-          op.getE2Lo(), op.getE2Hi()));
+      int32_t power = powers[i % width];
+      second[i] = int32_t(
+          qi_clamp(qi_at(above * power, &fixed->first) +
+                       qi_at(p.codes[i] * power, &fixed->position[i / width]) +
+                       op.getE2Zero(),
+                   op.getE2Lo(), op.getE2Hi()));
       continue;
     }
     float a = (float(e1->get<int32_t>()[i]) - zero1) * scale1;
     float b = float(p.codes[i]) * p.scales[i / width];
-    float v = (a + b) * multiplier;
+    float v = (a + b) * float(powers[i % width]) * multiplier;
     second[i] =
         qm_round_code(v + zero2, float(op.getE2Lo()), float(op.getE2Hi()));
   }
   FailureOr<Tensor> e2 =
       run.sumSite(op, 1, siteName(op.getSites(), 1),
                   makeTensor(std::move(second), ids.size(), width),
-                  sumType(op, op.getE2Hi(), scale2, op.getE2Zero()));
+                  op.getE2Type().value_or(
+                      sumType(op, op.getE2Hi(), scale2, op.getE2Zero())));
   if (failed(e2))
     return failure();
   auto gamma = run.get(op.getGamma()).toVector<float>();
   auto beta = run.get(op.getBeta()).toVector<float>();
   if (op.getFixed())
-    return fixedNormOf(op, run, *e2, gamma, beta, op.getE2Hi(), Type(),
+    return fixedNormOf(op, run, *e2, gamma, beta, op.getE2Hi(),
+                       op.getE2Type().value_or(Type()),
                        op.getResult().getType().getElementType(),
                        siteName(op.getSites(), 2));
   double eps = op.getEps().convertToDouble();
   auto norm = [&](ArrayRef<int32_t> row, MutableArrayRef<float> out) {
+    if (op.getE2Type())
+      return normalizeGroups(row, cast<tq::GroupType>(*op.getE2Type()), eps,
+                             out);
     normalizeRow(row, scale2, eps, out);
   };
   return normalizeCodes(op, run, *e2, norm, gamma, beta,

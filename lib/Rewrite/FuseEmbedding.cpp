@@ -3,7 +3,8 @@
 // The pass tq-fuse-embedding.
 //
 //===----------------------------------------------------------------------===//
-#include "lib/Rewrite/Match.h"
+#include "dialects/TQ/FixedPoint.h"
+#include "lib/Rewrite/MatchGroups.h"
 #include "lib/Rewrite/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -24,10 +25,28 @@ struct QuantizedSum {
   tq::QuantizeOp quantize;
   tq::AddOp add;
   Codes codes;
+  /// The type of a sum with power-of-two factors, whose `codes` have the
+  /// greatest of the scales; null where there is one.
+  tq::GroupType factors = nullptr;
 };
 
+/// A sum of one scale, or with power-of-two factors.
 std::optional<QuantizedSum> matchSum(Value real) {
-  std::optional<Codes> codes = matchCodes(real);
+  auto dequantize = real.getDefiningOp<tq::DequantizeOp>();
+  if (!dequantize)
+    return std::nullopt;
+  std::optional<Codes> codes = describeCodes(dequantize.getX());
+  tq::GroupType factors = groupTypeOf(dequantize.getX());
+  if (factors &&
+      (factors.getStorageBits() > 8 || !factors.getLimits().empty() ||
+       !tq::powerOfTwoFactors(factors)))
+    return std::nullopt;
+  if (factors) {
+    codes = Codes{dequantize.getX(), 0, factors.getParams()[0].zero,
+                  factors.getStorageBits()};
+    for (tq::UniformParams group : factors.getParams())
+      codes->scale = std::max(codes->scale, group.scale);
+  }
   if (!codes)
     return std::nullopt;
   auto quantize = codes->value.getDefiningOp<tq::QuantizeOp>();
@@ -36,7 +55,7 @@ std::optional<QuantizedSum> matchSum(Value real) {
   auto add = quantize.getX().getDefiningOp<tq::AddOp>();
   if (!add)
     return std::nullopt;
-  return QuantizedSum{quantize, add, *codes};
+  return QuantizedSum{quantize, add, *codes, factors};
 }
 
 struct FuseEmbeddingPass : quern::impl::FuseEmbeddingBase<FuseEmbeddingPass> {
@@ -61,8 +80,8 @@ struct FuseEmbeddingPass : quern::impl::FuseEmbeddingBase<FuseEmbeddingPass> {
   /// True when the sum under the LayerNorm, quantized or not, adds a look-up.
   static bool readsEmbeddings(tq::LayerNormOp norm) {
     Value sum = norm.getX();
-    if (std::optional<Codes> codes = matchCodes(sum))
-      if (auto quantize = codes->value.getDefiningOp<tq::QuantizeOp>())
+    if (auto dequantize = sum.getDefiningOp<tq::DequantizeOp>())
+      if (auto quantize = dequantize.getX().getDefiningOp<tq::QuantizeOp>())
         sum = quantize.getX();
     auto add = sum.getDefiningOp<tq::AddOp>();
     return add && (add.getA().getDefiningOp<tq::EmbeddingOp>() ||
@@ -80,7 +99,7 @@ struct FuseEmbeddingPass : quern::impl::FuseEmbeddingBase<FuseEmbeddingPass> {
       rest = outer->add.getB();
     }
     std::optional<QuantizedSum> inner = matchSum(rest);
-    if (!position || !inner)
+    if (!position || !inner || inner->factors)
       return "the sum of words and types has no quantizer";
     auto word = inner->add.getA().getDefiningOp<tq::EmbeddingOp>();
     auto type = inner->add.getB().getDefiningOp<tq::EmbeddingOp>();
@@ -119,7 +138,8 @@ struct FuseEmbeddingPass : quern::impl::FuseEmbeddingBase<FuseEmbeddingPass> {
                   {isFirst ? inner->quantize : tq::QuantizeOp(),
                    isFirst ? outer->quantize : tq::QuantizeOp(), quantize}),
         tables[0]->bits, tables[1]->bits, tables[2]->bits, /*fixed=*/false,
-        /*e2_type=*/TypeAttr());
+        /*e2_type=*/outer->factors ? TypeAttr::get(outer->factors)
+                                   : TypeAttr());
     remarkFolded(norm, "FuseEmbedding",
                  "integer embedding, sums in " + Twine(e1.bits) + " and " +
                      Twine(e2.bits) + " bits");

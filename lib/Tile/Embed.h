@@ -29,6 +29,8 @@ struct EmbedShape {
   CodeRange e1Range, e2Range, outRange;
   /// Zero points of the sums, for the fixed kernel.
   int64_t e1Zero = 0, e2Zero = 0;
+  /// Of the fixed kernel: whether each channel of the second sum has a factor.
+  bool factors = false;
   /// isNarrow and isPlain of its LayerNorm.
   bool narrow = false, plain = false;
 };

@@ -429,13 +429,18 @@ func::FuncOp buildFixedEmbed(ModuleOp module, StringRef name,
                              const EmbedShape &shape) {
   Builder b(module.getContext());
   Type i8 = b.getI8Type(), i32 = b.getI32Type();
-  KernelBuilder k(module, name,
-                  {i32, i32, i32, i8, i8, i8, i32, i32, i32, i8, i8,
-                   storedType(b, shape.out), storedType(b, shape.e1),
-                   storedType(b, shape.e2)});
+  SmallVector<Type> buffers = {i32, i32, i32, i8, i8, i8,
+                               i32, i32, i32, i8, i8};
+  if (shape.factors)
+    buffers.push_back(i32);
+  // Results come last.
+  unsigned out = buffers.size();
+  for (Storage result : {shape.out, shape.e1, shape.e2})
+    buffers.push_back(storedType(b, result));
+  KernelBuilder k(module, name, buffers);
   FixedNorm norm(k, shape.d, /*rows=*/1, shape.e2Range,
-                 {/*byChannel=*/false, shape.narrow, shape.plain}, k.buffer(10),
-                 k.buffer(11), shape.outRange);
+                 {shape.factors, shape.narrow, shape.plain}, k.buffer(10),
+                 k.buffer(out), shape.outRange);
   FixedLanes first = loadFixed(k, k.buffer(9), k.index(0));
   const bool perRow[] = {shape.wordScales, shape.typeScales,
                          shape.positionScales};
@@ -452,10 +457,15 @@ func::FuncOp buildFixedEmbed(ModuleOp module, StringRef name,
       scales[t] = broadcastFixed(k, k.load(k.buffer(6 + t), at),
                                  k.load(k.buffer(6 + t), k.add(at, 1)));
     }
+    // What the factor of a channel makes of a number of its second sum.
+    auto raised = [&](Value v, Value i) {
+      return shape.factors ? k.mul(v, k.loadVector(k.buffer(11), i)) : v;
+    };
+    auto codesOf = [&](unsigned t, Value i) {
+      return loadTableCodes(k, k.buffer(3 + t), rows[t], i, shape.tableBits[t]);
+    };
     auto term = [&](unsigned t, Value i) {
-      return fixedAt(
-          k, loadTableCodes(k, k.buffer(3 + t), rows[t], i, shape.tableBits[t]),
-          scales[t]);
+      return fixedAt(k, codesOf(t, i), scales[t]);
     };
     auto total = [&](const WideLanes &x, const WideLanes &y, int64_t zero,
                      CodeRange range) {
@@ -470,15 +480,16 @@ func::FuncOp buildFixedEmbed(ModuleOp module, StringRef name,
     };
     auto secondSum = [&](Value e1, Value i) {
       Value above = k.sub(e1, k.broadcast(k.i32(int32_t(shape.e1Zero))));
-      return total(fixedAt(k, above, first), term(2, i), shape.e2Zero,
-                   shape.e2Range);
+      return total(fixedAt(k, raised(above, i), first),
+                   fixedAt(k, raised(codesOf(2, i), i), scales[2]),
+                   shape.e2Zero, shape.e2Range);
     };
     k.ifThen(tapping, [&] {
       Value to = k.mul(token, shape.tapStride);
       k.blocks(shape.d, [&](Value i, Value) {
         Value e1 = firstSum(i);
-        k.storeCodes(e1, k.buffer(12), k.add(to, i));
-        k.storeCodes(secondSum(e1, i), k.buffer(13), k.add(to, i));
+        k.storeCodes(e1, k.buffer(out + 1), k.add(to, i));
+        k.storeCodes(secondSum(e1, i), k.buffer(out + 2), k.add(to, i));
       });
     });
     norm.normalize([&](Value i) { return Values{secondSum(firstSum(i), i)}; },

@@ -112,8 +112,9 @@ mlir::func::FuncOp buildFixedAddNorm(mlir::ModuleOp module,
 
 /// A fixed tq.qembed. Buffers: ids, types, positions (i32), word, type,
 /// position (i8 tables), the constants of their rows (i32, mantissa and shift
-/// of each), first (i8, packFixed), channels (i8, packChannels), out, and the
-/// taps of e1 and e2.
+/// of each), first (i8, packFixed), channels (i8, packChannels), with factors
+/// the powers of two of the channels (i32, up to a multiple of 16), out, and
+/// the taps of e1 and e2.
 mlir::func::FuncOp buildFixedEmbed(mlir::ModuleOp module, llvm::StringRef name,
                                    const EmbedShape &shape);
 

@@ -288,6 +288,8 @@ LogicalResult Tiler::tileQEmbed(tq::QEmbedOp op) {
   const Place *at[3] = {&first, &second, &out};
   for (size_t i = 0; i < sites.size() && i < 3; ++i)
     info.sites.push_back({sites[i], at[i]->buffer, 0, d});
+  if (op.getE2Type() && !op.getFixed())
+    return op.emitOpError("has no kernel for e2_type without fixed");
   if (op.getFixed())
     return launchFixedEmbed(op, shape, scaleValues, gamma->values(),
                             beta->values(), operands,
@@ -351,7 +353,8 @@ LogicalResult Tiler::launchFixedEmbed(tq::QEmbedOp op, EmbedShape shape,
   auto constants = tq::fixedEmbedding(op, scales[0], scales[1], scales[2]);
   shape.narrow = true;
   auto channels = fixedNormParams(program, op, info.step, gamma, beta,
-                                  op.getE2Hi(), shape.narrow, shape.plain);
+                                  op.getE2Hi(), shape.narrow, shape.plain,
+                                  op.getE2Type().value_or(Type()));
   if (failed(constants) || failed(channels))
     return failure();
   shape.e1Zero = op.getE1Zero();
@@ -364,14 +367,22 @@ LogicalResult Tiler::launchFixedEmbed(tq::QEmbedOp op, EmbedShape shape,
   operands.push_back(
       program.data(info.step + ".first", packFixed(constants->first)));
   operands.push_back(*channels);
+  if (std::vector<int32_t> powers = tq::embeddingPowers(op); !powers.empty()) {
+    shape.factors = true;
+    powers.resize(llvm::alignTo(powers.size(), 16), 1);
+    operands.push_back(program.data(info.step + ".powers", std::move(powers)));
+  }
   llvm::append_range(operands, results);
   std::string kernel = program.kernel(
-      "embed_" + num(shape.d) + (shape.plain ? "_fixed" : "_fixed_ties"),
+      "embed_" + num(shape.d) + (shape.plain ? "_fixed" : "_fixed_ties") +
+          (shape.factors ? "_factors" : ""),
       [&](StringRef name) {
         return buildFixedEmbed(program.module(), name, shape);
       },
       fixedNormScratch(shape.d));
-  describeEmbed(program.module(), kernel, shape, /*fixed=*/true);
+  // Other targets have no kernel for factors.
+  if (!shape.factors)
+    describeEmbed(program.module(), kernel, shape, /*fixed=*/true);
   program.launch(kernel, operands, rowChunks(RowsOf::Tokens), info);
   return success();
 }

@@ -765,3 +765,27 @@ func.func @f(%qkv: tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, %o: tensor<?xi3
   %0 = tq.qattention %qkv, %o, %h, %l {heads = 2 : i64, head_dim = 2 : i64, zq = 1 : i64, zk = 2 : i64, zv = 3 : i64, score_multiplier = 0.5 : f32, score_offset = 128.0 : f32, prob_multiplier = 255.0 : f32, context_multiplier = 0.1 : f32, context_offset = 128.0 : f32, per_head = array<f32: 0.5, 255.0, 255.0, 0.1, 0.0, 255.0, 0.5, 255.0, 255.0, 0.1, 120.0, 7.0>} : (tensor<?x12x!quant.uniform<u8:f32, 0.1:128>>, tensor<?xi32>, tensor<16xf32>, tensor<16xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
   return
 }
+
+// -----
+
+func.func @f(%i: tensor<?xi32>, %t: tensor<?xi32>, %p: tensor<?xi32>, %w: tensor<10x4xi8>, %ty: tensor<2x4xi8>, %po: tensor<16x4xi8>, %sw: tensor<10xf32>, %st: tensor<1xf32>, %sp: tensor<1xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects an e2_type of at most 8 unsigned bits, of the zero point 128 and of scales that are 1, 2, 4 or 8 times the least one, got}}
+  %0 = tq.qembed %i, %t, %p, %w, %ty, %po, %sw, %st, %sp, %g, %b {e1_multiplier = 10.0 : f32, e1_zero = 128 : i64, e1_scale = 0.1 : f32, e2_multiplier = 10.0 : f32, e2_zero = 128 : i64, e2_scale = 0.1 : f32, e2_type = !tq.group<u8, axis = 1, map = [0, 0, 1, 1], params = [0.1:128, 0.3:128]>, eps = 1.0e-12 : f64} : (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<10x4xi8>, tensor<2x4xi8>, tensor<16x4xi8>, tensor<10xf32>, tensor<1xf32>, tensor<1xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%i: tensor<?xi32>, %t: tensor<?xi32>, %p: tensor<?xi32>, %w: tensor<10x4xi8>, %ty: tensor<2x4xi8>, %po: tensor<16x4xi8>, %sw: tensor<10xf32>, %st: tensor<1xf32>, %sp: tensor<1xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects 4 channels in e2_type, got 2}}
+  %0 = tq.qembed %i, %t, %p, %w, %ty, %po, %sw, %st, %sp, %g, %b {e1_multiplier = 10.0 : f32, e1_zero = 128 : i64, e1_scale = 0.1 : f32, e2_multiplier = 10.0 : f32, e2_zero = 128 : i64, e2_scale = 0.1 : f32, e2_type = !tq.group<u8, axis = 1, map = [0, 1], params = [0.1:128, 0.05:128]>, eps = 1.0e-12 : f64} : (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<10x4xi8>, tensor<2x4xi8>, tensor<16x4xi8>, tensor<10xf32>, tensor<1xf32>, tensor<1xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
+
+// -----
+
+func.func @f(%i: tensor<?xi32>, %t: tensor<?xi32>, %p: tensor<?xi32>, %w: tensor<10x4xi8>, %ty: tensor<2x4xi8>, %po: tensor<16x4xi8>, %sw: tensor<10xf32>, %st: tensor<1xf32>, %sp: tensor<1xf32>, %g: tensor<4xf32>, %b: tensor<4xf32>) {
+  // expected-error @+1 {{expects e2_scale to be the greatest of e2_type, 2.000000e-01, got 1.000000e-01}}
+  %0 = tq.qembed %i, %t, %p, %w, %ty, %po, %sw, %st, %sp, %g, %b {e1_multiplier = 10.0 : f32, e1_zero = 128 : i64, e1_scale = 0.1 : f32, e2_multiplier = 10.0 : f32, e2_zero = 128 : i64, e2_scale = 0.1 : f32, e2_type = !tq.group<u8, axis = 1, map = [0, 0, 1, 1], params = [0.1:128, 0.2:128]>, eps = 1.0e-12 : f64} : (tensor<?xi32>, tensor<?xi32>, tensor<?xi32>, tensor<10x4xi8>, tensor<2x4xi8>, tensor<16x4xi8>, tensor<10xf32>, tensor<1xf32>, tensor<1xf32>, tensor<4xf32>, tensor<4xf32>) -> tensor<?x4x!quant.uniform<u8:f32, 0.1:128>>
+  return
+}
