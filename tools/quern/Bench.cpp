@@ -32,6 +32,7 @@ struct BenchOptions {
   BenchTexts texts;
   unsigned runs = 30, warmup = 5;
   PeerOptions peers;
+  Placement placement;
   bool kernels = false, overhead = false, asJson = false, ops = false;
 
   bool onGpu() const { return device == "cuda"; }
@@ -97,7 +98,7 @@ static int benchOverhead(const BenchOptions &bench) {
   return Ok;
 }
 
-static int bench(const BenchOptions &options) {
+static int bench(BenchOptions &options) {
   if (options.overhead)
     return benchOverhead(options);
   if (options.kernels)
@@ -120,6 +121,8 @@ static int bench(const BenchOptions &options) {
                          "--device cuda\n");
     return Usage;
   }
+  if (Error error = options.placement.take())
+    return fail(error.message());
   if (options.modules.size() > 1) {
     if (options.ops || !options.html.empty() || !options.markdown.empty() ||
         !options.peers.peers.empty()) {
@@ -129,9 +132,10 @@ static int bench(const BenchOptions &options) {
                    options.modules.size());
       return Usage;
     }
-    if (Error error = benchInTurns(
-            options.modules, {grid, options.texts, options.runs, options.warmup,
-                              options.asJson, options.deviceId()}))
+    if (Error error = benchInTurns(options.modules,
+                                   {grid, options.texts, options.runs,
+                                    options.warmup, options.asJson,
+                                    options.deviceId(), options.placement}))
       return fail(error.message());
     return Ok;
   }
@@ -153,8 +157,8 @@ static int bench(const BenchOptions &options) {
   BenchReport report{path, about.recipe, weightsSentence(module->get()), {}};
   if (!options.asJson)
     std::printf("%s\n\n%s", report.weights.c_str(), gridHead().c_str());
-  CellOptions timing{options.texts, options.runs, options.warmup,
-                     options.deviceId(), options.needsOps()};
+  CellOptions timing{options.texts,      options.runs,      options.warmup,
+                     options.deviceId(), options.placement, options.needsOps()};
   for (uint32_t threads : grid.threads)
     for (uint32_t batch : grid.batches)
       for (uint32_t length : grid.lengths) {
@@ -240,6 +244,7 @@ void addBench(CLI::App &app, Action &action) {
       ->check(CLI::Range(1u, 1u << 20));
   command->add_option("--threads", options->grid.threads, "Threads")
       ->delimiter(',');
+  options->placement.addOptions(*command);
   command
       ->add_option("--grid", options->gridText,
                    "The three in one, BATCHES x LENGTHS @ THREADS: "

@@ -87,8 +87,8 @@ Error measureCell(const CellOptions &options, quern_module *module,
   cell.sequences = input->sequences();
   cell.tokens = input->images ? cell.sequences * cell.length : input->tokens();
   cell.length = input->length(cell.length);
-  auto made =
-      BenchRun::create(module, std::move(*input), cell.threads, options.device);
+  auto made = BenchRun::create(module, std::move(*input), cell.threads,
+                               options.placement, options.device);
   if (!made)
     return made.takeError();
   BenchRun &run = *made;
@@ -122,17 +122,21 @@ Error measureCell(const CellOptions &options, quern_module *module,
   }
   cell.switches = involuntarySwitches() - before;
   cell.peakAfter = peakNow();
-  cell.handoff = cell.threads > 1 ? measureHandoff() : 0;
   cell.p50 = quantile(times, 0.5);
   cell.p90 = quantile(times, 0.9);
   cell.p99 = quantile(times, 0.99);
   cell.best = *std::min_element(times.begin(), times.end());
+  if (options.ops) {
+    auto ops = stepTimes(run, cell.peak());
+    if (!ops)
+      return ops.takeError();
+    cell.ops = std::move(*ops);
+  }
+  // What follows are other threads than the session's.
+  options.placement.release();
+  cell.handoff = cell.threads > 1 ? measureHandoff() : 0;
   if (!options.ops)
     return Error::success();
-  auto ops = stepTimes(run, cell.peak());
-  if (!ops)
-    return ops.takeError();
-  cell.ops = std::move(*ops);
   if (onGpu) {
     cell.bandwidth = quern_session_gpu_bandwidth(run.session());
     return Error::success();

@@ -8,6 +8,7 @@
 
 #include "compiler/Bench/BenchReport.h"
 #include "tools/quern/BenchInput.h"
+#include "tools/quern/Placement.h"
 
 #include "quern/quern.h"
 
@@ -20,6 +21,7 @@ struct CellOptions {
   BenchTexts texts;
   unsigned runs, warmup;
   quern_device device;
+  Placement placement;
   bool ops; ///< Each kind of op, too, and the bandwidth of reading.
 };
 

@@ -16,10 +16,14 @@ using nlohmann::json;
 namespace quern::cli {
 
 Expected<BenchRun> BenchRun::create(quern_module *module, BenchInput input,
-                                    uint32_t threads, quern_device device) {
+                                    uint32_t threads,
+                                    const Placement &placement,
+                                    quern_device device) {
   Expected<SessionHandle> session = createSession(module, threads, device);
   if (!session)
     return session.takeError();
+  if (Error error = placement.bind(session->get()))
+    return std::move(error);
   BenchRun run;
   run.handle = std::move(*session);
   run.batches = std::move(input);
@@ -112,7 +116,7 @@ static Error measure(const std::vector<ModuleHandle> &modules,
     if (!input)
       return input.takeError();
     auto run = BenchRun::create(modules[m].get(), std::move(*input), threads,
-                                options.device);
+                                options.placement, options.device);
     if (!run)
       return run.takeError();
     for (unsigned i = 0; i < options.warmup; ++i)

@@ -10,6 +10,7 @@
 
 #include "tools/quern/BenchInput.h"
 #include "tools/quern/Handles.h"
+#include "tools/quern/Placement.h"
 
 #include "compiler/Bench/BenchReport.h"
 
@@ -22,7 +23,7 @@ namespace quern::cli {
 class BenchRun {
 public:
   static Expected<BenchRun> create(quern_module *module, BenchInput input,
-                                   uint32_t threads,
+                                   uint32_t threads, const Placement &placement,
                                    quern_device device = QUERN_DEVICE_CPU);
   /// Runs all batches; `after` sees the output of each, before the next runs.
   Error run(const std::function<void(const quern_output &)> &after = {});
@@ -60,6 +61,7 @@ struct TurnsOptions {
   unsigned runs = 30, warmup = 5;
   bool asJson = false;
   quern_device device = QUERN_DEVICE_CPU;
+  Placement placement;
 };
 
 /// Runs the modules in turns in every cell of the grid, and prints the time of

@@ -10,6 +10,7 @@
 #include "tools/quern/ImageInput.h"
 #include "tools/quern/Input.h"
 #include "tools/quern/Output.h"
+#include "tools/quern/Placement.h"
 
 #include <memory>
 #include <optional>
@@ -25,6 +26,7 @@ struct RunOptions {
   std::optional<std::string> pair;
   unsigned threads = 0, batch = 32;
   bool pairs = false, strict = false;
+  Placement placement;
 };
 } // namespace
 
@@ -111,7 +113,7 @@ static void nameImage(Record &record, const quern_description &description) {
     record.id = record.text;
 }
 
-static int run(const RunOptions &options) {
+static int run(RunOptions &options) {
   if (options.texts.empty() && options.input.empty())
     return misuse("found no text, expected texts, images or --input FILE");
   if (options.pair && options.texts.size() != 1)
@@ -120,6 +122,8 @@ static int run(const RunOptions &options) {
   if (options.pairs && options.texts.size() % 2 != 0)
     return misuse("--pair: found " + std::to_string(options.texts.size()) +
                   " texts, expected an even number");
+  if (Error error = options.placement.take())
+    return fail(error.message());
   Expected<ModuleHandle> module = openModule(options.module);
   if (!module)
     return fail(module.message());
@@ -134,6 +138,8 @@ static int run(const RunOptions &options) {
       createSession(module->get(), options.threads, device);
   if (!session)
     return fail(session.message());
+  if (Error error = options.placement.bind(session->get()))
+    return fail(error.message());
   if (Error error = keepInputs(options.file, {options.module, options.input}))
     return fail(error.message());
   Expected<std::unique_ptr<OutputWriter>> writer = OutputWriter::create(
@@ -226,6 +232,7 @@ void addRun(CLI::App &app, Action &action) {
       ->check(CLI::IsMember({"cpu", "cuda", "auto"}));
   command->add_option("--threads", options->threads,
                       "Threads; 0 is one per CPU. Results do not depend on it");
+  options->placement.addOptions(*command);
   command
       ->add_option(
           "--batch", options->batch,
