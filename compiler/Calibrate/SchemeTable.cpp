@@ -11,6 +11,7 @@
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringMap.h"
 
+#include <algorithm>
 #include <cmath>
 
 using namespace mlir;
@@ -170,6 +171,28 @@ Error addGroups(NamedAttrList &entry, const Site &site,
   entry.set("zeros", builder.getDenseI64ArrayAttr(zeros));
   if (scheme.form != GroupForm::Direct)
     entry.set("form", builder.getStringAttr(groupFormName(scheme.form)));
+  return Error::success();
+}
+
+/// What a layer of groups starts from has codes, too: x of groups is quantized
+/// from them, and the LayerNorm that makes them, an integer one only if all
+/// around it has codes, writes its channels in the groups' order. Vision models
+/// have that LayerNorm in the layer.
+Error checkGroupSource(const Site &site, const ActivationScheme &scheme,
+                       const std::vector<Site> &sites, const Recipe &recipe) {
+  bool isVision = std::any_of(sites.begin(), sites.end(),
+                              [](const Site &s) { return s.key == "i"; });
+  bool isOrdered = scheme.permute != Permute::None;
+  if (isVision || (site.key != "x" && !isOrdered))
+    return Error::success();
+  for (const Site &other : sites)
+    if (other.layer == site.layer - 1 &&
+        (other.key == "z" || other.key == "emb" ||
+         (isOrdered &&
+          (other.key == "x" || other.key == "h" || other.key == "y"))) &&
+        recipe.activationFor(other).isFloat())
+      return Error::make("sites.", site.name, ": found groups behind ",
+                         other.name, " in f32, expected codes there");
   return Error::success();
 }
 
@@ -445,6 +468,8 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
     }
     if (scheme.groups > 1) {
       if (Error error = checkGroupNeighbours(site, sites, recipe))
+        return error;
+      if (Error error = checkGroupSource(site, scheme, sites, recipe))
         return error;
       // Folded weights are others than those whose scales were learned.
       if (scheme.form == GroupForm::Folded && !ranges.weights.empty())
