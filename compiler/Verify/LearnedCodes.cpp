@@ -17,6 +17,8 @@
 
 #include "llvm/Support/MathExtras.h"
 
+#include <cmath>
+
 using namespace mlir;
 
 namespace quern {
@@ -88,22 +90,53 @@ Error Taking::takeStep(const manifest::Step &step) {
   return Error::success();
 }
 
+/// The codes of a layer whose weights are kept in f32, as `scale * (code -
+/// zero)` rounded once; none if its weights never had codes.
+static std::optional<std::vector<int8_t>>
+codesOfValues(tq::LinearOp layer, ArrayRef<float> values) {
+  auto weight = layer.getW().getDefiningOp<tq::DequantizeWeightOp>();
+  if (!weight || weight.getBlocks())
+    return std::nullopt;
+  auto scales = tq::getConstantData<float>(weight.getScales());
+  auto zeros = weight.getZeros()
+                   ? tq::getConstantData<int32_t>(weight.getZeros())
+                   : std::nullopt;
+  if (!scales)
+    return std::nullopt;
+  size_t k = layer.getW().getType().getDimSize(1);
+  std::vector<int8_t> codes;
+  for (size_t i = 0; i < values.size(); ++i) {
+    double scale = (*scales)[scales->size() == 1 ? 0 : i / k];
+    double zero = zeros ? (*zeros)[i / k] : 0;
+    codes.push_back(int8_t(std::nearbyint(values[i] / scale + zero)));
+  }
+  return codes;
+}
+
 Error Taking::takeProduct(const manifest::Step &step, uint32_t index,
                           Operation *product, int64_t row) {
   const manifest::Data &data = *about->data()->Get(index);
-  std::vector<int8_t> codes;
+  const void *weights = quern_module_constant(module, index);
   bool isFloat = data.element() == manifest::Element::F32;
-  if (!isFloat) {
-    const char *weights =
-        static_cast<const char *>(quern_module_constant(module, index));
-    std::optional<std::vector<int8_t>> read = readWeights(
-        product, data.bits(), step.gemm_n(), row,
-        {reinterpret_cast<const int8_t *>(weights), size_t(data.bytes())});
-    if (!read)
+  if (isFloat) {
+    std::optional<std::vector<float>> values = readFloatWeights(
+        product, row,
+        {static_cast<const float *>(weights), size_t(data.bytes() / 4)});
+    if (!values)
       return unexpected("found weights '" + data.name()->str() +
                         "' of another size");
-    codes = std::move(*read);
+    if (nextLayer == layers.size())
+      return unexpected("found more linear layers");
+    tq::LinearOp layer = layers[nextLayer++];
+    auto found = codesOfValues(layer, *values);
+    return found ? takeLayer(layer, *found) : Error::success();
   }
+  std::optional<std::vector<int8_t>> codes =
+      readWeights(product, data.bits(), step.gemm_n(), row,
+                  {static_cast<const int8_t *>(weights), size_t(data.bytes())});
+  if (!codes)
+    return unexpected("found weights '" + data.name()->str() +
+                      "' of another size");
   int64_t rows = outputsOf(product);
   size_t at = 0;
   while (rows > 0) {
@@ -112,12 +145,10 @@ Error Taking::takeProduct(const manifest::Step &step, uint32_t index,
     tq::LinearOp layer = layers[nextLayer++];
     size_t size = layer.getW().getType().getNumElements();
     rows -= outputsOf(layer);
-    if (isFloat)
-      continue;
-    if (at + size > codes.size())
+    if (at + size > codes->size())
       return unexpected("found weights '" + data.name()->str() +
                         "' of another size");
-    if (Error error = takeLayer(layer, ArrayRef(codes).slice(at, size)))
+    if (Error error = takeLayer(layer, ArrayRef(*codes).slice(at, size)))
       return error;
     at += size;
   }

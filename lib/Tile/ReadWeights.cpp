@@ -78,4 +78,18 @@ std::optional<std::vector<int8_t>> readWeights(Operation *product, int64_t bits,
                 });
 }
 
+std::optional<std::vector<float>>
+readFloatWeights(Operation *product, int64_t column, ArrayRef<float> packed) {
+  auto w = cast<RankedTensorType>(product->getOperand(1).getType());
+  int64_t rows = w.getDimSize(0), k = w.getDimSize(1);
+  if (column * k + packedFloatGemmSize(rows, k) > int64_t(packed.size()))
+    return std::nullopt;
+  packed = packed.drop_front(column * k);
+  std::vector<float> values;
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < k; ++j)
+      values.push_back(packed[i / 16 * k * 16 + j * 16 + i % 16]);
+  return values;
+}
+
 } // namespace quern

@@ -32,6 +32,12 @@ std::optional<std::vector<int8_t>> readWeights(mlir::Operation *product,
                                                int64_t row,
                                                llvm::ArrayRef<int8_t> packed);
 
+/// The weights of a product in f32, row-major, from those of its launch, where
+/// they begin with output `column`, a multiple of 16. None if there are fewer.
+std::optional<std::vector<float>>
+readFloatWeights(mlir::Operation *product, int64_t column,
+                 llvm::ArrayRef<float> packed);
+
 } // namespace quern
 
 #endif // QUERN_LIB_TILE_READWEIGHTS_H
