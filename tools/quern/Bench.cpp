@@ -17,6 +17,7 @@
 #include "compiler/Bench/KernelBench.h"
 #include "compiler/Bench/Overhead.h"
 #include "lib/Support/File.h"
+#include "lib/Support/SameFile.h"
 
 #include <iostream>
 #include <memory>
@@ -143,10 +144,13 @@ static int bench(BenchOptions &options) {
   if (!options.peers.peers.empty())
     return benchPeers(path, grid, options.texts, options.asJson, options.peers);
   // Before minutes of work, not after.
-  for (const std::string &page : {options.html, options.markdown})
+  for (const std::string &page : {options.html, options.markdown}) {
+    if (Error error = keepInputs(page, {path, options.texts.path}))
+      return fail(error.message());
     if (!page.empty())
       if (Expected<OutputFile> file = OutputFile::create(page); !file)
         return fail(file.message());
+  }
   Expected<ModuleHandle> module = openModule(path);
   if (!module)
     return fail(module.message());

@@ -8,6 +8,7 @@
 #include "compiler/Accuracy/Accuracy.h"
 #include "compiler/Auto/Front.h"
 #include "lib/Support/File.h"
+#include "lib/Support/SameFile.h"
 #include "tools/quern/CalibrationInput.h"
 #include "tools/quern/Commands.h"
 #include "tools/quern/Progress.h"
@@ -20,6 +21,9 @@ int inspectAccuracy(const InspectOptions &options) {
   if (!texts)
     return fail(texts.message());
   // A page that cannot be written is found before the work.
+  if (Error error = keepInputs(options.html,
+                               {options.module, options.text, options.front}))
+    return fail(error.message());
   if (!options.html.empty())
     if (Expected<OutputFile> file = OutputFile::create(options.html); !file)
       return fail(file.message());
