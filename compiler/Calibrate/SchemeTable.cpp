@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Calibrate/SchemeTable.h"
+#include "compiler/Calibrate/Neighbours.h"
 #include "dialects/TQ/Constants.h"
 #include "dialects/TQ/TQOps.h"
 
@@ -174,80 +175,6 @@ Error addGroups(NamedAttrList &entry, const Site &site,
   return Error::success();
 }
 
-/// What a layer of groups starts from has codes, too: x of groups is quantized
-/// from them, and the LayerNorm that makes them, an integer one only if all
-/// around it has codes, writes its channels in the groups' order. Vision models
-/// have that LayerNorm in the layer.
-Error checkGroupSource(const Site &site, const ActivationScheme &scheme,
-                       const std::vector<Site> &sites, const Recipe &recipe) {
-  bool isVision = std::any_of(sites.begin(), sites.end(),
-                              [](const Site &s) { return s.key == "i"; });
-  bool isOrdered = scheme.permute != Permute::None;
-  if (isVision || (site.key != "x" && !isOrdered))
-    return Error::success();
-  for (const Site &other : sites)
-    if (other.layer == site.layer - 1 &&
-        (other.key == "z" || other.key == "emb" ||
-         (isOrdered &&
-          (other.key == "x" || other.key == "h" || other.key == "y"))) &&
-        recipe.activationFor(other).isFloat())
-      return Error::make("sites.", site.name, ": found groups behind ",
-                         other.name, " in f32, expected codes there");
-  return Error::success();
-}
-
-/// Groups need an integer product or sum on either side: everything of the
-/// layer that reads or makes the residual stream has a quantizer.
-Error checkGroupNeighbours(const Site &site, const std::vector<Site> &sites,
-                           const Recipe &recipe) {
-  if (recipe.weightFor(WeightRole::Linear).isFloat())
-    return Error::make("sites.", site.name,
-                       ": found groups, expected weights with codes");
-  for (const Site &other : sites) {
-    if (other.layer != site.layer ||
-        std::string_view("guxfhy").find(other.key) == std::string_view::npos)
-      continue;
-    ActivationScheme scheme = recipe.activationFor(other);
-    if (scheme.isFloat())
-      return Error::make("sites.", site.name, ": found groups beside ",
-                         other.name, " in f32, expected codes there");
-    if (scheme.perToken)
-      return Error::make("sites.", site.name, ": found groups beside ",
-                         other.name,
-                         " with ranges of tokens, expected calibrated ranges "
-                         "there");
-    // Two planes of bytes have no product to groups of columns.
-    if (site.key == "h" && other.key == "f" && scheme.bits > 8)
-      return Error::make("sites.", site.name, ": found groups beside ",
-                         other.name, " in ", scheme.bits,
-                         " bits, expected at most 8");
-  }
-  return Error::success();
-}
-
-/// Steps of heads are constants of the integer attention: all that it reads and
-/// makes has codes, and those of the probabilities are uniform.
-Error checkHeadNeighbours(const Site &site, const std::vector<Site> &sites,
-                          const Recipe &recipe, const std::string &prefix) {
-  auto fail = [&](auto... expected) {
-    return Error::make(prefix, ": sites.", site.name,
-                       ": found steps of heads, expected ", expected...);
-  };
-  if (recipe.arithmetic().fixed)
-    return fail("one step with fixed arithmetic");
-  if (recipe.weightFor(WeightRole::Linear).isFloat())
-    return fail("weights with codes beside them");
-  for (const Site &other : sites) {
-    if (other.layer != site.layer ||
-        std::string_view("qkvspc").find(other.key) == std::string_view::npos)
-      continue;
-    ActivationScheme beside = recipe.activationFor(other);
-    if (beside.isFloat() || beside.bits > 8 || beside.isLog())
-      return fail("uniform codes of at most 8 bits at ", other.name);
-  }
-  return Error::success();
-}
-
 /// The scale and the codes of each head.
 Error addHeads(NamedAttrList &entry, tq::ObserveOp observe,
                const ActivationScheme &scheme, const SiteRange &range,
@@ -279,29 +206,6 @@ Error addHeads(NamedAttrList &entry, tq::ObserveOp observe,
   entry.set("zeros", builder.getDenseI64ArrayAttr(zeros));
   if (!llvm::all_equal(range.headBits))
     entry.set("limits", builder.getDenseI64ArrayAttr(limits));
-  return Error::success();
-}
-
-/// Logarithmic codes come out of integer attention only: all that it reads and
-/// the sum behind it has a quantizer.
-Error checkLogNeighbours(const Site &site, const ActivationScheme &scheme,
-                         const std::vector<Site> &sites, const Recipe &recipe) {
-  auto fail = [&](auto... found) {
-    return Error::make("sites.", site.name, ": found ",
-                       quantizerName(scheme.quantizer), " beside ", found...);
-  };
-  if (recipe.weightFor(WeightRole::Linear).isFloat())
-    return fail("weights in f32, expected codes");
-  for (const Site &other : sites) {
-    if (other.layer != site.layer ||
-        std::string_view("qkvsc").find(other.key) == std::string_view::npos)
-      continue;
-    ActivationScheme beside = recipe.activationFor(other);
-    if (beside.isFloat())
-      return fail(other.name, " in f32, expected codes there");
-    if (beside.bits > 8 && other.key != "c")
-      return fail(other.name, " in ", beside.bits, " bits, expected at most 8");
-  }
   return Error::success();
 }
 
@@ -433,7 +337,7 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
     if (!range)
       return range.takeError();
     if (scheme.isLog()) {
-      if (Error error = checkLogNeighbours(site, scheme, sites, recipe))
+      if (Error error = checkLogNeighbours(site, sites, recipe))
         return error;
       if (Error error =
               addLog(entry, site, scheme, **range, ranges.prefix(), builder))
@@ -468,8 +372,6 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
     }
     if (scheme.groups > 1) {
       if (Error error = checkGroupNeighbours(site, sites, recipe))
-        return error;
-      if (Error error = checkGroupSource(site, scheme, sites, recipe))
         return error;
       // Folded weights are others than those whose scales were learned.
       if (scheme.form == GroupForm::Folded && !ranges.weights.empty())

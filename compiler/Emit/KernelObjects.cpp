@@ -3,8 +3,8 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 // Threads share nothing but a list: what one makes of a kernel, from its text
-// on, lies in contexts of MLIR and of LLVM that nobody else uses meanwhile. In
-// one context they would wait for each other at every type and attribute.
+// on, lies in contexts of MLIR and of LLVM that nobody else uses meanwhile. A
+// context that they shared would lock at every type and attribute.
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Emit/KernelObjects.h"
