@@ -9,6 +9,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Target/NVPTX/AttentionEmitter.h"
+#include "lib/Target/NVPTX/AttentionTaps.h"
 
 using namespace mlir;
 
@@ -166,28 +167,10 @@ void AttentionEmitter::storeContext(ArrayRef<Value> sums, int64_t firstTile,
   }
 }
 
-/// Codes of the block's head and sequence that come before it in a tap.
-Value AttentionEmitter::tapBase() {
-  if (form.firstQuery) {
-    Value end = k.at(offsets, k.wide(k.shl(sequences, 2)));
-    Value tokens = k.load(end, k.i32(), 4);
-    return k.add(k.mulWide(headIndex, tokens), k.wide(first));
-  }
-  Values squares = k.loop(
-      k.c(0), sequences, 1, {k.c64(0), k.c64(0)},
-      [&](Value s, ArrayRef<Value> carried) {
-        Value at = k.at(offsets, k.wide(k.shl(s, 2)));
-        Value begin = k.load(at, k.i32(), 4);
-        Value tokens = k.sub(k.load(k.at(at, k.c(4)), k.i32(), 4), begin);
-        Value square = k.mulWide(tokens, tokens);
-        Value before = k.select(k.less(s, sequence), square, k.c64(0));
-        return Values{k.add(carried[0], square), k.add(carried[1], before)};
-      });
-  return k.add(k.mul(k.wide(headIndex), squares[0]), squares[1]);
-}
-
 void AttentionEmitter::writeTaps() {
-  Value base = tapBase();
+  Value base = tapBase(
+      k, {offsets, sequences, sequence, headIndex, first, form.firstQuery},
+      sequences);
   Type probType = form.probStorage() == Storage::U16 ? k.i16() : k.i8();
   int64_t bytes = storageBytes(form.probStorage());
   k.loop(k.c(0), chunks, 1, {}, [&](Value chunk, ArrayRef<Value>) {

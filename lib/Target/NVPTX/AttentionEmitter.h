@@ -118,7 +118,6 @@ private:
                     int64_t tiles);
   Value contextCode(Value sum);
   void writeTaps();
-  Value tapBase();
 
   Value constant(int64_t i) {
     return k.load(k.at(params, k.c(4 * i)), k.f32(), 4);

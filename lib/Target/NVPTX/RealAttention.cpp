@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Target/NVPTX/RealAttention.h"
 
+#include "lib/Target/NVPTX/AttentionTaps.h"
 #include "lib/Target/NVPTX/CodeNorm.h"
 #include "lib/Target/NVPTX/RealNorm.h"
 #include "quern/quant_math.h"
@@ -84,7 +85,6 @@ private:
   Values scoreKey(Value key);
   void normalize(ArrayRef<Value> tops);
   void context();
-  Value tapBase();
   void keep(Value tap, int64_t r, Value key, Value v);
 
   Value constant(int64_t i) {
@@ -151,28 +151,6 @@ Value RealAttentionEmitter::exponential(Value x) {
   y = k.addF(k.addF(y, r), k.f(1.0f));
   Value power = k.shl(k.add(k.bits(m, k.i32()), 127), 23);
   return k.mulF(y, k.bits(power, k.f32()));
-}
-
-/// Elements of the block's head and sequence that come before it in a tap.
-Value RealAttentionEmitter::tapBase() {
-  if (form.firstQuery) {
-    Value end = k.at(offsets, k.wide(k.shl(sequences, 2)));
-    Value tokens = k.load(end, k.i32(), 4);
-    return k.add(k.mulWide(headIndex, tokens), k.wide(first));
-  }
-  // Added up only if somebody wants to know.
-  Value limit = k.select(k.less(k.c(0), tapping), sequences, k.c(0));
-  Values squares = k.loop(
-      k.c(0), limit, 1, {k.c64(0), k.c64(0)},
-      [&](Value s, ArrayRef<Value> carried) {
-        Value at = k.at(offsets, k.wide(k.shl(s, 2)));
-        Value begin = k.load(at, k.i32(), 4);
-        Value tokens = k.sub(k.load(k.at(at, k.c(4)), k.i32(), 4), begin);
-        Value square = k.mulWide(tokens, tokens);
-        Value before = k.select(k.less(s, sequence), square, k.c64(0));
-        return Values{k.add(carried[0], square), k.add(carried[1], before)};
-      });
-  return k.add(k.mul(k.wide(headIndex), squares[0]), squares[1]);
 }
 
 void RealAttentionEmitter::keep(Value tap, int64_t r, Value key, Value v) {
@@ -299,7 +277,10 @@ void RealAttentionEmitter::context() {
 
 void RealAttentionEmitter::head() {
   scale = constant(0);
-  base = tapBase();
+  // Added up only if somebody wants to know.
+  base = tapBase(
+      k, {offsets, sequences, sequence, headIndex, first, form.firstQuery},
+      k.select(k.less(k.c(0), tapping), sequences, k.c(0)));
   Values tops = score();
   k.barrier();
   normalize(tops);
