@@ -134,11 +134,15 @@ void describeRealAttention(ModuleOp module, StringRef kernel,
   form.number("quantize_probs", shape.quantizeProbs);
 }
 
-static void fillAdd(Form &form, const AddNormShape &shape) {
+static void fillStrides(Form &form, const AddNormShape &shape) {
   form.number("d", shape.d);
   form.number("a_stride", shape.aStride);
   form.number("b_stride", shape.bStride);
   form.number("out_stride", shape.outStride);
+}
+
+static void fillAdd(Form &form, const AddNormShape &shape) {
+  fillStrides(form, shape);
   form.storage("a", shape.a);
   form.storage("b", shape.b);
   form.storage("out", shape.out);
@@ -176,10 +180,7 @@ void describeFixedAddNorm(ModuleOp module, StringRef kernel,
 void describeRealNorm(ModuleOp module, StringRef kernel, StringRef kind,
                       const AddNormShape &shape) {
   Form form(module, kernel, kind);
-  form.number("d", shape.d);
-  form.number("a_stride", shape.aStride);
-  form.number("b_stride", shape.bStride);
-  form.number("out_stride", shape.outStride);
+  fillStrides(form, shape);
   form.number("tap_stride", shape.tapStride);
   form.rows(shape.rows);
 }
@@ -193,22 +194,28 @@ void describeGroupNorm(ModuleOp module, StringRef kernel,
   form.number("each", shape.each);
 }
 
-void describeEmbed(ModuleOp module, StringRef kernel, const EmbedShape &shape,
-                   bool fixed) {
-  Form form(module, kernel, "embed");
+/// Rows and the three tables of embeddings, of `bits` each.
+static void fillTables(Form &form, const EmbedShape &shape,
+                       ArrayRef<int64_t> bits) {
   form.number("d", shape.d);
   form.number("table_stride", shape.tableStride);
   form.number("out_stride", shape.outStride);
   form.number("tap_stride", shape.tapStride);
-  form.number("word_bits", shape.tableBits[0]);
-  form.number("type_bits", shape.tableBits[1]);
-  form.number("position_bits", shape.tableBits[2]);
-  form.number("e1_zero", shape.e1Zero);
-  form.number("e2_zero", shape.e2Zero);
-  form.number("fixed", fixed);
+  form.number("word_bits", bits[0]);
+  form.number("type_bits", bits[1]);
+  form.number("position_bits", bits[2]);
   form.number("word_scales", shape.wordScales);
   form.number("type_scales", shape.typeScales);
   form.number("position_scales", shape.positionScales);
+}
+
+void describeEmbed(ModuleOp module, StringRef kernel, const EmbedShape &shape,
+                   bool fixed) {
+  Form form(module, kernel, "embed");
+  fillTables(form, shape, shape.tableBits);
+  form.number("e1_zero", shape.e1Zero);
+  form.number("e2_zero", shape.e2Zero);
+  form.number("fixed", fixed);
   form.storage("e1", shape.e1);
   form.storage("e2", shape.e2);
   form.storage("out", shape.out);
@@ -220,16 +227,7 @@ void describeEmbed(ModuleOp module, StringRef kernel, const EmbedShape &shape,
 void describeRealEmbed(ModuleOp module, StringRef kernel,
                        const EmbedShape &shape) {
   Form form(module, kernel, "embed_f32");
-  form.number("d", shape.d);
-  form.number("table_stride", shape.tableStride);
-  form.number("out_stride", shape.outStride);
-  form.number("tap_stride", shape.tapStride);
-  form.number("word_bits", shape.realBits[0]);
-  form.number("type_bits", shape.realBits[1]);
-  form.number("position_bits", shape.realBits[2]);
-  form.number("word_scales", shape.wordScales);
-  form.number("type_scales", shape.typeScales);
-  form.number("position_scales", shape.positionScales);
+  fillTables(form, shape, shape.realBits);
 }
 
 void describeLookup(ModuleOp module, StringRef kernel,
