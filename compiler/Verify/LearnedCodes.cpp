@@ -116,6 +116,10 @@ codesOfValues(tq::LinearOp layer, ArrayRef<float> values) {
 Error Taking::takeProduct(const manifest::Step &step, uint32_t index,
                           Operation *product, int64_t row) {
   const manifest::Data &data = *about->data()->Get(index);
+  auto otherSize = [&] {
+    return unexpected("found weights '" + data.name()->str() +
+                      "' of another size");
+  };
   const void *weights = quern_module_constant(module, index);
   bool isFloat = data.element() == manifest::Element::F32;
   if (isFloat) {
@@ -123,8 +127,7 @@ Error Taking::takeProduct(const manifest::Step &step, uint32_t index,
         product, row,
         {static_cast<const float *>(weights), size_t(data.bytes() / 4)});
     if (!values)
-      return unexpected("found weights '" + data.name()->str() +
-                        "' of another size");
+      return otherSize();
     if (nextLayer == layers.size())
       return unexpected("found more linear layers");
     tq::LinearOp layer = layers[nextLayer++];
@@ -135,8 +138,7 @@ Error Taking::takeProduct(const manifest::Step &step, uint32_t index,
       readWeights(product, data.bits(), step.gemm_n(), row,
                   {static_cast<const int8_t *>(weights), size_t(data.bytes())});
   if (!codes)
-    return unexpected("found weights '" + data.name()->str() +
-                      "' of another size");
+    return otherSize();
   int64_t rows = outputsOf(product);
   size_t at = 0;
   while (rows > 0) {
@@ -146,8 +148,7 @@ Error Taking::takeProduct(const manifest::Step &step, uint32_t index,
     size_t size = layer.getW().getType().getNumElements();
     rows -= outputsOf(layer);
     if (at + size > codes->size())
-      return unexpected("found weights '" + data.name()->str() +
-                        "' of another size");
+      return otherSize();
     if (Error error = takeLayer(layer, ArrayRef(*codes).slice(at, size)))
       return error;
     at += size;
