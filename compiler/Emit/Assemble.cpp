@@ -89,8 +89,8 @@ static ModuleParts partsOf(const AssembledModule &module,
 }
 
 Error writeModule(const std::string &path, const AssembledModule &module) {
-  Expected<std::string> code =
-      linkSharedObject(module.tiers, module.manifest.kernels);
+  Expected<std::string> code = linkSharedObject(
+      module.tiers, module.manifest.kernels, partsOf(module, ""));
   if (!code)
     return code.takeError();
   return writeModuleFile(path, partsOf(module, *code));

@@ -31,11 +31,12 @@ static const std::string &entryOf(const TierObject &tier,
   return object->entry;
 }
 
-/// Assembly of a quern_kernel_table under `symbol`.
+/// Assembly of a quern_kernel_table under `symbol`, which is exported where the
+/// table belongs to a file with these parts.
 static std::string tableAssembly(const std::string &symbol,
                                  const std::vector<TierObject> &tiers,
                                  const std::vector<std::string> &kernels,
-                                 bool exported) {
+                                 const ModuleParts *parts) {
   std::string text = "  .section .data.rel.ro,\"aw\",@progbits\n  .balign 8\n";
   for (const TierObject &tier : tiers) {
     text += ".Lkernels_" + getTierName(tier.tier).str() + ":\n";
@@ -47,12 +48,16 @@ static std::string tableAssembly(const std::string &symbol,
     text += "  .long " + std::to_string(tier.id) + ", " +
             std::to_string(kernels.size()) + "\n  .quad .Lkernels_" +
             getTierName(tier.tier).str() + "\n";
-  if (exported)
+  if (parts)
     text += "  .globl " + symbol + "\n";
+  uint64_t manifest = parts ? hashManifest(*parts) : 0;
+  uint64_t weights = parts ? hashWeights(*parts) : 0;
   text += "  .type " + symbol + ",@object\n" + symbol + ":\n  .long " +
           std::to_string(QUERN_ABI_VERSION) + ", " +
-          std::to_string(tiers.size()) + "\n  .quad .Ltiers\n  .size " +
-          symbol + ", 16\n  .section .note.GNU-stack,\"\",@progbits\n";
+          std::to_string(tiers.size()) + "\n  .quad .Ltiers, " +
+          std::to_string(manifest) + ", " + std::to_string(weights) +
+          "\n  .size " + symbol +
+          ", 32\n  .section .note.GNU-stack,\"\",@progbits\n";
   return text;
 }
 
@@ -121,9 +126,9 @@ writeObjects(const TemporaryFolder &folder,
   return paths;
 }
 
-Expected<std::string>
-linkSharedObject(const std::vector<TierObject> &tiers,
-                 const std::vector<std::string> &kernels) {
+Expected<std::string> linkSharedObject(const std::vector<TierObject> &tiers,
+                                       const std::vector<std::string> &kernels,
+                                       const ModuleParts &parts) {
   Expected<TemporaryFolder> folder = TemporaryFolder::create();
   if (!folder)
     return folder.takeError();
@@ -131,7 +136,7 @@ linkSharedObject(const std::vector<TierObject> &tiers,
   if (!objects)
     return objects.takeError();
   if (Error error = assemble(
-          *folder, tableAssembly(QUERN_TABLE_SYMBOL, tiers, kernels, true),
+          *folder, tableAssembly(QUERN_TABLE_SYMBOL, tiers, kernels, &parts),
           "table.o"))
     return error;
   Expected<std::string> lld = findProgram({"ld.lld-22", "ld.lld"});
@@ -209,7 +214,7 @@ imageObjects(const TemporaryFolder &folder, const std::string &symbol,
                      includeAssembly("tokenizer", *tokenizer, 64) +
                      includeAssembly("weights", weights, 4096) +
                      imageAssembly(symbol, "quern_table_") +
-                     tableAssembly("quern_table_", tiers, kernels, false);
+                     tableAssembly("quern_table_", tiers, kernels, nullptr);
   if (Error error = assemble(folder, text, "image.o"))
     return error;
   objects->push_back(folder.file("image.o"));

@@ -27,9 +27,11 @@ struct TierObject {
 };
 
 /// The ELF shared object of a module file: all tiers and the table
-/// `quern_module_table`. `kernels` are names in index order.
+/// `quern_module_table`. `kernels` are names in index order. `parts` are those
+/// that the file will have beside the code, which runs with no others.
 Expected<std::string> linkSharedObject(const std::vector<TierObject> &tiers,
-                                       const std::vector<std::string> &kernels);
+                                       const std::vector<std::string> &kernels,
+                                       const ModuleParts &parts);
 
 /// Where linkObject() writes the header of an object: `m.h` beside `m.o`.
 std::string headerPathOf(const std::string &objectPath);

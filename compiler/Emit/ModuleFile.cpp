@@ -11,6 +11,8 @@
 #include "lib/Support/File.h"
 #include "runtime/include/quern/module_abi.h"
 
+#include "llvm/ADT/STLFunctionalExtras.h"
+
 #include <cstring>
 #include <memory>
 
@@ -39,17 +41,6 @@ public:
     XXH64_update(state.get(), bytes, size);
     return file.write(bytes, size);
   }
-
-  /// Zeros that belong to the section.
-  Error fill(uint64_t size) {
-    static const char zeros[4096] = {};
-    for (; size > 0; size -= std::min<uint64_t>(size, sizeof(zeros)))
-      if (Error error = write(zeros, std::min<uint64_t>(size, sizeof(zeros))))
-        return error;
-    return Error::success();
-  }
-
-  uint64_t position() const { return file.position() - start; }
 
   quern_section end() {
     return {start, file.position() - start, XXH64_digest(state.get())};
@@ -82,22 +73,59 @@ static Error writeBytes(SectionWriter &writer, uint64_t alignment,
   return Error::success();
 }
 
+/// Gives the weights section to `write`, in stretches: pieces, and zeros where
+/// none is.
+static Error layWeights(const ModuleParts &parts,
+                        llvm::function_ref<Error(const void *, size_t)> write) {
+  static const char zeros[4096] = {};
+  uint64_t position = 0;
+  auto fillTo = [&](uint64_t offset) {
+    assert(offset >= position && "pieces ascend, and the size covers them");
+    while (position < offset) {
+      uint64_t size = std::min<uint64_t>(offset - position, sizeof(zeros));
+      if (Error error = write(zeros, size))
+        return error;
+      position += size;
+    }
+    return Error::success();
+  };
+  for (const DataPiece &piece : parts.data) {
+    if (Error error = fillTo(piece.offset))
+      return error;
+    if (Error error = write(piece.bytes.data(), piece.bytes.size()))
+      return error;
+    position += piece.bytes.size();
+  }
+  return fillTo(parts.weightBytes);
+}
+
 static Error writeWeights(SectionWriter &writer, const ModuleParts &parts,
                           quern_section &section) {
   if (Error error = writer.begin(QUERN_WEIGHTS_ALIGN))
     return error;
-  for (const DataPiece &piece : parts.data) {
-    assert(piece.offset >= writer.position() && "pieces ascend");
-    if (Error error = writer.fill(piece.offset - writer.position()))
-      return error;
-    if (Error error = writer.write(piece.bytes.data(), piece.bytes.size()))
-      return error;
-  }
-  assert(parts.weightBytes >= writer.position() && "size covers the pieces");
-  if (Error error = writer.fill(parts.weightBytes - writer.position()))
+  if (Error error = layWeights(parts, [&](const void *bytes, size_t size) {
+        return writer.write(bytes, size);
+      }))
     return error;
   section = writer.end();
   return Error::success();
+}
+
+uint64_t hashManifest(const ModuleParts &parts) {
+  return XXH64(parts.manifest.data(), parts.manifest.size(), /*seed=*/0);
+}
+
+uint64_t hashWeights(const ModuleParts &parts) {
+  std::unique_ptr<XXH64_state_t, XXH_errorcode (*)(XXH64_state_t *)> state(
+      XXH64_createState(), XXH64_freeState);
+  XXH64_reset(state.get(), 0);
+  Error none = layWeights(parts, [&](const void *bytes, size_t size) {
+    XXH64_update(state.get(), bytes, size);
+    return Error::success();
+  });
+  assert(!none && "hashing cannot fail");
+  (void)none;
+  return XXH64_digest(state.get());
 }
 
 Error writeModuleFile(const std::string &path, const ModuleParts &parts) {

@@ -35,6 +35,10 @@ struct ModuleParts {
   uint64_t weightBytes = 0; ///< Size of the weights section.
 };
 
+/// The checksums that the trailer will have for these two sections.
+uint64_t hashManifest(const ModuleParts &parts);
+uint64_t hashWeights(const ModuleParts &parts);
+
 /// Writes `parts` to `path`. The file appears whole or not at all.
 Error writeModuleFile(const std::string &path, const ModuleParts &parts);
 

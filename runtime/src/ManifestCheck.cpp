@@ -39,8 +39,9 @@ public:
   quern_status check() {
     if (manifest.abi_version() != QUERN_ABI_VERSION)
       return fail(error, QUERN_ERROR_VERSION,
-                  "%s: manifest: ABI version: found %u, expected %u", path,
-                  manifest.abi_version(), QUERN_ABI_VERSION);
+                  "%s: manifest: ABI version: found %u, expected %u; compile "
+                  "the model again with this version of quern",
+                  path, manifest.abi_version(), QUERN_ABI_VERSION);
     if (quern_status status = checkModel())
       return status;
     if (quern_status status = checkArena())

@@ -115,12 +115,15 @@ quern_status quern_module::checkTable(const char *path,
                                       quern_error *error) const {
   if (!table || table->abi_version != QUERN_ABI_VERSION)
     return fail(error, QUERN_ERROR_VERSION,
-                "%s: kernel table: ABI version: found %u, expected %u", path,
-                table ? table->abi_version : 0, QUERN_ABI_VERSION);
+                "%s: kernel table: ABI version: found %u, expected %u; compile "
+                "the model again with this version of quern",
+                path, table ? table->abi_version : 0, QUERN_ABI_VERSION);
   if (table->tier_count == 0 || table->tier_count > maxTiers)
     return fail(error, QUERN_ERROR_FORMAT,
                 "%s: kernel table: tiers: found %u, expected 1 to %u", path,
                 table->tier_count, maxTiers);
+  if (quern_status status = checkMadeFor(path, error))
+    return status;
   uint32_t kernels = manifest->kernels()->size();
   for (uint32_t i = 0; i < table->tier_count; ++i) {
     const quern_tier &tier = table->tiers[i];
@@ -134,6 +137,28 @@ quern_status quern_module::checkTable(const char *path,
                   "%s: kernel table: found tier %u after %u, expected "
                   "ascending tiers",
                   path, tier.id, table->tiers[i - 1].id);
+  }
+  return QUERN_OK;
+}
+
+quern_status quern_module::checkMadeFor(const char *path,
+                                        quern_error *error) const {
+  if (!library)
+    return QUERN_OK;
+  struct {
+    const char *name;
+    quern_section_id id;
+    uint64_t expected;
+  } sections[] = {{"manifest", QUERN_SECTION_MANIFEST, table->manifest_xxh64},
+                  {"weights", QUERN_SECTION_WEIGHTS, table->weights_xxh64}};
+  for (const auto &section : sections) {
+    uint64_t found = file.trailer().sections[section.id].xxh64;
+    if (section.expected && found != section.expected)
+      return fail(error, QUERN_ERROR_FORMAT,
+                  "%s: %s section: found checksum %016" PRIx64
+                  ", but the code was made for %016" PRIx64
+                  ": one of them is another module's, or was changed",
+                  path, section.name, found, section.expected);
   }
   return QUERN_OK;
 }

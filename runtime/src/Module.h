@@ -23,6 +23,8 @@ struct quern_module {
   quern_status loadCode(const char *path, quern_error *error);
   /// Checks that the kernels fit the manifest.
   quern_status checkTable(const char *path, quern_error *error) const;
+  /// Checks that a file's code was made for its manifest and its weights.
+  quern_status checkMadeFor(const char *path, quern_error *error) const;
   /// Opens the tokenizer's blob, which may be empty.
   quern_status loadTokenizer(const char *path, const void *blob, uint64_t bytes,
                              quern_error *error);

@@ -37,7 +37,7 @@ public:
     }
     CompileRequest request;
     request.modelFolder = modelFolder();
-    request.output = folder.file("m.qbm");
+    request.output = path();
     request.recipe = recipe;
     request.overrides = overrides;
     request.threads = 1;
@@ -61,6 +61,7 @@ public:
   }
 
   std::string modelFolder() const { return folder.file("model"); }
+  std::string path() const { return folder.file("m.qbm"); }
   const quern_module *get() const { return module.get(); }
 
 private:

@@ -136,7 +136,8 @@ int cuFuncSetAttribute(void *function, int attribute, int value) {
   return !function || attribute != 8 || value < 0;
 }
 int cuMemAlloc_v2(unsigned long long *address, size_t bytes) {
-  void *memory = is("full") ? 0 : malloc(bytes);
+  /* A card of 1 GB. */
+  void *memory = is("full") || bytes >> 30 ? 0 : malloc(bytes);
   *address = (unsigned long long)(size_t)memory;
   return !current ? 201 : memory ? 0 : 2;
 }

@@ -165,7 +165,7 @@ TEST_F(ModuleFileTest, WrongMagicAndVersions) {
   expectError(withTrailer(file, trailer), QUERN_ERROR_FORMAT,
               "sections: found 3, expected 4");
   expectError(altered([](auto &m) { m.abi_version = 7; }), QUERN_ERROR_VERSION,
-              "ABI version: found 7, expected 3");
+              "ABI version: found 7, expected 4");
 }
 
 TEST_F(ModuleFileTest, LyingSections) {

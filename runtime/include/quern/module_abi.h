@@ -32,7 +32,7 @@ extern "C" {
 
 /** Version of the kernel signature, the table, the linked image and the
  *  manifest. */
-#define QUERN_ABI_VERSION 3u
+#define QUERN_ABI_VERSION 4u
 
 /** Version of the file layout above and of the trailer. */
 #define QUERN_FILE_VERSION 2u
@@ -99,11 +99,20 @@ typedef struct quern_tier {
   const quern_kernel *kernels;
 } quern_tier;
 
-/** What the symbol QUERN_TABLE_SYMBOL is. Tiers ascend by id. */
+/** What the symbol QUERN_TABLE_SYMBOL is. Tiers ascend by id.
+ *
+ *  Kernels have the sizes of their operands inside and check nothing, so a
+ *  module's code says which manifest and weights it was made for: a manifest
+ *  that says something else of them would have it read and write out of bounds.
+ */
 typedef struct quern_kernel_table {
   uint32_t abi_version; /**< QUERN_ABI_VERSION */
   uint32_t tier_count;
   const quern_tier *tiers;
+  /** XXH64 (seed 0) of the two sections; 0 where they cannot be exchanged,
+   *  because they are linked into the program with the code. */
+  uint64_t manifest_xxh64;
+  uint64_t weights_xxh64;
 } quern_kernel_table;
 
 /** Sections of a file, in file order. */
@@ -155,7 +164,7 @@ typedef struct quern_linked_image {
 #ifdef __cplusplus
 }
 
-static_assert(sizeof(quern_tier) == 16 && sizeof(quern_kernel_table) == 16,
+static_assert(sizeof(quern_tier) == 16 && sizeof(quern_kernel_table) == 32,
               "the compiler writes these by field");
 static_assert(sizeof(quern_section) == 24 && sizeof(quern_trailer) == 128,
               "the file layout is fixed");
