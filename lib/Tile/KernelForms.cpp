@@ -116,6 +116,7 @@ void describeAttention(ModuleOp module, StringRef kernel,
   form.number("per_octave", shape.log.per_octave);
   form.number("fixed", shape.fixed);
   form.number("nearest", shape.roundProbs);
+  form.number("per_head", shape.perHead);
 }
 
 void describeRealAttention(ModuleOp module, StringRef kernel,
@@ -216,6 +217,7 @@ void describeEmbed(ModuleOp module, StringRef kernel, const EmbedShape &shape,
   form.number("e1_zero", shape.e1Zero);
   form.number("e2_zero", shape.e2Zero);
   form.number("fixed", fixed);
+  form.number("factors", shape.factors);
   form.storage("e1", shape.e1);
   form.storage("e2", shape.e2);
   form.storage("out", shape.out);

@@ -44,7 +44,7 @@ void describePlanes(mlir::ModuleOp module, llvm::StringRef kernel,
 /// "attention": heads, head_dim, qkv_stride, q_column, k_column, v_column,
 /// first, query_stride, context_stride, out, lo, hi, score_hi, prob_hi, and of
 /// logarithmic probabilities log_bits (0: uniform) and per_octave; fixed, and
-/// then nearest.
+/// then nearest; per_head.
 void describeAttention(mlir::ModuleOp module, llvm::StringRef kernel,
                        const AttentionShape &shape);
 /// "real_attention": heads, head_dim, query_stride, qkv_stride, context_stride,
@@ -71,7 +71,7 @@ void describeGroupNorm(mlir::ModuleOp module, llvm::StringRef kernel,
                        const GroupNormShape &shape);
 /// "embed": d, table_stride, out_stride, tap_stride, word_scales, type_scales,
 /// position_scales, word_bits, type_bits, position_bits, e1, e2, out, e1_lo,
-/// e1_hi, e2_lo, e2_hi, lo, hi, e1_zero, e2_zero, fixed.
+/// e1_hi, e2_lo, e2_hi, lo, hi, e1_zero, e2_zero, fixed, factors.
 void describeEmbed(mlir::ModuleOp module, llvm::StringRef kernel,
                    const EmbedShape &shape, bool fixed);
 /// "embed_f32": d, table_stride, out_stride, tap_stride, word_scales,

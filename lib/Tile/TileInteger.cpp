@@ -326,9 +326,7 @@ LogicalResult Tiler::tileQAttention(tq::QAttentionOp op) {
       },
       qattentionScratch(shape));
   program.explain(kernel, attentionNotes(shape, /*isReal=*/false));
-  // Other targets have no kernel for constants of heads.
-  if (!shape.perHead)
-    describeAttention(program.module(), kernel, shape);
+  describeAttention(program.module(), kernel, shape);
   Place s = program.scoreTap(siteOr(sites, 0, info.step + ".s"), shape.heads,
                              Storage::U8, firstQuery);
   Place p = program.scoreTap(siteOr(sites, 1, info.step + ".p"), shape.heads,

@@ -380,9 +380,7 @@ LogicalResult Tiler::launchFixedEmbed(tq::QEmbedOp op, EmbedShape shape,
         return buildFixedEmbed(program.module(), name, shape);
       },
       fixedNormScratch(shape.d));
-  // Other targets have no kernel for factors.
-  if (!shape.factors)
-    describeEmbed(program.module(), kernel, shape, /*fixed=*/true);
+  describeEmbed(program.module(), kernel, shape, /*fixed=*/true);
   program.launch(kernel, operands, rowChunks(RowsOf::Tokens), info);
   return success();
 }

@@ -242,9 +242,7 @@ LogicalResult Tiler::tileQLimit(tq::QLimitOp op) {
                      [&](StringRef name) {
                        return buildLimit(program.module(), name, shape);
                      });
-  // Other targets read no least codes.
-  if (!op.getLo())
-    describeRows(program.module(), kernel, "limit", shape);
+  describeRows(program.module(), kernel, "limit", shape);
   program.launch(kernel,
                  {x->buffer,
                   program.data(info.step + ".limits", std::move(limits)),

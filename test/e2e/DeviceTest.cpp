@@ -95,6 +95,8 @@ struct RecipeCase {
   /// TinyModelOptions::learnedSteps
   int64_t learnedSteps = 0;
   int64_t hidden = 64;
+  /// TinyModelOptions::learnedHeads
+  bool learnedHeads = false;
 };
 void PrintTo(const RecipeCase &value, std::ostream *out) { *out << value.name; }
 
@@ -108,6 +110,7 @@ TEST_P(DeviceRecipes, EverySite) {
   options.heads = options.hidden / 32;
   options.learnedSteps = GetParam().learnedSteps;
   options.learned = options.learnedSteps != 0;
+  options.learnedMix = options.learnedHeads = GetParam().learnedHeads;
   std::vector<nvptx::PtxVariant> variants = {nvptx::PtxVariant::Sm80};
   if (GetParam().hopper)
     variants.push_back(nvptx::PtxVariant::Sm90a);
@@ -192,6 +195,21 @@ INSTANTIATE_TEST_SUITE_P(
                    HeadKind::Classification,
                    "limit_u8_u8",
                    {"q.bits=6", "k.bits=4"}},
+        RecipeCase{"StepsOfHeads",
+                   "w8a8",
+                   HeadKind::Classification,
+                   "attention_first_32_heads_u8",
+                   {"activation.bits=learned", "weight.bits=learned"},
+                   /*hopper=*/false,
+                   /*learnedSteps=*/8,
+                   /*hidden=*/64,
+                   /*learnedHeads=*/true},
+        RecipeCase{"IntegerOnlyFactors",
+                   "integer-only",
+                   HeadKind::Classification,
+                   "_position_u16_u8_u8_fixed_factors",
+                   {"E.e.bits=8", "E.e.granularity=power_of_two", "u.bits=8",
+                    "u.granularity=power_of_two"}},
         RecipeCase{"MeanOfOffsets",
                    "w8a8",
                    HeadKind::Embedding,

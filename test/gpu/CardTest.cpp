@@ -187,6 +187,8 @@ TEST_F(OnCard, Attention) {
   checkAttention<uint8_t>(*card, {64}, 1, {nvptx::kLongestSequence});
   checkAttention<uint8_t>(*card, {64, Storage::U8, true}, 2, {1, 33, 200});
   checkAttention<uint8_t>(*card, {128}, 2, {1, 33, 200});
+  checkAttention<uint8_t>(
+      *card, {64, Storage::U8, false, {}, false, true, true}, 5, {1, 33, 200});
   for (int32_t perOctave : {1, 2})
     checkAttention<uint8_t>(*card, {64, Storage::U8, false, {4, perOctave}}, 2,
                             {1, 33, 200});

@@ -16,6 +16,9 @@ using Param = DeviceBuilder::Param;
 
 /// Bytes of the table of exponentials.
 static constexpr int64_t kTableBytes = 256 * 4;
+/// Constants of all heads, then those of each; QAttentionParams::size and
+/// headSize of lib/Tile/Attention.h.
+static constexpr int64_t kFirstHeadConstant = 64, kHeadConstants = 6;
 
 Error checkAttention(const AttentionForm &form) {
   if (form.headDim <= 0 || form.headDim % 8 || form.headDim > 128)
@@ -32,6 +35,9 @@ Error checkAttention(const AttentionForm &form) {
                  "bits of base 2");
   if (form.fixed && form.context == Storage::F32)
     return Error("attention: an f32 result without floats, expected codes");
+  if (form.perHead && (form.fixed || form.isLog()))
+    return Error("attention: constants of heads with logarithmic codes or "
+                 "without floats, expected neither");
   return Error::success();
 }
 
@@ -43,6 +49,8 @@ std::string getAttentionName(const AttentionForm &form) {
             std::to_string(form.log.bits);
   if (form.fixed)
     name += form.nearest ? "_fixed" : "_fixed_down";
+  if (form.perHead)
+    name += "_heads";
   return name + "_" + storageName(form.context).str();
 }
 
@@ -95,6 +103,13 @@ void AttentionEmitter::loadConstants() {
   zq = k.round(constant(37));
   zk = k.round(constant(38));
   zv = k.round(constant(39));
+  if (!form.perHead)
+    return;
+  headParams = k.at(params, k.add(k.mul(headIndex, kHeadConstants * 4),
+                                  kFirstHeadConstant * 4));
+  probHi = headConstant(2);
+  contextLo = headConstant(4);
+  contextHi = headConstant(5);
 }
 
 /// Of heads whose rows lie at multiples of 8: 16 bytes of a key from `channel`

@@ -35,6 +35,9 @@ struct AttentionForm {
   /// Of `fixed`: probabilities are rounded to the nearest code, or down;
   /// logarithmic ones to the nearest code, or as log-int-softmax does.
   bool nearest = true;
+  /// Heads have constants of their own; not with logarithmic or fixed
+  /// probabilities.
+  bool perHead = false;
 
   bool isLog() const { return log.bits != 0; }
   /// How codes of the probabilities are kept in their tap.
@@ -68,8 +71,9 @@ AttentionLaunch getAttentionLaunch(const AttentionForm &form, int64_t sequences,
 /// pointers on 16 bytes:
 ///   qkv      u8  [tokens][qkvStride]
 ///   offsets  i32 [sequences + 1]
-///   params   f32, as QAttentionParams of lib/Tile/Attention.h; bytes as by
-///            packFixedAttention of lib/Tile/FixedAttention.h if fixed
+///   params   f32, as QAttentionParams of lib/Tile/Attention.h, with those of
+///            heads if perHead; bytes as by packFixedAttention of
+///            lib/Tile/FixedAttention.h if fixed
 ///   queries  u8  [sequences][queryStride]; only with firstQuery
 ///   context  codes or f32 [tokens][contextStride]; of sequences with
 ///            firstQuery
@@ -79,7 +83,8 @@ AttentionLaunch getAttentionLaunch(const AttentionForm &form, int64_t sequences,
 ///            are multiples of 16, columns of 16 or, as headDim, of 8
 ///   queryStride                           i32; only with firstQuery
 ///   sequences, tapping                    i32; whether taps are written
-///   scoreHi, probHi, contextLo, contextHi   f32; i32 if fixed
+///   scoreHi, probHi, contextLo, contextHi   f32; i32 if fixed; the last three
+///            are read only where heads have none
 void buildAttention(mlir::ModuleOp module, const AttentionForm &form);
 
 } // namespace quern::nvptx

@@ -133,7 +133,7 @@ Value AttentionEmitter::contextCode(Value sum) {
   if (form.fixed)
     return fixedCode(k, sum, fixedContext, contextLo, contextHi);
   Value v = form.isLog() ? sum : k.toFloat(sum);
-  v = k.addF(k.mulF(v, constant(35)), constant(36));
+  v = k.addF(k.mulF(v, contextMultiplier()), constant(36));
   if (form.context == Storage::F32)
     return v;
   return k.round(k.minF(k.maxF(v, contextLo), contextHi));

@@ -122,6 +122,19 @@ private:
   Value constant(int64_t i) {
     return k.load(k.at(params, k.c(4 * i)), k.f32(), 4);
   }
+  /// Number i of those of the head.
+  Value headConstant(int64_t i) {
+    return k.load(k.at(headParams, k.c(4 * i)), k.f32(), 4);
+  }
+  Value scoreMultiplier() {
+    return form.perHead ? headConstant(0) : constant(32);
+  }
+  Value probMultiplier() {
+    return form.perHead ? headConstant(1) : constant(34);
+  }
+  Value contextMultiplier() {
+    return form.perHead ? headConstant(3) : constant(35);
+  }
   /// Number i of fixed constants, i64.
   Value fixedNumber(int64_t i) {
     return k.load(k.at(params, k.c(2 * kFixedBytes + 8 * i)), k.i64(), 8);
@@ -168,7 +181,7 @@ private:
   /// Where queries and contexts begin, and how many there are.
   Value firstAsker, askerCount;
   Value table, keyRows, valueRows, codes, terms;
-  Value zq, zk, zv;
+  Value zq, zk, zv, headParams;
   FixedScale fixedScore, fixedContext;
   /// Of the warp's queries: fragments, and what their sums contribute.
   llvm::SmallVector<Values> queries;

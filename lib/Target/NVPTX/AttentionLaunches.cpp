@@ -21,6 +21,7 @@ Error launchAttention(LaunchBuilder &l, KernelForm &form) {
                int32_t(form.number("per_octave"))};
   shape.fixed = form.number("fixed");
   shape.nearest = form.number("nearest");
+  shape.perHead = form.number("per_head");
   if (Error error = checkAttention(shape))
     return error;
   if (Error error = l.checkLength(kLongestSequence))

@@ -131,7 +131,7 @@ void AttentionEmitter::normalize(ArrayRef<Value> largest) {
     } else if (form.isLog()) {
       scales.push_back(logBase(sums[half]));
     } else {
-      scales.push_back(k.divF(constant(34), k.unsignedToFloat(sums[half])));
+      scales.push_back(k.divF(probMultiplier(), k.unsignedToFloat(sums[half])));
     }
   }
 }

@@ -42,7 +42,7 @@ Values AttentionEmitter::multiplyKeys(Value chunk) {
 Value AttentionEmitter::scoreCode(Value sum) {
   if (form.fixed)
     return fixedCode(k, sum, fixedScore, k.c(0), scoreHi);
-  Value v = k.addF(k.mulF(k.toFloat(sum), constant(32)), constant(33));
+  Value v = k.addF(k.mulF(k.toFloat(sum), scoreMultiplier()), constant(33));
   return k.round(k.minF(k.maxF(v, k.f(0.0f)), scoreHi));
 }
 

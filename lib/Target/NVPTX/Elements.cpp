@@ -225,11 +225,14 @@ void ElementEmitter::split(Value row) {
 }
 
 void ElementEmitter::limit(Value row) {
+  // rowStride of lib/Tile/KernelBuilder.h
+  Value leastCodes = k.at(params, k.bitAnd(k.add(d, 63), -64));
   forColumns(row, [&](Value column) {
     Values codes = load(row, column);
     Values most = loadCodes(k, k.at(params, column), Storage::U8, 4);
+    Values least = loadCodes(k, k.at(leastCodes, column), Storage::U8, 4);
     for (size_t e = 0; e != 4; ++e)
-      codes[e] = k.min(codes[e], most[e]);
+      codes[e] = k.max(k.min(codes[e], most[e]), least[e]);
     return codes;
   });
 }

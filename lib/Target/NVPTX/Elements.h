@@ -3,9 +3,8 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 // tq.quantize, tq.dequantize, tq.requantize, tq.qpool, tq.qlimit and
-// tq.normalize: what
-// stands between the large kernels of a model. One warp to a row, widths are
-// known at run time.
+// tq.normalize: what stands between the large kernels of a model. One warp to a
+// row, widths are known at run time.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TARGET_NVPTX_ELEMENTS_H
@@ -29,7 +28,7 @@ enum class ElementFunction {
   Normalize,
   /// 16-bit codes as two rows of bytes, the high ones first.
   Planes,
-  /// Codes, and none above that of their column.
+  /// Codes, and none above or below those of their column.
   Limit
 };
 /// "quantize", "dequantize", "requantize", "pool_first", "pool_mean",
@@ -61,7 +60,7 @@ std::string getElementsName(const ElementForm &form);
 ///   offsets  i32 [m + 1]; only where rows are pooled
 ///   params   f32, as the kernels of lib/Tile/Elementwise.h and Pool.h have it;
 ///            not for planes; 16 bytes of them may be read; of limit, a
-///            byte for each column
+///            byte for each column, and at the next multiple of 64 the least
 ///   out      codes or f32 [m][outStride]
 ///   m, d, xStride, outStride  i32; d is rounded up to 4, but for normalize;
 ///            strides are multiples of 16; outStride of planes is that of one

@@ -24,6 +24,9 @@ Error checkEmbed(const EmbedForm &form) {
   if (form.fixed && form.out == Storage::F32)
     return Error("embeddings without floats with f32 results, expected u8 or "
                  "u16");
+  if (form.factors && !form.fixed)
+    return Error("embeddings with factors of channels, expected them without "
+                 "floats alone");
   for (size_t t = 0; t != 3; ++t)
     if (form.tableBits[t] != 8 && form.tableBits[t] != 4 &&
         form.tableBits[t] != 2)
@@ -43,7 +46,9 @@ std::string getEmbedName(const EmbedForm &form) {
   }
   for (Storage storage : {form.e1, form.e2, form.out})
     name += "_" + storageName(storage).str();
-  return name + (form.fixed ? "_fixed" : "");
+  if (form.fixed)
+    name += form.factors ? "_fixed_factors" : "_fixed";
+  return name;
 }
 
 namespace {
@@ -61,7 +66,8 @@ private:
   void row(Value token);
   /// Both sums of the codes of three tables, i32.
   void sumReals(ArrayRef<Values> codes, ArrayRef<Value> rowScales);
-  void sumFixed(ArrayRef<Values> codes, ArrayRef<FixedScale> rowScales);
+  void sumFixed(ArrayRef<Values> codes, ArrayRef<FixedScale> rowScales,
+                Value column);
   Value codeOf(Value v, Value lo, Value hi) {
     return k.round(k.minF(k.maxF(v, lo), hi));
   }
@@ -70,7 +76,7 @@ private:
   const EmbedForm &form;
   WarpRow columns;
   Value numbers[3], tables[3], scales[3];
-  Value constants, gamma, beta, norm;
+  Value constants, gamma, beta, norm, factors;
   Value firstTap, secondTap, m, tableStride, tapStride, tapping;
   Value up, e1Zero, e2Zero, e1Lo, e1Hi, e2Lo, e2Hi;
   RowResult result;
@@ -90,6 +96,8 @@ void EmbedEmitter::takeParams() {
     beta = k.param();
   }
   norm = k.param();
+  if (form.factors)
+    factors = k.param();
   for (Value *each : {&result.out, &firstTap, &secondTap, &m, &tableStride,
                       &result.stride, &tapStride, &tapping})
     *each = k.param();
@@ -122,14 +130,22 @@ void EmbedEmitter::sumReals(ArrayRef<Values> codes, ArrayRef<Value> rowScales) {
 }
 
 void EmbedEmitter::sumFixed(ArrayRef<Values> codes,
-                            ArrayRef<FixedScale> rowScales) {
+                            ArrayRef<FixedScale> rowScales, Value column) {
+  Values powers;
+  if (form.factors)
+    powers = k.loadMany(k.at(factors, k.shl(column, 2)), k.i32(), 4);
+  // What the factor of a channel makes of a number of its second sum.
+  auto raised = [&](Value v, size_t e) {
+    return form.factors ? k.mul(v, powers[e]) : v;
+  };
   for (size_t e = 0; e != 4; ++e) {
     Value parts[3];
     for (size_t t = 0; t != 3; ++t)
-      parts[t] = fixedAt(k, codes[t][e], rowScales[t]);
+      parts[t] = fixedAt(k, t == 2 ? raised(codes[t][e], e) : codes[t][e],
+                         rowScales[t]);
     Value v = k.add(k.add(parts[0], parts[1]), k.wide(e1Zero));
     Value e1 = limitTo32(k, v, e1Lo, e1Hi);
-    v = fixedAt(k, k.sub(e1, e1Zero), firstScale);
+    v = fixedAt(k, raised(k.sub(e1, e1Zero), e), firstScale);
     v = k.add(k.add(v, parts[2]), k.wide(e2Zero));
     first.push_back(e1);
     second.push_back(limitTo32(k, v, e2Lo, e2Hi));
@@ -156,14 +172,15 @@ void EmbedEmitter::row(Value token) {
     for (size_t t = 0; t != 3; ++t)
       codes.push_back(loadTable(t, rows[t], columns.column(i)));
     if (form.fixed)
-      sumFixed(codes, fixedScales);
+      sumFixed(codes, fixedScales, columns.column(i));
     else
       sumReals(codes, rowScales);
   }
   keepCodes(columns, first, tapping, firstTap, token, tapStride, form.e1);
   keepCodes(columns, second, tapping, secondTap, token, tapStride, form.e2);
   if (form.fixed)
-    normalizeFixedRow(columns, second, norm, up, token, result);
+    normalizeFixedRow(columns, second, norm, form.factors ? Value() : up, token,
+                      result);
   else
     normalizeRow(columns, second, norm, gamma, beta, token, result);
 }
@@ -179,7 +196,7 @@ void EmbedEmitter::emit() {
 }
 
 void buildEmbed(ModuleOp module, const EmbedForm &form) {
-  SmallVector<Param> params(form.fixed ? 11 : 13, Param::Input);
+  SmallVector<Param> params(form.fixed ? 11 + form.factors : 13, Param::Input);
   params.append(3, Param::Output);
   params.append(form.fixed ? 8 : 5, Param::I32);
   params.append(6, form.fixed ? Param::I32 : Param::F32);

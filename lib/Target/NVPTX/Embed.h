@@ -28,6 +28,8 @@ struct EmbedForm {
   int64_t tableBits[3] = {8, 8, 8};
   /// Integers from the tables to the codes.
   bool fixed = false;
+  /// Of fixed: channels of the second sum have factors, powers of two.
+  bool factors = false;
 };
 
 /// An error where the form has no kernel.
@@ -47,13 +49,14 @@ std::string getEmbedName(const EmbedForm &form);
 ///   gamma, beta              f32 [d]
 ///   norm                     f64 [3], as CodeNormParams
 ///     if fixed, in place of these four: first, as packFixed, and channels, as
-///     packChannels of lib/Tile
+///     packChannels of lib/Tile; with factors behind them those of channels,
+///     i32 up to a multiple of 16
 ///   out                      codes or f32 [m][outStride]
 ///   firstTap, secondTap      codes of both sums [m][tapStride]
 ///   m, tableStride, outStride, tapStride, tapping   i32, strides multiples of
 ///                            16
 ///   up, e1Zero, e2Zero       i32; only if fixed: bits by which the second sum
-///                            is shifted up, zero points
+///                            is shifted up (0 with factors), zero points
 ///   e1Lo, e1Hi, e2Lo, e2Hi, outLo, outHi     f32; i32 if fixed
 void buildEmbed(mlir::ModuleOp module, const EmbedForm &form);
 

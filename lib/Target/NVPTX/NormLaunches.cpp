@@ -124,7 +124,8 @@ Error launchGroupNorm(LaunchBuilder &l, KernelForm &form) {
 }
 
 /// ids, types, positions, tables, scales, params, gamma, beta, norm, out, taps.
-/// Fixed: ids, types, positions, tables, scales, first, channels, out, taps.
+/// Fixed: ids, types, positions, tables, scales, first, channels, [factors],
+/// out, taps.
 Error launchEmbed(LaunchBuilder &l, KernelForm &form) {
   EmbedForm shape;
   shape.d = form.number("d");
@@ -138,6 +139,7 @@ Error launchEmbed(LaunchBuilder &l, KernelForm &form) {
   shape.tableBits[1] = form.number("type_bits");
   shape.tableBits[2] = form.number("position_bits");
   shape.fixed = form.number("fixed");
+  shape.factors = form.number("factors");
   if (Error error = checkEmbed(shape))
     return error;
   l.rowKernel(getEmbedName(shape), [&](ModuleOp to) { buildEmbed(to, shape); });
@@ -148,8 +150,8 @@ Error launchEmbed(LaunchBuilder &l, KernelForm &form) {
               form.number("tap_stride")});
   l.param(DeviceParam::Taps);
   if (shape.fixed)
-    l.integers({sumShift(form.number("e2_hi")), form.number("e1_zero"),
-                form.number("e2_zero")});
+    l.integers({shape.factors ? 0 : sumShift(form.number("e2_hi")),
+                form.number("e1_zero"), form.number("e2_zero")});
   l.numbers(form, {"e1_lo", "e1_hi", "e2_lo", "e2_hi", "lo", "hi"},
             shape.fixed);
   return Error::success();

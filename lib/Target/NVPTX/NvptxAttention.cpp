@@ -33,6 +33,7 @@ struct NvptxAttention : AppendPass<impl::NvptxAttentionBase<NvptxAttention>> {
       form.log = {int32_t(logBits), rootOfTwo ? 2 : 1};
     form.fixed = fixed;
     form.nearest = !down;
+    form.perHead = perHead;
     if (Error error = nvptx::checkAttention(form))
       return error;
     nvptx::buildAttention(getOperation(), form);

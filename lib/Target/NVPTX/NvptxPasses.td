@@ -213,7 +213,9 @@ def NvptxEmbed : Pass<"tq-nvptx-embed", "::mlir::ModuleOp"> {
     Option<"wordBits", "word-bits", "int64_t", /*default=*/"8",
            "Bits of the codes of words: 8, 4 or 2">,
     Option<"fixed", "fixed", "bool", /*default=*/"false",
-           "Integers from the tables to the codes">
+           "Integers from the tables to the codes">,
+    Option<"factors", "factors", "bool", /*default=*/"false",
+           "Of fixed: channels of the whole sum have factors, powers of two">
   ];
   let dependentDialects = NvptxDialects;
 }
@@ -248,7 +250,9 @@ def NvptxAttention : Pass<"tq-nvptx-attention", "::mlir::ModuleOp"> {
     Option<"fixed", "fixed", "bool", /*default=*/"false",
            "Integers from the scores to the codes of the context">,
     Option<"down", "down", "bool", /*default=*/"false",
-           "Of fixed: probabilities are rounded down">
+           "Of fixed: probabilities are rounded down">,
+    Option<"perHead", "per-head", "bool", /*default=*/"false",
+           "Heads have constants of their own">
   ];
   let dependentDialects = NvptxDialects;
 }

@@ -135,6 +135,7 @@ struct NvptxEmbed : AppendPass<impl::NvptxEmbedBase<NvptxEmbed>> {
     form.rowScales[2] = positionScales;
     form.tableBits[0] = wordBits;
     form.fixed = fixed;
+    form.factors = factors;
     if (Error error =
             parseAll({{e1, &form.e1}, {e2, &form.e2}, {result, &form.out}}))
       return error;

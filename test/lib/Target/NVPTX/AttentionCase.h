@@ -18,7 +18,7 @@ namespace quern::nvptx::test {
 /// Parameters under which scores and contexts use all their codes.
 /// Probabilities of many logarithmic codes use many planes of them.
 inline quern::QAttentionParams makeParams(const nvptx::AttentionForm &form,
-                                          int64_t longest) {
+                                          int64_t heads, int64_t longest) {
   quern::QAttentionParams p;
   int64_t dim = form.headDim;
   double step = form.log.bits > 4 ? 0.3 : 0.05;
@@ -31,6 +31,16 @@ inline quern::QAttentionParams makeParams(const nvptx::AttentionForm &form,
   p.probMultiplier = 255.0f;
   p.contextMultiplier = 2.5f / 255.0f;
   p.contextOffset = 119.0f;
+  if (form.perHead)
+    for (int64_t h = 0; h != heads; ++h) {
+      // Of 8 to 2 bits, around one middle.
+      int bits = 8 - int(h * 3 % 7);
+      float half = float(1 << (bits - 1)), size = 1.0f + 0.37f * float(h);
+      p.perHead.insert(p.perHead.end(),
+                       {p.scoreMultiplier * size, 2 * half - 1, 2 * half - 1,
+                        p.contextMultiplier * size * 16, 128 - half,
+                        127 + half});
+    }
   if (form.isLog()) {
     p.probMultiplier = float(0.9 / p.expHi[0]);
     p.probStep = float(form.log.per_octave * step / std::log(2.0));
@@ -47,6 +57,7 @@ inline std::vector<float> flatten(const quern::QAttentionParams &p) {
         p.contextOffset, float(p.zq), float(p.zk), float(p.zv), p.probStep})
     flat.push_back(v);
   flat.resize(quern::QAttentionParams::size);
+  flat.insert(flat.end(), p.perHead.begin(), p.perHead.end());
   return flat;
 }
 
@@ -75,7 +86,8 @@ void checkAttentionOf(Runner &runner, const nvptx::AttentionForm &form,
   shape.contextRange = {0, form.context == nvptx::Storage::U16 ? 65535.0f
                                                                : 255.0f};
   shape.log = form.log;
-  quern::QAttentionParams params = makeParams(form, longest);
+  shape.perHead = form.perHead;
+  quern::QAttentionParams params = makeParams(form, heads, longest);
 
   // Keys of one sequence are alike, of another all different.
   quern::test::Random random(seed);
@@ -139,7 +151,11 @@ void checkAttentionOf(Runner &runner, const nvptx::AttentionForm &form,
   if (form.firstQuery)
     call.integers({width});
   call.integers({int64_t(lengths.size()), 1});
-  call.reals({255.0f, 255.0f, 0.0f, float(shape.contextRange.hi)});
+  // Of heads with their own the last three are not read.
+  if (form.perHead)
+    call.reals({255.0f, 9.0f, 7.0f, 8.0f});
+  else
+    call.reals({255.0f, 255.0f, 0.0f, float(shape.contextRange.hi)});
   ASSERT_EQ(runner.run(call), "");
   EXPECT_EQ(context, want) << nvptx::getAttentionName(form);
   EXPECT_EQ(scores, sTap) << nvptx::getAttentionName(form);

@@ -68,6 +68,15 @@ TEST(NvptxAttention, LogarithmicProbabilities) {
   check<uint8_t>({64, Storage::U8, true, {8, 2}}, 2, {1, 33, 70});
 }
 
+/// As learned by heads: each has steps and bits of its own.
+TEST(NvptxAttention, ConstantsOfHeads) {
+  nvptx::AttentionForm form = {32};
+  form.perHead = true;
+  check<uint8_t>(form, 5, {1, 40});
+  check<uint16_t>({40, Storage::U16, true, {}, false, true, true}, 3, {33, 5});
+  check<float>({128, Storage::F32, false, {}, false, true, true}, 2, {37});
+}
+
 TEST(NvptxAttention, FormsWithoutKernel) {
   EXPECT_EQ(nvptx::checkAttention({20}).message(),
             "attention: heads of 20 channels, expected a multiple of 8, at "
@@ -82,6 +91,11 @@ TEST(NvptxAttention, FormsWithoutKernel) {
   EXPECT_EQ(
       nvptx::checkAttention({64, Storage::F32, false, {0, 0}, true}).message(),
       "attention: an f32 result without floats, expected codes");
+  EXPECT_EQ(
+      nvptx::checkAttention({64, Storage::U8, false, {4, 1}, false, true, true})
+          .message(),
+      "attention: constants of heads with logarithmic codes or without "
+      "floats, expected neither");
 }
 
 } // namespace

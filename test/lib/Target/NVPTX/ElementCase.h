@@ -41,6 +41,11 @@ inline uint32_t limitOf(int64_t column) {
   return column % 3 ? uint32_t(column * 37) & 255 : 255;
 }
 
+/// The smallest: none, in the middle, or no less than the largest.
+inline uint32_t leastOf(int64_t column) {
+  return column % 2 ? limitOf(column) * uint32_t(column % 3) / 2 : 0;
+}
+
 /// What row `i` of the result has at `column`; bits of an f32 or a code.
 inline uint32_t expectedElement(const ElementForm &form, const ElementRows &x,
                                 const std::vector<int32_t> &offsets,
@@ -77,7 +82,8 @@ inline uint32_t expectedElement(const ElementForm &form, const ElementRows &x,
     return i % 2 ? code & 255 : code >> 8;
   }
   case ElementFunction::Limit:
-    return std::min(uint32_t(at(i)), limitOf(column));
+    return std::max(std::min(uint32_t(at(i)), limitOf(column)),
+                    leastOf(column));
   case ElementFunction::Normalize: {
     float sums[16] = {};
     for (int64_t j = 0; j < d; ++j) {
@@ -144,9 +150,12 @@ inline void checkElements(Runner &runner, const ElementForm &form, int64_t d) {
   call.input("x", x.bytes);
   if (form.pools())
     call.input("offsets", offsets);
-  std::vector<uint8_t> limits;
-  for (int64_t c = 0; c < stride; ++c)
-    limits.push_back(uint8_t(limitOf(c)));
+  int64_t leastAt = (d + 63) / 64 * 64;
+  std::vector<uint8_t> limits(size_t(2 * leastAt));
+  for (int64_t c = 0; c < leastAt; ++c) {
+    limits[size_t(c)] = uint8_t(limitOf(c));
+    limits[size_t(leastAt + c)] = uint8_t(leastOf(c));
+  }
   if (form.function == ElementFunction::Limit)
     call.input("params", limits);
   else if (!isPlanes)

@@ -236,17 +236,19 @@ TEST(NvptxFixed, Norms) {
 // Embeddings
 //===----------------------------------------------------------------------===//
 
-TEST(NvptxFixed, Embeddings) {
+void checkEmbeddings(bool hasFactors) {
   nvptx::EmbedForm form;
   form.d = 100;
   form.rowScales[0] = true;
   form.tableBits[1] = 4;
   form.fixed = true;
+  form.factors = hasFactors;
   ASSERT_FALSE(nvptx::checkEmbed(form));
   Emulator emulator;
   emulator.load(
       [&](mlir::ModuleOp module) { nvptx::buildEmbed(module, form); });
-  const int64_t m = 7, d = form.d, stride = 112, zero1 = 121, zero2 = 130;
+  const int64_t m = 7, d = form.d, stride = 112;
+  const int32_t zero1 = 121, zero2 = 130;
   Random random(3);
   const int64_t sizes[] = {50, 2, 32};
   std::vector<int32_t> numbers[3], rows[3];
@@ -272,6 +274,14 @@ TEST(NvptxFixed, Embeddings) {
   std::vector<qi_channel> channels(size_t(d), qi_channel{});
   int shift =
       qi_make_channels(gamma.data(), beta.data(), d, 1, 0, channels.data());
+  // Of every channel the power of two of its scale, and what that of its sum
+  // is multiplied by: together they are the greatest scale.
+  std::vector<uint8_t> factors(size_t(d), 0);
+  std::vector<int32_t> powers(size_t((d + 15) / 16 * 16), 1);
+  for (int64_t j = 0; hasFactors && j != d; ++j) {
+    factors[size_t(j)] = uint8_t(j * 5 % 7 % 4);
+    powers[size_t(j)] = 1 << (3 - factors[size_t(j)]);
+  }
   std::vector<uint8_t> out(size_t(m * stride), 0xa5),
       want = out, e1(out), e2(out), want1 = out, want2 = out;
   const int up = qi_sum_shift(8, 0);
@@ -286,19 +296,23 @@ TEST(NvptxFixed, Embeddings) {
       }
       int64_t v = qi_clamp(parts[0] + parts[1] + zero1, 0, 255);
       want1[size_t(i * stride + j)] = uint8_t(v);
-      v = qi_at(int32_t(v - zero1), &first) + parts[2] + zero2;
+      int32_t power = powers[size_t(j)], row = numbers[2][size_t(i)];
+      v = qi_at(int32_t(v - zero1) * power, &first) +
+          qi_rescale(tables[2][size_t(row * stride + j)] * power,
+                     scales[2][0]) +
+          zero2;
       v = qi_clamp(v, 0, 255);
       want2[size_t(i * stride + j)] = uint8_t(v);
-      u.push_back(int32_t(v) << up);
+      u.push_back(hasFactors ? int32_t(v) - zero2 : int32_t(v) << up);
     }
-    qi_layer_norm(u.data(), nullptr, d, channels.data(), shift, 0, 255,
+    qi_layer_norm(u.data(), factors.data(), d, channels.data(), shift, 0, 255,
                   y.data());
     for (int64_t j = 0; j != d; ++j)
       want[size_t(i * stride + j)] = uint8_t(y[size_t(j)]);
   }
   auto firstBytes = quern::packFixed(first);
   auto channelBytes =
-      quern::packChannels(channels, shift, std::vector<uint8_t>(size_t(d)), 0);
+      quern::packChannels(channels, shift, factors, hasFactors ? zero2 : 0);
   DeviceCall call;
   call.kernel = nvptx::getEmbedName(form);
   call.launchRows(m);
@@ -310,6 +324,8 @@ TEST(NvptxFixed, Embeddings) {
     call.input("rows", v);
   call.input("first", firstBytes);
   call.input("channels", channelBytes);
+  if (hasFactors)
+    call.input("powers", powers);
   call.output("out", out);
   call.output("e1", e1);
   call.output("e2", e2);
@@ -319,6 +335,11 @@ TEST(NvptxFixed, Embeddings) {
   EXPECT_EQ(e1, want1);
   EXPECT_EQ(e2, want2);
   EXPECT_EQ(out, want);
+}
+
+TEST(NvptxFixed, Embeddings) {
+  checkEmbeddings(/*hasFactors=*/false);
+  checkEmbeddings(/*hasFactors=*/true);
 }
 
 //===----------------------------------------------------------------------===//

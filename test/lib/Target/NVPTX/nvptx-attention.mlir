@@ -2,6 +2,7 @@
 // RUN: quern-opt %s --tq-nvptx-attention="log-bits=4 head-dim=128" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=LOG --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-attention="fixed=true head-dim=32" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=FIXED --implicit-check-not=.f32 --implicit-check-not=.f64
 // RUN: quern-opt %s --tq-nvptx-attention="log-bits=4 root-of-two=true first-query=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=ROOT --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-attention="per-head=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=OWN --implicit-check-not=fma --implicit-check-not=approx
 
 module {}
 
@@ -52,3 +53,17 @@ module {}
 // ROOT: .entry attention_first_64_logsqrt2x4_u8(
 // ROOT: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
 // ROOT: mma.sync.aligned.m16n8k32.row.col.s32.u8.{{[us]}}8.s32
+
+// Constants of a head, six numbers behind those of all: its limits, then a
+// factor of scores, one of probabilities, one of the context.
+// OWN: .entry attention_64_heads_u8(
+// OWN: mad.lo.s32 {{%r[0-9]+, %r[0-9]+}}, 24, 256;
+// OWN: ld.global.nc.b32 {{%r[0-9]+}}, {{\[}}[[HEAD:%rd[0-9]+]]+8];
+// OWN: ld.global.nc.v2.b32 {{.*}}, {{\[}}[[HEAD]]+16];
+// OWN: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
+// OWN: ld.global.nc.b32 [[SCORE:%r[0-9]+]], {{\[}}[[HEAD]]];
+// OWN: mul.rn.f32 {{.*}}[[SCORE]]
+// OWN: ld.global.nc.b32 [[PROB:%r[0-9]+]], {{\[}}[[HEAD]]+4];
+// OWN: div.rn.f32 {{%r[0-9]+}}, [[PROB]], {{%r[0-9]+}};
+// OWN: ld.global.nc.b32 [[CONTEXT:%r[0-9]+]], {{\[}}[[HEAD]]+12];
+// OWN: mul.rn.f32 {{.*}}[[CONTEXT]]

@@ -10,6 +10,7 @@
 // RUN: not quern-opt %s --tq-nvptx-add-norm="groups=true sum=u16" 2>&1 | FileCheck %s --check-prefix=GROUPED
 // RUN: not quern-opt %s --tq-nvptx-add-norm="fixed=true result=f32" 2>&1 | FileCheck %s --check-prefix=FIXED
 // RUN: not quern-opt %s --tq-nvptx-embed="word-bits=3" 2>&1 | FileCheck %s --check-prefix=TABLE
+// RUN: not quern-opt %s --tq-nvptx-embed="factors=true" 2>&1 | FileCheck %s --check-prefix=FACTORS
 // RUN: not quern-opt %s --tq-nvptx-tokens="bits=16" 2>&1 | FileCheck %s --check-prefix=TOKENS
 // RUN: not quern-opt %s --tq-nvptx-tokens="function=round" 2>&1 | FileCheck %s --check-prefix=WAY
 // RUN: not quern-opt %s --tq-nvptx-add="result=f32" 2>&1 | FileCheck %s --check-prefix=SUM
@@ -31,6 +32,7 @@ module {}
 // GROUPED: groups of a residual's sum: found u16, expected u8
 // FIXED: a LayerNorm without floats with f32 results, expected u8 or u16
 // TABLE: table word of 3 bits, expected 8, 4 or 2
+// FACTORS: embeddings with factors of channels, expected them without floats alone
 // TOKENS: ranges of tokens: codes of 16 bits, expected 2 to 8
 // WAY: function: found 'round', expected quantize, dequantize or shift_gelu
 // WHOLE: a sum without floats of f32 operands, expected u8 or u16

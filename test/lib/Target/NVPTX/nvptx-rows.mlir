@@ -4,6 +4,7 @@
 // RUN: quern-opt %s --tq-nvptx-add-norm="groups=true ordered=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=GROUPED --implicit-check-not=__nv_ --implicit-check-not=".extern .func" --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-add-norm="fixed=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=FIXED --implicit-check-not=.f32 --implicit-check-not=.f64
 // RUN: quern-opt %s --tq-nvptx-embed="fixed=true word-bits=2" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=TABLES --implicit-check-not=.f32 --implicit-check-not=.f64
+// RUN: quern-opt %s --tq-nvptx-embed="fixed=true factors=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=FACTORS --implicit-check-not=.f32 --implicit-check-not=.f64
 // RUN: quern-opt %s --tq-nvptx-tokens --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=TOKENS --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-tokens="function=shift_gelu" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=SHIFT --implicit-check-not=.f32
 // RUN: quern-opt %s --tq-nvptx-add --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=ADD --implicit-check-not=fma --implicit-check-not=approx
@@ -67,6 +68,15 @@ module {}
 // TABLES: shfl.sync.bfly.b32
 // TABLES: st.global.b32
 
+// Factors of four channels, by which both terms of a second sum are multiplied.
+// FACTORS: .entry embed_768_u8_u8_u8_fixed_factors(
+// FACTORS: ld.global.nc.v4.b32 {[[A:%r[0-9]+]], [[B:%r[0-9]+]],
+// FACTORS-DAG: mul.wide.s32 {{.*}}
+// FACTORS-DAG: mul.lo.s32 {{%r[0-9]+, .*}}[[A]]
+// FACTORS-DAG: mul.lo.s32 {{%r[0-9]+, .*}}[[A]]
+// FACTORS: shfl.sync.bfly.b32
+// FACTORS: st.global.b32
+
 // The least and the largest of a row, then codes of its range.
 // TOKENS: .entry quantize_tokens_u8(
 // TOKENS: min.f32
@@ -103,6 +113,7 @@ module {}
 // OFFSET: add.rn.f32
 
 // LIMIT: .entry limit_u8_u8(
-// LIMIT-COUNT-2: ld.global{{(.nc)?}}.b32
+// LIMIT-COUNT-3: ld.global{{(.nc)?}}.b32
 // LIMIT: min.{{[su]}}32
+// LIMIT-NEXT: max.{{[su]}}32
 // LIMIT: st.global.b32
