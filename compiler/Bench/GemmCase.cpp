@@ -11,6 +11,7 @@
 #include <cmath>
 #include <cstring>
 #include <random>
+#include <sys/mman.h>
 
 namespace quern {
 
@@ -28,11 +29,14 @@ GemmShape linearShape(int64_t k, int64_t n, GemmActivation activation,
 
 static constexpr unsigned char kUntouched = 0xa5;
 
-AlignedBytes::AlignedBytes(size_t size, unsigned char fill)
-    : bytes(static_cast<unsigned char *>(
-          std::aligned_alloc(64, (size + 127) / 64 * 64))),
-      count(size) {
-  std::memset(bytes.get(), fill, (size + 127) / 64 * 64);
+AlignedBytes::AlignedBytes(size_t size, unsigned char fill) : count(size) {
+  const size_t hugePage = 2 << 20;
+  size_t side = size >= hugePage ? hugePage : 64;
+  size_t whole = (size + 64 + side - 1) / side * side;
+  bytes.reset(static_cast<unsigned char *>(std::aligned_alloc(side, whole)));
+  if (side == hugePage)
+    madvise(bytes.get(), whole, MADV_HUGEPAGE);
+  std::memset(bytes.get(), fill, whole);
 }
 
 static int64_t padded(int64_t n) { return (n + 15) / 16 * 16; }

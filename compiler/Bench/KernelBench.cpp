@@ -37,8 +37,11 @@ static constexpr Layer kLayers[] = {
     {3072, 768, GemmActivation::None, 4}, {768, 768, GemmActivation::None, 2},
     {3072, 768, GemmActivation::None, 2}};
 
-static GemmShape getShape(const Layer &layer) {
-  return linearShape(layer.k, layer.n, layer.activation, layer.weightBits);
+static GemmShape getShape(const Layer &layer, const ModuleTuning &tuning) {
+  GemmShape shape =
+      linearShape(layer.k, layer.n, layer.activation, layer.weightBits);
+  tuning.apply(shape);
+  return shape;
 }
 
 namespace {
@@ -46,14 +49,14 @@ namespace {
 /// One kernel at one number of tokens, and its timings.
 class TimedCase {
 public:
-  TimedCase(const Layer &layer, int64_t tokens, Tier tier)
-      : gemm(getShape(layer), tokens), operands(gemm.operands()), tier(tier),
-        scratch(size_t(
-            std::max<int64_t>(1 << 16, getGemmScratchBytes(getShape(layer))))) {
+  TimedCase(const GemmShape &shape, int64_t tokens, Tier tier)
+      : gemm(shape, tokens), operands(gemm.operands()), tier(tier),
+        scratch(
+            size_t(std::max<int64_t>(1 << 16, getGemmScratchBytes(shape)))) {
     row.kernel = gemm.name();
     row.tokens = tokens;
-    row.k = layer.k;
-    row.n = layer.n;
+    row.k = shape.k;
+    row.n = shape.n;
   }
 
   Error prepare(const KernelJit &jit) {
@@ -119,15 +122,16 @@ runKernelBench(const KernelBenchOptions &options) {
   std::unique_ptr<mlir::MLIRContext> context = makeKernelContext();
   mlir::OwningOpRef<mlir::ModuleOp> module =
       mlir::ModuleOp::create(mlir::UnknownLoc::get(context.get()));
-  std::vector<Layer> layers;
+  std::vector<GemmShape> shapes;
   for (const Layer &layer : kLayers) {
-    std::string name = getGemmName(getShape(layer));
+    GemmShape shape = getShape(layer, options.tuning);
+    std::string name = getGemmName(shape);
     if (name.find(options.match) == std::string::npos)
       continue;
-    layers.push_back(layer);
-    buildGemm(*module, name, getShape(layer));
+    shapes.push_back(shape);
+    buildGemm(*module, name, shape);
   }
-  if (layers.empty())
+  if (shapes.empty())
     return Error::make("no kernel has \"", options.match, "\" in its name");
   auto jit = KernelJit::create(*module, options.tier, 0);
   if (!jit)
@@ -135,8 +139,8 @@ runKernelBench(const KernelBenchOptions &options) {
   std::vector<KernelBenchRow> rows;
   for (int64_t tokens : options.tokens) {
     std::vector<TimedCase> cases;
-    for (const Layer &layer : layers)
-      cases.emplace_back(layer, tokens, options.tier);
+    for (const GemmShape &shape : shapes)
+      cases.emplace_back(shape, tokens, options.tier);
     for (TimedCase &one : cases)
       if (Error error = one.prepare(*jit))
         return error;

@@ -10,6 +10,7 @@
 #define QUERN_COMPILER_BENCH_KERNELBENCH_H
 
 #include "compiler/Emit/KernelJit.h"
+#include "lib/Tile/ModuleTuning.h"
 
 #include <cstdint>
 #include <iosfwd>
@@ -24,6 +25,8 @@ struct KernelBenchOptions {
   std::vector<int64_t> tokens = {8, 16, 32, 128, 384};
   /// Kernels whose names contain this.
   std::string match;
+  /// The machine's choices; without any, the default kernels.
+  ModuleTuning tuning;
   /// Timings of one case; their median counts.
   int repeats = 21;
 };

@@ -16,6 +16,7 @@
 #include "compiler/Bench/BenchReport.h"
 #include "compiler/Bench/KernelBench.h"
 #include "compiler/Bench/Overhead.h"
+#include "compiler/Targets.h"
 #include "lib/Support/File.h"
 #include "lib/Support/SameFile.h"
 
@@ -70,6 +71,14 @@ static int benchKernels(const BenchOptions &bench) {
   options.match = bench.match;
   if (!bench.tokens.empty())
     options.tokens = bench.tokens;
+  // The kernels that compile would choose.
+  CompileRequest request;
+  if (!bench.asJson)
+    request.note = [](const std::string &line) { std::cout << line << '\n'; };
+  Expected<ModuleTuning> tuning = chooseTuning(request);
+  if (!tuning)
+    return fail(tuning.message());
+  options.tuning = std::move(*tuning);
   Expected<std::vector<KernelBenchRow>> rows = runKernelBench(options);
   if (!rows)
     return fail(rows.message());
