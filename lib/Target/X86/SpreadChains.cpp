@@ -29,9 +29,12 @@ namespace quern {
 
 /// Fewer dot products hide nothing, fewer other operations need no hiding.
 static constexpr size_t kLeastDots = 32, kLeastOthers = 8;
-/// Values that are used so many dot products later wait in memory: sums and
-/// weights leave four registers.
+/// Values that are used more dot products later than this wait: in registers
+/// while there are some beside sums, weights, a broadcast and the values that
+/// do not wait, else in memory. A store of 64 bytes takes as long as a dot
+/// product on Zen 4.
 static constexpr size_t kNear = 10;
+static constexpr size_t kRegisters = 32, kPassing = 4;
 static constexpr int64_t kSlotBytes = 64;
 
 static bool isDot(Operation &op) {
@@ -135,8 +138,10 @@ public:
     if (dots.size() < kLeastDots || vectors < kLeastOthers ||
         vectors >= dots.size() || !mayMove())
       return;
+    size_t free = freeRegisters();
     pinWeights();
     order();
+    chooseParked(free);
     for (Operation *op : others) {
       takeOperands(op);
       settle(op);
@@ -173,6 +178,20 @@ private:
     }
     std::reverse(dots.begin(), dots.end());
     std::reverse(others.begin(), others.end());
+  }
+
+  /// Registers for values that wait.
+  size_t freeRegisters() const {
+    llvm::DenseSet<Operation *> own(dots.begin(), dots.end());
+    size_t sums = llvm::count_if(dots, [&](Operation *dot) {
+      return !own.contains(dot->getOperand(0).getDefiningOp());
+    });
+    llvm::DenseSet<Value> weights;
+    for (Operation *dot : dots)
+      if (dot->getOperand(1) == dots[0]->getOperand(1))
+        weights.insert(dot->getOperand(2));
+    size_t taken = sums + weights.size() + /*broadcast=*/1 + kPassing;
+    return taken < kRegisters ? kRegisters - taken : 0;
   }
 
   /// True if nothing that moves uses a dot product or what is defined among
@@ -257,6 +276,34 @@ private:
     }
   }
 
+  /// The place of the last of the others that uses the result of `op`.
+  size_t lastUse(Operation *op) const {
+    size_t last = place.lookup(op);
+    for (Operation *user : op->getUsers())
+      last = std::max(last, place.lookup(user));
+    return last;
+  }
+
+  /// Finds the values that wait in memory: where more wait than there are
+  /// registers, those that do so longest.
+  void chooseParked(size_t free) {
+    SmallVector<Operation *> held;
+    for (Operation *op : others) {
+      if (!isRegister(op) || lastUse(op) <= place[op] + kNear)
+        continue;
+      llvm::erase_if(held,
+                     [&](Operation *o) { return lastUse(o) < place[op]; });
+      held.push_back(op);
+      if (held.size() <= free)
+        continue;
+      auto longest = std::max_element(
+          held.begin(), held.end(),
+          [&](Operation *a, Operation *b) { return lastUse(a) < lastUse(b); });
+      inMemory.insert(*longest);
+      held.erase(longest);
+    }
+  }
+
   /// Loads the operands of `op` that wait and are no longer near.
   void takeOperands(Operation *op) {
     Operation *dot = dots[place[op]];
@@ -292,10 +339,7 @@ private:
     } else {
       b.setInsertionPointAfter(op);
     }
-    if (llvm::none_of(value.getUsers(), [&](Operation *user) {
-          auto at = place.find(user);
-          return at != place.end() && at->second > place[op] + kNear;
-        }))
+    if (!inMemory.contains(op))
       return;
     waiting[value] = {place[op], parked};
     LLVM::StoreOp::create(b, op->getLoc(), value,
@@ -314,6 +358,8 @@ private:
   /// the dot product before which they come.
   llvm::DenseMap<Operation *, unsigned> height;
   llvm::DenseMap<Operation *, size_t> place;
+  /// Those of which the results wait in memory.
+  llvm::DenseSet<Operation *> inMemory;
   size_t vectors = 0;
   /// Sums of dot products behind what they have been tied to.
   llvm::DenseMap<size_t, Value> latest;
