@@ -67,6 +67,9 @@ struct CompileRequest {
   std::string saveTemps;
   /// File for the report (.json, .html, otherwise text), or "".
   std::string report;
+  /// Files that the caller writes itself, before the compilation or after it;
+  /// they are checked with the outputs.
+  std::vector<std::string> alsoWritten;
   /// Hold every pass against what it promises, on the first calibration texts
   /// and on adversarial codes.
   bool validate = false;

@@ -57,6 +57,8 @@ static std::vector<std::string> inputsOf(const CompileRequest &request) {
 
 Error checkOutputs(const CompileRequest &request) {
   std::vector<std::string> paths = outputsOf(request);
+  paths.insert(paths.end(), request.alsoWritten.begin(),
+               request.alsoWritten.end());
   std::vector<std::string> inputs = inputsOf(request);
   auto isSame = [](const std::string &a, const std::string &b) {
     std::error_code code;

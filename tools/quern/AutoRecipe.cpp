@@ -68,21 +68,14 @@ Error settleRecipe(const RecipeOptions &options, CompileRequest &request,
     path = std::filesystem::path(request.output)
                .replace_extension(".recipe.json")
                .string();
-  if (path == request.output || path == options.saveFront)
-    return Error::make(path, ": found one name for two outputs, expected "
-                             "different ones");
-  if (!options.saveFront.empty() && options.saveFront == request.output)
-    return Error::make(options.saveFront, ": found one name for two outputs, "
-                                          "expected different ones");
   // Paths that cannot be written are found before the work.
+  request.alsoWritten = {path};
+  if (!options.saveFront.empty())
+    request.alsoWritten.push_back(options.saveFront);
   if (Error error = checkOutputs(request))
     return error;
-  if (Expected<OutputFile> file = OutputFile::create(path); !file)
-    return file.takeError();
-  if (!options.saveFront.empty())
-    if (Expected<OutputFile> file = OutputFile::create(options.saveFront);
-        !file)
-      return file.takeError();
+  // From here on the recipe is an input.
+  request.alsoWritten.clear();
   Expected<std::string> json =
       measures ? measuredJson(options, request, progress) : recipeJson(request);
   if (!json)
