@@ -150,9 +150,14 @@ Error Recipe::checkArithmetic(const std::vector<Site> &sites) const {
   }
   std::string_view softmax = softmaxName(arithmeticForms.softmax);
   for (const Site &site : sites) {
+    ActivationScheme scheme = activationFor(site);
+    // Not before minutes of calibration: layers have no float at all.
+    if (scheme.isFloat() && site.layer >= 0)
+      return Error::make(origin, ": sites.", site.name,
+                         ": found \"fp32\" beside \"arithmetic\": \"fixed\", "
+                         "expected a number of bits");
     if (site.key != "p")
       continue;
-    ActivationScheme scheme = activationFor(site);
     if (!scheme.isLog()) {
       if (arithmeticForms.probabilityScale() != 0 && scheme.bits != 8)
         return Error::make(origin, ": softmax: found \"", softmax, "\" with ",

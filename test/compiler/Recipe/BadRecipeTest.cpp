@@ -166,6 +166,13 @@ TEST(Recipe, FormsNeedFixedArithmetic) {
                       "sites": {"p": 6}})",
             "softmax: found \"i_exp\" with 6 bits at L0.p, expected 8"),
         std::pair(
+            R"({"arithmetic": "fixed", "softmax": "i_exp",
+                      "sites": {"p": "fp32"}})",
+            "sites.L0.p: found \"fp32\" beside \"arithmetic\": \"fixed\", "
+            "expected a number of bits"),
+        std::pair(R"({"base": "fp32", "arithmetic": "fixed"})",
+                  "sites.L0.p: found \"fp32\" beside \"arithmetic\""),
+        std::pair(
             R"({"arithmetic": "fixed",
                       "sites": {"p": {"quantizer": "log2", "bits": 5}}})",
             "sites.L0.p: found \"quantizer\": \"log2\" in 5 bits beside "
