@@ -8,12 +8,14 @@
 #include "compiler/Import/BertGraph.h"
 #include "compiler/Import/Checkpoint.h"
 #include "compiler/Import/HfConfig.h"
+#include "compiler/Import/TokenizerImport.h"
 #include "compiler/Import/VisionGraph.h"
 #include "lib/Support/File.h"
-#include "lib/Support/Json.h"
 
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/IR/Verifier.h"
+
+#include <algorithm>
 
 using namespace quern;
 
@@ -37,14 +39,11 @@ static void choosePooling(const Checkpoint &checkpoint, ModelInfo &info) {
 static Error limitToTokenizer(const std::string &path, ModelInfo &info) {
   if (path.empty())
     return Error::success();
-  auto root = readJsonObject(path);
-  if (!root)
-    return root.takeError();
-  auto length = root->find("model_max_length");
-  if (length != root->end() && length->is_number_unsigned() &&
-      length->get<uint64_t>() >= 2 &&
-      length->get<uint64_t>() < uint64_t(info.maxLength))
-    info.maxLength = length->get<int64_t>();
+  auto length = readMaxLength(path);
+  if (!length)
+    return length.takeError();
+  if (*length)
+    info.maxLength = std::min(info.maxLength, int64_t(**length));
   return Error::success();
 }
 

@@ -12,6 +12,7 @@
 #include "runtime/tokenizer/Unicode.h"
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
 
 using namespace quern;
@@ -360,9 +361,24 @@ Expected<ImportedTokenizer> quern::importTokenizer(const std::string &folder,
     return Error::make(source, ": found ids up to ", tokenizer.size() - 1,
                        ", expected less than ", embeddingRows,
                        ", the rows of the word embedding table");
-  auto length = config.find("model_max_length");
-  if (length != config.end() && length->is_number_unsigned() &&
-      length->get<uint64_t>() >= 2 && length->get<uint64_t>() <= 1u << 20)
-    result.maxLength = length->get<uint32_t>();
   return result;
+}
+
+Expected<std::optional<uint32_t>>
+quern::readMaxLength(const std::string &file) {
+  auto config = readJsonObject(file);
+  if (!config)
+    return config.takeError();
+  auto found = config->find("model_max_length");
+  if (found == config->end() || found->is_null())
+    return std::optional<uint32_t>();
+  // The number for none, 10^30, is no integer of JSON's reader.
+  double length = found->is_number() ? found->get<double>() : 0;
+  if (length < 3 || length != std::floor(length))
+    return Error::make(file, ": model_max_length: found ",
+                       printable(found->dump()),
+                       ", expected a whole number of at least 3 tokens");
+  if (length > 1u << 20)
+    return std::optional<uint32_t>();
+  return std::optional<uint32_t>(uint32_t(length));
 }

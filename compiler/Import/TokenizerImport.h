@@ -26,10 +26,12 @@ struct ImportedTokenizer {
   TokenizerSpec spec;
   /// What runtime/tokenizer opens.
   std::vector<std::byte> blob;
-  /// `model_max_length` of tokenizer_config.json, where it is a length and
-  /// not the exporters' number for "none".
-  std::optional<uint32_t> maxLength;
 };
+
+/// `model_max_length` of a tokenizer_config.json: tokens of an input, special
+/// ones included; at least 3, which is one of text. Nothing where the file has
+/// none, or the very large number that exporters write for none.
+Expected<std::optional<uint32_t>> readMaxLength(const std::string &file);
 
 /// Imports the tokenizer of a folder. Every id must be a row of an embedding
 /// table of `embeddingRows` rows; 0 means that no table is known.

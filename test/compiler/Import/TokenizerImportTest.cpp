@@ -96,21 +96,41 @@ TEST_F(TokenizerImportTest, Options) {
   write("vocab.txt", "<u>\n<c>\n<s>\nthe\nTh\u00E9\n##\u0301\n");
   write("tokenizer_config.json",
         R"({"do_lower_case": false, "unk_token": {"content": "<u>"},
-            "cls_token": "<c>", "model_max_length": 512,
+            "cls_token": "<c>",
             "tokenizer_class": "BertTokenizerFast"})");
   write("special_tokens_map.json", R"({"sep_token": "<s>"})");
   EXPECT_THAT(ids("the Th\u00E9 The <s>"), ElementsAre(1, 3, 4, 0, 2, 2));
-  EXPECT_EQ(importTokenizer(folder.path())->maxLength, 512u);
+}
+
+TEST_F(TokenizerImportTest, MaxLength) {
+  std::string file = folder.path() + "/tokenizer_config.json";
+  auto read = [&](const std::string &value) {
+    write("tokenizer_config.json", "{\"model_max_length\": " + value + "}");
+    return readMaxLength(file);
+  };
+  EXPECT_EQ(*read("512"), std::optional<uint32_t>(512));
+  EXPECT_EQ(*read("3.0"), std::optional<uint32_t>(3));
+  for (const char *none : {"null", "1000000000000000019884624838656", "1e30",
+                           "1048577", "18446744073709551615"})
+    EXPECT_EQ(*read(none), std::nullopt) << none;
+  for (const char *wrong : {"0", "1", "2", "-5", "12.5", "-1e30", "\"x\"",
+                            "\"512\"", "true", "[512]", "{}"}) {
+    auto length = read(wrong);
+    ASSERT_FALSE(length) << wrong;
+    EXPECT_THAT(length.message(),
+                HasSubstr("tokenizer_config.json: model_max_length: found "))
+        << wrong;
+    EXPECT_THAT(length.message(), HasSubstr(", expected a whole number of at "
+                                            "least 3 tokens"));
+  }
 }
 
 TEST_F(TokenizerImportTest, AddedTokensDecoder) {
   write("vocab.txt", vocabulary);
   write("tokenizer_config.json",
-        R"({"model_max_length": 1000000000000000019884624838656,
-            "added_tokens_decoder": {"7": {"content": "<x>", "lstrip": false,
+        R"({"added_tokens_decoder": {"7": {"content": "<x>", "lstrip": false,
             "normalized": false, "special": true}}})");
   EXPECT_THAT(ids("the<x>"), ElementsAre(2, 5, 7, 3));
-  EXPECT_FALSE(importTokenizer(folder.path())->maxLength);
   EXPECT_THAT(error(7), HasSubstr("vocab.txt: found ids up to 7, expected less "
                                   "than 7, the rows of the word embedding"));
 }
