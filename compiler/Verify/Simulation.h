@@ -23,6 +23,9 @@ struct SimulationRequest {
   std::vector<CalibrationText> texts;
   /// Tokens that texts are cut to; 0 for the model's own limit.
   uint32_t maxLength = 0;
+  /// 0 is one for each CPU; at most eight, each of which holds all values of a
+  /// batch. The outputs do not depend on it.
+  unsigned threads = 1;
   /// Told what part (0 to 1) is done.
   std::function<void(double)> progress;
 };

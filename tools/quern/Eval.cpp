@@ -119,6 +119,7 @@ static Expected<Logits> simulateRows(const quern_module *module,
   request.module = module;
   request.name = options.module;
   request.maxLength = options.maxLength;
+  request.threads = options.threads;
   for (const GlueRow &row : rows)
     request.texts.push_back(
         {row.text,
