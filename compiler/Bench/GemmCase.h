@@ -42,8 +42,20 @@ float referenceActivation(GemmActivation activation, float v);
 void putReference(unsigned char *at, Storage storage, float value,
                   int32_t code);
 
+/// Operands of one kernel of a product, and what it must make of them.
+class ProductCase {
+public:
+  virtual ~ProductCase() = default;
+
+  /// Buffer operands in the kernel's order: rows, weights, ..., outputs.
+  virtual std::vector<void *> operands() = 0;
+
+  /// Outputs (of the first rows and columns) that differ from the reference.
+  virtual int64_t countWrong() = 0;
+};
+
 /// One kernel with its operands.
-class GemmCase {
+class GemmCase : public ProductCase {
 public:
   /// `real` chooses the f32 kernel.
   GemmCase(const GemmShape &shape, int64_t rows, bool real = false);
@@ -52,14 +64,12 @@ public:
   const std::string &name() const { return kernel; }
   void build(mlir::ModuleOp module) const;
 
-  /// Buffer operands in the kernel's order.
-  std::vector<void *> operands();
+  std::vector<void *> operands() override;
   /// Chunks that cover all rows.
   int64_t chunks() const;
 
-  /// Outputs (of the first rows and columns) that differ from the reference,
-  /// plus bytes changed beyond them if the shape is exact.
-  int64_t countWrong();
+  /// If the shape is exact, bytes changed beyond the outputs count, too.
+  int64_t countWrong() override;
 
 private:
   void makeReference();

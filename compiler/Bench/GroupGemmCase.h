@@ -16,7 +16,7 @@ namespace quern {
 std::vector<int64_t> equalGroupEnds(int64_t k, int64_t groups);
 
 /// One kernel with its operands.
-class GroupGemmCase {
+class GroupGemmCase : public ProductCase {
 public:
   GroupGemmCase(const GroupGemmShape &shape, int64_t rows);
 
@@ -24,13 +24,11 @@ public:
   std::string name() const { return getGroupGemmName(shape); }
   void build(mlir::ModuleOp module) const;
 
-  /// Buffer operands in the kernel's order.
-  std::vector<void *> operands();
+  std::vector<void *> operands() override;
   /// Chunks that cover all rows.
   int64_t chunks() const;
 
-  /// Outputs (of the first rows and columns) that differ from the reference.
-  int64_t countWrong();
+  int64_t countWrong() override;
 
 private:
   void fill();

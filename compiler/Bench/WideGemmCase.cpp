@@ -21,7 +21,8 @@ WideData randomWideData(int64_t rows, const GemmShape &shape) {
   for (int64_t i = 0; i < rows * shape.k; ++i)
     data.x.push_back(uint16_t(random()));
   for (int64_t i = 0; i < shape.n * shape.k; ++i)
-    data.w.push_back(int8_t(int32_t(random() % 255) - 127));
+    data.w.push_back(int8_t(int8_t(int32_t(random() % 255) - 127) >>
+                            (8 - shape.weightBits)));
   return data;
 }
 
@@ -30,15 +31,17 @@ WideGemmCase::WideGemmCase(const GemmShape &shape, int64_t rows,
     : shape(shape), rows(rows), columns((shape.n + 15) / 16 * 16),
       x(2 * (rows + QUERN_SLACK_ROWS) * rowStride(shape.k) + 64, 0xab),
       planes((rows + QUERN_SLACK_ROWS) * planesWidth(shape.k) + 64, 0x77),
-      w(packedGemmBytes(shape.n, shape.k)), correction(8 * columns),
-      multiplier(4 * columns), offset(4 * columns), post(8),
+      w(packedGemmBytes(shape.n, shape.k, shape.weightBits)),
+      correction(8 * columns), multiplier(4 * columns), offset(4 * columns),
+      post(8),
       y((rows + QUERN_SLACK_ROWS) * shape.outStride * storageBytes(shape.out) +
             64,
         0xa5) {
   for (int64_t i = 0; i < rows; ++i)
     std::copy_n(data.x.begin() + i * shape.k, shape.k,
                 x.as<uint16_t>() + i * rowStride(shape.k));
-  packGemmWeights(data.w.data(), shape.n, shape.k, w.as<int8_t>());
+  packGemmWeights(data.w.data(), shape.n, shape.k, w.as<int8_t>(),
+                  shape.weightBits);
   for (int64_t j = 0; j < shape.n; ++j) {
     multiplier.as<float>()[j] = scale;
     offset.as<float>()[j] = float(j % 5);
@@ -69,6 +72,17 @@ std::vector<void *> WideGemmCase::operands() {
     list.push_back(post.as<void>());
   list.push_back(y.as<void>());
   return list;
+}
+
+void WideGemmCase::fillPlanes() {
+  int64_t stride = rowStride(shape.k);
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t l = 0; l < shape.k; ++l) {
+      uint16_t code = x.as<uint16_t>()[i * stride + l];
+      unsigned char *row = planes.as<unsigned char>() + 2 * i * stride;
+      row[l] = static_cast<unsigned char>(code >> 8);
+      row[stride + l] = static_cast<unsigned char>(code);
+    }
 }
 
 int64_t WideGemmCase::chunks() const {

@@ -24,7 +24,7 @@ struct WideData {
 WideData randomWideData(int64_t rows, const GemmShape &shape);
 
 /// Two kernels with their operands.
-class WideGemmCase {
+class WideGemmCase : public ProductCase {
 public:
   WideGemmCase(const GemmShape &shape, int64_t rows, const WideData &data,
                float multiplier = 1);
@@ -34,15 +34,16 @@ public:
   std::string name() const { return getWideGemmName(shape); }
   void build(mlir::ModuleOp module) const;
 
-  /// Buffer operands in each kernel's order.
+  /// Buffer operands of the first kernel, and of the second.
   std::vector<void *> planesOperands();
-  std::vector<void *> operands();
+  std::vector<void *> operands() override;
+  /// Does what the first kernel does.
+  void fillPlanes();
   /// Chunks of each kernel that cover all rows.
   int64_t planesChunks() const { return (rows + 15) / 16; }
   int64_t chunks() const;
 
-  /// Outputs (of the first rows and columns) that differ from the reference.
-  int64_t countWrong();
+  int64_t countWrong() override;
 
 private:
   void makeReference(const WideData &data);

@@ -6,7 +6,6 @@
 #include "compiler/Tune/CandidateTimer.h"
 
 #include "compiler/Bench/DotPeak.h"
-#include "compiler/Bench/GemmCase.h"
 #include "compiler/Bench/Timing.h"
 #include "compiler/Emit/KernelContext.h"
 #include "compiler/Emit/KernelJit.h"
@@ -60,22 +59,23 @@ private:
 /// All candidates at one number of rows.
 class RowsTimer {
 public:
-  RowsTimer(const TimedForms &forms, std::vector<GemmShape> shapes,
-            std::vector<KernelEntry> entries, int64_t rows, Stream &stream)
-      : forms(forms), shapes(std::move(shapes)), entries(std::move(entries)),
-        rows(rows), gemm(forms.shape, rows), operands(gemm.operands()),
+  RowsTimer(const TimedForms &forms, const std::vector<TunedKernel> &kernels,
+            const std::vector<KernelEntry> &entries, int64_t rows,
+            Stream &stream)
+      : forms(forms), kernels(kernels), entries(entries), rows(rows),
+        product(forms.kernel.makeCase(rows)), operands(product->operands()),
         stream(stream), scratch(scratchBytes()) {
     stream.fill(operands[1]);
   }
 
   /// Whether all candidates give the bytes of the reference.
   bool areRight() {
-    size_t bytes =
-        size_t(rows * forms.shape.outStride * storageBytes(forms.shape.out));
+    const GemmShape &gemm = forms.kernel.gemm;
+    size_t bytes = size_t(rows * gemm.outStride * storageBytes(gemm.out));
     for (size_t c = 0; c < entries.size(); ++c) {
       std::memset(operands.back(), 0x5a, bytes);
       call(c);
-      if (gemm.countWrong())
+      if (product->countWrong())
         return false;
     }
     return true;
@@ -84,7 +84,9 @@ public:
   std::vector<FormTime> run() {
     size_t count = entries.size();
     std::vector<std::vector<double>> gains(count), shares(count);
-    double operations = 2.0 * double(rows * forms.shape.k * forms.shape.n);
+    const GemmShape &gemm = forms.kernel.gemm;
+    double operations =
+        2.0 * double(forms.kernel.planes() * rows * gemm.k * gemm.n);
     for (int round = 0; round < forms.rounds; ++round) {
       std::vector<double> seconds(count), peaks(count);
       for (size_t i = 0; i < count; ++i) {
@@ -109,14 +111,14 @@ public:
 private:
   size_t scratchBytes() const {
     int64_t bytes = 1 << 16;
-    for (const GemmShape &shape : shapes)
-      bytes = std::max(bytes, getGemmScratchBytes(shape));
+    for (const TunedKernel &kernel : kernels)
+      bytes = std::max(bytes, kernel.scratchBytes());
     return size_t(bytes);
   }
 
   void call(size_t c) {
     operands[1] = stream.next();
-    GemmChunks chunks = getGemmChunks(shapes[c]);
+    GemmChunks chunks = getGemmChunks(kernels[c].gemm);
     entries[c](operands.data(), rows, 1, 0, 0,
                int64_t(llvm::divideCeil(rows, chunks.divide)) * chunks.multiply,
                scratch.as<void>());
@@ -136,10 +138,10 @@ private:
   }
 
   const TimedForms &forms;
-  std::vector<GemmShape> shapes;
-  std::vector<KernelEntry> entries;
+  const std::vector<TunedKernel> &kernels;
+  const std::vector<KernelEntry> &entries;
   int64_t rows;
-  GemmCase gemm;
+  std::unique_ptr<ProductCase> product;
   std::vector<void *> operands;
   Stream &stream;
   AlignedBytes scratch;
@@ -152,14 +154,14 @@ timeForms(const TimedForms &forms) {
   std::unique_ptr<mlir::MLIRContext> context = makeKernelContext();
   mlir::OwningOpRef<mlir::ModuleOp> module =
       mlir::ModuleOp::create(mlir::UnknownLoc::get(context.get()));
-  std::vector<GemmShape> shapes;
+  std::vector<TunedKernel> kernels;
   std::vector<std::string> names;
   for (const GemmTuning &tuning : forms.candidates) {
-    GemmShape shape = forms.shape;
-    shape.setTuning(tuning);
-    shapes.push_back(shape);
+    TunedKernel kernel = forms.kernel;
+    kernel.gemm.setTuning(tuning);
     names.push_back("candidate_" + std::to_string(names.size()));
-    buildGemm(*module, names.back(), shape);
+    kernel.build(*module, names.back());
+    kernels.push_back(kernel);
   }
   Expected<KernelJit> jit = KernelJit::create(*module, forms.tier, 0);
   if (!jit)
@@ -172,12 +174,11 @@ timeForms(const TimedForms &forms) {
     entries.push_back(*entry);
   }
   std::vector<std::vector<FormTime>> times;
-  Stream stream(
-      packedGemmBytes(forms.shape.n, forms.shape.k, forms.shape.weightBits));
+  Stream stream(forms.kernel.weightBytes());
   for (int64_t rows : forms.rows) {
-    RowsTimer timer(forms, shapes, entries, rows, stream);
+    RowsTimer timer(forms, kernels, entries, rows, stream);
     if (!timer.areRight())
-      return Error::make(getGemmName(forms.shape), ", ", rows,
+      return Error::make(forms.kernel.name(), ", ", rows,
                          " rows: found outputs that differ from the "
                          "reference, expected the same bytes of every form");
     times.push_back(timer.run());

@@ -12,13 +12,13 @@
 #define QUERN_COMPILER_TUNE_CANDIDATETIMER_H
 
 #include "compiler/Emit/ObjectCode.h"
-#include "lib/Tile/Gemm.h"
+#include "compiler/Tune/TunedKernel.h"
 
 namespace quern {
 
 /// A kernel in some forms, on one tier and at some numbers of rows.
 struct TimedForms {
-  GemmShape shape;
+  TunedKernel kernel;
   std::vector<GemmTuning> candidates;
   Tier tier = Tier::Scalar;
   std::vector<int64_t> rows;

@@ -25,19 +25,23 @@ static constexpr int64_t kNever = 1 << 20, kAlways = 1;
 
 std::vector<TuneShape> encoderShapes(int64_t hidden, int64_t intermediate,
                                      GemmActivation activation,
+                                     const std::vector<TunedInput> &inputs,
                                      const std::vector<int64_t> &bits) {
+  const GemmActivation none = GemmActivation::None;
   std::vector<TuneShape> shapes;
-  for (int64_t each : bits) {
-    shapes.push_back({hidden, hidden, each, GemmActivation::None});
-    shapes.push_back({hidden, 3 * hidden, each, GemmActivation::None});
-    shapes.push_back({hidden, intermediate, each, activation});
-    shapes.push_back({intermediate, hidden, each, GemmActivation::None});
-  }
+  for (TunedInput input : inputs)
+    for (int64_t each : bits) {
+      shapes.push_back({hidden, hidden, each, none, input});
+      shapes.push_back({hidden, 3 * hidden, each, none, input});
+      shapes.push_back({hidden, intermediate, each, activation, input});
+      shapes.push_back({intermediate, hidden, each, none, input});
+    }
   return shapes;
 }
 
-static GemmShape shapeOf(const TuneShape &asked) {
-  return linearShape(asked.k, asked.n, asked.activation, asked.bits);
+static TunedKernel kernelOf(const TuneShape &asked) {
+  return {linearShape(asked.k, asked.n, asked.activation, asked.bits),
+          asked.input};
 }
 
 //===----------------------------------------------------------------------===//
@@ -72,24 +76,29 @@ static std::string tileName(int64_t rows, int64_t panels) {
   return formatv("{0}x{1}", rows, 16 * panels);
 }
 
-static void addTiles(Candidates &add, const GemmShape &shape, Tier tier,
+static void addTiles(Candidates &add, const TunedKernel &kernel, Tier tier,
                      bool isAmx, const std::string &suffix, int64_t library) {
   using Tiles = std::vector<std::pair<int64_t, int64_t>>;
-  // 32 registers of 512 bits hold 24 sums; 16 of 256 bits hold 4 in pairs.
+  // 32 registers of 512 bits hold 24 sums.
   Tiles tiles = {{8, 3}, {8, 2}, {8, 1},  {4, 6},
                  {4, 4}, {4, 3}, {16, 1}, {12, 2}};
-  if (tier == Tier::Avx2 || tier == Tier::AvxVnni)
-    tiles = {{4, 1}, {8, 1}, {4, 2}};
+  // 16 registers have tiles of their own.
+  if (tier < Tier::Avx512Bw)
+    tiles = {{4, 1}};
+  // What rows a tile of planes has is not tuned.
+  if (kernel.input == TunedInput::Planes)
+    tiles = {{8, 3}, {8, 2}, {8, 1}};
   std::set<std::pair<int64_t, int64_t>> made;
   for (auto [rows, panels] : tiles) {
     // Chunks of whole tiles would cost tile registers more than they gain.
     if (rows == 12 && isAmx)
       continue;
     int64_t width = panels;
-    while (llvm::divideCeil(shape.n, 16) % width)
+    while (llvm::divideCeil(kernel.gemm.n, 16) % width)
       --width;
+    int64_t inTile = tileRows({rows, panels}, kernel.input);
     if (made.insert({rows, width}).second)
-      add.add(tileName(rows, width) + suffix,
+      add.add(tileName(inTile, width) + suffix,
               {{&GemmTuning::rows, rows},
                {&GemmTuning::panels, panels},
                {&GemmTuning::library, library}});
@@ -107,15 +116,20 @@ static std::vector<int64_t> atLeast(const std::vector<int64_t> &rows,
 }
 
 std::optional<Decision> nextDecision(int number, Tier tier,
-                                     const GemmShape &shape,
+                                     const TunedKernel &kernel,
                                      const GemmTuning &before,
                                      const std::vector<int64_t> &rows) {
-  bool isAmx = tier == Tier::Amx;
+  const GemmShape &shape = kernel.gemm;
+  bool isAmx = tier == Tier::Amx, isPlain = kernel.input == TunedInput::Codes;
+  // Libraries have products of codes alone; with 16 registers the others have
+  // one form.
+  if (!isPlain && tier < Tier::Avx512Bw)
+    return std::nullopt;
   Decision decision;
   decision.tier = isAmx ? Tier::Avx512Vnni : tier;
   decision.rows = rows;
   Candidates add(decision, before);
-  bool library = !libraryOf(decision.tier).empty();
+  bool library = isPlain && !libraryOf(decision.tier).empty();
   using T = GemmTuning;
   auto cache = [](int64_t level) { return " to L" + std::to_string(level); };
   switch (number) {
@@ -127,11 +141,11 @@ std::optional<Decision> nextDecision(int number, Tier tier,
         add.add(formatv("library, {0} rows", each), {{&T::libraryRows, each}});
       // Dot products of SSE4.1 without the library are scalar code.
       if (tier != Tier::Sse41)
-        addTiles(add, shape, tier, isAmx, " by MLIR", 0);
+        addTiles(add, kernel, tier, isAmx, " by MLIR", 0);
       return decision;
     }
     decision.name = "register tile";
-    addTiles(add, shape, tier, isAmx, "", before.library);
+    addTiles(add, kernel, tier, isAmx, "", before.library);
     return decision;
   case 1:
     decision.name = "prefetch";
@@ -155,7 +169,9 @@ std::optional<Decision> nextDecision(int number, Tier tier,
     return decision;
   case 3:
     decision.name = "unpacking in the loop";
-    if (library || shape.weightBits == 8) {
+    // Planes have no other way.
+    if (library || shape.weightBits == 8 ||
+        kernel.input == TunedInput::Planes) {
       add.add("up to 32 rows", {});
       return decision;
     }
@@ -172,6 +188,9 @@ std::optional<Decision> nextDecision(int number, Tier tier,
     decision.rows = atLeast(rows, before.leastTileRows);
     int64_t steps = llvm::divideCeil(shape.k, 64);
     std::set<int64_t> made;
+    // Sums of groups leave tile registers at the end of each.
+    if (kernel.input == TunedInput::Groups)
+      steps = 1;
     for (int64_t span : {12, 6, 8, 16, 24, 48})
       if (made.insert(llvm::divideCeil(steps, span)).second)
         add.add(formatv("{0} k", 64 * std::min(span, steps)),
@@ -267,13 +286,13 @@ namespace {
 class ShapeTuner {
 public:
   ShapeTuner(const TuneOptions &options, const TuneShape &asked)
-      : options(options), asked(asked), shape(shapeOf(asked)) {}
+      : options(options), asked(asked), kernel(kernelOf(asked)) {}
 
   Expected<TunedGemm> run() {
-    TunedGemm result{asked.k, asked.n, asked.bits, {}, ""};
+    TunedGemm result{asked.k, asked.n, asked.bits, {}, "", asked.input};
     for (int number = 0;; ++number) {
       std::optional<Decision> decision = nextDecision(
-          number, options.tier, shape, result.tuning, options.rows);
+          number, options.tier, kernel, result.tuning, options.rows);
       if (!decision)
         break;
       if (decision->candidates.size() < 2 || decision->rows.empty())
@@ -287,7 +306,7 @@ public:
 private:
   Error decide(const Decision &decision, TunedGemm &result) {
     TimedForms forms;
-    forms.shape = shape;
+    forms.kernel = kernel;
     forms.tier = decision.tier;
     forms.rows = decision.rows;
     forms.rounds = options.rounds;
@@ -348,11 +367,11 @@ private:
     if (!options.line)
       return;
     std::string text =
-        formatv("{0}x{1}{2} w{3}, {4} rows, {5}:", asked.k, asked.n,
+        formatv("{0}x{1}{2} w{3}{4}, {5} rows, {6}:", asked.k, asked.n,
                 asked.activation == GemmActivation::None
                     ? ""
                     : " " + activationName(asked.activation).str(),
-                asked.bits, rows, decision.name);
+                asked.bits, describeTuned(asked.input), rows, decision.name);
     for (size_t c = 0; c < times.size(); ++c)
       text += formatv("{0} {1} {2:F1} %", c ? "," : "",
                       decision.candidates[c].name, 100 * times[c].share);
@@ -364,7 +383,7 @@ private:
 
   const TuneOptions &options;
   const TuneShape &asked;
-  GemmShape shape;
+  TunedKernel kernel;
 };
 } // namespace
 

@@ -21,11 +21,14 @@ namespace quern {
 struct TuneShape {
   int64_t k = 0, n = 0, bits = 8;
   GemmActivation activation = GemmActivation::None;
+  TunedInput input = TunedInput::Codes;
 };
 
-/// Those of an encoder of these widths: projections, and both of the FFN.
+/// Those of an encoder of these widths: projections, and both of the FFN, for
+/// all inputs and bits.
 std::vector<TuneShape> encoderShapes(int64_t hidden, int64_t intermediate,
                                      GemmActivation activation,
+                                     const std::vector<TunedInput> &inputs,
                                      const std::vector<int64_t> &bits);
 
 struct TuneOptions {
@@ -54,11 +57,11 @@ struct Decision {
   std::vector<int64_t> rows;
 };
 
-/// The candidates of each decision for a shape on a tier, given what was
+/// The candidates of each decision for a kernel on a tier, given what was
 /// decided before; `number` counts from 0. Nothing after the last one.
 /// Decisions with one candidate need no timing.
 std::optional<Decision> nextDecision(int number, Tier tier,
-                                     const GemmShape &shape,
+                                     const TunedKernel &kernel,
                                      const GemmTuning &before,
                                      const std::vector<int64_t> &rows);
 

@@ -160,8 +160,7 @@ private:
       if (!entry)
         return entry.takeError();
       for (const TunedGemm &other : machine.tuning.gemm)
-        if (other.k == entry->k && other.n == entry->n &&
-            other.bits == entry->bits)
+        if (other.hasShapeOf(*entry))
           return expected(at, "a shape again", "an entry for each shape");
       machine.tuning.gemm.push_back(std::move(*entry));
     }
@@ -206,7 +205,7 @@ private:
   Expected<TunedGemm> readGemm(const json &value,
                                const std::string &where) const {
     TunedGemm entry;
-    std::vector<std::string> known = {"k", "n", "bits", "why"};
+    std::vector<std::string> known = {"k", "n", "bits", "input", "why"};
     for (const TuningField &field : tuningFields())
       known.push_back(field.name);
     if (Error error = checkKeys(value, where, known))
@@ -220,13 +219,23 @@ private:
       return std::move(error);
     if (entry.bits == 6)
       return expected(join(where, "bits"), "6", "2, 4 or 8");
+    if (value.contains("input")) {
+      const json &name = value["input"];
+      std::optional<TunedInput> input =
+          name.is_string() ? parseTunedInput(name.get<std::string>())
+                           : std::nullopt;
+      if (!input)
+        return expected(join(where, "input"), describeJson(name),
+                        "codes, groups or planes");
+      entry.input = *input;
+    }
     for (const TuningField &field : tuningFields())
       if (value.contains(field.name))
         if (Error error = integer(value, where, field.name,
                                   {field.low, field.high, field.step},
                                   entry.tuning.*field.member))
           return std::move(error);
-    if (!fitsRegisters(entry.tuning))
+    if (!fitsRegisters(entry.tuning, entry.input))
       return expected(join(where, "rows"),
                       std::to_string(entry.tuning.rows) + " beside " +
                           std::to_string(entry.tuning.panels) + " panels",
@@ -284,6 +293,8 @@ std::string TuningTable::toJson() const {
       out += std::string(following) + "    {\"k\": " + std::to_string(entry.k) +
              ", \"n\": " + std::to_string(entry.n) +
              ", \"bits\": " + std::to_string(entry.bits);
+      if (entry.input != TunedInput::Codes)
+        out += ", \"input\": \"" + tunedInputName(entry.input).str() + "\"";
       for (const TuningField &field : tuningFields())
         out += std::string(", \"") + field.name +
                "\": " + std::to_string(entry.tuning.*field.member);
@@ -330,7 +341,7 @@ void TuningTable::put(TunedMachine machine) {
     if (other.tuning.machine == machine.tuning.machine) {
       auto isKept = [&](const TunedGemm &old) {
         return llvm::none_of(machine.tuning.gemm, [&](const TunedGemm &entry) {
-          return old.k == entry.k && old.n == entry.n && old.bits == entry.bits;
+          return old.hasShapeOf(entry);
         });
       };
       if (other.key == machine.key)

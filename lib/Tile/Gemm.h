@@ -51,8 +51,7 @@ struct GemmShape {
   /// Tiles of 4 rows and 16 columns, for 16 vector registers, and epilogues one
   /// vector after the other. Chunks stay those of the tuning.
   bool smallTile = false;
-  /// What the machine decides. Kernels of 16-bit codes, of groups and of codes
-  /// with ranges of tokens have tiles of their own and want the default.
+  /// What the machine decides.
   GemmTuning tuning;
 
   /// Takes a choice, and chunks that fit it.

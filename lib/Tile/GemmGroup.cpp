@@ -1,8 +1,8 @@
 //===- GemmGroup.cpp - Kernel of linear layers of grouped codes -----------===//
 //
 // The tiles and the inner loop are those of the u8 kernel. At the end of a
-// group the 24 integer accumulators are scaled and added to f32 sums in
-// scratch memory, which leaves all registers to the next group.
+// group the integer accumulators, 24 with tiles of 8 x 48, are scaled and added
+// to f32 sums in scratch memory, which leaves all registers to the next group.
 // GemmGroupTiles.cpp has a form for tile registers.
 //
 //===----------------------------------------------------------------------===//
@@ -23,9 +23,6 @@ namespace quern {
 
 using Values = KernelBuilder::Values;
 
-/// Rows of a whole tile.
-static constexpr int64_t kRows = 8;
-
 int64_t getTotalGroupSteps(const GroupGemmShape &shape) {
   int64_t total = 0;
   for (GroupSteps steps : getGroupSteps(shape))
@@ -34,7 +31,7 @@ int64_t getTotalGroupSteps(const GroupGemmShape &shape) {
 }
 
 static int64_t vectorsOf(const GroupGemmShape &shape) {
-  return kRows * getGemmPanels(shape.gemm).width;
+  return shape.gemm.tuning.rows * getGemmPanels(shape.gemm).width;
 }
 
 /// True if a tile is finished while the next one is multiplied, a vector in
@@ -106,8 +103,8 @@ public:
         steps(k.buffer(2)), correction(k.buffer(3)), multiplier(k.buffer(4)),
         padded(llvm::alignTo(gemm.n, 16)),
         sumsAt(isLate(shape) ? lateEpilogueBytes(vectorsOf(shape)) : 0),
-        epilogue(k, gemm, resultOperands(k, gemm, 4), GemmSums::Scaled, kRows,
-                 isLate(shape)) {}
+        epilogue(k, gemm, resultOperands(k, gemm, 4), GemmSums::Scaled,
+                 gemm.tuning.rows, isLate(shape)) {}
 
   void emitAll() {
     epilogue.start();
@@ -194,7 +191,7 @@ private:
   }
 
   Value placeOf(int64_t i, int64_t j) {
-    return k.index(sumsAt + (j * kRows + i) * 64);
+    return k.index(sumsAt + (j * gemm.tuning.rows + i) * 64);
   }
   Value load(int64_t i, int64_t j) {
     return k.loadBytes(k.scratch(), placeOf(i, j), 16, k.f32());
@@ -221,7 +218,9 @@ static GemmStream streamOf(const GroupGemmShape &shape) {
   int64_t steps = getTotalGroupSteps(shape);
   return {/*lineElements=*/64,
           packedGemmBytes(16, steps * 4, shape.gemm.weightBits),
-          steps / kGemmUnroll, shape.gemm.smallTile ? 0 : 1};
+          steps / kGemmUnroll,
+          shape.gemm.smallTile ? 0 : shape.gemm.tuning.ahead,
+          shape.gemm.tuning.aheadCache};
 }
 
 int64_t getGroupGemmScratchBytes(const GroupGemmShape &shape) {

@@ -17,9 +17,6 @@ namespace quern {
 
 using Values = KernelBuilder::Values;
 
-/// Rows of a whole tile.
-static constexpr int64_t kRows = 8;
-
 std::string getTokenGemmName(const GemmShape &shape) {
   return "token_" + getGemmName(shape);
 }
@@ -37,8 +34,8 @@ func::FuncOp buildTokenGemm(ModuleOp module, StringRef name,
   GemmInputs inputs{k.buffer(0), shape.xStride, k.buffer(1), shape.weightBits};
   Value correction = k.buffer(2);
   GemmResult result = resultOperands(k, shape, 3);
-  GemmEpilogue epilogue(k, shape, result, GemmSums::Scaled, kRows,
-                        lateScratchBytes(shape, kRows) != 0);
+  GemmEpilogue epilogue(k, shape, result, GemmSums::Scaled, shape.tuning.rows,
+                        lateScratchBytes(shape, shape.tuning.rows) != 0);
   GemmStream stream = wholeStream(shape);
   epilogue.start();
   forEachTile(k, shape, stream, [&](const GemmTile &tile) {

@@ -48,8 +48,32 @@ std::string expectedOf(const TuningField &field) {
   return llvm::formatv("{0} from {1} to {2}", what, field.low, field.high);
 }
 
-bool fitsRegisters(const GemmTuning &tuning) {
-  return tuning.rows * tuning.panels + tuning.panels + 1 <= 32;
+static constexpr const char *kInputNames[] = {"codes", "groups", "planes"};
+
+llvm::StringRef tunedInputName(TunedInput input) {
+  return kInputNames[int(input)];
+}
+
+std::optional<TunedInput> parseTunedInput(llvm::StringRef name) {
+  for (TunedInput each :
+       {TunedInput::Codes, TunedInput::Groups, TunedInput::Planes})
+    if (name == tunedInputName(each))
+      return each;
+  return std::nullopt;
+}
+
+std::string describeTuned(TunedInput input) {
+  return input == TunedInput::Codes ? "" : " of " + tunedInputName(input).str();
+}
+
+int64_t tileRows(const GemmTuning &tuning, TunedInput input) {
+  return input == TunedInput::Planes ? kPlaneRows : tuning.rows;
+}
+
+bool fitsRegisters(const GemmTuning &tuning, TunedInput input) {
+  int64_t rows = tileRows(tuning, input);
+  int64_t sums = (input == TunedInput::Planes ? 2 : 1) * rows * tuning.panels;
+  return sums + tuning.panels + 1 <= 32;
 }
 
 std::string describeTuning(const GemmTuning &tuning) {

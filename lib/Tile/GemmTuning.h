@@ -13,11 +13,27 @@
 #define QUERN_LIB_TILE_GEMMTUNING_H
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 namespace quern {
+
+/// What the rows of a tuned product hold. Codes with ranges of tokens are
+/// multiplied as Codes.
+enum class TunedInput {
+  Codes,
+  /// Codes in groups of channels, each with a scale of its own.
+  Groups,
+  /// 16-bit codes, as two planes of bytes.
+  Planes
+};
+/// "codes", "groups" or "planes".
+llvm::StringRef tunedInputName(TunedInput input);
+/// The input of a name, or nothing.
+std::optional<TunedInput> parseTunedInput(llvm::StringRef name);
 
 /// What fits machines of which nothing is known. Names of the members in files
 /// and attributes are those of tuningFields().
@@ -71,8 +87,19 @@ llvm::ArrayRef<TuningField> tuningFields();
 /// What is expected of a field, as "a multiple of 4 from 4 to 16".
 std::string expectedOf(const TuningField &field);
 
+/// How an input other than codes follows in a list: " of groups", or "".
+std::string describeTuned(TunedInput input);
+
+/// Rows of 16-bit codes in a register tile, each two rows of bytes. Those of
+/// the tuning are a multiple.
+constexpr int64_t kPlaneRows = 4;
+
+/// Rows of a register tile.
+int64_t tileRows(const GemmTuning &tuning, TunedInput input);
+
 /// True if a register tile fits 32 registers beside its operands.
-bool fitsRegisters(const GemmTuning &tuning);
+bool fitsRegisters(const GemmTuning &tuning,
+                   TunedInput input = TunedInput::Codes);
 
 /// The members that differ from the default, as `rows 4, panels 6`; "the
 /// default" if none does.

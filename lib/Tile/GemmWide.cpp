@@ -1,8 +1,8 @@
 //===- GemmWide.cpp - The u16 x s8 kernel ---------------------------------===//
 //
-// Four rows of two planes each fill the same registers as eight rows of
-// bytes, so the inner loop is that of the u8 kernel: each weight that is
-// loaded serves eight dot products.
+// Four rows (kPlaneRows) of two planes each fill the same registers as eight
+// rows of bytes, so the inner loop is that of the u8 kernel: each weight that
+// is loaded serves eight dot products.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/GemmWide.h"
@@ -19,9 +19,6 @@ namespace quern {
 
 using Values = KernelBuilder::Values;
 
-/// Rows of a register tile. Tiles of the walk have 8 or 4.
-static constexpr int64_t kRows = 4;
-
 Value combinePlanes(KernelBuilder &k, Value high, Value low) {
   // The sum does not fit 32 bits.
   VectorType wide = k.vec(16, k.i64());
@@ -30,7 +27,7 @@ Value combinePlanes(KernelBuilder &k, Value high, Value low) {
 }
 
 int64_t getWideGemmScratchBytes(const GemmShape &shape) {
-  return std::max({lateScratchBytes(shape, kRows), kSmallScratchBytes,
+  return std::max({lateScratchBytes(shape, kPlaneRows), kSmallScratchBytes,
                    getTileGemmScratchBytes(shape, /*planes=*/2)});
 }
 
@@ -40,17 +37,17 @@ static void emitWideGemm(KernelBuilder &k, const GemmShape &shape) {
   GemmInputs inputs{k.buffer(0), shape.xStride, k.buffer(1), shape.weightBits};
   Value correction = k.buffer(2);
   GemmEpilogue epilogue(k, shape, resultOperands(k, shape, 3), GemmSums::Real,
-                        kRows, lateScratchBytes(shape, kRows) != 0);
+                        kPlaneRows, lateScratchBytes(shape, kPlaneRows) != 0);
   GemmStream stream = wholeStream(shape);
   epilogue.start();
   forEachTile(k, shape, stream, [&](const GemmTile &walked) {
     GemmTile tile = walked;
-    tile.rows = kRows;
-    for (int64_t first = 0; first < walked.rows; first += kRows) {
+    tile.rows = kPlaneRows;
+    for (int64_t first = 0; first < walked.rows; first += kPlaneRows) {
       tile.row = k.add(walked.row, first);
       int64_t pair = 2 * tile.width;
       Values sums;
-      for (int64_t i = 0; i < kRows * pair; ++i)
+      for (int64_t i = 0; i < kPlaneRows * pair; ++i)
         sums.push_back(
             i >= pair
                 ? sums[i - pair]

@@ -14,11 +14,6 @@ using llvm::formatv;
 
 namespace quern {
 
-/// Rows of a tile; planes of bytes take twice the registers.
-static int64_t tileRows(const GemmShape &shape, GemmInput input) {
-  return input == GemmInput::Planes ? 4 : shape.tuning.rows;
-}
-
 static std::string weightLayout(const GemmShape &shape, GemmInput input) {
   if (input == GemmInput::Reals)
     return shape.weightBits == 8 ? "weights in panels [n/16][k][16]"
@@ -34,7 +29,10 @@ static std::string weightLayout(const GemmShape &shape, GemmInput input) {
 
 KernelNotes gemmNotes(const GemmShape &shape, GemmInput input, int64_t groups) {
   KernelNotes notes;
-  int64_t width = getGemmPanels(shape).width, rows = tileRows(shape, input);
+  int64_t width = getGemmPanels(shape).width,
+          rows = tileRows(shape.tuning, input == GemmInput::Planes
+                                            ? TunedInput::Planes
+                                            : TunedInput::Codes);
   int64_t panels = llvm::divideCeil(shape.n, 16);
   notes.tile = formatv("{0} rows x {1} columns", rows, 16 * width);
   bool hasTiles = (input == GemmInput::Codes || input == GemmInput::Planes) &&

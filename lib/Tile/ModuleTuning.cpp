@@ -20,14 +20,14 @@ namespace quern {
 /// Widths that a model may have.
 static constexpr int64_t kMostWidth = int64_t(1) << 24;
 
-const TunedGemm *ModuleTuning::choose(int64_t k, int64_t n,
-                                      int64_t bits) const {
+const TunedGemm *ModuleTuning::choose(int64_t k, int64_t n, int64_t bits,
+                                      TunedInput input) const {
   const TunedGemm *best = nullptr;
   double least = 0;
   for (const TunedGemm &each : gemm) {
     double inner = std::abs(std::log2(double(each.k) / double(k)));
     double outer = std::abs(std::log2(double(each.n) / double(n)));
-    if (each.bits != bits || inner > 1 || outer > 1)
+    if (each.bits != bits || each.input != input || inner > 1 || outer > 1)
       continue;
     if (!best || inner + outer < least) {
       best = &each;
@@ -37,8 +37,8 @@ const TunedGemm *ModuleTuning::choose(int64_t k, int64_t n,
   return best;
 }
 
-std::string ModuleTuning::apply(GemmShape &shape) const {
-  const TunedGemm *found = choose(shape.k, shape.n, shape.weightBits);
+std::string ModuleTuning::apply(GemmShape &shape, TunedInput input) const {
+  const TunedGemm *found = choose(shape.k, shape.n, shape.weightBits, input);
   if (!found)
     return "";
   shape.setTuning(found->tuning);
@@ -63,6 +63,8 @@ void ModuleTuning::write(ModuleOp module) const {
     entry.set("k", b.getI64IntegerAttr(each.k));
     entry.set("n", b.getI64IntegerAttr(each.n));
     entry.set("bits", b.getI64IntegerAttr(each.bits));
+    if (each.input != TunedInput::Codes)
+      entry.set("input", b.getStringAttr(tunedInputName(each.input)));
     const GemmTuning usual;
     for (const TuningField &field : tuningFields())
       if (each.tuning.*field.member != usual.*field.member)
@@ -95,6 +97,15 @@ public:
       return failure();
     if (result.bits == 6)
       return error("bits") << ": found 6, expected 2, 4 or 8";
+    if (Attribute input = entry.get("input")) {
+      auto name = dyn_cast<StringAttr>(input);
+      auto known = name ? parseTunedInput(name) : std::nullopt;
+      if (!known)
+        return error("input") << ": found " << input
+                              << ", expected \"codes\", \"groups\" or "
+                                 "\"planes\"";
+      result.input = *known;
+    }
     for (const TuningField &field : tuningFields())
       if (failed(number(field, result.tuning.*field.member, false)))
         return failure();
@@ -107,7 +118,7 @@ public:
     for (NamedAttribute each : entry)
       if (!isKnown(each.getName()))
         return error(each.getName()) << ": is no number of a product";
-    if (!fitsRegisters(result.tuning))
+    if (!fitsRegisters(result.tuning, result.input))
       return error("rows") << ": found " << result.tuning.rows << " beside "
                            << result.tuning.panels
                            << " panels, expected a tile that fits 32 registers";
@@ -119,7 +130,8 @@ private:
     return module.emitError("tk.tuning: gemm[") << index << "]." << key;
   }
   static bool isKnown(StringRef name) {
-    return name == "k" || name == "n" || name == "bits" || name == "why" ||
+    return name == "k" || name == "n" || name == "bits" || name == "input" ||
+           name == "why" ||
            llvm::any_of(tuningFields(), [&](const TuningField &field) {
              return name == field.name;
            });

@@ -6,7 +6,8 @@
 //  gemm = [{k = 768 : i64, n = 768 : i64, bits = 8 : i64, rows = 4 : i64,
 //           why = "1.05 times the default"}]}
 //
-// Numbers that are absent are those of GemmTuning.
+// Numbers that are absent are those of GemmTuning; `input` is "codes" where it
+// is.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TILE_MODULETUNING_H
@@ -28,6 +29,12 @@ struct TunedGemm {
   GemmTuning tuning;
   /// What it won.
   std::string why;
+  TunedInput input = TunedInput::Codes;
+
+  bool hasShapeOf(const TunedGemm &other) const {
+    return k == other.k && n == other.n && bits == other.bits &&
+           input == other.input;
+  }
 };
 
 /// The choices of a module.
@@ -37,12 +44,14 @@ struct ModuleTuning {
 
   /// The choice for a product: that of its shape, or of the nearest one that is
   /// within twice its width either way; null if there is none. Weights of other
-  /// bits do not count.
-  const TunedGemm *choose(int64_t k, int64_t n, int64_t bits) const;
+  /// bits and other inputs do not count.
+  const TunedGemm *choose(int64_t k, int64_t n, int64_t bits,
+                          TunedInput input = TunedInput::Codes) const;
 
-  /// Gives `shape`, of a kernel of bytes, its choice, and says in words what it
-  /// was and why; "" if there is none.
-  std::string apply(GemmShape &shape) const;
+  /// Gives `shape`, of a kernel of this input, its choice, and says in words
+  /// what it was and why; "" if there is none.
+  std::string apply(GemmShape &shape,
+                    TunedInput input = TunedInput::Codes) const;
 
   /// Writes the attribute; without choices there is none.
   void write(mlir::ModuleOp module) const;

@@ -122,14 +122,17 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
                      std::vector<float>{op.getPostMultiplier().convertToFloat(),
                                         op.getPostOffset().convertToFloat()}));
   operands.push_back(to.buffer);
+  std::string tuned = tuning.apply(shape.gemm, TunedInput::Groups);
   std::string kernel = program.kernel(
       getGroupGemmName(shape),
       [&](StringRef name) {
         return buildGroupGemm(program.module(), name, shape);
       },
       getGroupGemmScratchBytes(shape));
-  program.explain(kernel,
-                  gemmNotes(shape.gemm, GemmInput::Codes, shape.groups()));
+  KernelNotes notes = gemmNotes(shape.gemm, GemmInput::Codes, shape.groups());
+  if (!tuned.empty())
+    notes.reasons.push_back(tuned);
+  program.explain(kernel, notes);
   describeGroupGemm(program.module(), kernel, shape);
   program.launch(kernel, operands, gemmChunks(shape.gemm), info);
   return success();

@@ -101,7 +101,8 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
     program.mayBeSums(operands[2], operands[1], {-int32_t(type.getZeroPoint())},
                       {int64_t(llvm::alignTo(k, 64) / 4)});
   operands.push_back(to.buffer);
-  std::string tuned = isWide || perToken ? "" : tuning.apply(shape);
+  std::string tuned =
+      tuning.apply(shape, isWide ? TunedInput::Planes : TunedInput::Codes);
   std::string kernel = program.kernel(
       isWide     ? getWideGemmName(shape)
       : perToken ? getTokenGemmName(shape)

@@ -20,6 +20,7 @@ namespace {
 struct TuneCommand {
   std::string output, model, tier, name;
   std::vector<int64_t> bits = {8};
+  std::vector<std::string> inputs = {"codes"};
   std::vector<int64_t> rows;
   std::vector<std::string> shapes;
   int rounds = 0;
@@ -66,23 +67,28 @@ static GemmActivation activationOf(ActivationKind kind) {
 
 /// Those asked for, those of a model, or those of BERT-base.
 static Expected<std::vector<TuneShape>> shapesOf(const TuneCommand &command) {
+  std::vector<TunedInput> inputs;
+  for (const std::string &name : command.inputs)
+    inputs.push_back(*parseTunedInput(name));
   std::vector<TuneShape> shapes;
-  for (int64_t bits : command.bits)
-    for (const std::string &text : command.shapes) {
-      Expected<TuneShape> shape = parseShape(text, bits);
-      if (!shape)
-        return shape.takeError();
-      shapes.push_back(*shape);
-    }
+  for (TunedInput input : inputs)
+    for (int64_t bits : command.bits)
+      for (const std::string &text : command.shapes) {
+        Expected<TuneShape> shape = parseShape(text, bits);
+        if (!shape)
+          return shape.takeError();
+        shapes.push_back(*shape);
+        shapes.back().input = input;
+      }
   if (!shapes.empty())
     return shapes;
   if (command.model.empty())
-    return encoderShapes(768, 3072, GemmActivation::Gelu, command.bits);
+    return encoderShapes(768, 3072, GemmActivation::Gelu, inputs, command.bits);
   Expected<ModelInfo> info = readHfConfig(command.model);
   if (!info)
     return info.takeError();
   return encoderShapes(info->hidden, info->intermediate,
-                       activationOf(info->activation), command.bits);
+                       activationOf(info->activation), inputs, command.bits);
 }
 
 static int tune(const TuneCommand &command) {
@@ -127,8 +133,9 @@ static int tune(const TuneCommand &command) {
                       std::to_string(options.rounds) + " rounds";
   std::printf("\n%s\n", key.c_str());
   for (const TunedGemm &entry : machine->tuning.gemm)
-    std::printf("%lldx%lld w%lld: %s%s%s\n", (long long)entry.k,
+    std::printf("%lldx%lld w%lld%s: %s%s%s\n", (long long)entry.k,
                 (long long)entry.n, (long long)entry.bits,
+                describeTuned(entry.input).c_str(),
                 describeTuning(entry.tuning).c_str(),
                 entry.why.empty() ? "" : ": ", entry.why.c_str());
   if (command.output.empty())
@@ -160,6 +167,12 @@ void addTune(CLI::App &app, Action &action) {
                    "Bits of the weights: 8 (the default), 4, 2")
       ->delimiter(',')
       ->check(CLI::IsMember({8, 4, 2}));
+  command
+      ->add_option("--inputs", options->inputs,
+                   "What the rows hold: codes (the default), groups of "
+                   "channels (peg), planes (16-bit codes)")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"codes", "groups", "planes"}));
   command
       ->add_option("--rows", options->rows,
                    "Numbers of tokens: 8,16,32,128,384")

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "compiler/Tune/Tuner.h"
 #include "compiler/Bench/GemmCase.h"
+#include "compiler/Emit/KernelJit.h"
 
 #include <gtest/gtest.h>
 
@@ -16,22 +17,29 @@ using namespace quern;
 
 namespace {
 
-GemmShape makeShape(int64_t k, int64_t n, int64_t bits = 8) {
-  return linearShape(k, n, GemmActivation::None, bits);
+TunedKernel makeKernel(int64_t k, int64_t n, int64_t bits = 8,
+                       TunedInput input = TunedInput::Codes) {
+  return {linearShape(k, n, GemmActivation::None, bits), input};
 }
+
+const TunedInput kInputs[] = {TunedInput::Codes, TunedInput::Groups,
+                              TunedInput::Planes};
 
 const std::vector<int64_t> kRows = {8, 32, 128};
 
 TEST(Tuner, CandidatesMayBeUsed) {
   for (Tier tier : {Tier::Sse41, Tier::Avx2, Tier::AvxVnni, Tier::Avx512Bw,
                     Tier::Avx512Vnni, Tier::Amx})
-    for (int64_t bits : {8, 4})
+    for (auto [bits, input] : {std::pair(8, TunedInput::Codes),
+                               {4, TunedInput::Codes},
+                               {4, TunedInput::Groups},
+                               {4, TunedInput::Planes}})
       for (auto [k, n] :
            {std::pair(768, 768), {768, 3072}, {3072, 768}, {64, 80}}) {
-        GemmShape shape = makeShape(k, n, bits);
+        TunedKernel kernel = makeKernel(k, n, bits, input);
         for (int number = 0;; ++number) {
           std::optional<Decision> decision =
-              nextDecision(number, tier, shape, GemmTuning(), kRows);
+              nextDecision(number, tier, kernel, GemmTuning(), kRows);
           if (!decision)
             break;
           ASSERT_FALSE(decision->candidates.empty());
@@ -41,7 +49,7 @@ TEST(Tuner, CandidatesMayBeUsed) {
           std::set<std::string> names;
           for (const Candidate &each : decision->candidates) {
             EXPECT_TRUE(names.insert(each.name).second) << each.name;
-            EXPECT_TRUE(fitsRegisters(each.tuning)) << each.name;
+            EXPECT_TRUE(fitsRegisters(each.tuning, input)) << each.name;
             for (const TuningField &field : tuningFields()) {
               int64_t value = each.tuning.*field.member;
               EXPECT_TRUE(value >= field.low && value <= field.high &&
@@ -55,11 +63,13 @@ TEST(Tuner, CandidatesMayBeUsed) {
 }
 
 TEST(Tuner, DecisionsAreOfTheTier) {
-  auto count = [](Tier tier, int64_t bits) {
+  auto count = [](Tier tier, int64_t bits,
+                  TunedInput input = TunedInput::Codes) {
     int asked = 0;
     for (int number = 0;; ++number) {
-      auto decision = nextDecision(number, tier, makeShape(3072, 768, bits),
-                                   GemmTuning(), kRows);
+      auto decision =
+          nextDecision(number, tier, makeKernel(3072, 768, bits, input),
+                       GemmTuning(), kRows);
       if (!decision)
         return asked;
       asked += decision->candidates.size() > 1;
@@ -68,9 +78,14 @@ TEST(Tuner, DecisionsAreOfTheTier) {
   EXPECT_EQ(count(Tier::Avx512Vnni, 8), 3);
   EXPECT_EQ(count(Tier::Avx512Vnni, 4), 4);
   EXPECT_EQ(count(Tier::Amx, 8), 7);
-  auto first = nextDecision(0, Tier::Amx, makeShape(768, 768), {}, kRows);
+  EXPECT_EQ(count(Tier::Avx512Vnni, 4, TunedInput::Groups), 4);
+  EXPECT_EQ(count(Tier::Avx512Bw, 4, TunedInput::Groups), 4);
+  EXPECT_EQ(count(Tier::Amx, 8, TunedInput::Groups), 6);
+  EXPECT_EQ(count(Tier::Avx512Vnni, 4, TunedInput::Planes), 3);
+  EXPECT_EQ(count(Tier::Avx2, 8, TunedInput::Planes), 0);
+  auto first = nextDecision(0, Tier::Amx, makeKernel(768, 768), {}, kRows);
   EXPECT_EQ(first->tier, Tier::Avx512Vnni);
-  auto blocks = nextDecision(4, Tier::Amx, makeShape(768, 768), {}, kRows);
+  auto blocks = nextDecision(4, Tier::Amx, makeKernel(768, 768), {}, kRows);
   EXPECT_EQ(blocks->tier, Tier::Amx);
   EXPECT_EQ(blocks->rows, (std::vector<int64_t>{32, 128}));
 }
@@ -81,7 +96,7 @@ TEST(Tuner, LaterDecisionsKeepEarlierOnes) {
   before.rows = 4;
   before.panels = 6;
   auto prefetch =
-      nextDecision(1, Tier::Avx512Vnni, makeShape(768, 768), before, kRows);
+      nextDecision(1, Tier::Avx512Vnni, makeKernel(768, 768), before, kRows);
   for (const Candidate &each : prefetch->candidates) {
     EXPECT_EQ(each.tuning.rows, 4);
     EXPECT_EQ(each.tuning.panels, 6);
@@ -109,13 +124,40 @@ TEST(Tuner, DefaultStaysUnlessBeaten) {
             2u);
 }
 
+/// The operands of each input are those of its kernel: the timer finds no wrong
+/// output. One round, whose times do not matter.
+TEST(Tuner, KernelsOfAllInputsAreTimed) {
+  if (!canRun(Tier::Avx512Bw))
+    GTEST_SKIP() << "NOT CHECKED: this machine has no AVX-512";
+  for (TunedInput input : kInputs)
+    for (int64_t bits : {8, 2}) {
+      TimedForms forms;
+      forms.kernel = makeKernel(192, 96, bits, input);
+      forms.tier = bestHostTier();
+      forms.rows = {5, 40};
+      forms.rounds = 1;
+      forms.seconds = 0;
+      forms.candidates.resize(2);
+      forms.candidates[1].rows = 16;
+      forms.candidates[1].panels = 1;
+      forms.candidates[1].aheadCache = 2;
+      auto times = timeForms(forms);
+      ASSERT_TRUE(times) << times.message();
+      EXPECT_EQ(times->size(), 2u);
+      EXPECT_EQ(times->front().size(), 2u);
+    }
+}
+
 TEST(Tuner, ShapesOfAnEncoder) {
-  auto shapes = encoderShapes(384, 1536, GemmActivation::Gelu, {8, 4});
-  ASSERT_EQ(shapes.size(), 8u);
+  auto shapes = encoderShapes(384, 1536, GemmActivation::Gelu,
+                              {TunedInput::Codes, TunedInput::Groups}, {8, 4});
+  ASSERT_EQ(shapes.size(), 16u);
   EXPECT_EQ(shapes[1].n, 1152);
   EXPECT_EQ(shapes[2].activation, GemmActivation::Gelu);
   EXPECT_EQ(shapes[7].k, 1536);
   EXPECT_EQ(shapes[7].bits, 4);
+  EXPECT_EQ(shapes[7].input, TunedInput::Codes);
+  EXPECT_EQ(shapes[15].input, TunedInput::Groups);
 }
 
 TEST(Tuner, ScalarHasNothingToTune) {

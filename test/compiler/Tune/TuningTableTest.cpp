@@ -66,14 +66,24 @@ TEST(TuningTable, ReadsAndWrites) {
   other.tuning.gemm[0].tuning.rows = 8;
   other.tuning.gemm.push_back(other.tuning.gemm[0]);
   other.tuning.gemm[1].bits = 4;
+  other.tuning.gemm.push_back(other.tuning.gemm[0]);
+  other.tuning.gemm[2].input = TunedInput::Groups;
   again->put(other);
   EXPECT_EQ(again->machines.size(), 2u);
-  other.tuning.gemm.pop_back();
+  Expected<TuningTable> written = TuningTable::parse(again->toJson(), "w.json");
+  ASSERT_TRUE(written) << written.message();
+  other.tuning.gemm.resize(1);
   other.tuning.gemm[0].tuning.rows = 12;
   again->put(other);
-  ASSERT_EQ(again->machines[0].tuning.gemm.size(), 2u);
-  EXPECT_EQ(again->machines[0].tuning.gemm[0].tuning.rows, 12);
-  EXPECT_EQ(again->machines[0].tuning.gemm[1].tuning.rows, 8);
+  for (const TuningTable *each : {&*written, &*again}) {
+    const std::vector<TunedGemm> &gemm = each->machines[0].tuning.gemm;
+    ASSERT_EQ(gemm.size(), 3u);
+    EXPECT_EQ(gemm[0].tuning.rows, each == &*again ? 12 : 8);
+    EXPECT_EQ(gemm[1].tuning.rows, 8);
+    EXPECT_EQ(gemm[1].bits, 4);
+    EXPECT_EQ(gemm[2].bits, 8);
+    EXPECT_EQ(gemm[2].input, TunedInput::Groups);
+  }
   other.key.l2 *= 2;
   again->put(other);
   EXPECT_EQ(again->machines[0].tuning.gemm.size(), 1u);
@@ -154,6 +164,17 @@ TEST(TuningTable, BadEntriesAreNamed) {
       problemOfEntry(
           R"({"k": 64, "n": 96, "bits": 8, "rows": 8, "panels": 4})"),
       ".rows: found 8 beside 4 panels, expected a tile that fits 32 registers");
+  EXPECT_EQ(
+      problemOfEntry(
+          R"({"k": 64, "n": 96, "bits": 8, "input": "planes", "panels": 4})"),
+      ".rows: found 8 beside 4 panels, expected a tile that fits 32 registers");
+  for (const char *value : {"\"bytes\"", "\"\"", "1", "null"})
+    EXPECT_EQ(problemOfEntry(
+                  std::string(R"({"k": 64, "n": 96, "bits": 8, "input": )") +
+                  value + "}")
+                  .rfind(".input: found ", 0),
+              0u)
+        << value;
   std::string twice = std::string(kEntry) + "," + kEntry;
   EXPECT_EQ(problemOf(tableOf(
                 machineOf("\"m\"", kFeatures, kCaches, "[" + twice + "]"))),

@@ -62,6 +62,25 @@ TEST(GemmGroup, E07GroupsOfAnySize) {
   check(makeShape(3, 1, {1, 3}), {2});
 }
 
+// Tiles and prefetches that `quern tune` tries, with sums that wait for the
+// next tile and without; 4-bit weights of more than 8 rows are unpacked before.
+TEST(GemmGroup, Tuned) {
+  for (auto [rows, panels] : {std::pair(4, 6), {16, 1}, {12, 2}, {8, 1}}) {
+    GroupGemmShape shape = makeShape(384, 192, {3, 130, 131, 384});
+    GemmTuning tuning;
+    tuning.rows = rows;
+    tuning.panels = panels;
+    tuning.ahead = 2;
+    tuning.aheadCache = 2;
+    tuning.aheadRows = tuning.packedRows = 8;
+    shape.gemm.setTuning(tuning);
+    check(shape, {1, 13, 139});
+    shape.gemm.activation = GemmActivation::Gelu;
+    shape.gemm.weightBits = 4;
+    check(shape, {6, 43});
+  }
+}
+
 TEST(GemmGroup, Activations) {
   for (GemmActivation activation :
        {GemmActivation::Gelu, GemmActivation::Relu}) {

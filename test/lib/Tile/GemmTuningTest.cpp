@@ -134,6 +134,31 @@ TEST(GemmTuning, NearestShapeIsChosen) {
             "tuned for one by 768x768, rows 12, panels 2: of 768");
 }
 
+TEST(GemmTuning, InputsHaveChoicesOfTheirOwn) {
+  ModuleTuning tuning;
+  for (TunedInput input :
+       {TunedInput::Codes, TunedInput::Groups, TunedInput::Planes}) {
+    EXPECT_EQ(parseTunedInput(tunedInputName(input)), input);
+    EXPECT_EQ(tuning.choose(64, 64, 8, input), nullptr);
+    tuning.gemm.push_back({64, 64, 8, {}, "", input});
+    EXPECT_EQ(tuning.choose(64, 64, 8, input), &tuning.gemm.back());
+  }
+  EXPECT_EQ(parseTunedInput("bytes"), std::nullopt);
+  // Planes take 4 rows at a time, so two for each of 8 sums of bytes.
+  GemmTuning tile;
+  for (auto [rows, panels, codes, planes] : {std::tuple(8, 3, true, true),
+                                             {4, 6, true, false},
+                                             {4, 4, true, false},
+                                             {16, 2, false, true},
+                                             {16, 1, true, true}}) {
+    tile.rows = rows;
+    tile.panels = panels;
+    EXPECT_EQ(fitsRegisters(tile), codes) << rows;
+    EXPECT_EQ(fitsRegisters(tile, TunedInput::Groups), codes) << rows;
+    EXPECT_EQ(fitsRegisters(tile, TunedInput::Planes), planes) << rows;
+  }
+}
+
 /// What is read back is what was written.
 TEST(GemmTuning, AttributeKeepsAll) {
   KernelRunner runner;
@@ -144,7 +169,7 @@ TEST(GemmTuning, AttributeKeepsAll) {
   int64_t at = 0;
   for (const TuningField &field : tuningFields())
     entry.tuning.*field.member = ++at % 2 ? field.low : field.low + field.step;
-  tuning.gemm = {entry, {64, 64, 8, {}, ""}};
+  tuning.gemm = {entry, {64, 64, 8, {}, "", TunedInput::Planes}};
   tuning.write(module);
   ASSERT_TRUE(succeeded(mlir::verify(module)));
   auto read = ModuleTuning::read(module);
@@ -154,7 +179,9 @@ TEST(GemmTuning, AttributeKeepsAll) {
   EXPECT_EQ(read->gemm[0].tuning, entry.tuning);
   EXPECT_EQ(read->gemm[0].why, "because");
   EXPECT_EQ(read->gemm[0].bits, 4);
+  EXPECT_EQ(read->gemm[0].input, TunedInput::Codes);
   EXPECT_EQ(read->gemm[1].tuning, GemmTuning());
+  EXPECT_EQ(read->gemm[1].input, TunedInput::Planes);
   ModuleTuning().write(module);
   EXPECT_TRUE(succeeded(ModuleTuning::read(module)));
   EXPECT_FALSE(module->hasAttr("tk.tuning"));
@@ -211,6 +238,13 @@ TEST(GemmTuning, BadAttributesAreNamed) {
   EXPECT_EQ(problemOfEntry(shape + ", rows = 16 : i64, panels = 2 : i64"),
             "tk.tuning: gemm[0].rows: found 16 beside 2 panels, expected a "
             "tile that fits 32 registers");
+  EXPECT_EQ(problemOfEntry(shape + ", input = \"planes\", panels = 4 : i64"),
+            "tk.tuning: gemm[0].rows: found 8 beside 4 panels, expected a tile "
+            "that fits 32 registers");
+  for (const char *text : {"\"bytes\"", "1 : i64"})
+    EXPECT_EQ(problemOfEntry(shape + ", input = " + text),
+              "tk.tuning: gemm[0].input: found " + std::string(text) +
+                  ", expected \"codes\", \"groups\" or \"planes\"");
   EXPECT_EQ(problemOfEntry(shape + ", why = 1"),
             "tk.tuning: gemm[0].why: found 1 : i64, expected a string");
   EXPECT_EQ(problemOfEntry(shape + ", colour = 1"),

@@ -84,6 +84,30 @@ TEST(GemmWide, AnyNumberOfRows) {
     product.check(rows, randomWideData(rows, shape));
 }
 
+// Walks of other tiles, which planes take in parts of four rows, and prefetches
+// that `quern tune` tries.
+TEST(GemmWide, Tuned) {
+  for (auto [rows, panels] : {std::pair(4, 3), {16, 1}, {12, 2}, {8, 2}})
+    for (int64_t bits : {8, 4}) {
+      GemmShape shape = makeShape(384, 192);
+      GemmTuning tuning;
+      tuning.rows = rows;
+      tuning.panels = panels;
+      tuning.ahead = 2;
+      tuning.aheadCache = 2;
+      tuning.aheadRows = 8;
+      shape.setTuning(tuning);
+      shape.weightBits = bits;
+      if (bits == 4) {
+        shape.activation = GemmActivation::Gelu;
+        shape.out = Storage::U8;
+      }
+      Product product(shape);
+      for (int64_t count : {1, 13, 139})
+        product.check(count, randomWideData(count, shape), 1e-7f);
+    }
+}
+
 TEST(GemmWide, WorstCaseCodes) {
   for (int64_t k : {100, 768, 3072}) {
     Product product(makeShape(k, 16));
