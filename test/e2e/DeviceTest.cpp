@@ -161,8 +161,11 @@ INSTANTIATE_TEST_SUITE_P(
         RecipeCase{"LogRootProbs",
                    "default",
                    HeadKind::Embedding,
-                   "_logsqrt2x8_",
-                   {"p.quantizer=log_sqrt2", "p.bits=8"}},
+                   "attention_42_logsqrt2x8_",
+                   {"p.quantizer=log_sqrt2", "p.bits=8"},
+                   /*hopper=*/false,
+                   /*learnedSteps=*/0,
+                   /*hidden=*/84},
         RecipeCase{"FewBits",
                    "w8a8",
                    HeadKind::QuestionAnswering,
@@ -423,7 +426,7 @@ TEST_F(DeviceTest, ModulesAreAssembled) {
 TEST_F(DeviceTest, ModelsWithoutKernels) {
   TempFolder folder;
   TinyModelOptions options = optionsFor(HeadKind::Classification);
-  options.heads = 16;
+  options.hidden = 272;
   ASSERT_FALSE(writeTinyModel(folder.file("model"), options));
   CompileRequest request;
   request.modelFolder = folder.file("model");
@@ -435,8 +438,8 @@ TEST_F(DeviceTest, ModelsWithoutKernels) {
   Expected<CompileResult> result = compile(request);
   ASSERT_FALSE(result);
   EXPECT_THAT(result.message(),
-              HasSubstr("GPU: step L0.attention: attention: heads of 4 "
-                        "channels, expected a multiple of 8, at most 128"));
+              HasSubstr("GPU: step L0.attention: attention: heads of 136 "
+                        "channels, expected 1 to 128"));
 }
 
 } // namespace

@@ -22,7 +22,7 @@ namespace quern::nvptx {
 
 /// What of the kernel is fixed when it is built.
 struct AttentionForm {
-  /// A multiple of 8, at most 128.
+  /// At most 128. Multiples of 16, and next to them of 8, are copied fastest.
   int64_t headDim = 64;
   Storage context = Storage::U8;
   /// Only the first token of each sequence asks: queries and contexts have a
@@ -80,7 +80,7 @@ AttentionLaunch getAttentionLaunch(const AttentionForm &form, int64_t sequences,
 ///   scoreTap, probTap   codes of both, as buildQAttention lays them out
 ///   heads, keys, qkvStride, contextStride, qColumn, kColumn, vColumn   i32;
 ///            keys is a multiple of 32, the longest length or more; strides
-///            are multiples of 16, columns of 16 or, as headDim, of 8
+///            are multiples of 16, columns of 16 or of what headDim is
 ///   queryStride                           i32; only with firstQuery
 ///   sequences, tapping                    i32; whether taps are written
 ///   scoreHi, probHi, contextLo, contextHi   f32; i32 if fixed; the last three

@@ -139,6 +139,23 @@ Value AttentionEmitter::contextCode(Value sum) {
   return k.round(k.minF(k.maxF(v, contextLo), contextHi));
 }
 
+/// Of heads that begin anywhere: the codes of those of eight channels that the
+/// head has, one by one.
+void AttentionEmitter::storeEach(ArrayRef<Value> eight, Value to,
+                                 Value channel) {
+  int64_t bytes = storageBytes(form.context);
+  Type type = form.context == Storage::U8    ? Type(k.i8())
+              : form.context == Storage::U16 ? Type(k.i16())
+                                             : Type();
+  for (auto [e, v] : llvm::enumerate(eight)) {
+    Value here = k.add(channel, int64_t(e));
+    k.ifThen(k.less(here, k.c(dim)), [&, v = v] {
+      Value at = k.at(to, k.mul(k.add(headColumn, here), bytes));
+      k.store(type ? k.narrow(v, type) : v, at, bytes);
+    });
+  }
+}
+
 void AttentionEmitter::storeContext(ArrayRef<Value> sums, int64_t firstTile,
                                     int64_t tiles) {
   int64_t bytes = storageBytes(form.context);
@@ -154,6 +171,8 @@ void AttentionEmitter::storeContext(ArrayRef<Value> sums, int64_t firstTile,
           for (int64_t e = 0; e != 8; ++e)
             eight.push_back(contextCode(
                 sums[size_t((span * 4 + e / 2) * 4 + half * 2 + e % 2)]));
+          if (dim % 8)
+            return storeEach(eight, to, channel);
           Value column = k.add(headColumn, channel);
           storeCodes(k, eight, k.at(to, k.mul(column, bytes)), form.context);
         };

@@ -2,8 +2,8 @@
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
-// Private to this folder: what Attention.cpp (copies into shared memory),
-// AttentionScores.cpp (scores), AttentionProbs.cpp (softmax) and
+// Private to this folder: what Attention.cpp (the frame), AttentionCopies.cpp
+// (into shared memory and registers), AttentionScores.cpp (scores), AttentionProbs.cpp (softmax) and
 // AttentionContext.cpp (context, taps) have in common.
 //
 // A warp has 16 queries, of which a thread has two: rows lane / 4 and 8 more,
@@ -70,10 +70,15 @@ private:
   void place();
   void loadConstants();
   void head();
-  void copyKeys();
+
+  // AttentionCopies.cpp
+  Value anyFour(Value row, Value stride, Value column, Value channel);
+  void copyAny(Value key, Value channel, Value to);
   void copyHalves(Value key, Value channel, Value to);
+  void copyKeys();
   void copyValues();
   void sumKeys();
+  Value queryWord(Value row, Value column, int64_t channel);
   void loadQueries();
 
   // AttentionScores.cpp
@@ -116,6 +121,7 @@ private:
   Values joinedFixedPlanes(int64_t firstTile, int64_t tiles);
   void storeContext(llvm::ArrayRef<Value> sums, int64_t firstTile,
                     int64_t tiles);
+  void storeEach(llvm::ArrayRef<Value> eight, Value to, Value channel);
   Value contextCode(Value sum);
   void writeTaps();
 

@@ -238,7 +238,7 @@ def NvptxAttention : Pass<"tq-nvptx-attention", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"headDim", "head-dim", "int64_t", /*default=*/"64",
-           "Channels of a head: a multiple of 8, at most 128">,
+           "Channels of a head: at most 128">,
     Option<"result", "result", "std::string", /*default=*/"\"u8\"",
            "What is stored: u8, u16 or f32">,
     Option<"firstQuery", "first-query", "bool", /*default=*/"false",

@@ -79,10 +79,12 @@ void checkAttentionOf(Runner &runner, const nvptx::AttentionForm &form,
   quern::AttentionShape shape;
   shape.heads = heads;
   shape.headDim = form.headDim;
-  shape.qkvStride = 3 * width + 16;
+  // Rows of heads that fill no 16 bytes end with others.
+  int64_t stride = (width + 15) / 16 * 16;
+  shape.qkvStride = (3 * width + 15) / 16 * 16 + (form.headDim % 8 ? 0 : 16);
   shape.kColumn = width;
   shape.vColumn = 2 * width;
-  shape.contextStride = width;
+  shape.contextStride = stride;
   shape.contextRange = {0, form.context == nvptx::Storage::U16 ? 65535.0f
                                                                : 255.0f};
   shape.log = form.log;
@@ -100,7 +102,7 @@ void checkAttentionOf(Runner &runner, const nvptx::AttentionForm &form,
     squares += size_t(length * length);
   std::vector<uint8_t> sTap(squares * size_t(heads));
   std::vector<P> pTap(sTap.size());
-  std::vector<T> context(size_t(tokens * width)), want = context;
+  std::vector<T> context(size_t(tokens * stride)), want = context;
   quern::test::qattention(shape, params, qkv, offsets, want, sTap, pTap);
 
   // Queries and contexts of first tokens move to buffers of their own.
@@ -109,10 +111,10 @@ void checkAttentionOf(Runner &runner, const nvptx::AttentionForm &form,
     std::vector<T> firsts;
     for (size_t s = 0; s != lengths.size(); ++s) {
       auto row = qkv.begin() + offsets[s] * shape.qkvStride;
-      queries.insert(queries.end(), row, row + width);
+      queries.insert(queries.end(), row, row + stride);
       std::fill(row, row + width, uint8_t(77));
-      auto from = want.begin() + offsets[s] * width;
-      firsts.insert(firsts.end(), from, from + width);
+      auto from = want.begin() + offsets[s] * stride;
+      firsts.insert(firsts.end(), from, from + stride);
     }
     want = firsts;
     context.resize(firsts.size());
@@ -149,7 +151,7 @@ void checkAttentionOf(Runner &runner, const nvptx::AttentionForm &form,
   call.integers({heads, launch.keys, shape.qkvStride, shape.contextStride,
                  shape.qColumn, shape.kColumn, shape.vColumn});
   if (form.firstQuery)
-    call.integers({width});
+    call.integers({stride});
   call.integers({int64_t(lengths.size()), 1});
   // Of heads with their own the last three are not read.
   if (form.perHead)

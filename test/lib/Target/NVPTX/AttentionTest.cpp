@@ -52,6 +52,13 @@ TEST(NvptxAttention, HeadsOfAllWidths) {
   for (int64_t dim : {8, 16, 24, 48, 96, 120, 128})
     check<uint8_t>({dim}, 2, {1, 37, 70});
   check<uint16_t>({40, Storage::U16, true}, 3, {1, 33, 5});
+  // Those of which rows begin at any byte.
+  for (int64_t dim : {1, 7, 20, 26, 33, 95, 127})
+    check<uint8_t>({dim}, 3, {1, 37, 70});
+  // Nothing lies behind the last row.
+  check<uint8_t>({7}, 16, {3});
+  check<uint16_t>({26, Storage::U16, true}, 3, {1, 33, 5});
+  check<float>({13, Storage::F32}, 5, {33, 5});
   check<float>({80, Storage::F32, true}, 2, {33, 5});
   for (int64_t dim : {96, 128})
     EXPECT_LE(nvptx::getAttentionLaunch({dim}, 1, 12, nvptx::kLongestSequence)
@@ -78,9 +85,8 @@ TEST(NvptxAttention, ConstantsOfHeads) {
 }
 
 TEST(NvptxAttention, FormsWithoutKernel) {
-  EXPECT_EQ(nvptx::checkAttention({20}).message(),
-            "attention: heads of 20 channels, expected a multiple of 8, at "
-            "most 128");
+  EXPECT_EQ(nvptx::checkAttention({129}).message(),
+            "attention: heads of 129 channels, expected 1 to 128");
   EXPECT_EQ(nvptx::checkAttention({64, Storage::U8, false, {2, 1}}).message(),
             "attention: logarithmic codes of 2 bits, 1 an octave, expected 3 "
             "to 8 bits and 1 or 2");

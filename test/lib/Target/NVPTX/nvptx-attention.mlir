@@ -3,6 +3,7 @@
 // RUN: quern-opt %s --tq-nvptx-attention="fixed=true head-dim=32" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=FIXED --implicit-check-not=.f32 --implicit-check-not=.f64
 // RUN: quern-opt %s --tq-nvptx-attention="log-bits=4 root-of-two=true first-query=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=ROOT --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-attention="per-head=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=OWN --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-attention="head-dim=26" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=ANY --implicit-check-not=cp.async.cg
 
 module {}
 
@@ -67,3 +68,12 @@ module {}
 // OWN: div.rn.f32 {{%r[0-9]+}}, [[PROB]], {{%r[0-9]+}};
 // OWN: ld.global.nc.b32 [[CONTEXT:%r[0-9]+]], {{\[}}[[HEAD]]+12];
 // OWN: mul.rn.f32 {{.*}}[[CONTEXT]]
+
+// Rows that begin at any byte: two aligned words make one, and bytes are stored
+// one by one.
+// ANY: .entry attention_26_u8(
+// ANY: ld.global.nc.b32
+// ANY: ld.global.nc.b32
+// ANY: shr.u32
+// ANY: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
+// ANY-COUNT-8: st.global.b8
