@@ -7,21 +7,15 @@
 
 #include "compiler/Bench/GemmCase.h"
 #include "compiler/Emit/KernelJit.h"
-#include "compiler/Emit/LibraryCode.h"
 
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/MathExtras.h"
 
 #include <cmath>
-#include <set>
 
 using llvm::formatv;
 
 namespace quern {
-
-/// More rows than any run has, and fewer.
-static constexpr int64_t kNever = 1 << 20, kAlways = 1;
 
 std::vector<TuneShape> encoderShapes(int64_t hidden, int64_t intermediate,
                                      GemmActivation activation,
@@ -42,189 +36,6 @@ std::vector<TuneShape> encoderShapes(int64_t hidden, int64_t intermediate,
 static TunedKernel kernelOf(const TuneShape &asked) {
   return {linearShape(asked.k, asked.n, asked.activation, asked.bits),
           asked.input};
-}
-
-//===----------------------------------------------------------------------===//
-// Candidates
-//===----------------------------------------------------------------------===//
-
-namespace {
-/// Collects the candidates of a decision, those that make other code.
-class Candidates {
-public:
-  Candidates(Decision &decision, const GemmTuning &before)
-      : decision(decision), before(before) {}
-
-  using Settings = std::vector<std::pair<int64_t GemmTuning::*, int64_t>>;
-  void add(const std::string &name, const Settings &settings) {
-    GemmTuning tuning = before;
-    for (auto [member, value] : settings)
-      tuning.*member = value;
-    for (const Candidate &other : decision.candidates)
-      if (other.tuning == tuning)
-        return;
-    decision.candidates.push_back({name, tuning});
-  }
-
-private:
-  Decision &decision;
-  const GemmTuning &before;
-};
-} // namespace
-
-static std::string tileName(int64_t rows, int64_t panels) {
-  return formatv("{0}x{1}", rows, 16 * panels);
-}
-
-static void addTiles(Candidates &add, const TunedKernel &kernel, Tier tier,
-                     bool isAmx, const std::string &suffix, int64_t library) {
-  using Tiles = std::vector<std::pair<int64_t, int64_t>>;
-  // 32 registers of 512 bits hold 24 sums.
-  Tiles tiles = {{8, 3}, {8, 2}, {8, 1},  {4, 6},
-                 {4, 4}, {4, 3}, {16, 1}, {12, 2}};
-  // 16 registers have tiles of their own.
-  if (tier < Tier::Avx512Bw)
-    tiles = {{4, 1}};
-  // What rows a tile of planes has is not tuned.
-  if (kernel.input == TunedInput::Planes)
-    tiles = {{8, 3}, {8, 2}, {8, 1}};
-  std::set<std::pair<int64_t, int64_t>> made;
-  for (auto [rows, panels] : tiles) {
-    // Chunks of whole tiles would cost tile registers more than they gain.
-    if (rows == 12 && isAmx)
-      continue;
-    int64_t width = panels;
-    while (llvm::divideCeil(kernel.gemm.n, 16) % width)
-      --width;
-    int64_t inTile = tileRows({rows, panels}, kernel.input);
-    if (made.insert({rows, width}).second)
-      add.add(tileName(inTile, width) + suffix,
-              {{&GemmTuning::rows, rows},
-               {&GemmTuning::panels, panels},
-               {&GemmTuning::library, library}});
-  }
-}
-
-/// Rows of dot products in vectors, and of tile registers.
-static std::vector<int64_t> atLeast(const std::vector<int64_t> &rows,
-                                    int64_t least) {
-  std::vector<int64_t> result;
-  for (int64_t each : rows)
-    if (each >= least)
-      result.push_back(each);
-  return result;
-}
-
-std::optional<Decision> nextDecision(int number, Tier tier,
-                                     const TunedKernel &kernel,
-                                     const GemmTuning &before,
-                                     const std::vector<int64_t> &rows) {
-  const GemmShape &shape = kernel.gemm;
-  bool isAmx = tier == Tier::Amx, isPlain = kernel.input == TunedInput::Codes;
-  // Libraries have products of codes alone; with 16 registers the others have
-  // one form.
-  if (!isPlain && tier < Tier::Avx512Bw)
-    return std::nullopt;
-  Decision decision;
-  decision.tier = isAmx ? Tier::Avx512Vnni : tier;
-  decision.rows = rows;
-  Candidates add(decision, before);
-  bool library = isPlain && !libraryOf(decision.tier).empty();
-  using T = GemmTuning;
-  auto cache = [](int64_t level) { return " to L" + std::to_string(level); };
-  switch (number) {
-  case 0:
-    if (library) {
-      decision.name = "library or micro-ops";
-      // What a call is up to so many rows, the library knows itself.
-      for (int64_t each : {24, 32, 16, 8})
-        add.add(formatv("library, {0} rows", each), {{&T::libraryRows, each}});
-      // Dot products of SSE4.1 without the library are scalar code.
-      if (tier != Tier::Sse41)
-        addTiles(add, kernel, tier, isAmx, " by MLIR", 0);
-      return decision;
-    }
-    decision.name = "register tile";
-    addTiles(add, kernel, tier, isAmx, "", before.library);
-    return decision;
-  case 1:
-    decision.name = "prefetch";
-    add.add("1 group" + cache(1), {});
-    if (library)
-      return decision;
-    add.add("none", {{&T::ahead, 0}});
-    for (auto [ahead, level] : {std::pair(2, 1), {1, 2}, {2, 2}, {4, 2}})
-      add.add(formatv("{0} group{1}{2}", ahead, ahead == 1 ? "" : "s",
-                      cache(level)),
-              {{&T::ahead, ahead}, {&T::aheadCache, level}});
-    return decision;
-  case 2:
-    decision.name = "prefetch of few rows";
-    decision.rows = {4, 8, 16};
-    add.add("always", {});
-    if (library || !before.ahead)
-      return decision;
-    for (int64_t most : {8, 16})
-      add.add(formatv("from {0} rows", most + 1), {{&T::aheadRows, most}});
-    return decision;
-  case 3:
-    decision.name = "unpacking in the loop";
-    // Planes have no other way.
-    if (library || shape.weightBits == 8 ||
-        kernel.input == TunedInput::Planes) {
-      add.add("up to 32 rows", {});
-      return decision;
-    }
-    for (int64_t most : {32, 0, 8, 128})
-      add.add(most ? formatv("up to {0} rows", most).str() : "never",
-              {{&T::packedRows, most}});
-    add.add("always", {{&T::packedRows, kNever}});
-    return decision;
-  case 4: {
-    if (!isAmx)
-      return std::nullopt;
-    decision.tier = tier;
-    decision.name = "K block";
-    decision.rows = atLeast(rows, before.leastTileRows);
-    int64_t steps = llvm::divideCeil(shape.k, 64);
-    std::set<int64_t> made;
-    // Sums of groups leave tile registers at the end of each.
-    if (kernel.input == TunedInput::Groups)
-      steps = 1;
-    for (int64_t span : {12, 6, 8, 16, 24, 48})
-      if (made.insert(llvm::divideCeil(steps, span)).second)
-        add.add(formatv("{0} k", 64 * std::min(span, steps)),
-                {{&T::spanSteps, span}});
-    return decision;
-  }
-  case 5:
-    decision.tier = tier;
-    decision.name = "columns together";
-    decision.rows = atLeast(rows, before.leastTileRows);
-    for (int64_t panels : {24, 12, 48, 96})
-      add.add(formatv("{0} columns, {1} KB", 16 * panels, panels * 40 / 3),
-              {{&T::groupPanels, panels},
-               {&T::groupBytes, panels * (320 << 10) / 24}});
-    return decision;
-  case 6:
-    decision.tier = tier;
-    decision.name = "prefetch of tiles";
-    decision.rows = atLeast(rows, before.leastTileRows);
-    for (int64_t level : {2, 1, 0})
-      add.add(level ? "to L" + std::to_string(level) : "none",
-              {{&T::tileCache, level}});
-    return decision;
-  case 7:
-    decision.tier = tier;
-    decision.name = "few rows";
-    // Where one form gives way to the other; what more rows take is known.
-    decision.rows = {4, 8, 12, 16, 24, 32};
-    add.add("vectors", {{&T::leastTileRows, kNever}});
-    add.add("tiles", {{&T::leastTileRows, kAlways}});
-    return decision;
-  default:
-    return std::nullopt;
-  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -278,7 +89,7 @@ static int64_t leastTileRows(const std::vector<int64_t> &rows,
   for (int64_t each : rows)
     if (cost(each + 1) < cost(best) - kNoise)
       best = each + 1;
-  return cost(kAlways) < cost(best) - kNoise ? kAlways : best;
+  return cost(kTilesAlways) < cost(best) - kNoise ? kTilesAlways : best;
 }
 
 namespace {
@@ -314,7 +125,7 @@ private:
       forms.candidates.push_back(each.tuning);
       // Tiles are timed where they are, and not what few rows take.
       if (decision.tier == Tier::Amx && decision.name != "few rows")
-        forms.candidates.back().leastTileRows = kAlways;
+        forms.candidates.back().leastTileRows = kTilesAlways;
     }
     auto times = timeForms(forms);
     if (!times)

@@ -11,6 +11,7 @@
 #define QUERN_COMPILER_TUNE_TUNER_H
 
 #include "compiler/Tune/CandidateTimer.h"
+#include "compiler/Tune/Decisions.h"
 #include "compiler/Tune/TuningTable.h"
 
 #include <functional>
@@ -41,29 +42,6 @@ struct TuneOptions {
   /// Told of each decision, at each number of rows.
   std::function<void(const std::string &)> line;
 };
-
-/// A candidate of a decision, and what it is called.
-struct Candidate {
-  std::string name;
-  GemmTuning tuning;
-};
-
-/// A decision: its candidates, the default first, where they are timed, and at
-/// which rows.
-struct Decision {
-  std::string name;
-  Tier tier = Tier::Scalar;
-  std::vector<Candidate> candidates;
-  std::vector<int64_t> rows;
-};
-
-/// The candidates of each decision for a kernel on a tier, given what was
-/// decided before; `number` counts from 0. Nothing after the last one.
-/// Decisions with one candidate need no timing.
-std::optional<Decision> nextDecision(int number, Tier tier,
-                                     const TunedKernel &kernel,
-                                     const GemmTuning &before,
-                                     const std::vector<int64_t> &rows);
 
 /// The candidate that wins: the one with the largest mean gain, if that is more
 /// than `margin` and it loses no more than twice that at any number of rows;
