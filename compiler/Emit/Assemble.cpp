@@ -6,8 +6,12 @@
 #include "compiler/Emit/Assemble.h"
 
 #include "compiler/Emit/KernelObjects.h"
+#include "dialects/TK/TKDialect.h"
 #include "runtime/include/quern/module_abi.h"
 
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+#include "llvm/ADT/MapVector.h"
 #include "llvm/Support/Path.h"
 
 #include <algorithm>
@@ -20,11 +24,11 @@ TierInfo describeTier(Tier tier) {
       "no dot product of bytes on this tier: codes are widened to 16 bits "
       "and summed in pairs";
   static constexpr const char *small =
-      "register tiles of products without library have 4 rows x 16 columns";
+      "16 vector registers hold no larger tiles";
   switch (tier) {
   case Tier::Scalar:
     return {QUERN_TIER_SCALAR, getTierName(tier).str(), "x86-64",
-            "plain code for any x86-64, register tiles of 4 rows x 16 columns"};
+            std::string("plain code for any x86-64; ") + small};
   case Tier::Sse41:
     return {QUERN_TIER_SSE41, getTierName(tier).str(), "pmaddwd xmm",
             std::string(widened) +
@@ -56,6 +60,30 @@ std::optional<Tier> parseTier(llvm::StringRef name) {
   return std::nullopt;
 }
 
+/// Families and tiles of kernels whose code on `tier` is not the tier's own or
+/// a variant.
+static std::map<std::string, KernelCodeInfo>
+describeKernels(mlir::ModuleOp module, Tier tier) {
+  llvm::MapVector<mlir::StringAttr, llvm::SmallVector<mlir::Operation *>> all;
+  for (auto function : module.getOps<mlir::func::FuncOp>()) {
+    mlir::FlatSymbolRefAttr of = tk::getVariantOf(function);
+    if (tk::isKernel(function))
+      all[of ? of.getAttr() : function.getSymNameAttr()].push_back(function);
+  }
+  std::map<std::string, KernelCodeInfo> described;
+  for (auto &[name, forms] : all) {
+    Tier code = getCodeTier(forms, tier);
+    mlir::Operation *form = getCodeForm(forms, tier);
+    KernelCodeInfo info{describeTier(code).family, ""};
+    auto notes = form->getAttrOfType<mlir::DictionaryAttr>("notes");
+    if (auto tile = notes ? notes.getAs<mlir::StringAttr>("tile") : nullptr)
+      info.tile = tile.str();
+    if (code != tier || !tk::getVariantMeans(form).empty())
+      described[name.str()] = info;
+  }
+  return described;
+}
+
 Expected<AssembledModule>
 assembleModule(mlir::ModuleOp module, const std::vector<Tier> &tiers,
                ManifestRequest request, std::string tokenizer, unsigned threads,
@@ -67,6 +95,7 @@ assembleModule(mlir::ModuleOp module, const std::vector<Tier> &tiers,
     return objects.takeError();
   for (size_t i = 0; i < tiers.size(); ++i) {
     request.tiers.push_back(describeTier(tiers[i]));
+    request.tiers.back().kernels = describeKernels(module, tiers[i]);
     result.tiers.push_back(
         {tiers[i], request.tiers.back().id, std::move((*objects)[i])});
   }

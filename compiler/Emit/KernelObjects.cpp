@@ -84,8 +84,11 @@ static std::vector<KernelPart> splitKernels(ModuleOp module,
   for (auto &[name, kernel] : modules) {
     KernelPart part{name.str(), "", {}, {}};
     llvm::raw_string_ostream(part.text) << *kernel;
+    llvm::SmallVector<Operation *> forms;
+    for (Operation &form : *kernel->getBody())
+      forms.push_back(&form);
     for (Tier tier : tiers)
-      part.codes.push_back(getCodeTier(*kernel, tier));
+      part.codes.push_back(getCodeTier(forms, tier));
     parts.push_back(std::move(part));
   }
   return parts;

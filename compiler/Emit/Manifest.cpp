@@ -270,9 +270,13 @@ void ManifestBuilder::kernels() {
       continue;
     std::vector<flatbuffers::Offset<fb::KernelTier>> tiers;
     for (const TierInfo &tier : request.tiers) {
-      auto family = text(tier.family);
+      auto own = tier.kernels.find(function.getSymName().str());
+      bool isOwn = own != tier.kernels.end();
+      auto family = text(isOwn ? own->second.family : tier.family);
       auto reason = text(tier.reason);
-      tiers.push_back(fb::CreateKernelTier(builder, tier.id, family, reason));
+      auto tile = text(isOwn ? own->second.tile : "");
+      tiers.push_back(
+          fb::CreateKernelTier(builder, tier.id, family, reason, tile));
     }
     auto name = text(function.getSymName());
     auto tierVector = builder.CreateVector(tiers);

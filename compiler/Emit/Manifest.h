@@ -25,6 +25,7 @@
 #include "mlir/IR/BuiltinOps.h"
 
 #include <deque>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -33,12 +34,20 @@
 
 namespace quern {
 
+/// The code of a kernel on a tier.
+struct KernelCodeInfo {
+  std::string family; ///< "vpdpbusd zmm", "x86-64".
+  std::string tile;   ///< "4 rows x 16 columns", or empty: the kernel's.
+};
+
 /// The instruction tier that a module carries code for.
 struct TierInfo {
   uint32_t id = 0;    ///< quern_tier_id
   std::string name;   ///< Suffix of the kernel symbols.
   std::string family; ///< "vpdpbusd zmm", "scalar".
   std::string reason; ///< Why this tier's kernels are not better ones.
+  /// By name, kernels whose code is another's than the tier's or the kernel's.
+  std::map<std::string, KernelCodeInfo> kernels;
 };
 
 /// What the manifest holds that is not in the IR.

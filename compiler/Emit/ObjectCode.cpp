@@ -108,14 +108,16 @@ std::string getEntryName(llvm::StringRef kernel, Tier tier) {
   return (kernel + "." + getTierName(tier)).str();
 }
 
-template <typename Op> static bool has(ModuleOp module) {
-  return module->walk([](Op) { return WalkResult::interrupt(); })
-      .wasInterrupted();
+template <typename Op> static bool has(llvm::ArrayRef<Operation *> forms) {
+  return llvm::any_of(forms, [](Operation *form) {
+    return form->walk([](Op) { return WalkResult::interrupt(); })
+        .wasInterrupted();
+  });
 }
 
-Tier getCodeTier(ModuleOp module, Tier tier) {
-  bool product = has<tk::ProductOp>(module);
-  bool dotProducts = product || has<tk::Dot4Op>(module);
+Tier getCodeTier(llvm::ArrayRef<Operation *> forms, Tier tier) {
+  bool product = has<tk::ProductOp>(forms);
+  bool dotProducts = product || has<tk::Dot4Op>(forms);
   // Of dot products without the library, the plain code is as fast: vectors are
   // as long, and what is short of multipliers gains nothing from SSE4.1.
   if (tier == Tier::Sse41)
@@ -124,10 +126,21 @@ Tier getCodeTier(ModuleOp module, Tier tier) {
     return dotProducts ? tier : Tier::Avx2;
   if (tier != Tier::Amx)
     return tier;
-  for (Operation &op : *module.getBody())
-    if (tk::getVariantMeans(&op) == kTileMeans)
+  for (Operation *form : forms)
+    if (tk::getVariantMeans(form) == kTileMeans)
       return tier;
   return Tier::Avx512Vnni;
+}
+
+Operation *getCodeForm(llvm::ArrayRef<Operation *> forms, Tier tier) {
+  for (llvm::StringRef means : meansOf(getCodeTier(forms, tier)))
+    for (Operation *form : forms)
+      if (tk::getVariantMeans(form) == means)
+        return form;
+  for (Operation *form : forms)
+    if (tk::getVariantMeans(form).empty())
+      return form;
+  return nullptr;
 }
 
 void buildTierPipeline(OpPassManager &pm, Tier tier, TileCode tiles) {

@@ -62,11 +62,14 @@ enum class CodeForm { Object, Assembly, LLVMText };
 /// Name of the symbol of `kernel` in the object of `tier`.
 std::string getEntryName(llvm::StringRef kernel, Tier tier);
 
-/// The tier whose code `tier` runs for the kernel in `module`, a module of one
-/// kernel and its variants: AMX has code of its own only for kernels with
-/// tiles, AVX-VNNI and AVX-512 without VNNI only for those with dot products,
-/// SSE4.1 none for dot products that are not the library's.
-Tier getCodeTier(mlir::ModuleOp module, Tier tier);
+/// The tier whose code `tier` runs for a kernel, given with its variants: AMX
+/// has code of its own only for kernels with tiles, AVX-VNNI and AVX-512
+/// without VNNI only for those with dot products, SSE4.1 none for dot products
+/// that are not the library's.
+Tier getCodeTier(llvm::ArrayRef<mlir::Operation *> forms, Tier tier);
+/// The one of these forms that is made into this tier's code.
+mlir::Operation *getCodeForm(llvm::ArrayRef<mlir::Operation *> forms,
+                             Tier tier);
 
 /// How the tiles of the AMX tier are lowered.
 enum class TileCode { Registers, Vectors };

@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/KernelNotes.h"
 
-#include "lib/Tile/GemmTiles.h"
+#include "lib/Tile/GemmParts.h"
 
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
@@ -35,10 +35,13 @@ KernelNotes gemmNotes(const GemmShape &shape, GemmInput input, int64_t groups) {
                                             : TunedInput::Codes);
   int64_t panels = llvm::divideCeil(shape.n, 16);
   notes.tile = formatv("{0} rows x {1} columns", rows, 16 * width);
-  bool hasTiles = (input == GemmInput::Codes || input == GemmInput::Planes) &&
-                  groups <= 1 && hasTileGemm(shape);
-  if (hasTiles)
-    notes.tile += " (32 x 32 in tile registers)";
+  notes.variantTiles = {
+      {"small", formatv("{0} rows x 16 columns", kSmallRows)},
+      {"library", formatv("{0} rows x {1} columns in a call of the library",
+                          shape.tuning.libraryRows, 16 * width)},
+      {"tiles",
+       formatv("32 rows x 32 columns in tile registers, from {0} rows on",
+               shape.tuning.leastTileRows)}};
   notes.layout = weightLayout(shape, input) +
                  (input == GemmInput::Planes ? ", rows as two planes of bytes"
                                              : ", rows token after token");
@@ -89,6 +92,7 @@ KernelNotes gemmNotes(const GemmShape &shape, GemmInput input, int64_t groups) {
 KernelNotes attentionNotes(const AttentionShape &shape, bool isReal) {
   KernelNotes notes;
   notes.tile = "8 queries x 32 keys, 8 queries x 32 channels";
+  notes.variantTiles["small"] = "4 queries x 16 keys, 4 queries x 16 channels";
   notes.layout =
       isReal ? "keys packed by head in panels [dim][16]"
              : "keys and values packed by head in panels [dim/4][16][4]";

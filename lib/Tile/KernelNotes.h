@@ -13,14 +13,17 @@
 #include "lib/Tile/Attention.h"
 #include "lib/Tile/Gemm.h"
 
+#include <map>
 #include <string>
 #include <vector>
 
 namespace quern {
 
 struct KernelNotes {
-  /// Rows and columns that are in registers at once.
+  /// Rows and columns that are in registers at once; those of variants, by
+  /// the means of tk.variant.
   std::string tile;
+  std::map<std::string, std::string> variantTiles;
   /// How the operands lie.
   std::string layout;
   /// Why this is not faster, in whatever is not the tier's.

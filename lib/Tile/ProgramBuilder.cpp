@@ -237,6 +237,14 @@ void ProgramBuilder::explain(StringRef kernel, const KernelNotes &notes) {
   entry.set("layout", builder.getStringAttr(notes.layout));
   entry.set("reasons", builder.getArrayAttr(reasons));
   root.lookupSymbol(kernel)->setAttr("notes", entry.getDictionary(context()));
+  for (auto variant : root.getOps<func::FuncOp>()) {
+    FlatSymbolRefAttr of = tk::getVariantOf(variant);
+    auto tile = notes.variantTiles.find(tk::getVariantMeans(variant).str());
+    if (of && of.getValue() == kernel && tile != notes.variantTiles.end())
+      variant->setAttr("notes",
+                       builder.getDictionaryAttr(builder.getNamedAttr(
+                           "tile", builder.getStringAttr(tile->second))));
+  }
 }
 
 void ProgramBuilder::launch(const std::string &kernel,

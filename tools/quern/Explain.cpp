@@ -137,6 +137,13 @@ static json reasonsOf(const fb::Kernel &kernel, const fb::KernelTier *tier) {
   return reasons;
 }
 
+/// That of the tier's code.
+static std::string tileOf(const fb::Kernel &kernel,
+                          const fb::KernelTier *tier) {
+  std::string own = tier ? str(tier->tile()) : "";
+  return own.empty() ? str(kernel.tile()) : own;
+}
+
 Expected<json> explain(const fb::Manifest &manifest, const std::string &name,
                        ExplainOptions options) {
   uint32_t most = manifest.model()->max_length();
@@ -170,7 +177,7 @@ Expected<json> explain(const fb::Manifest &manifest, const std::string &name,
                   {"layer", step->layer()},
                   {"kernel", str(kernel.name())},
                   {"family", form ? str(form->family()) : ""},
-                  {"tile", str(kernel.tile())},
+                  {"tile", tileOf(kernel, form)},
                   {"layout", str(kernel.layout())},
                   {"rows", rowsOf(*step)},
                   {"macs", macs},
