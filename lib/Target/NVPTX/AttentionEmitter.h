@@ -3,8 +3,9 @@
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
 // Private to this folder: what Attention.cpp (the frame), AttentionCopies.cpp
-// (into shared memory and registers), AttentionScores.cpp (scores), AttentionProbs.cpp (softmax) and
-// AttentionContext.cpp (context, taps) have in common.
+// (into shared memory and registers), AttentionScores.cpp (scores),
+// AttentionProbs.cpp (softmax) and AttentionContext.cpp (context, taps) have in
+// common.
 //
 // A warp has 16 queries, of which a thread has two: rows lane / 4 and 8 more,
 // called halves. Keys come in chunks of 32, as four tiles of 8. mma leaves
