@@ -2,11 +2,12 @@
 //
 // Part of Quern, under the Apache License v2.0; see LICENSE.
 //
-// Values, batches, threads, capacity, and what tools see of a run.
+// Values, batches, threads, capacity. What tools see of a run is in
+// SessionToolsTest.cpp.
 //
 //===----------------------------------------------------------------------===//
 
-#include "test/runtime/TestModule.h"
+#include "test/runtime/SessionFixture.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -56,79 +57,6 @@ void *realloc(void *old, size_t bytes) {
 #endif
 
 namespace {
-
-struct Batch {
-  std::vector<std::vector<int>> sequences;
-  std::vector<int32_t> ids, offsets = {0};
-
-  explicit Batch(std::vector<std::vector<int>> all)
-      : sequences(std::move(all)) {
-    for (const auto &sequence : sequences) {
-      ids.insert(ids.end(), sequence.begin(), sequence.end());
-      offsets.push_back(int32_t(ids.size()));
-    }
-  }
-
-  /// A batch of `count` sequences of mixed lengths.
-  static Batch mixed(int count, int seed = 1) {
-    std::vector<std::vector<int>> all;
-    for (int s = 0; s < count; ++s) {
-      std::vector<int> sequence;
-      for (int t = 0; t < 1 + (s * 7 + seed) % 32; ++t)
-        sequence.push_back((s * 13 + t * 5 + seed) % 40);
-      all.push_back(sequence);
-    }
-    return Batch(all);
-  }
-};
-
-class SessionTest : public testing::Test {
-protected:
-  void SetUp() override {
-    parts.pack();
-    file = std::make_unique<TemporaryFile>(parts.file());
-    quern_error error;
-    ASSERT_EQ(quern_module_open(file->path(), &module, &error), QUERN_OK)
-        << error.message;
-    session = open(2);
-  }
-  void TearDown() override {
-    quern_session_destroy(session);
-    quern_module_close(module);
-  }
-
-  quern_session *open(uint32_t threads) {
-    quern_error error;
-    quern_session *opened = nullptr;
-    EXPECT_EQ(quern_session_create(module, threads, &opened, &error), QUERN_OK)
-        << error.message;
-    return opened;
-  }
-
-  std::vector<float> run(quern_session *on, const Batch &batch) {
-    quern_error error;
-    quern_output output;
-    EXPECT_EQ(quern_run_ids(on, batch.ids.data(), nullptr, batch.offsets.data(),
-                            uint32_t(batch.sequences.size()), &output, &error),
-              QUERN_OK)
-        << error.message;
-    return std::vector<float>(output.data,
-                              output.data + output.rows * output.columns);
-  }
-
-  std::vector<float> expected(const Batch &batch) {
-    std::vector<float> all;
-    for (const auto &sequence : batch.sequences)
-      for (float value : parts.expected(sequence))
-        all.push_back(value);
-    return all;
-  }
-
-  TestModule parts;
-  std::unique_ptr<TemporaryFile> file;
-  quern_module *module = nullptr;
-  quern_session *session = nullptr;
-};
 
 TEST_F(SessionTest, Describes) {
   quern_description d;
@@ -339,139 +267,6 @@ TEST_F(SessionTest, EnvironmentCapsTheTier) {
             QUERN_ERROR_UNSUPPORTED);
   EXPECT_THAT(error.message, HasSubstr("QUERN_MAX_ISA: found \"fast\""));
   unsetenv("QUERN_MAX_ISA");
-}
-
-TEST_F(SessionTest, StepsCanBeWatchedAndTimed) {
-  std::vector<uint32_t> seen;
-  quern_session_set_callback(
-      session,
-      [](void *context, uint32_t index) {
-        static_cast<std::vector<uint32_t> *>(context)->push_back(index);
-      },
-      &seen);
-  quern_session_set_timing(session, 1);
-  Batch batch({{1, 2, 3}, {4, 5}});
-  run(session, batch);
-  EXPECT_THAT(seen, ElementsAre(0, 1, 2));
-  ASSERT_EQ(quern_session_step_count(session), 3u);
-  quern_step_info info;
-  quern_error error;
-  ASSERT_EQ(quern_session_step(session, 1, &info, &error), QUERN_OK);
-  EXPECT_STREQ(info.name, "mix");
-  EXPECT_STREQ(info.kernel, "mix");
-  EXPECT_EQ(info.chunks, 4u);
-  EXPECT_EQ(info.macs, 24u * (9 + 4));
-  // Three offsets, and five rows of x and y.
-  EXPECT_EQ(info.bytes, 3u * 4 + 5 * (64 + 128));
-  ASSERT_EQ(quern_session_step(session, 2, &info, &error), QUERN_OK);
-  EXPECT_EQ(info.macs, 72u * 5);
-  // Offsets, y, the weights of a GEMM, and two rows of the result.
-  EXPECT_EQ(info.bytes, 3u * 4 + 5 * 128 + 3 * 64 + 2 * 64);
-  EXPECT_EQ(info.gemm_k, 24u);
-  EXPECT_EQ(quern_session_step(session, 3, &info, &error),
-            QUERN_ERROR_ARGUMENT);
-  quern_run_counters counters;
-  quern_session_counters(session, &counters);
-  EXPECT_EQ(counters.chunks, 2u + 4 + 2);
-  EXPECT_LE(counters.chunks_by_caller, counters.chunks);
-  EXPECT_GT(counters.nanoseconds, 0u);
-}
-
-TEST_F(SessionTest, CaptureKeepsEverySite) {
-  Batch batch({{1, 2, 3}, {4, 5}});
-  quern_view view;
-  quern_error error;
-  run(session, batch);
-  EXPECT_EQ(quern_session_site(session, "E.z", &view, &error),
-            QUERN_ERROR_ARGUMENT);
-  EXPECT_THAT(error.message, HasSubstr("capture was off"));
-  EXPECT_EQ(quern_session_buffer(session, "factors", &view, &error),
-            QUERN_ERROR_ARGUMENT);
-
-  quern_session_set_capture(session, 1);
-  std::vector<float> with = run(session, batch);
-  EXPECT_EQ(with, expected(batch));
-  ASSERT_EQ(quern_session_site(session, "E.z", &view, &error), QUERN_OK);
-  EXPECT_EQ(view.rows, 5u);
-  EXPECT_EQ(view.columns, 24u);
-  EXPECT_EQ(view.stride, 24u);
-  auto *codes = static_cast<const uint8_t *>(view.data);
-  std::vector<int> rows(codes + 24, codes + 48);
-  for (int j = 0; j < 24; ++j)
-    EXPECT_EQ(rows[size_t(j)], (2 * 7 + j * 3) % 11 + 1);
-  ASSERT_EQ(quern_session_site(session, "L0.k", &view, &error), QUERN_OK);
-  auto *part = static_cast<const uint8_t *>(view.data);
-  EXPECT_EQ(view.columns, 8u);
-  EXPECT_THAT(std::vector<int>(part + 8, part + 16),
-              ElementsAreArray(rows.begin() + 8, rows.begin() + 16));
-  ASSERT_EQ(quern_session_site(session, "L0.p", &view, &error), QUERN_OK);
-  EXPECT_EQ(view.rows, 9u + 4u);
-  auto *factors = static_cast<const uint8_t *>(view.data);
-  EXPECT_THAT(std::vector<int>(factors, factors + 13),
-              ElementsAre(1, 2, 3, 2, 3, 1, 3, 1, 2, 1, 2, 2, 3));
-  EXPECT_EQ(quern_session_site(session, "L0.h", &view, &error),
-            QUERN_ERROR_ARGUMENT);
-  EXPECT_THAT(error.message, HasSubstr("not materialized"));
-  EXPECT_EQ(quern_session_site(session, "L9.x", &view, &error),
-            QUERN_ERROR_ARGUMENT);
-
-  // A larger run moves everything; switching off gives the memory back.
-  Batch large = Batch::mixed(64);
-  EXPECT_EQ(run(session, large), expected(large));
-  quern_session_set_capture(session, 0);
-  EXPECT_EQ(run(session, large), expected(large));
-  quern_run_counters counters;
-  quern_session_counters(session, &counters);
-  EXPECT_EQ(counters.capture_bytes, 0u);
-}
-
-/// Here the codes that follow those of the site stand for a range.
-TEST_F(SessionTest, CaptureKeepsRangesOfRows) {
-  TestModule with;
-  with.manifest.sites[1]->range = 16;
-  with.pack();
-  TemporaryFile file(with.file());
-  quern_module *opened;
-  quern_session *own;
-  quern_error error;
-  ASSERT_EQ(quern_module_open(file.path(), &opened, &error), QUERN_OK)
-      << error.message;
-  ASSERT_EQ(quern_session_create(opened, 1, &own, &error), QUERN_OK);
-  quern_session_set_capture(own, 1);
-  Batch batch({{1, 2, 3}, {4, 5}});
-  run(own, batch);
-  quern_view all, view;
-  ASSERT_EQ(quern_session_site(own, "E.z", &all, &error), QUERN_OK);
-  EXPECT_EQ(all.ranges, nullptr);
-  ASSERT_EQ(quern_session_site(own, "L0.k", &view, &error), QUERN_OK);
-  EXPECT_EQ(view.columns, 8u);
-  ASSERT_NE(view.ranges, nullptr);
-  for (uint64_t row = 0; row < 5; ++row) {
-    auto *codes = static_cast<const char *>(all.data) + row * all.stride;
-    EXPECT_EQ(memcmp(static_cast<const char *>(view.data) + row * view.stride,
-                     codes + 8, 8),
-              0);
-    EXPECT_EQ(memcmp(static_cast<const char *>(view.ranges) + row * view.stride,
-                     codes + 16, 8),
-              0);
-  }
-  quern_session_destroy(own);
-  quern_module_close(opened);
-}
-
-TEST_F(SessionTest, BuffersCanBeRead) {
-  Batch batch({{1, 2, 3}, {4, 5}});
-  run(session, batch);
-  quern_view view;
-  ASSERT_EQ(quern_session_buffer(session, "positions", &view, nullptr),
-            QUERN_OK);
-  auto *positions = static_cast<const int32_t *>(view.data);
-  EXPECT_THAT(std::vector<int>(positions, positions + view.rows),
-              ElementsAre(0, 1, 2, 0, 1));
-  ASSERT_EQ(quern_session_buffer(session, "offsets", &view, nullptr), QUERN_OK);
-  EXPECT_EQ(view.rows, 3u);
-  EXPECT_EQ(quern_session_buffer(session, "nothing", &view, nullptr),
-            QUERN_ERROR_ARGUMENT);
 }
 
 TEST_F(SessionTest, AffinityIsChecked) {
