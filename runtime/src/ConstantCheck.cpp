@@ -6,10 +6,10 @@
 
 #include "runtime/src/ConstantCheck.h"
 
+#include "runtime/src/CheckReport.h"
+
 #include "quern/expand.h"
 #include "quern/huffman.h"
-
-#include <cinttypes>
 
 using namespace quern;
 using namespace quern::manifest;
@@ -19,12 +19,11 @@ namespace {
 /// Far above any real constant, so that products fit in 64 bits.
 constexpr uint64_t maxMade = uint64_t(1) << 32;
 
-class Checker {
+class Checker : CheckReport {
 public:
   Checker(const char *path, const Manifest &manifest, uint64_t weightsBytes,
           quern_error *error)
-      : path(path), manifest(manifest), weightsBytes(weightsBytes),
-        error(error) {}
+      : CheckReport(path, manifest, error), weightsBytes(weightsBytes) {}
 
   quern_status check() {
     for (const Data *data : *manifest.data()) {
@@ -50,13 +49,9 @@ public:
   }
 
 private:
-  /// "FILE: manifest: constant NAME: WHAT: found F, expected E".
   quern_status bad(const char *name, const char *what, uint64_t found,
                    const char *relation, uint64_t expected) {
-    return fail(error, QUERN_ERROR_FORMAT,
-                "%s: manifest: constant %s: %s: found %" PRIu64
-                ", expected %s%" PRIu64,
-                path, name, what, found, relation, expected);
+    return CheckReport::bad("constant", name, what, found, relation, expected);
   }
 
   /// A constant made of others: how many, of which elements and sizes. What
@@ -176,10 +171,7 @@ private:
     return QUERN_OK;
   }
 
-  const char *path;
-  const Manifest &manifest;
   uint64_t weightsBytes;
-  quern_error *error;
 };
 
 } // namespace

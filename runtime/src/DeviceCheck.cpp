@@ -6,9 +6,8 @@
 
 #include "runtime/src/DeviceCheck.h"
 
+#include "runtime/src/CheckReport.h"
 #include "runtime/src/ManifestCheck.h"
-
-#include <cinttypes>
 
 namespace quern {
 
@@ -22,11 +21,10 @@ constexpr uint64_t maxThreads = 1024, maxShared = uint64_t(1) << 20;
 constexpr uint64_t maxBlocks = uint64_t(1) << 16, maxSide = uint64_t(1) << 20;
 constexpr uint64_t maxCost = uint64_t(1) << 24;
 
-class DeviceChecker {
+class DeviceChecker : CheckReport {
 public:
   DeviceChecker(const char *path, const Manifest &manifest, quern_error *error)
-      : path(path), manifest(manifest), device(*manifest.device()),
-        error(error) {}
+      : CheckReport(path, manifest, error), device(*manifest.device()) {}
 
   quern_status check() {
     if (quern_status status = checkCode())
@@ -283,10 +281,7 @@ private:
     return QUERN_OK;
   }
 
-  const char *path;
-  const Manifest &manifest;
   const Device &device;
-  quern_error *error;
 };
 
 } // namespace

@@ -6,7 +6,8 @@
 
 #include "runtime/src/ImageCheck.h"
 
-#include <cinttypes>
+#include "runtime/src/CheckReport.h"
+
 #include <cmath>
 
 using namespace quern;
@@ -20,10 +21,10 @@ constexpr uint64_t maxPatch = 1u << 10;
 constexpr uint64_t maxChannels = 64;
 constexpr uint64_t maxSpecial = 16;
 
-class Checker {
+class Checker : CheckReport {
 public:
   Checker(const char *path, const Manifest &manifest, quern_error *error)
-      : path(path), manifest(manifest), error(error) {}
+      : CheckReport(path, manifest, error) {}
 
   quern_status check() {
     const Image *image = manifest.model()->image();
@@ -42,13 +43,9 @@ public:
   }
 
 private:
-  /// "FILE: manifest: image: WHAT: found F, expected E".
   quern_status bad(const char *what, uint64_t found, const char *relation,
                    uint64_t expected) {
-    return fail(error, QUERN_ERROR_FORMAT,
-                "%s: manifest: image: %s: found %" PRIu64
-                ", expected %s%" PRIu64,
-                path, what, found, relation, expected);
+    return CheckReport::bad("image", "", what, found, relation, expected);
   }
 
   uint64_t count(Role role) const {
@@ -124,10 +121,6 @@ private:
                 "%s: manifest: image: %s: found %g, expected a finite number%s",
                 path, what, found, what[0] == 'm' ? "" : " above 0");
   }
-
-  const char *path;
-  const Manifest &manifest;
-  quern_error *error;
 };
 
 } // namespace

@@ -8,6 +8,7 @@
 
 #include "runtime/src/ManifestCheck.h"
 
+#include "runtime/src/CheckReport.h"
 #include "runtime/src/ConstantCheck.h"
 #include "runtime/src/DeviceCheck.h"
 #include "runtime/src/ImageCheck.h"
@@ -29,12 +30,11 @@ constexpr uint32_t maxFactor = 1u << 20;
 
 /// Checks of one manifest. Each method returns a status and has filled the
 /// error with file, item, found and expected.
-class Checker {
+class Checker : CheckReport {
 public:
   Checker(const char *path, const Manifest &manifest, uint64_t weightsBytes,
           quern_error *error)
-      : path(path), manifest(manifest), weightsBytes(weightsBytes),
-        error(error) {}
+      : CheckReport(path, manifest, error), weightsBytes(weightsBytes) {}
 
   quern_status check() {
     if (manifest.abi_version() != QUERN_ABI_VERSION)
@@ -59,15 +59,6 @@ public:
   }
 
 private:
-  /// "FILE: manifest: KIND NAME: WHAT: found F, expected E".
-  quern_status bad(const char *kind, const char *name, const char *what,
-                   uint64_t found, const char *relation, uint64_t expected) {
-    return fail(
-        error, QUERN_ERROR_FORMAT,
-        "%s: manifest: %s%s%s: %s: found %" PRIu64 ", expected %s%" PRIu64,
-        path, kind, *name ? " " : "", name, what, found, relation, expected);
-  }
-
   quern_status checkModel() {
     const Model &model = *manifest.model();
     if (model.head() > Head::MAX)
@@ -314,10 +305,7 @@ private:
     return QUERN_OK;
   }
 
-  const char *path;
-  const Manifest &manifest;
   uint64_t weightsBytes;
-  quern_error *error;
 };
 
 } // namespace
