@@ -64,6 +64,11 @@ Error fitGrid(const quern_module *module, const std::string &path,
     if (grid.lengths == BenchGrid().lengths)
       for (uint32_t &length : grid.lengths)
         length = std::min(length, about.max_length);
+    for (uint32_t length : grid.lengths)
+      if (length > about.max_length)
+        return Error::make(path, ": found a length of ", length,
+                           " tokens, expected at most ", about.max_length,
+                           ", the limit of this model");
     return Error::success();
   }
   const std::vector<uint32_t> only = {about.max_length};
