@@ -31,6 +31,13 @@ Expected<RecordReader> RecordReader::open(const std::string &path, bool pairs) {
   return Expected<RecordReader>(std::move(reader));
 }
 
+RecordReader RecordReader::of(std::vector<std::string> texts, bool pairs) {
+  RecordReader reader;
+  reader.texts = std::move(texts);
+  reader.pairs = pairs;
+  return reader;
+}
+
 /// The string under `key`, or an error naming the line.
 static Expected<std::string> stringField(const nlohmann::json &object,
                                          const char *key,
@@ -44,6 +51,15 @@ static Expected<std::string> stringField(const nlohmann::json &object,
 }
 
 Expected<bool> RecordReader::next(Record &record) {
+  if (!stream) {
+    record = Record();
+    if (nextText >= texts.size())
+      return false;
+    record.text = texts[nextText++];
+    if (pairs && nextText < texts.size())
+      record.pair = texts[nextText++];
+    return true;
+  }
   std::string line;
   if (!std::getline(*stream, line)) {
     if (stream->bad() || (stream == &std::cin && std::ferror(stdin)))

@@ -41,6 +41,10 @@ public:
   /// `path` "-" is standard input.
   static Expected<RecordReader> open(const std::string &path, bool pairs);
 
+  /// Gives each text as it is, or the texts two by two if `pairs`, of which the
+  /// last may stand alone.
+  static RecordReader of(std::vector<std::string> texts, bool pairs);
+
   RecordReader(RecordReader &&) = default;
 
   /// Reads the next record into `record`; false at the end of the input.
@@ -54,6 +58,9 @@ private:
   std::unique_ptr<std::ifstream> file;
   std::istream *stream = nullptr;
   size_t lineNumber = 0;
+  /// Instead of a stream.
+  std::vector<std::string> texts;
+  size_t nextText = 0;
 };
 
 } // namespace quern::cli

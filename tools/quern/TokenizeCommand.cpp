@@ -18,6 +18,8 @@ namespace quern::cli {
 namespace {
 struct TokenizeCommand {
   std::string source, input = "-";
+  /// Instead of the input.
+  std::vector<std::string> texts;
   bool pairs = false;
   TokenizeOptions options;
 };
@@ -30,7 +32,9 @@ static int tokenizeWith(const TokenizeCommand &command, const void *bytes,
   if (const char *problem = tokenizer.open(bytes, size))
     return fail(command.source + ": tokenizer: " + problem);
   Expected<RecordReader> reader =
-      RecordReader::open(command.input, command.pairs);
+      command.texts.empty() ? RecordReader::open(command.input, command.pairs)
+                            : Expected<RecordReader>(RecordReader::of(
+                                  command.texts, command.pairs));
   if (!reader)
     return fail(reader.message());
   if (Error error =
@@ -40,6 +44,9 @@ static int tokenizeWith(const TokenizeCommand &command, const void *bytes,
 }
 
 static int tokenize(TokenizeCommand command) {
+  if (command.pairs && command.texts.size() % 2 != 0)
+    return misuse("--pair: found " + std::to_string(command.texts.size()) +
+                  " texts, expected an even number");
   if (std::filesystem::is_directory(command.source)) {
     Expected<ImportedTokenizer> found = importTokenizer(command.source);
     if (!found)
@@ -66,15 +73,20 @@ void addTokenize(CLI::App &app, Action &action) {
       "tokenize", "Print the token ids of texts as JSON lines");
   sub->add_option("source", command->source, "Model folder or module file")
       ->required();
+  CLI::Option *texts = sub->add_option("text", command->texts, "Texts");
   sub->add_option("--input", command->input,
-                  "File of lines or JSON lines; - is standard input");
+                  "File of lines or JSON lines, where no texts are given; - is "
+                  "standard input")
+      ->excludes(texts);
   sub->add_flag("--pair", command->pairs,
-                "Lines hold two texts with a tab between");
+                "Texts come in pairs: two arguments, or lines of two with a "
+                "tab between");
   sub->add_option("--max-length", command->options.maxLength,
                   "Cut to this many tokens");
   sub->add_flag("--spans", command->options.spans,
                 "Print the bytes that each token covers");
-  sub->footer("Example: echo \"a fine film\" | quern tokenize model/");
+  sub->footer("Example: quern tokenize model/ \"a fine film\"\n"
+              "Example: quern tokenize m.qbm --input texts.txt");
   sub->callback([command, &action] {
     action = [command] { return tokenize(*command); };
   });
