@@ -8,7 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "tools/quern/Commands.h"
-#include "tools/quern/Glue.h"
+#include "tools/quern/EvalReport.h"
 #include "tools/quern/Handles.h"
 #include "tools/quern/ImageInput.h"
 #include "tools/quern/Progress.h"
@@ -22,7 +22,6 @@
 #include <nlohmann/json.hpp>
 
 #include <chrono>
-#include <cmath>
 #include <filesystem>
 #include <memory>
 
@@ -39,8 +38,6 @@ struct EvalOptions {
   unsigned threads = 0, maxLength = 128, batch = 16, rows = 0;
   bool asJson = false, noReference = false, quiet = false, simulate = false;
 };
-
-using Logits = std::vector<std::vector<float>>;
 } // namespace
 
 /// Runs rows [from, from + count) of images.
@@ -161,24 +158,6 @@ static Expected<ModuleHandle> openReference(const std::string &source,
   return openModule(request.output);
 }
 
-/// Metrics of rows that came from files of the given sizes.
-static json metricsJson(const GlueTask &task, const Logits &logits,
-                        const std::vector<GlueRow> &rows,
-                        const std::vector<size_t> &sizes) {
-  std::vector<GlueResults> files;
-  size_t from = 0;
-  for (size_t size : sizes) {
-    files.push_back(
-        glueMetrics(task, {logits.begin() + from, logits.begin() + from + size},
-                    {rows.begin() + from, rows.begin() + from + size}));
-    from += size;
-  }
-  json metrics;
-  for (auto [metric, value] : meanOfFiles(files))
-    metrics[std::string(glueMetricName(metric))] = value;
-  return metrics;
-}
-
 /// Puts the outputs of a model that orders its classes otherwise in the order
 /// of the task.
 static void orderClasses(const GlueTask &task, const quern_module *module,
@@ -196,65 +175,164 @@ static void orderClasses(const GlueTask &task, const quern_module *module,
   }
 }
 
-/// Share of rows with the same largest logit, and mean difference of logits.
-static json agreement(const Logits &a, const Logits &b) {
-  size_t same = 0, values = 0;
-  double difference = 0, largest = 0;
-  for (size_t i = 0; i < a.size(); ++i) {
-    auto best = [](const std::vector<float> &row) {
-      return std::max_element(row.begin(), row.end()) - row.begin();
-    };
-    same += best(a[i]) == best(b[i]);
-    for (size_t j = 0; j < a[i].size(); ++j, ++values) {
-      double d = std::fabs(double(a[i][j]) - b[i][j]);
-      difference += d;
-      largest = std::max(largest, d);
-    }
-  }
-  return {{"same_prediction", double(same) / a.size()},
-          {"mean_logit_difference", difference / values},
-          {"max_logit_difference", largest}};
-}
-
 /// One list of logits a row, in the order of the task's classes.
 static Error writeLogits(const std::string &path, const Logits &logits) {
   return writeFile(path, json(logits).dump() + "\n");
 }
 
-/// One column of metrics for each program that ran, and how they agree.
-static void printResult(const GlueTask &task, const json &result) {
-  const std::pair<const char *, const char *> columns[] = {
-      {"metrics", "module"},
-      {"simulation_metrics", "simulation"},
-      {"reference_metrics", "f32"}};
-  std::printf("%-10s", "metric");
-  for (auto [key, title] : columns)
-    if (result.contains(key))
-      std::printf(" %10s", title);
-  std::printf("\n");
-  for (auto &[name, value] : result["metrics"].items()) {
-    std::printf("%-10s", name.c_str());
-    for (auto [key, title] : columns)
-      if (result.contains(key))
-        std::printf(" %10.2f", 100 * result[key][name].get<double>());
-    std::printf("\n");
+/// What the module takes and gives has to be what the task needs.
+static Error checkModule(const EvalOptions &options, const GlueTask &task,
+                         const quern_module *module,
+                         const quern_description &about) {
+  if (!task.isOfImages) {
+    if (Error error = refuseImages(module, options.module))
+      return error;
+  } else if (!about.image.channels) {
+    return Error::make(options.module,
+                       ": found a text model, expected a "
+                       "vision model for task ",
+                       options.task);
   }
-  const std::pair<const char *, const char *> comparisons[] = {
-      {"against_reference", "module and f32"},
-      {"simulation_against_reference", "simulation and f32"},
-      {"against_simulation", "module and simulation"}};
-  for (auto [key, title] : comparisons) {
-    if (!result.contains(key))
-      continue;
-    const json &against = result[key];
-    std::printf("%s: ", title);
-    if (!task.regression)
-      std::printf("same prediction %.1f %%, ",
-                  100 * against["same_prediction"].get<double>());
-    std::printf("logits differ by %.4f on average, %.4f at most\n",
-                against["mean_logit_difference"].get<double>(),
-                against["max_logit_difference"].get<double>());
+  if (task.isOfImages && options.simulate)
+    return Error::make("found --simulate with task ", options.task,
+                       ", which runs texts only");
+  size_t wanted = task.isOfImages ? about.columns : task.outputs();
+  if (about.rows_are_tokens || about.head == QUERN_HEAD_EMBEDDING ||
+      about.columns != wanted)
+    return Error::make(options.module, ": found a head with ", about.columns,
+                       " outputs, expected a sequence head with ", wanted,
+                       " for task ", options.task);
+  return Error::success();
+}
+
+namespace {
+/// The rows of all files, one file after the other.
+struct Rows {
+  std::vector<GlueRow> all;
+  /// Of each file.
+  std::vector<size_t> sizes;
+};
+} // namespace
+
+/// Reads the data; images have one of `classes` classes.
+static Expected<Rows> readRows(const EvalOptions &options, const GlueTask &task,
+                               size_t classes) {
+  Rows rows;
+  for (const std::string &path : options.data) {
+    Expected<std::vector<GlueRow>> read = readGlueRows(task, path);
+    if (!read)
+      return read.takeError();
+    if (options.rows && options.rows < read->size())
+      read->resize(options.rows);
+    for (GlueRow &row : *read) {
+      if (!task.isOfImages)
+        break;
+      if (row.label >= classes)
+        return Error::make(path, ": found class ", size_t(row.label), " of ",
+                           row.text, ", expected one below ", classes);
+      row.text =
+          (std::filesystem::path(path).parent_path() / row.text).string();
+    }
+    rows.all.insert(rows.all.end(), read->begin(), read->end());
+    rows.sizes.push_back(read->size());
   }
+  return Expected<Rows>(std::move(rows));
+}
+
+/// Where the f32 model is: a folder or a module, or "" for none.
+static std::string referenceOf(const EvalOptions &options,
+                               const quern_module *module) {
+  if (!options.reference.empty() || options.noReference)
+    return options.reference;
+  std::string source = provenance(module, "model");
+  if (std::filesystem::exists(source))
+    return source;
+  warn("the folder that the module was made from, " + source +
+       ", is not there: no f32 metrics; --ref FOLDER gives one");
+  return "";
+}
+
+/// Logits of all rows by the f32 model of `source`, classes in the order of
+/// the task.
+static Expected<Logits> referenceLogits(const EvalOptions &options,
+                                        const GlueTask &task,
+                                        const std::string &source,
+                                        const quern_description &about,
+                                        const std::vector<GlueRow> &rows) {
+  Expected<TemporaryFolder> folder = TemporaryFolder::create();
+  if (!folder)
+    return folder.takeError();
+  Expected<ModuleHandle> reference = openReference(source, *folder);
+  if (!reference)
+    return reference.takeError();
+  if (Error error = compareHeads(reference->get(), source, about))
+    return error;
+  Expected<Logits> logits =
+      runRows(reference->get(), rows, task.pair >= 0, options, "f32 model");
+  if (logits)
+    orderClasses(task, reference->get(), *logits);
+  return logits;
+}
+
+/// Runs all that is asked for and compares it.
+static Expected<json> evaluate(const EvalOptions &options, const GlueTask &task,
+                               quern_module *module,
+                               const quern_description &about) {
+  if (Error error = checkModule(options, task, module, about))
+    return error;
+  Expected<Rows> rows = readRows(options, task, about.columns);
+  if (!rows)
+    return rows.takeError();
+  bool pairs = task.pair >= 0;
+  // Before minutes of work, not after.
+  if (!options.reference.empty() && !std::filesystem::exists(options.reference))
+    return Error::make(options.reference,
+                       ": found nothing, expected a model folder or a module");
+
+  auto started = std::chrono::steady_clock::now();
+  Expected<Logits> own =
+      runRows(module, rows->all, pairs, options, options.module);
+  if (!own)
+    return own.takeError();
+  std::chrono::duration<double, std::milli> time =
+      std::chrono::steady_clock::now() - started;
+  orderClasses(task, module, *own);
+  if (!options.logits.empty())
+    if (Error error = writeLogits(options.logits, *own))
+      return error;
+  auto metrics = [&](const Logits &logits) {
+    return metricsJson(task, logits, rows->all, rows->sizes);
+  };
+  json result = {{"task", options.task},
+                 {"rows", rows->all.size()},
+                 {"recipe", about.recipe},
+                 {"milliseconds_per_row", time.count() / rows->all.size()},
+                 {"metrics", metrics(*own)}};
+
+  Logits simulation;
+  if (options.simulate) {
+    Expected<Logits> simulated =
+        simulateRows(module, rows->all, pairs, options);
+    if (!simulated)
+      return simulated.takeError();
+    simulation = std::move(*simulated);
+    orderClasses(task, module, simulation);
+    result["simulation_metrics"] = metrics(simulation);
+    result["against_simulation"] = agreement(*own, simulation);
+  }
+
+  std::string source = referenceOf(options, module);
+  if (source.empty())
+    return Expected<json>(std::move(result));
+  Expected<Logits> theirs =
+      referenceLogits(options, task, source, about, rows->all);
+  if (!theirs)
+    return theirs.takeError();
+  result["reference_metrics"] = metrics(*theirs);
+  result["against_reference"] = agreement(*own, *theirs);
+  if (options.simulate)
+    result["simulation_against_reference"] = agreement(simulation, *theirs);
+  return Expected<json>(std::move(result));
 }
 
 static int eval(const EvalOptions &options) {
@@ -264,115 +342,16 @@ static int eval(const EvalOptions &options) {
     return fail(module.message());
   quern_description about;
   quern_module_describe(module->get(), &about);
-  if (!task->isOfImages) {
-    if (Error error = refuseImages(module->get(), options.module))
-      return fail(error.message());
-  } else if (!about.image.channels) {
-    return fail(options.module +
-                ": found a text model, expected a vision model for task " +
-                options.task);
-  }
-  if (task->isOfImages && options.simulate)
-    return fail("found --simulate with task " + options.task +
-                ", which runs texts only");
-  size_t wanted = task->isOfImages ? about.columns : task->outputs();
-  if (about.rows_are_tokens || about.head == QUERN_HEAD_EMBEDDING ||
-      about.columns != wanted)
-    return fail(options.module + ": found a head with " +
-                std::to_string(about.columns) +
-                " outputs, expected a sequence head with " +
-                std::to_string(wanted) + " for task " + options.task);
-  std::vector<GlueRow> rows;
-  std::vector<size_t> sizes;
-  for (const std::string &path : options.data) {
-    Expected<std::vector<GlueRow>> read = readGlueRows(*task, path);
-    if (!read)
-      return fail(read.message());
-    if (options.rows && options.rows < read->size())
-      read->resize(options.rows);
-    for (GlueRow &row : *read) {
-      if (!task->isOfImages)
-        break;
-      if (row.label >= wanted)
-        return fail(path + ": found class " +
-                    std::to_string(size_t(row.label)) + " of " + row.text +
-                    ", expected one below " + std::to_string(wanted));
-      row.text =
-          (std::filesystem::path(path).parent_path() / row.text).string();
-    }
-    rows.insert(rows.end(), read->begin(), read->end());
-    sizes.push_back(read->size());
-  }
-  bool pairs = task->pair >= 0;
-  // Before minutes of work, not after.
-  if (!options.reference.empty() && !std::filesystem::exists(options.reference))
-    return fail(options.reference +
-                ": found nothing, expected a model folder or a module");
-
-  auto started = std::chrono::steady_clock::now();
-  Expected<Logits> own =
-      runRows(module->get(), rows, pairs, options, options.module);
-  if (!own)
-    return fail(own.message());
-  std::chrono::duration<double, std::milli> time =
-      std::chrono::steady_clock::now() - started;
-  orderClasses(*task, module->get(), *own);
-  if (!options.logits.empty())
-    if (Error error = writeLogits(options.logits, *own))
-      return fail(error.message());
-  json result = {{"task", options.task},
-                 {"rows", rows.size()},
-                 {"recipe", about.recipe},
-                 {"milliseconds_per_row", time.count() / rows.size()},
-                 {"metrics", metricsJson(*task, *own, rows, sizes)}};
-
-  Logits simulation;
-  if (options.simulate) {
-    Expected<Logits> simulated =
-        simulateRows(module->get(), rows, pairs, options);
-    if (!simulated)
-      return fail(simulated.message());
-    simulation = std::move(*simulated);
-    orderClasses(*task, module->get(), simulation);
-    result["simulation_metrics"] = metricsJson(*task, simulation, rows, sizes);
-    result["against_simulation"] = agreement(*own, simulation);
-  }
-
-  std::string source = options.reference;
-  if (source.empty() && !options.noReference) {
-    source = provenance(module->get(), "model");
-    if (!std::filesystem::exists(source)) {
-      warn("the folder that the module was made from, " + source +
-           ", is not there: no f32 metrics; --ref FOLDER gives one");
-      source.clear();
-    }
-  }
-  if (!source.empty()) {
-    Expected<TemporaryFolder> folder = TemporaryFolder::create();
-    if (!folder)
-      return fail(folder.message());
-    Expected<ModuleHandle> reference = openReference(source, *folder);
-    if (!reference)
-      return fail(reference.message());
-    if (Error error = compareHeads(reference->get(), source, about))
-      return fail(error.message());
-    Expected<Logits> theirs =
-        runRows(reference->get(), rows, pairs, options, "f32 model");
-    if (!theirs)
-      return fail(theirs.message());
-    orderClasses(*task, reference->get(), *theirs);
-    result["reference_metrics"] = metricsJson(*task, *theirs, rows, sizes);
-    result["against_reference"] = agreement(*own, *theirs);
-    if (options.simulate)
-      result["simulation_against_reference"] = agreement(simulation, *theirs);
-  }
+  Expected<json> result = evaluate(options, *task, module->get(), about);
+  if (!result)
+    return fail(result.message());
   if (options.asJson) {
-    std::printf("%s\n", result.dump(1).c_str());
+    std::printf("%s\n", result->dump(1).c_str());
     return Ok;
   }
-  std::printf("%s, %zu rows, recipe %s\n", options.task.c_str(), rows.size(),
-              about.recipe);
-  printResult(*task, result);
+  std::printf("%s, %zu rows, recipe %s\n", options.task.c_str(),
+              (*result)["rows"].get<size_t>(), about.recipe);
+  printResult(*task, *result);
   return Ok;
 }
 
