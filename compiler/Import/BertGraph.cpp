@@ -42,7 +42,15 @@ Value BertBuilder::table(const std::string &name, int64_t size, Value index) {
 
 Value BertBuilder::embeddings(Value ids, Value types, Value positions) {
   Value words = table("word", info.vocab, ids);
-  Value kinds = table("token_type", info.typeVocab, types);
+  Value kinds =
+      info.hasTypes
+          ? table("token_type", info.typeVocab, types)
+          : tq::EmbeddingOp::create(
+                b, rows(info.hidden),
+                constant("embeddings.token_type_embeddings.weight",
+                         {info.typeVocab, info.hidden},
+                         std::vector<float>(info.typeVocab * info.hidden)),
+                types);
   Value sum = tq::AddOp::create(b, words.getType(), words, kinds);
   sum = observe(sum, "e", "E.t");
   Value places = table("position", info.positions, positions);

@@ -12,11 +12,14 @@ using namespace quern;
 Checkpoint::Checkpoint(std::string file, SafetensorsMap tensors)
     : file(std::move(file)), tensors(std::move(tensors)) {
   // Models with a head store the encoder under its name, bare ones do not.
-  for (const char *name : {"bert.", "vit.", "deit."})
+  for (const char *name : {"bert.", "distilbert.", "electra.", "vit.", "deit."})
     for (const char *first :
          {"word_embeddings.weight", "cls_token", "position_embeddings"})
       if (this->tensors.count(std::string(name) + "embeddings." + first))
         prefix = name;
+  isDistilled = this->tensors.count(
+      prefix + "transformer.layer.0.attention.q_lin.weight");
+  isElectra = this->tensors.count("classifier.out_proj.weight");
 }
 
 Expected<Checkpoint> Checkpoint::open(const std::string &folder) {
@@ -66,12 +69,53 @@ static std::string wrappedName(const std::string &name) {
   return "";
 }
 
+/// What DistilBERT calls a tensor, without the prefix.
+static std::string distilledName(std::string_view name) {
+  static constexpr std::pair<std::string_view, std::string_view> parts[] = {
+      {"attention.self.query.", "attention.q_lin."},
+      {"attention.self.key.", "attention.k_lin."},
+      {"attention.self.value.", "attention.v_lin."},
+      {"attention.output.dense.", "attention.out_lin."},
+      {"attention.output.LayerNorm.", "sa_layer_norm."},
+      {"intermediate.dense.", "ffn.lin1."},
+      {"output.dense.", "ffn.lin2."},
+      {"output.LayerNorm.", "output_layer_norm."}};
+  constexpr std::string_view layers = "encoder.layer.";
+  if (name.substr(0, layers.size()) != layers)
+    return std::string(name);
+  size_t dot = name.find('.', layers.size()) + 1;
+  std::string number(name.substr(layers.size(), dot - layers.size()));
+  for (auto [part, other] : parts)
+    if (name.substr(dot, part.size()) == part)
+      return "transformer.layer." + number + std::string(other) +
+             std::string(name.substr(dot + part.size()));
+  return std::string(name);
+}
+
+/// `name` with `from` in front replaced, or nothing.
+static std::string replaceFront(std::string_view name, std::string_view from,
+                                std::string_view to) {
+  if (name.substr(0, from.size()) != from)
+    return "";
+  return std::string(to) + std::string(name.substr(from.size()));
+}
+
 std::string Checkpoint::storedName(std::string_view name) const {
+  if (isDistilled)
+    if (std::string other =
+            replaceFront(name, "pooler.dense.", "pre_classifier.");
+        !other.empty())
+      return other;
+  if (isElectra)
+    for (auto [from, to] : {std::pair("pooler.dense.", "classifier.dense."),
+                            std::pair("classifier.", "classifier.out_proj.")})
+      if (std::string other = replaceFront(name, from, to); !other.empty())
+        return other;
   // Heads (`classifier`, `qa_outputs`) lie beside the encoder.
   for (std::string_view part :
        {"embeddings.", "encoder.", "layernorm.", "pooler."})
     if (name.substr(0, part.size()) == part)
-      return prefix + std::string(name);
+      return prefix + (isDistilled ? distilledName(name) : std::string(name));
   return std::string(name);
 }
 

@@ -1,8 +1,8 @@
 //===- Checkpoint.h - The weights of a Hugging Face folder ----------------===//
 //
-// Finds a model's weights by their canonical names, however the exporter
-// spelled them (prefix `bert.`, `gamma` and `beta`), checks shape, type and
-// values, and hands them out as f32.
+// Finds a model's weights by their canonical names, those of BERT, however the
+// exporter spelled them (prefix `bert.`, `gamma` and `beta`) and whatever other
+// families call them; checks shape, type and values, and hands them out as f32.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_COMPILER_IMPORT_CHECKPOINT_H
@@ -46,8 +46,10 @@ private:
 
   std::string file;
   SafetensorsMap tensors;
-  /// `bert.`, `vit.`, `deit.` or nothing.
+  /// `bert.`, `distilbert.`, `vit.`, ... or nothing.
   std::string prefix;
+  /// Names of DistilBERT's layers, and of ELECTRA's head.
+  bool isDistilled = false, isElectra = false;
   std::set<std::string, std::less<>> used;
 };
 

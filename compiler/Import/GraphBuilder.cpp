@@ -201,7 +201,17 @@ Value GraphBuilder::pooled(Value x, Value offsets) {
   if (!info.pooler)
     return x;
   x = linear(x, "pooler.dense", info.hidden);
-  x = tq::TanhOp::create(b, x.getType(), x);
+  switch (info.poolerActivation) {
+  case PoolerActivation::Tanh:
+    x = tq::TanhOp::create(b, x.getType(), x);
+    break;
+  case PoolerActivation::Relu:
+    x = tq::ReluOp::create(b, x.getType(), x);
+    break;
+  case PoolerActivation::Gelu:
+    x = tq::GeluOp::create(b, x.getType(), x, tq::Approximate::None);
+    break;
+  }
   return observe(x, "P", "P");
 }
 

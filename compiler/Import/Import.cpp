@@ -29,7 +29,8 @@ static std::string pathIfThere(const std::string &folder, const char *name) {
 /// where there is a pooler, the mean of the tokens where there is none (of
 /// images the class token).
 static void choosePooling(const Checkpoint &checkpoint, ModelInfo &info) {
-  info.pooler = checkpoint.has("pooler.dense.weight");
+  info.pooler = info.poolerActivation == PoolerActivation::Tanh &&
+                checkpoint.has("pooler.dense.weight");
   info.pooling =
       info.pooler || info.image ? PoolingKind::Cls : PoolingKind::Mean;
 }

@@ -30,6 +30,9 @@ enum class PoolingKind { Cls, Mean };
 /// The activation between the two linear layers of the feed-forward part.
 enum class ActivationKind { Gelu, GeluTanh, Relu };
 
+/// The activation of the layer between a pooled vector and the head.
+enum class PoolerActivation { Tanh, Relu, Gelu };
+
 /// `classification`, `regression`, `token_classification`, ...
 std::string_view headName(HeadKind head);
 /// `cls` or `mean`.
@@ -72,6 +75,8 @@ struct ModelInfo {
   int64_t vocab = 0;
   int64_t typeVocab = 0;
   int64_t positions = 0;
+  /// Without, all rows of the type table are zero.
+  bool hasTypes = true;
   /// Tokens that a sequence may have; at most `positions`.
   int64_t maxLength = 0;
   double layerNormEps = 1e-12;
@@ -81,8 +86,11 @@ struct ModelInfo {
   PoolingKind pooling = PoolingKind::Cls;
   /// The embedding is scaled to length 1.
   bool normalize = false;
-  /// The pooled vector goes through a linear layer and tanh.
+  /// The pooled vector goes through a linear layer and an activation. Those of
+  /// other families than BERT's belong to their heads: models without a head
+  /// have none.
   bool pooler = false;
+  PoolerActivation poolerActivation = PoolerActivation::Tanh;
 
   /// Of vision models.
   std::optional<ImageInfo> image;

@@ -16,17 +16,20 @@ using namespace quern::test;
 using nlohmann::json;
 
 /// The architecture's name in config.json.
-static const char *architecture(HeadKind head) {
-  switch (head) {
+static std::string architecture(const TinyModelOptions &o) {
+  std::string name = o.family == "distilbert" ? "DistilBert"
+                     : o.family == "electra"  ? "Electra"
+                                              : "Bert";
+  switch (o.head) {
   case HeadKind::Classification:
   case HeadKind::Regression:
-    return "BertForSequenceClassification";
+    return name + "ForSequenceClassification";
   case HeadKind::TokenClassification:
-    return "BertForTokenClassification";
+    return name + "ForTokenClassification";
   case HeadKind::QuestionAnswering:
-    return "BertForQuestionAnswering";
+    return name + "ForQuestionAnswering";
   case HeadKind::Embedding:
-    return "BertModel";
+    return name + "Model";
   }
   return "";
 }
@@ -89,23 +92,39 @@ std::vector<SafetensorsOutput> test::tinyWeights(const TinyModelOptions &o) {
     weights.linear("qa_outputs", 2, o.hidden);
   else if (o.head != HeadKind::Embedding)
     weights.linear("classifier", outputs(o), o.hidden);
+  renameForFamily(o, weights.list);
   return std::move(weights.list);
 }
 
 std::string test::tinyConfig(const TinyModelOptions &o) {
-  json config = {{"architectures", {architecture(o.head)}},
+  json config = {{"architectures", {architecture(o)}},
                  {"hidden_act", o.activation},
                  {"hidden_size", o.hidden},
                  {"intermediate_size", o.intermediate},
                  {"layer_norm_eps", 1e-12},
                  {"max_position_embeddings", o.positions},
-                 {"model_type", "bert"},
+                 {"model_type", o.family},
                  {"num_attention_heads", o.heads},
                  {"num_hidden_layers", o.layers},
                  {"pad_token_id", 0},
                  {"position_embedding_type", "absolute"},
                  {"type_vocab_size", o.types},
                  {"vocab_size", o.vocab}};
+  if (o.family == "electra")
+    config["embedding_size"] = o.hidden;
+  if (o.family == "distilbert") {
+    for (auto [key, other] : {std::pair("hidden_size", "dim"),
+                              {"num_attention_heads", "n_heads"},
+                              {"num_hidden_layers", "n_layers"},
+                              {"intermediate_size", "hidden_dim"},
+                              {"hidden_act", "activation"}}) {
+      config[other] = config[key];
+      config.erase(key);
+    }
+    for (const char *key :
+         {"layer_norm_eps", "position_embedding_type", "type_vocab_size"})
+      config.erase(key);
+  }
   if (o.head != HeadKind::Embedding && o.head != HeadKind::QuestionAnswering) {
     for (int64_t i = 0; i < outputs(o); ++i)
       config["id2label"][std::to_string(i)] = "label " + std::to_string(i);

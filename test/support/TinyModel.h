@@ -21,6 +21,11 @@ namespace quern::test {
 /// What to write.
 struct TinyModelOptions {
   HeadKind head = HeadKind::Classification;
+  /// model_type: bert, distilbert or electra. The weights are those of a BERT
+  /// under other names.
+  std::string family = "bert";
+  /// The type table is zero, as if there was none.
+  bool zeroTypes = false;
   int64_t hidden = 32;
   int64_t heads = 2;
   int64_t layers = 2;
@@ -85,6 +90,11 @@ std::vector<SafetensorsOutput> tinyWeights(const TinyModelOptions &options);
 std::vector<SafetensorsOutput>
 learnedQuantizers(const TinyModelOptions &options,
                   std::vector<SafetensorsOutput> &weights);
+
+/// Gives the weights of a BERT the names of the family, and takes away what it
+/// has not.
+void renameForFamily(const TinyModelOptions &options,
+                     std::vector<SafetensorsOutput> &weights);
 
 /// The text of config.json.
 std::string tinyConfig(const TinyModelOptions &options);

@@ -27,6 +27,7 @@ static int usage(const char *what) {
       "  [--head classification|regression|token_classification|\n"
       "          question_answering|embedding]\n"
       "  [--pooling mean|cls] [--activation gelu|gelu_new|relu|...]\n"
+      "  [--family bert|distilbert|electra] [--zero-types]\n"
       "  [--no-normalize] [--pooler] [--no-prefix] [--old-names] [--learned]\n"
       "  [--learned-rows] [--learned-steps N] [--learned-mix]\n"
       "  [--learned-heads]\n"
@@ -61,6 +62,8 @@ static bool setValue(TinyModelOptions &o, const std::string &name,
     o.shards = static_cast<int>(number);
   else if (name == "--dtype")
     o.dtype = value;
+  else if (name == "--family")
+    o.family = value;
   else if (name == "--activation")
     o.activation = value;
   else if (name == "--pooling")
@@ -84,6 +87,8 @@ static bool setFlag(TinyModelOptions &o, const std::string &name) {
     o.normalize = false;
   else if (name == "--pooler")
     o.pooler = true;
+  else if (name == "--zero-types")
+    o.zeroTypes = true;
   else if (name == "--no-prefix")
     o.prefix = false;
   else if (name == "--old-names")

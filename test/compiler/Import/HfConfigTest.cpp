@@ -118,8 +118,51 @@ TEST_F(HfConfigTest, Activations) {
                     HasSubstr("\"gelu_new\"")));
 }
 
+TEST_F(HfConfigTest, DistilBert) {
+  TinyModelOptions options;
+  options.family = "distilbert";
+  config = *parseJson(tinyConfig(options), "base");
+  auto info = read();
+  ASSERT_TRUE(info) << info.message();
+  EXPECT_EQ(info->family, "distilbert");
+  EXPECT_EQ(info->hidden, options.hidden);
+  EXPECT_EQ(info->heads, options.heads);
+  EXPECT_EQ(info->layers, options.layers);
+  EXPECT_EQ(info->intermediate, options.intermediate);
+  EXPECT_EQ(info->layerNormEps, 1e-12);
+  EXPECT_FALSE(info->hasTypes);
+  EXPECT_TRUE(info->pooler);
+  EXPECT_EQ(info->poolerActivation, PoolerActivation::Relu);
+  for (const char *key : {"dim", "n_heads", "n_layers", "hidden_dim"})
+    EXPECT_THAT(with(key, 0),
+                HasSubstr("config.json: " + std::string(key) + ": found 0"));
+  EXPECT_THAT(with("n_heads", 5),
+              HasSubstr("dim: found 32, expected a multiple of n_heads, 5"));
+  EXPECT_THAT(with("activation", "silu"),
+              HasSubstr("activation: found \"silu\""));
+  EXPECT_THAT(with("architectures", {"DistilBertForMaskedLM"}),
+              HasSubstr("expected one of DistilBertForSequenceClassification"));
+  EXPECT_THAT(with("architectures", {"BertModel"}),
+              HasSubstr("found \"BertModel\""));
+}
+
+TEST_F(HfConfigTest, Electra) {
+  TinyModelOptions options;
+  options.family = "electra";
+  config = *parseJson(tinyConfig(options), "base");
+  auto info = read();
+  ASSERT_TRUE(info) << info.message();
+  EXPECT_TRUE(info->hasTypes);
+  EXPECT_EQ(info->typeVocab, 2);
+  EXPECT_EQ(info->poolerActivation, PoolerActivation::Gelu);
+  EXPECT_THAT(with("embedding_size", 16),
+              HasSubstr("embedding_size: found 16, expected hidden_size, 32"));
+  EXPECT_THAT(with("architectures", {"ElectraForPreTraining"}),
+              HasSubstr("expected one of ElectraForSequenceClassification"));
+}
+
 TEST_F(HfConfigTest, OtherModelsAreRefusedByName) {
-  for (const char *name : {"roberta", "distilbert", "llama", ""})
+  for (const char *name : {"roberta", "distilbert2", "llama", ""})
     EXPECT_THAT(with("model_type", name),
                 HasSubstr("config.json: model_type: found \"" +
                           std::string(name) + "\", expected \"bert\""));

@@ -17,6 +17,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 
 using namespace mlir;
@@ -102,6 +103,62 @@ TEST_F(ImportTest, EveryHeadAndSpelling) {
         auto type = cast<RankedTensorType>(forward(*model).getResultTypes()[0]);
         EXPECT_EQ(type.getDimSize(1), width);
       }
+}
+
+TEST_F(ImportTest, FamiliesOfEveryHead) {
+  for (const char *family : {"distilbert", "electra"})
+    for (HeadKind head : {HeadKind::Classification, HeadKind::Regression,
+                          HeadKind::TokenClassification,
+                          HeadKind::QuestionAnswering, HeadKind::Embedding})
+      for (bool prefix : {true, false}) {
+        options = TinyModelOptions();
+        options.head = head;
+        options.family = family;
+        options.prefix = prefix;
+        auto model = import();
+        ASSERT_TRUE(model) << model.message();
+        // All that is left is the buffer which no model reads.
+        EXPECT_EQ(model->ignoredTensors.size(), 1u) << family;
+        bool pools =
+            head == HeadKind::Classification || head == HeadKind::Regression;
+        int relus = 0, gelus = 0, tanhs = 0;
+        model->module->walk([&](Operation *op) {
+          relus += isa<tq::ReluOp>(op);
+          gelus += isa<tq::GeluOp>(op);
+          tanhs += isa<tq::TanhOp>(op);
+        });
+        bool isElectra = std::string(family) == "electra";
+        EXPECT_EQ(relus, pools && !isElectra ? 1 : 0);
+        EXPECT_EQ(gelus, options.layers + (pools && isElectra ? 1 : 0));
+        EXPECT_EQ(tanhs, 0);
+      }
+}
+
+TEST_F(ImportTest, MissingTensorsAreNamedAsTheFamilyDoes) {
+  for (auto [family, missing] :
+       {std::pair("distilbert",
+                  "distilbert.transformer.layer.1.output_layer_norm.bias"),
+        {"distilbert", "distilbert.transformer.layer.0.ffn.lin2.weight"},
+        {"distilbert", "pre_classifier.weight"},
+        {"electra", "electra.encoder.layer.1.attention.self.key.bias"},
+        {"electra", "classifier.dense.bias"}}) {
+    options = TinyModelOptions();
+    options.family = family;
+    ASSERT_FALSE(writeTinyModel(folder.path(), options));
+    std::vector<SafetensorsOutput> weights = tinyWeights(options);
+    size_t before = weights.size();
+    weights.erase(std::remove_if(weights.begin(), weights.end(),
+                                 [&](const SafetensorsOutput &tensor) {
+                                   return tensor.name == missing;
+                                 }),
+                  weights.end());
+    ASSERT_EQ(weights.size() + 1, before) << missing;
+    ASSERT_FALSE(writeTinyWeights(folder.path(), weights));
+    auto model = importModel(context, folder.path());
+    ASSERT_FALSE(model);
+    EXPECT_THAT(model.message(),
+                HasSubstr("tensor " + std::string(missing) + ": found none"));
+  }
 }
 
 TEST_F(ImportTest, OddWidths) {
