@@ -31,13 +31,16 @@ static size_t scalarOperands(std::string_view base) {
 
 Error bind(Instruction &instruction) {
   Parts parts = split(instruction.name);
-  if (scalarBinders().count(parts[0]) &&
-      instruction.operands.size() != scalarOperands(parts[0]))
-    return Error::make("'", instruction.name, "' has ",
-                       instruction.operands.size(), " operands, expected ",
-                       scalarOperands(parts[0]));
   for (const Binders *binders :
-       {&scalarBinders(), &dataBinders(), &warpBinders(), &bulkBinders()}) {
+       {&scalarBinders(), &bitBinders(), &compareBinders()})
+    if (binders->count(parts[0]) &&
+        instruction.operands.size() != scalarOperands(parts[0]))
+      return Error::make("'", instruction.name, "' has ",
+                         instruction.operands.size(), " operands, expected ",
+                         scalarOperands(parts[0]));
+  for (const Binders *binders :
+       {&scalarBinders(), &bitBinders(), &compareBinders(), &dataBinders(),
+        &warpBinders(), &bulkBinders()}) {
     auto found = binders->find(parts[0]);
     if (found == binders->end())
       continue;

@@ -20,8 +20,12 @@ using Parts = std::vector<std::string_view>;
 using Binder = Handler (*)(Instruction &, const Parts &);
 using Binders = std::map<std::string_view, Binder>;
 
-/// Arithmetic, comparisons and conversions of single lanes.
+/// Arithmetic of single lanes.
 const Binders &scalarBinders();
+/// Their shifts and what else looks at bits and bytes.
+const Binders &bitBinders();
+/// Comparisons and choices.
+const Binders &compareBinders();
 /// Loads, stores, moves and copies.
 const Binders &dataBinders();
 /// Branches, barriers, and what a warp does together.
