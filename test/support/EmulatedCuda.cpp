@@ -6,9 +6,9 @@
 // of test/support/ptx and runs it on the CPU. One device of capability 8.0, or
 // of EMULATED_CUDA_CAPABILITY (such as 90), and a driver of version 12040, or
 // of EMULATED_CUDA_VERSION. Its memory is EMULATED_CUDA_MEMORY bytes, if that
-// is set; it does not compile text for EMULATED_CUDA_REFUSES, such as sm_90a.
-// What the emulator finds wrong is what the driver says of
-// CUDA_ERROR_LAUNCH_FAILED.
+// is set; its clock EMULATED_CUDA_CLOCK kHz, or not known; it does not compile
+// text for EMULATED_CUDA_REFUSES, such as sm_90a. What the emulator finds wrong
+// is what the driver says of CUDA_ERROR_LAUNCH_FAILED.
 //
 //===----------------------------------------------------------------------===//
 #include "runtime/src/cuda/DriverApi.h"
@@ -145,8 +145,10 @@ int cuDeviceTotalMem_v2(size_t *bytes, int) {
 int cuDeviceGetAttribute(int *value, int attribute, int) {
   const char *capability = std::getenv("EMULATED_CUDA_CAPABILITY");
   int version = capability ? std::atoi(capability) : 80;
-  // Its memory gives 32 MB a second; its own clock is not known.
-  *value = attribute == 16   ? 1
+  // Its memory gives 32 MB a second.
+  const char *clock = std::getenv("EMULATED_CUDA_CLOCK");
+  *value = attribute == 13   ? (clock ? std::atoi(clock) : 0)
+           : attribute == 16 ? 1
            : attribute == 36 ? 1000
            : attribute == 37 ? 128
            : attribute == 75 ? version / 10
