@@ -1,8 +1,7 @@
 //===- FixedNorm.h - LayerNorm of one row of codes, without floats --------===//
 //
 // qi_layer_norm of integer_norm.h: an integer square root and one division for
-// the row, products and shifts for its elements. Sums are shifted up, all alike
-// or by channel, when they are put in the row.
+// the row, products and shifts for its elements.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TILE_FIXEDNORM_H
@@ -10,26 +9,11 @@
 
 #include "lib/Tile/AddNorm.h"
 #include "lib/Tile/Embed.h"
+#include "lib/Tile/FixedChannels.h"
+#include "lib/Tile/FixedMoments.h"
 #include "lib/Tile/FixedPoint.h"
-#include "quern/integer_norm.h"
-
-#include <vector>
 
 namespace quern {
-
-/// Content of the i8 buffer `channels`: the shift, 2^(shift - 1) - 1 and the
-/// zero point in 64 bytes, then 16 gains (i32), 16 biases (i64) and 16 powers
-/// of two (i32) at a time, of which `factors` has the exponents.
-std::vector<int8_t> packChannels(llvm::ArrayRef<qi_channel> channels, int shift,
-                                 llvm::ArrayRef<uint8_t> factors, int32_t zero);
-
-/// Whether every result is below 2^29 in size, as of qi_affine.
-bool isNarrow(llvm::ArrayRef<qi_channel> channels, int shift);
-
-/// Whether a kernel may leave out ties, and take the upper halves of 64 bits
-/// only: no normalized value gives one, shifts are of 32 bits or more, and
-/// results are narrow.
-bool isPlain(llvm::ArrayRef<qi_channel> channels, int shift);
 
 /// What of the arithmetic is fixed when a kernel is built.
 struct FixedNormForm {
@@ -47,7 +31,6 @@ constexpr int64_t kNormRows = 4;
 class FixedNorm {
 public:
   using Value = mlir::Value;
-  using Values = KernelBuilder::Values;
 
   /// `sum` is the range of the sum's codes.
   FixedNorm(KernelBuilder &k, int64_t d, int64_t rows, CodeRange sum,
@@ -55,47 +38,22 @@ public:
 
   /// Takes the codes of the sums of each row in 16 columns from `codes`, and
   /// writes those of the normalized rows at `outOffsets`.
-  void normalize(llvm::function_ref<Values(Value column)> codes,
-                 llvm::ArrayRef<Value> outOffsets);
+  void normalize(FixedMoments::Codes codes, llvm::ArrayRef<Value> outOffsets);
 
 private:
-  /// Of a row: the mean (i32), and the rest as i64.
-  struct Moments {
-    Value mean, squares, cut, deviation;
-  };
-  using Codes = llvm::function_ref<Values(Value column)>;
-
-  /// Whether codes are bytes and are all shifted up alike: then their sum and
-  /// that of their squares give the deviation.
-  bool hasBytes() const { return !form.byChannel && bits <= 8; }
-  /// Where the channels of a block of columns lie.
-  Value channelsAt(Value column);
-  /// The numbers of the sum's codes.
-  Value numbersOf(Value codes, Value column, Value mask);
-  Value placeOf(int64_t row, Value column);
-  Value loadSum(int64_t row, Value column);
   Value factorAt(int64_t row);
-  std::vector<Moments> putSums(Codes codes);
-  std::vector<Moments> putBytes(Codes codes);
-  Moments momentsOfBytes(Value sum, Value squares);
-  Value meanOf(Value sum);
-  /// The sum of squares over the first `columns` columns, cut by so many bits.
-  Value squares(int64_t row, Value mean, Value cut, Value columns);
-  void cutSquares(int64_t row, Moments &moments);
-  void findDeviations(std::vector<Moments> &moments);
   /// The codes of numbers in units of 2^-shift, to which a half was added.
   Value codesOf(const WideLanes &numbers);
-  void putCodes(llvm::ArrayRef<Moments> moments,
+  void putCodes(llvm::ArrayRef<RowMoments> moments,
                 llvm::ArrayRef<Value> outOffsets);
 
   KernelBuilder &k;
-  int64_t d, rows;
-  /// Bits of the sum's codes.
-  int bits;
+  int64_t d, count;
   FixedNormForm form;
-  Value channels, out, zero, shiftAbove;
+  Value channels, out, shiftAbove;
   WideLanes shift, rest;
   CodeRange range;
+  FixedMoments rows;
 };
 
 /// Scratch bytes of one call of the kernels below.
