@@ -1,11 +1,11 @@
 //===- FixedMoments.cpp - Mean and deviation of rows of codes -------------===//
 //
-// Numbers of a row lie in scratch memory, 32 bits each, or as the bytes that
-// they are shifted up from. The sum of (u - mean)^2
-// is that of u^2 less 2 mean times that of u, plus d mean^2: all are integers.
-// Where it does not fit 32 bits it is summed again, cut by one bit more, until
-// it does. The square root goes bit by bit, which needs no division and is as
-// exact as Newton's.
+// Numbers of a row lie in scratch memory: 16 or, with factors, 32 bits each, or
+// the bytes that they are shifted up from. The sum of (u - mean)^2 is that of
+// u^2 less 2 mean times that of u, plus d mean^2: all are integers. Where it
+// does not fit 32 bits it is summed again, cut by one bit more, until it does.
+// The square root goes bit by bit, which needs no division and is as exact as
+// Newton's.
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/FixedMoments.h"
@@ -49,7 +49,7 @@ Value FixedMoments::numbersOf(Value codes, Value column, Value mask) {
 }
 
 Value FixedMoments::placeOf(int64_t row, Value column) {
-  int64_t bytes = hasBytes() ? 1 : 4;
+  int64_t bytes = hasBytes() ? 1 : hasPairs() ? 2 : 4;
   return k.add(k.mul(column, bytes), row * rowStride(d) * bytes);
 }
 
@@ -57,6 +57,8 @@ Value FixedMoments::loadNumbers(int64_t row, Value column) {
   Value at = placeOf(row, column);
   if (hasBytes())
     return numbersOf(k.loadCodes(k.scratch(), at), column, Value());
+  if (hasPairs())
+    return k.zext(k.loadBytes(k.scratch(), at, 16, k.i16()), k.i32());
   return k.loadBytes(k.scratch(), at, 16, k.i32());
 }
 
@@ -227,7 +229,7 @@ void FixedMoments::cutSquares(int64_t row, RowMoments &moments) {
 void FixedMoments::findDeviations(std::vector<RowMoments> &moments) {
   Values initial = {k.i64(1 << 30)};
   for (auto [r, m] : llvm::enumerate(moments)) {
-    if (!hasBytes())
+    if (!hasBytes() && !hasPairs())
       cutSquares(int64_t(r), m);
     initial.append({m.squares, k.i64(0)});
   }
@@ -249,8 +251,9 @@ void FixedMoments::findDeviations(std::vector<RowMoments> &moments) {
 }
 
 std::vector<RowMoments> FixedMoments::take(Codes codes) {
-  std::vector<RowMoments> moments =
-      hasBytes() ? putBytes(codes) : putNumbers(codes);
+  std::vector<RowMoments> moments = hasBytes()   ? putBytes(codes)
+                                    : hasPairs() ? putPairs(codes)
+                                                 : putNumbers(codes);
   findDeviations(moments);
   return moments;
 }

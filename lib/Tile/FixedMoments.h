@@ -46,11 +46,24 @@ private:
   /// Whether codes are bytes and are all shifted up alike: then their sum and
   /// that of their squares give the deviation.
   bool hasBytes() const { return !byChannel && bits <= 8; }
+  /// Whether numbers are of 9 to 16 bits, and are multiplied in pairs.
+  bool hasPairs() const { return !byChannel && bits > 8; }
   /// The numbers of codes.
   Value numbersOf(Value codes, Value column, Value mask);
   Value placeOf(int64_t row, Value column);
   std::vector<RowMoments> putNumbers(Codes codes);
   std::vector<RowMoments> putBytes(Codes codes);
+  std::vector<RowMoments> putPairs(Codes codes);
+  /// Visits all rows in 32 columns at a time; the mask is null but for the last
+  /// ones of a width that is no multiple.
+  using PairBody = llvm::function_ref<Values(
+      int64_t row, Value numbers, Value mask, llvm::ArrayRef<Value> carried)>;
+  Values overPairs(llvm::ArrayRef<Value> initial, PairBody body);
+  void cutPairs(llvm::MutableArrayRef<RowMoments> moments);
+  /// The sums of squares of all rows; `state` has the squares and the cut of
+  /// each.
+  Values squaresOfPairs(llvm::ArrayRef<RowMoments> moments,
+                        llvm::ArrayRef<Value> state);
   RowMoments momentsOfBytes(Value sum, Value squares);
   Value meanOf(Value sum);
   /// The sum of squares over the first `columns` columns, cut by so many bits.

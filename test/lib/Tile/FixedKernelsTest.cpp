@@ -291,6 +291,94 @@ INSTANTIATE_TEST_SUITE_P(
         NormCase{300, kU16, kU16, kU8, false, 1023, false, false},
         NormCase{35, kU8, kU8, kU8, false, 63, true, false}));
 
+/// LayerNorm alone over rows of 16-bit codes: where the first cut that squares
+/// of what is above the mean may need does, and where it takes one more.
+TEST(FixedNormRows, E38CutsAtTheirLimits) {
+  // Codes x above and below the middle have (x^2 + 1) / 4 for a square once
+  // they are cut by one bit, which 100 columns have below 2^32 up to 13107.
+  const int64_t d = 100, stride = rowStride(d);
+  const int32_t sizes[] = {0,     1,     2,     6553,  6554,  9267,
+                           9268,  13106, 13107, 13108, 13109, 13110,
+                           26213, 26214, 26215, 26216, 32767};
+  std::vector<std::vector<int32_t>> rows;
+  for (int32_t x : sizes)
+    for (int32_t odd : {0, 1}) {
+      std::vector<int32_t> row(d, 32768 + x);
+      for (int64_t j = odd; j < d; j += 2)
+        row[size_t(j)] = 32768 - x;
+      // Of another mean, whose rounding moves numbers by a half.
+      row[0] -= odd && x ? 77 : 0;
+      rows.push_back(row);
+    }
+  // One channel that is far from all others, at either end.
+  for (int32_t low : {0, 32767, 65534, 65535}) {
+    std::vector<int32_t> row(d, low);
+    row[size_t(low % 90)] = 65535 - low;
+    rows.push_back(row);
+  }
+  std::vector<float> gamma, beta;
+  for (int64_t j = 0; j < d; ++j) {
+    gamma.push_back(30.0f - float(j % 60));
+    beta.push_back(100 + 0.23f * float(j % 50));
+  }
+  std::vector<qi_channel> channels(size_t(d), qi_channel{});
+  int shift =
+      qi_make_channels(gamma.data(), beta.data(), d, 1, 0, channels.data());
+  size_t size = bufferSize(int64_t(rows.size()), stride);
+  std::vector<uint16_t> codes(size, 0xffff);
+  std::vector<uint8_t> expected(size);
+  bool cuts[4] = {};
+  for (size_t r = 0; r < rows.size(); ++r) {
+    int64_t mean = 0, deviation = 0;
+    qi_row_moments(rows[r].data(), nullptr, d, &mean, &deviation);
+    for (int cut = 1; cut < 4; ++cut)
+      cuts[cut] |= deviation >= int64_t(32768) << cut;
+    std::vector<int32_t> y(size_t(d), 0);
+    qi_layer_norm(rows[r].data(), nullptr, d, channels.data(), shift, 0, 255,
+                  y.data());
+    for (size_t j = 0; j < size_t(d); ++j) {
+      codes[r * size_t(stride) + j] = uint16_t(rows[r][j]);
+      expected[r * size_t(stride) + j] = uint8_t(y[j]);
+    }
+  }
+  EXPECT_TRUE(cuts[1] && cuts[2] && cuts[3]);
+  auto bytes =
+      packChannels(channels, shift, std::vector<uint8_t>(size_t(d), 0), 0);
+  int64_t chunks = (int64_t(rows.size()) + kRowsPerChunk - 1) / kRowsPerChunk;
+  for (Tier tier : hostTiers()) {
+    SCOPED_TRACE(getTierName(tier).str());
+    KernelCall kernel(tier, fixedNormScratch(d), [&](mlir::ModuleOp m) {
+      mlir::Builder b(m.getContext());
+      KernelBuilder k(m, "kernel",
+                      {b.getI16Type(), b.getI8Type(), b.getI8Type()});
+      FixedNorm norm(k, d, kNormRows, {0, 65535},
+                     {/*byChannel=*/false, isNarrow(channels, shift),
+                      isPlain(channels, shift)},
+                     k.buffer(1), k.buffer(2), {0, 255});
+      forEachRows(k, RowsOf::Tokens, kNormRows,
+                  [&](llvm::ArrayRef<mlir::Value> tokens) {
+                    KernelBuilder::Values from;
+                    for (mlir::Value token : tokens)
+                      from.push_back(k.mul(token, stride));
+                    norm.normalize(
+                        [&](mlir::Value i) {
+                          KernelBuilder::Values all;
+                          for (mlir::Value at : from)
+                            all.push_back(
+                                k.loadCodes(k.buffer(0), k.add(at, i)));
+                          return all;
+                        },
+                        from);
+                  });
+      k.finish();
+    });
+    std::vector<uint8_t> got(size);
+    kernel.run({codes.data(), bytes.data(), got.data()}, int64_t(rows.size()),
+               1, chunks, false);
+    expectRows(got, expected, int64_t(rows.size()), d, stride);
+  }
+}
+
 TEST(FixedTerms, E40TiesAreThoseOfAllCodes) {
   Random random(23);
   int found = 0;
