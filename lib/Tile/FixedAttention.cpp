@@ -254,32 +254,48 @@ void FixedAttentionParams::probabilities(const AttentionShape &shape,
   factor = k.zext(k.trunc(factor, k.i32()), k.i64());
   WideLanes factors = wideSplat(k, factor);
   Value by = number(kShift), below = number(kBelow), one = k.i64(1);
-  WideLanes shift = wideSplat(k, by), half = wideSplat(k, k.add(below, one));
-  Value restOf = k.add(k.add(below, below), one);
-  WideLanes rest = wideSplat(k, restOf);
+  Value half = k.add(below, one), rest = k.add(below, half);
   Value limit = k.broadcast(k.i32(int32_t(shape.probRange.hi)));
-  auto convert = [&](bool hasTies) {
+  using Convert = function_ref<Value(const WideLanes &product)>;
+  auto convert = [&](Convert codeOf) {
     done(mapExponentials(codes, exps, length, [&](Value e) {
-      WideLanes v = eachHalf([&](Value a, Value b) { return k.mul(a, b); },
-                             widenUnsigned(k, e), factors);
-      if (shape.roundProbs)
-        v = eachHalf([&](Value a, Value b) { return k.add(a, b); }, v, half);
-      v = hasTies
-              ? roundShift(k, v, shift, rest)
-              : eachHalf([&](Value a, Value b) { return k.shiftRight(a, b); },
-                         v, shift);
-      // Exponentials are at most their sum, so these are of 32 bits.
-      return k.min(join(k, v), limit);
+      // Exponentials are at most their sum, so codes are of 32 bits.
+      WideLanes product =
+          eachHalf([&](Value a, Value b) { return k.mul(a, b); },
+                   widenUnsigned(k, e), factors);
+      return k.min(codeOf(product), limit);
     }));
   };
+  WideLanes shift = wideSplat(k, by);
   if (!shape.roundProbs)
-    return convert(false);
+    return convert([&](const WideLanes &v) {
+      return join(k,
+                  eachHalf([&](Value a, Value b) { return k.shiftRight(a, b); },
+                           v, shift));
+    });
   // A tie is an odd number of halves. An exponential, at most 2^24, has up to
-  // 24 zeros at its end; the factor has to have the others.
-  Value zeros = k.shiftRight(restOf, k.i64(25));
+  // 24 zeros at its end; the factor has to have the others. Without ties, the
+  // upper 32 bits are enough where half of a code is a number of them.
+  Value zeros = k.shiftRight(rest, k.i64(25)), upper = k.i64(32);
+  Value isPlain = k.select(k.equal(k.bitAnd(factor, zeros), k.i64(0)), k.i64(0),
+                           k.shiftRight(half, upper));
   k.ifThen(
-      k.equal(k.bitAnd(factor, zeros), k.i64(0)), [&] { convert(true); },
-      [&] { convert(false); });
+      k.equal(isPlain, k.i64(0)),
+      [&] {
+        WideLanes halves = wideSplat(k, half), rests = wideSplat(k, rest);
+        convert([&](const WideLanes &v) {
+          WideLanes sum = eachHalf(
+              [&](Value a, Value b) { return k.add(a, b); }, v, halves);
+          return join(k, roundShift(k, sum, shift, rests));
+        });
+      },
+      [&] {
+        Value above = k.broadcast(k.trunc(k.sub(by, upper), k.i32()));
+        Value more = k.broadcast(k.trunc(k.shiftRight(half, upper), k.i32()));
+        convert([&](const WideLanes &v) {
+          return k.shiftRight(k.add(joinUpper(k, v), more), above);
+        });
+      });
 }
 
 Value FixedAttentionParams::sumExponentials(const AttentionShape &shape,

@@ -27,15 +27,6 @@ Value FixedNorm::factorAt(int64_t row) {
   return k.index(FixedMoments::scratchBytes(d, count) + row * 64);
 }
 
-/// Bits 32 to 63 of all lanes, in order.
-static Value joinUpper(KernelBuilder &k, const WideLanes &v) {
-  auto lanes = k.vec(16, k.i32());
-  SmallVector<int64_t> pattern;
-  for (int64_t i = 1; i < 16; i += 2)
-    pattern.append({i, 16 + i});
-  return k.shuffle(k.bitcast(v.even, lanes), k.bitcast(v.odd, lanes), pattern);
-}
-
 Value FixedNorm::codesOf(const WideLanes &numbers) {
   int64_t lo = int64_t(range.lo), hi = int64_t(range.hi);
   if (!form.plain)

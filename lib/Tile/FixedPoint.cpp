@@ -81,6 +81,14 @@ Value join(KernelBuilder &k, const WideLanes &v) {
   return k.shuffle(k.bitcast(v.even, lanes), k.bitcast(v.odd, lanes), pattern);
 }
 
+Value joinUpper(KernelBuilder &k, const WideLanes &v) {
+  auto lanes = k.vec(16, k.i32());
+  SmallVector<int64_t> pattern;
+  for (int64_t i = 1; i < 16; i += 2)
+    pattern.append({i, 16 + i});
+  return k.shuffle(k.bitcast(v.even, lanes), k.bitcast(v.odd, lanes), pattern);
+}
+
 WideLanes loadWide(KernelBuilder &k, Value buffer, Value offset) {
   auto half = [&](int64_t at) {
     return k.loadBytes(buffer, k.add(offset, at), 8, k.i64());

@@ -63,6 +63,9 @@ WideLanes eachHalf(llvm::function_ref<mlir::Value(mlir::Value, mlir::Value)> f,
 /// The lower 32 bits of all lanes, in order.
 mlir::Value join(KernelBuilder &k, const WideLanes &v);
 
+/// Bits 32 to 63 of all lanes, in order.
+mlir::Value joinUpper(KernelBuilder &k, const WideLanes &v);
+
 /// (v - 2^(shift - 1)) / 2^shift to the nearest, ties to even; `rest` is
 /// 2^shift - 1.
 WideLanes roundShift(KernelBuilder &k, const WideLanes &v,
