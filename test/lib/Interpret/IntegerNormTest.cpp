@@ -31,6 +31,21 @@ protected:
               vector + ", " + vector + ", " + vector + ") -> tensor<?x48x" +
               output + ">\nreturn %0 : tensor<?x48x" + output + ">\n");
   }
+
+  /// Keeps the sum of the next run in `u`.
+  SiteHooks watched() {
+    SiteHooks hooks;
+    hooks.observe = [this](const SiteValue &site) {
+      if (site.name != "L0.u")
+        return;
+      u = site.value.toVector<int32_t>();
+      sumBits = tq::getCodeStorage(site.scheme)->bits;
+    };
+    return hooks;
+  }
+
+  std::vector<int32_t> u;
+  unsigned sumBits = 0;
 };
 
 TEST_F(QAddNormTest, IsTheLayerNormOfTheQuantizedSum) {
@@ -43,15 +58,8 @@ TEST_F(QAddNormTest, IsTheLayerNormOfTheQuantizedSum) {
     Tensor ma = Tensor::of(std::vector<float>{0.3f}, {1});
     Tensor mb = floatVector(48, 0.4), mo = floatVector(48, 10);
     Tensor g = floatVector(48), be = floatVector(48);
-    std::vector<int32_t> u;
-    SiteHooks hooks;
-    hooks.observe = [&](const SiteValue &site) {
-      if (site.name == "L0.u") {
-        u = site.value.toVector<int32_t>();
-        EXPECT_EQ(tq::getCodeStorage(site.scheme)->bits, unsigned(bits));
-      }
-    };
-    auto y = run({a, b, ma, mb, mo, g, be}, hooks).toVector<float>();
+    auto y = run({a, b, ma, mb, mo, g, be}, watched()).toVector<float>();
+    EXPECT_EQ(sumBits, unsigned(bits));
     ASSERT_EQ(y.size(), 9u * 48) << message;
     for (int t = 0; t < 9; ++t) {
       double mean = 0, var = 0;
@@ -88,13 +96,7 @@ TEST_F(QAddNormTest, E38FixedIsNearTheRealLayerNorm) {
     v = v * 30;
   g[5] = 0;
   Tensor gamma = Tensor::of(std::move(g), {48}), be = floatVector(48, 120);
-  std::vector<int32_t> u;
-  SiteHooks hooks;
-  hooks.observe = [&](const SiteValue &site) {
-    if (site.name == "L0.u")
-      u = site.value.toVector<int32_t>();
-  };
-  auto y = run({a, b, ma, mb, mo, gamma, be}, hooks).toVector<int32_t>();
+  auto y = run({a, b, ma, mb, mo, gamma, be}, watched()).toVector<int32_t>();
   ASSERT_EQ(y.size(), 9u * 48) << message;
   for (int t = 0; t < 9; ++t) {
     double mean = 0, var = 0;
@@ -144,13 +146,7 @@ TEST_F(QAddNormTest, E39FactorsAreShifts) {
       g.push_back(v * 20);
     Tensor mo = Tensor::of(std::move(middle), {48}),
            gamma = Tensor::of(std::move(g), {48}), be = floatVector(48, 100);
-    std::vector<int32_t> u;
-    SiteHooks hooks;
-    hooks.observe = [&](const SiteValue &site) {
-      if (site.name == "L0.u")
-        u = site.value.toVector<int32_t>();
-    };
-    auto y = run({a, b, ma, mb, mo, gamma, be}, hooks).toVector<int32_t>();
+    auto y = run({a, b, ma, mb, mo, gamma, be}, watched()).toVector<int32_t>();
     ASSERT_EQ(y.size(), 9u * 48) << message;
     for (int t = 0; t < 9; ++t) {
       std::vector<double> x;
@@ -188,17 +184,11 @@ TEST_F(QAddNormTest, E12SixteenBitSumsAndOutputs) {
   auto whole = [](double v, int64_t size) {
     return Tensor::of(std::vector<float>(size, float(v)), {size});
   };
-  std::vector<int32_t> u;
-  SiteHooks hooks;
-  hooks.observe = [&](const SiteValue &site) {
-    if (site.name == "L0.u")
-      u = site.value.toVector<int32_t>();
-  };
   auto x = run({a, b, whole(sa / su, 1), whole(sb / su, 48),
                 whole(zu - za * sa / su - zb * sb / su, 48),
                 Tensor::of(std::vector<float>(g), {48}),
                 Tensor::of(std::vector<float>(be), {48})},
-               hooks)
+               watched())
                .toVector<int32_t>();
   ASSERT_EQ(x.size(), 21u * 48) << message;
   ASSERT_EQ(u.size(), x.size());
