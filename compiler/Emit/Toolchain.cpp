@@ -15,15 +15,25 @@
 namespace quern {
 
 Expected<TemporaryFolder> TemporaryFolder::create() {
-  llvm::SmallString<128> path;
-  if (std::error_code code =
-          llvm::sys::fs::createUniqueDirectory("quern", path))
-    return Error::make("temporary folder: cannot be made: ", code.message());
-  return TemporaryFolder(std::string(path));
+  std::error_code code;
+  // Names are random: another one where somebody has it already.
+  for (int i = 0; i < 100; ++i) {
+    llvm::SmallString<128> path;
+    llvm::sys::fs::createUniquePath("quern-%%%%%%%%", path,
+                                    /*MakeAbsolute=*/true);
+    Unfinished unfinished((std::string(path)));
+    code = llvm::sys::fs::create_directory(path, /*IgnoreExisting=*/false,
+                                           llvm::sys::fs::owner_all);
+    if (!code)
+      return TemporaryFolder(std::string(path), std::move(unfinished));
+    if (code != std::errc::file_exists)
+      break;
+  }
+  return Error::make("temporary folder: cannot be made: ", code.message());
 }
 
 TemporaryFolder::TemporaryFolder(TemporaryFolder &&other)
-    : path(std::move(other.path)) {
+    : path(std::move(other.path)), unfinished(std::move(other.unfinished)) {
   other.path.clear();
 }
 

@@ -7,6 +7,7 @@
 #define QUERN_COMPILER_EMIT_TOOLCHAIN_H
 
 #include "lib/Support/Status.h"
+#include "lib/Support/Unfinished.h"
 
 #include <string>
 #include <string_view>
@@ -28,8 +29,10 @@ public:
                               std::string_view bytes) const;
 
 private:
-  explicit TemporaryFolder(std::string path) : path(std::move(path)) {}
+  TemporaryFolder(std::string path, Unfinished unfinished)
+      : path(std::move(path)), unfinished(std::move(unfinished)) {}
   std::string path;
+  Unfinished unfinished;
 };
 
 /// Finds the first of `names` on PATH or among LLVM's tools.

@@ -101,19 +101,22 @@ Expected<OutputFile> OutputFile::create(const std::string &path) {
     int descriptor = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
     if (descriptor < 0)
       return systemError(path, "cannot be written");
-    return OutputFile(path, "", descriptor);
+    return OutputFile(path, "", Unfinished(), descriptor);
   }
   std::string temporary = path + ".tmp." + std::to_string(::getpid());
+  Unfinished unfinished(temporary);
   int descriptor =
       ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (descriptor < 0)
     return systemError(path, "cannot be written");
-  return OutputFile(path, std::move(temporary), descriptor);
+  return OutputFile(path, std::move(temporary), std::move(unfinished),
+                    descriptor);
 }
 
 OutputFile::OutputFile(OutputFile &&other)
     : path(std::move(other.path)), temporary(std::move(other.temporary)),
-      descriptor(other.descriptor), written(other.written) {
+      unfinished(std::move(other.unfinished)), descriptor(other.descriptor),
+      written(other.written) {
   other.descriptor = -1;
 }
 
@@ -124,6 +127,7 @@ void OutputFile::discard() {
   descriptor = -1;
   if (!temporary.empty())
     ::unlink(temporary.c_str());
+  unfinished.release();
 }
 
 OutputFile::~OutputFile() { discard(); }
@@ -158,8 +162,10 @@ Error OutputFile::commit() {
   descriptor = -1;
   bool named = closed == 0 && (temporary.empty() ||
                                ::rename(temporary.c_str(), path.c_str()) == 0);
-  if (named)
+  if (named) {
+    unfinished.release();
     return Error::success();
+  }
   Error error = systemError(path, "cannot be written");
   if (!temporary.empty())
     ::unlink(temporary.c_str());

@@ -8,6 +8,7 @@
 #define QUERN_LIB_SUPPORT_FILE_H
 
 #include "lib/Support/Status.h"
+#include "lib/Support/Unfinished.h"
 
 #include <cstddef>
 #include <cstdint>
@@ -87,14 +88,16 @@ public:
   Error commit();
 
 private:
-  OutputFile(std::string path, std::string temporary, int descriptor)
+  OutputFile(std::string path, std::string temporary, Unfinished unfinished,
+             int descriptor)
       : path(std::move(path)), temporary(std::move(temporary)),
-        descriptor(descriptor) {}
+        unfinished(std::move(unfinished)), descriptor(descriptor) {}
   void discard();
 
   std::string path;
   /// Empty when the path is written in place.
   std::string temporary;
+  Unfinished unfinished;
   int descriptor;
   uint64_t written = 0;
 };

@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 #include "tools/quern/Commands.h"
 
+#include "lib/Support/Unfinished.h"
+
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -51,6 +53,7 @@ int dispatch(CLI::App &app, const Action &action, int argc, char **argv) {
   keepStandardStreams();
   // A limit on the size of files is a full disk, not a reason to be killed.
   std::signal(SIGXFSZ, SIG_IGN);
+  removeUnfinishedOnSignals();
   if (argc < 2)
     return misused(app, "found no command, expected one of those of --help");
   auto commands = app.get_subcommands(
