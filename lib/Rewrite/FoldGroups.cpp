@@ -132,6 +132,94 @@ std::string match(tq::LinearOp op, GroupLinear &found) {
   return "";
 }
 
+/// The constants of the product, by group or block and output.
+struct Constants {
+  std::vector<int32_t> correction;
+  std::vector<float> multiplier, offset;
+};
+
+Constants foldConstants(const GroupLinear &found, ArrayRef<float> bias) {
+  const Weight &weight = *found.weight;
+  size_t groups = found.groups.size(), rows = bias.size();
+  size_t cols = found.map.size();
+  std::vector<int64_t> sums(groups * rows);
+  for (size_t n = 0; n < rows; ++n)
+    for (size_t k = 0; k < cols; ++k)
+      sums[found.map[k] * rows + n] += weight.codeData[n * cols + k];
+  Constants all = {std::vector<int32_t>(groups * rows),
+                   std::vector<float>(groups * rows), std::vector<float>(rows)};
+  for (size_t n = 0; n < rows; ++n) {
+    bool folds = found.out && found.activation == tq::Activation::None;
+    double scale = folds ? found.out->scale[n] : 1;
+    double zero = folds ? found.out->zero[n] : 0;
+    double first = bias[n];
+    for (size_t g = 0; g < groups; ++g) {
+      double factor =
+          found.groups[g].scale * (found.hasBlocks() ? 1 : weight.scaleOf(n));
+      all.correction[g * rows + n] =
+          static_cast<int32_t>(-found.groups[g].zero * sums[g * rows + n]);
+      all.multiplier[g * rows + n] = static_cast<float>(factor / scale);
+      // A real offset of the inputs, times what is multiplied with them.
+      first += found.offset * factor * double(sums[g * rows + n]);
+    }
+    all.offset[n] = static_cast<float>(first / scale + zero);
+  }
+  return all;
+}
+
+/// What the product has beside its operands.
+SmallVector<NamedAttribute> productAttrs(OpBuilder &builder, GroupLinear &found,
+                                         ArrayAttr sites) {
+  bool isPlain = found.activation == tq::Activation::None;
+  double postScale = found.out && !isPlain ? found.out->scale[0] : 1;
+  double postZero = found.out && !isPlain ? found.out->zero[0] : 0;
+  unsigned outBits = found.out ? found.out->bits : 8;
+  SmallVector<NamedAttribute> attrs;
+  auto set = [&](StringRef name, Attribute value) {
+    attrs.push_back(builder.getNamedAttr(name, value));
+  };
+  set("activation",
+      tq::ActivationAttr::get(builder.getContext(), found.activation));
+  set("post_multiplier",
+      builder.getF32FloatAttr(static_cast<float>(1 / postScale)));
+  set("post_offset", builder.getF32FloatAttr(static_cast<float>(postZero)));
+  set("lo", builder.getI64IntegerAttr(0));
+  set("hi", builder.getI64IntegerAttr((int64_t(1) << outBits) - 1));
+  set("sites", sites);
+  auto stored = found.op.getW().getDefiningOp<tq::DequantizeWeightOp>();
+  if (stored.getBits() != 8)
+    set("weight_bits", builder.getI64IntegerAttr(stored.getBits()));
+  if (found.hasBlocks())
+    set("blocks", builder.getDenseI64ArrayAttr(found.weight->blocks));
+  return attrs;
+}
+
+/// A product bounds its codes alike; groups with fewer have them limited.
+Value limitGroups(OpBuilder &builder, Value made, tq::GroupType limited,
+                  ArrayAttr sites) {
+  SmallVector<int64_t> lo, hi;
+  for (int64_t g : limited.getMap()) {
+    lo.push_back(limited.limitsOf(g).lo);
+    hi.push_back(limited.limitsOf(g).hi);
+  }
+  return tq::QLimitOp::create(builder, made.getLoc(), made.getType(), made,
+                              builder.getDenseI64ArrayAttr(hi),
+                              builder.getDenseI64ArrayAttr(lo), sites);
+}
+
+/// Erases what is left of the linear layer: tq-fold-linear must not find it.
+void eraseUnused(GroupLinear &found) {
+  Operation *op = found.end;
+  while (op->use_empty()) {
+    Value before = op->getOperand(0);
+    bool last = op == found.op.getOperation();
+    op->erase();
+    if (last)
+      break;
+    op = before.getDefiningOp();
+  }
+}
+
 struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
   using FoldGroupsBase::FoldGroupsBase;
 
@@ -164,33 +252,7 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
     auto bias = tq::getConstantData<float>(linear.getB());
     if (!bias)
       return "its bias is not a constant";
-    size_t groups = found.groups.size(), rows = bias->size();
-    size_t cols = found.map.size();
-    bool plain = found.activation == tq::Activation::None;
-    bool hasBlocks = found.hasBlocks();
-
-    std::vector<int64_t> sums(groups * rows);
-    for (size_t n = 0; n < rows; ++n)
-      for (size_t k = 0; k < cols; ++k)
-        sums[found.map[k] * rows + n] += weight->codeData[n * cols + k];
-    std::vector<int32_t> correction(groups * rows);
-    std::vector<float> multiplier(groups * rows), offset(rows);
-    for (size_t n = 0; n < rows; ++n) {
-      bool folds = found.out && plain;
-      double scale = folds ? found.out->scale[n] : 1;
-      double zero = folds ? found.out->zero[n] : 0;
-      double first = (*bias)[n];
-      for (size_t g = 0; g < groups; ++g) {
-        double factor =
-            found.groups[g].scale * (hasBlocks ? 1 : weight->scaleOf(n));
-        correction[g * rows + n] =
-            static_cast<int32_t>(-found.groups[g].zero * sums[g * rows + n]);
-        multiplier[g * rows + n] = static_cast<float>(factor / scale);
-        // A real offset of the inputs, times what is multiplied with them.
-        first += found.offset * factor * double(sums[g * rows + n]);
-      }
-      offset[n] = static_cast<float>(first / scale + zero);
-    }
+    Constants constants = foldConstants(found, bias->array());
 
     OpBuilder builder(found.end);
     Location loc = linear.getLoc();
@@ -198,69 +260,35 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
     Value operands[] = {
         found.x, weight->codes,
         tq::createVector<int32_t>(builder, loc, base + ".correction",
-                                  std::move(correction)),
+                                  std::move(constants.correction)),
         tq::createVector<float>(builder, loc, base + ".multiplier",
-                                std::move(multiplier)),
+                                std::move(constants.multiplier)),
         tq::createVector<float>(builder, loc, base + ".offset",
-                                std::move(offset))};
-    double postScale = found.out && !plain ? found.out->scale[0] : 1;
-    double postZero = found.out && !plain ? found.out->zero[0] : 0;
-    unsigned outBits = found.out ? found.out->bits : 8;
-    SmallVector<NamedAttribute> attrs;
-    auto set = [&](StringRef name, Attribute value) {
-      attrs.push_back(builder.getNamedAttr(name, value));
-    };
-    set("activation", tq::ActivationAttr::get(&getContext(), found.activation));
-    set("post_multiplier",
-        builder.getF32FloatAttr(static_cast<float>(1 / postScale)));
-    set("post_offset", builder.getF32FloatAttr(static_cast<float>(postZero)));
-    set("lo", builder.getI64IntegerAttr(0));
-    set("hi", builder.getI64IntegerAttr((int64_t(1) << outBits) - 1));
+                                std::move(constants.offset))};
     ArrayAttr sites = siteNames(builder, {found.quantize});
     tq::GroupType limited =
         found.quantize ? groupTypeOf(found.quantize.getResult()) : nullptr;
     if (limited && limited.getLimits().empty())
       limited = nullptr;
-    set("sites", limited ? builder.getArrayAttr({}) : sites);
+    SmallVector<NamedAttribute> attrs = productAttrs(
+        builder, found, limited ? builder.getArrayAttr({}) : sites);
     Type type = found.end->getResult(0).getType();
     Value result;
-    auto stored = linear.getW().getDefiningOp<tq::DequantizeWeightOp>();
-    if (stored.getBits() != 8)
-      set("weight_bits", builder.getI64IntegerAttr(stored.getBits()));
-    if (hasBlocks)
-      set("blocks", builder.getDenseI64ArrayAttr(weight->blocks));
     if (found.grouped)
       result = tq::QGroupLinearOp::create(builder, loc, TypeRange(type),
                                           ValueRange(operands), attrs);
     else
       result = tq::QLinearOp::create(builder, loc, TypeRange(type),
                                      ValueRange(operands), attrs);
-    if (limited) {
-      // A product bounds its codes alike; groups with fewer have them limited.
-      SmallVector<int64_t> lo, hi;
-      for (int64_t g : limited.getMap()) {
-        lo.push_back(limited.limitsOf(g).lo);
-        hi.push_back(limited.limitsOf(g).hi);
-      }
-      result = tq::QLimitOp::create(builder, loc, type, result,
-                                    builder.getDenseI64ArrayAttr(hi),
-                                    builder.getDenseI64ArrayAttr(lo), sites);
-    }
+    if (limited)
+      result = limitGroups(builder, result, limited, sites);
     remarkFolded(linear, "FoldGroups",
-                 "integer linear of " + Twine(cols) + " inputs in " +
-                     Twine(groups) + (hasBlocks ? " blocks" : " groups") +
-                     " and " + Twine(rows) + " outputs");
+                 "integer linear of " + Twine(found.map.size()) +
+                     " inputs in " + Twine(found.groups.size()) +
+                     (found.hasBlocks() ? " blocks" : " groups") + " and " +
+                     Twine(bias->size()) + " outputs");
     found.end->getResult(0).replaceAllUsesWith(result);
-    // tq-fold-linear must not find what is left of it.
-    Operation *op = found.end;
-    while (op->use_empty()) {
-      Value before = op->getOperand(0);
-      bool last = op == linear.getOperation();
-      op->erase();
-      if (last)
-        break;
-      op = before.getDefiningOp();
-    }
+    eraseUnused(found);
     return "";
   }
 };

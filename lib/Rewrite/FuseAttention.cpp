@@ -4,7 +4,7 @@
 // products are joined and the block is replaced.
 //
 //===----------------------------------------------------------------------===//
-#include "lib/Rewrite/MatchGroups.h"
+#include "lib/Rewrite/JoinProducts.h"
 #include "lib/Rewrite/Passes.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
@@ -22,58 +22,6 @@ using namespace mlir;
 using namespace quern;
 
 namespace {
-
-/// The product that makes q, k or v: of weights with one scale for each row, or
-/// with scales of blocks of columns.
-class Product {
-  template <typename F> auto either(F &&get) const {
-    if (auto plain = dyn_cast<tq::QLinearOp>(made))
-      return get(plain);
-    return get(cast<tq::QGroupLinearOp>(made));
-  }
-
-public:
-  Product() = default;
-  explicit Product(Operation *op) {
-    auto blocks = dyn_cast_or_null<tq::QGroupLinearOp>(op);
-    if (isa_and_nonnull<tq::QLinearOp>(op) || (blocks && blocks.getBlocks()))
-      made = op;
-  }
-
-  explicit operator bool() const { return made; }
-  Operation *op() const { return made; }
-  Value x() const { return made->getOperand(0); }
-  Value w() const { return made->getOperand(1); }
-  Value correction() const { return made->getOperand(2); }
-  Value multiplier() const { return made->getOperand(3); }
-  Value offset() const { return made->getOperand(4); }
-  Value result() const { return made->getResult(0); }
-  Value zeros() const {
-    auto plain = dyn_cast<tq::QLinearOp>(made);
-    return plain ? plain.getWZeros() : Value();
-  }
-  /// The ends of the blocks, or null.
-  DenseI64ArrayAttr ends() const {
-    auto blocks = dyn_cast<tq::QGroupLinearOp>(made);
-    return blocks ? blocks.getBlocksAttr() : nullptr;
-  }
-  int64_t rows() const {
-    return cast<RankedTensorType>(w().getType()).getDimSize(0);
-  }
-  bool hasActivation() const {
-    return either([](auto op) { return op.getActivation(); }) !=
-           tq::Activation::None;
-  }
-  int64_t weightBits() const {
-    return either([](auto op) { return int64_t(op.getWeightBits()); });
-  }
-  ArrayAttr sites() const {
-    return either([](auto op) { return op.getSites(); });
-  }
-
-private:
-  Operation *made = nullptr;
-};
 
 /// A matched attention block.
 struct Attention {
@@ -258,36 +206,6 @@ std::string matchAttention(tq::ContextOp context, Attention &block) {
   return "";
 }
 
-/// The elements of one constant operand of the three products, one after the
-/// other; empty when one is no constant.
-template <typename T> std::vector<T> concatenate(ArrayRef<Value> parts) {
-  std::vector<T> all;
-  for (Value part : parts) {
-    auto data = tq::getConstantData<T>(part);
-    if (!data)
-      return {};
-    all.insert(all.end(), data->array().begin(), data->array().end());
-  }
-  return all;
-}
-
-/// Constants of `parts` values for each output, product after product, with all
-/// first values first: high and low corrections, or those of blocks.
-template <typename T>
-std::vector<T> gatherParts(ArrayRef<T> values, ArrayRef<Product> products,
-                           size_t parts) {
-  std::vector<T> all;
-  for (size_t part = 0; part < parts; ++part) {
-    ArrayRef<T> rest = values;
-    for (const Product &product : products) {
-      size_t rows = product.rows();
-      llvm::append_range(all, rest.slice(part * rows, rows));
-      rest = rest.drop_front(parts * rows);
-    }
-  }
-  return all;
-}
-
 struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
   using FuseAttentionBase::FuseAttentionBase;
 
@@ -308,12 +226,6 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     }
   }
 
-  /// The sites of a product, which a limit of its codes behind it has.
-  static ArrayAttr siteOf(const Product &product, Operation *codes) {
-    auto limit = dyn_cast<tq::QLimitOp>(codes);
-    return limit ? limit.getSites() : product.sites();
-  }
-
   /// The constants of each head.
   DenseF32ArrayAttr headConstants(OpBuilder &builder, Attention &block) {
     SmallVector<float> all;
@@ -331,116 +243,6 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
     return builder.getDenseF32ArrayAttr(all);
   }
 
-  /// One product of q, k and v, or of k and v where q is apart; null when a
-  /// constant cannot be read.
-  Value joinProducts(OpBuilder &builder, Attention &block) {
-    size_t apart = block.isFirstQuery();
-    ArrayRef<Product> products = ArrayRef(block.products).drop_front(apart);
-    ArrayRef<HeadCodes> codes = ArrayRef(block.qkv).drop_front(apart);
-    const Product &first = products.front();
-    auto gather = [&](Value (Product::*operand)() const) {
-      SmallVector<Value> parts;
-      for (const Product &product : products)
-        parts.push_back((product.*operand)());
-      return parts;
-    };
-    std::vector<int8_t> weights = concatenate<int8_t>(gather(&Product::w));
-    std::vector<int32_t> corrections =
-        concatenate<int32_t>(gather(&Product::correction));
-    std::vector<float> multipliers =
-        concatenate<float>(gather(&Product::multiplier));
-    std::vector<float> offsets = concatenate<float>(gather(&Product::offset));
-    auto weightType = cast<RankedTensorType>(first.w().getType());
-    int64_t inputs = weightType.getDimSize(1);
-    int64_t outputs = static_cast<int64_t>(offsets.size());
-    size_t blocks = first.ends() ? first.ends().size() : 1;
-    if (!outputs || corrections.empty() ||
-        weights.size() != size_t(outputs * inputs) ||
-        multipliers.size() != blocks * outputs)
-      return nullptr;
-    // Of wide codes, two for each output.
-    if (size_t parts = corrections.size() / outputs; parts > 1)
-      corrections = gatherParts<int32_t>(corrections, products, parts);
-    if (blocks > 1)
-      multipliers = gatherParts<float>(multipliers, products, blocks);
-
-    // The codes of each part, or of each head of each, keep their own scale and
-    // zero point.
-    bool isByHead = llvm::any_of(
-        codes, [](const HeadCodes &part) { return part.isByHead(); });
-    SmallVector<int64_t> map;
-    SmallVector<tq::UniformParams> params;
-    SmallVector<Attribute> sites;
-    SmallVector<tq::CodeLimits> limits;
-    int64_t bits = 2, codeBits = 0;
-    for (size_t i = 0; i < products.size(); ++i) {
-      size_t parts = isByHead ? codes[i].scales.size() : 1;
-      codeBits = std::max<int64_t>(codeBits, codes[i].bits);
-      for (size_t part = 0; part < parts; ++part) {
-        limits.push_back(codes[i].limitsOf(part));
-        map.append(products[i].rows() / parts, int64_t(params.size()));
-        params.push_back({codes[i].scales[part], codes[i].zero});
-      }
-      llvm::append_range(sites,
-                         siteOf(products[i], codes[i].value.getDefiningOp()));
-      bits = std::max<int64_t>(bits, products[i].weightBits());
-    }
-    auto group = tq::GroupType::get(&getContext(), codeBits, /*isSigned=*/false,
-                                    /*axis=*/1, map, params,
-                                    isByHead ? ArrayRef<tq::CodeLimits>(limits)
-                                             : ArrayRef<tq::CodeLimits>());
-    auto rows = cast<RankedTensorType>(first.result().getType()).getDimSize(0);
-
-    Location loc = first.op()->getLoc();
-    std::string base = tq::getConstantName(first.w()).str();
-    base = (base.empty() ? "weight" : base) + (apart ? ".kv" : ".qkv");
-    Value weight = tq::createConstant<int8_t>(
-        builder, loc, weightType.clone(ArrayRef<int64_t>{outputs, inputs}),
-        base, std::move(weights));
-    Value correction = tq::createVector<int32_t>(
-        builder, loc, base + ".correction", std::move(corrections));
-    Value multiplier = tq::createVector<float>(
-        builder, loc, base + ".multiplier", std::move(multipliers));
-    Value offset = tq::createVector<float>(builder, loc, base + ".offset",
-                                           std::move(offsets));
-    Type type = RankedTensorType::get({rows, outputs}, group);
-    // One product bounds all of its codes alike, by those of the widest.
-    int64_t top = topCode(codeBits);
-    bool isMixed = !llvm::all_of(limits, [&](tq::CodeLimits part) {
-      return part == tq::CodeLimits{0, top};
-    });
-    ArrayAttr names = builder.getArrayAttr(sites);
-    ArrayAttr ownNames = isMixed ? builder.getArrayAttr({}) : names;
-    auto limited = [&](Value codes) -> Value {
-      if (!isMixed)
-        return codes;
-      SmallVector<int64_t> lo, hi;
-      for (tq::CodeLimits part : limits) {
-        lo.push_back(part.lo);
-        hi.push_back(part.hi);
-      }
-      bool isFromZero = llvm::all_equal(lo) && lo[0] == 0;
-      return tq::QLimitOp::create(
-          builder, loc, type, codes, builder.getDenseI64ArrayAttr(hi),
-          isFromZero ? DenseI64ArrayAttr() : builder.getDenseI64ArrayAttr(lo),
-          names);
-    };
-    APFloat one(1.0f), none(0.0f);
-    if (first.ends())
-      return limited(tq::QGroupLinearOp::create(
-          builder, loc, type, first.x(), weight, correction, multiplier, offset,
-          tq::Activation::None, one, none, /*lo=*/0, top, ownNames, bits,
-          first.ends()));
-    Value zeros;
-    if (llvm::all_of(products, [](const Product &p) { return p.zeros(); }))
-      zeros = tq::createVector<int32_t>(
-          builder, loc, base + ".zeros",
-          concatenate<int32_t>(gather(&Product::zeros)));
-    return limited(tq::QLinearOp::create(
-        builder, loc, type, first.x(), weight, correction, multiplier, offset,
-        zeros, tq::Activation::None, one, none, /*lo=*/0, top, ownNames, bits));
-  }
-
   /// Largest value of exp_hi * exp_lo, so that a row sums in u32.
   double largestExp() {
     int64_t length = 512;
@@ -454,7 +256,11 @@ struct FuseAttentionPass : quern::impl::FuseAttentionBase<FuseAttentionPass> {
 
   std::string fuse(Attention &block) {
     OpBuilder builder(block.end());
-    Value qkv = joinProducts(builder, block);
+    // Queries of first rows stay apart.
+    size_t apart = block.isFirstQuery();
+    Value qkv = joinProducts(
+        builder, ArrayRef(block.products).drop_front(apart),
+        ArrayRef(block.qkv).drop_front(apart), apart ? ".kv" : ".qkv");
     if (!qkv)
       return "a constant of q, k or v has no data";
     int64_t heads = block.context.getHeads();
