@@ -228,22 +228,31 @@ static GatheredRows gatherRows(const Tensor &table, const Tensor &scales,
   return rows;
 }
 
+/// An error where ids, types and positions are not rows of their tables, or not
+/// as many as each other.
+static LogicalResult checkTokens(tq::QEmbedOp op, Evaluation &run) {
+  const Tensor &ids = run.get(op.getIds()), &types = run.get(op.getTypes());
+  const Tensor &positions = run.get(op.getPositions());
+  if (failed(checkIndices(op, "ids", ids, run.get(op.getWord()).rows())) ||
+      failed(checkIndices(op, "types", types, run.get(op.getType()).rows())) ||
+      failed(checkIndices(op, "positions", positions,
+                          run.get(op.getPosition()).rows())))
+    return failure();
+  if (types.size() == ids.size() && positions.size() == ids.size())
+    return success();
+  return op.emitOpError("expects as many types and positions as ids ")
+         << ids.size() << ", got " << types.size() << " and "
+         << positions.size();
+}
+
 FailureOr<Tensor> quern::evaluate(tq::QEmbedOp op, Evaluation &run) {
+  if (failed(checkTokens(op, run)))
+    return failure();
   const Tensor &ids = run.get(op.getIds()), &types = run.get(op.getTypes());
   const Tensor &positions = run.get(op.getPositions());
   const Tensor &wordTable = run.get(op.getWord());
   const Tensor &typeTable = run.get(op.getType());
   const Tensor &positionTable = run.get(op.getPosition());
-  if (failed(checkIndices(op, "ids", ids, wordTable.rows())) ||
-      failed(checkIndices(op, "types", types, typeTable.rows())) ||
-      failed(checkIndices(op, "positions", positions, positionTable.rows())))
-    return failure();
-  if (types.size() != ids.size() || positions.size() != ids.size()) {
-    op.emitOpError("expects as many types and positions as ids ")
-        << ids.size() << ", got " << types.size() << " and "
-        << positions.size();
-    return failure();
-  }
   GatheredRows w = gatherRows(wordTable, run.get(op.getWordScales()), ids);
   GatheredRows ty = gatherRows(typeTable, run.get(op.getTypeScales()), types);
   GatheredRows p =
