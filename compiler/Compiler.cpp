@@ -9,7 +9,6 @@
 #include "compiler/Compiler.h"
 
 #include "compiler/BiasCorrection.h"
-#include "compiler/Calibrate/DefaultText.h"
 #include "compiler/Calibrate/SchemeTable.h"
 #include "compiler/Calibrate/StoredRanges.h"
 #include "compiler/Clipping.h"
@@ -22,8 +21,8 @@
 #include "compiler/Import/TokenizerImport.h"
 #include "compiler/Levels.h"
 #include "compiler/Outputs.h"
-#include "compiler/Recipe/Recipe.h"
 #include "compiler/Report.h"
+#include "compiler/RequestInputs.h"
 #include "compiler/Rounding.h"
 #include "compiler/Targets.h"
 #include "compiler/Validate/Validator.h"
@@ -70,7 +69,9 @@ private:
   Error round();
   Error correctBias();
   Error startValidation();
-  std::vector<CalibrationText> calibrationTexts() const;
+  std::vector<CalibrationText> calibrationTexts() const {
+    return textsOf(request, model.info);
+  }
   Error lower(Level level, const char *dump, double fraction);
   Error dump(const std::string &name) const;
   Error emit();
@@ -162,36 +163,11 @@ Error Compilation::import() {
   return dump("00-import.mlir");
 }
 
-/// Without a second type of token there are no pairs, only texts.
-static std::vector<CalibrationText> builtInTexts(bool pairs) {
-  std::vector<CalibrationText> texts;
-  for (auto [text, pair] : defaultCalibrationText()) {
-    texts.push_back({std::string(text), std::nullopt});
-    if (!pair.empty() && pairs)
-      texts.back().pair = std::string(pair);
-    else if (!pair.empty())
-      texts.push_back({std::string(pair), std::nullopt});
-  }
-  return texts;
-}
-
-std::vector<CalibrationText> Compilation::calibrationTexts() const {
-  return request.calibration.empty() && !model.info.image
-             ? builtInTexts(model.info.typeVocab > 1)
-             : request.calibration;
-}
-
 Error Compilation::calibrate() {
-  Expected<Recipe> loaded = Recipe::load(request.recipe);
-  if (!loaded)
-    return loaded.takeError();
-  recipe.emplace(std::move(*loaded));
-  if (!request.quantDict.empty())
-    if (Error error = recipe->setQuantDict(request.quantDict))
-      return error;
-  for (const std::string &assignment : request.overrides)
-    if (Error error = recipe->set(assignment))
-      return error;
+  Expected<Recipe> asked = recipeOf(request);
+  if (!asked)
+    return asked.takeError();
+  recipe.emplace(std::move(*asked));
   std::vector<Site> sites = collectSites(*model.module);
   if (Error error = recipe->check(sites))
     return error;

@@ -7,26 +7,12 @@
 
 #include "compiler/Auto/Auto.h"
 #include "compiler/Auto/Front.h"
-#include "compiler/Recipe/Recipe.h"
+#include "compiler/RequestInputs.h"
 #include "lib/Support/File.h"
 
 #include <filesystem>
 
 namespace quern::cli {
-
-/// The recipe of a request as JSON, all changes applied.
-static Expected<std::string> recipeJson(const CompileRequest &request) {
-  Expected<Recipe> recipe = Recipe::load(request.recipe);
-  if (!recipe)
-    return recipe.takeError();
-  if (!request.quantDict.empty())
-    if (Error error = recipe->setQuantDict(request.quantDict))
-      return error;
-  for (const std::string &assignment : request.overrides)
-    if (Error error = recipe->set(assignment))
-      return error;
-  return recipe->toJson();
-}
 
 static Expected<std::string> measuredJson(const RecipeOptions &options,
                                           const CompileRequest &request,
@@ -76,11 +62,19 @@ Error settleRecipe(const RecipeOptions &options, CompileRequest &request,
     return error;
   // From here on the recipe is an input.
   request.alsoWritten.clear();
-  Expected<std::string> json =
-      measures ? measuredJson(options, request, progress) : recipeJson(request);
-  if (!json)
-    return json.takeError();
-  if (Error error = writeFile(path, *json))
+  std::string json;
+  if (measures) {
+    Expected<std::string> found = measuredJson(options, request, progress);
+    if (!found)
+      return found.takeError();
+    json = std::move(*found);
+  } else {
+    Expected<Recipe> recipe = recipeOf(request);
+    if (!recipe)
+      return recipe.takeError();
+    json = recipe->toJson();
+  }
+  if (Error error = writeFile(path, json))
     return error;
   if (!measures)
     return Error::success();
