@@ -44,6 +44,10 @@ quern_device quern_session_device(const quern_session *session,
   return session->gpu ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU;
 }
 
+const char *quern_session_device_note(const quern_session *session) {
+  return session->gpu ? session->gpu->whyPortable() : session->whyCpu.message;
+}
+
 double quern_session_gpu_peak(const quern_session *session) {
   return session->gpu ? cuda::peakOf(session->gpu->info()) : 0;
 }

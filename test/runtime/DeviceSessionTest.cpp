@@ -88,6 +88,7 @@ protected:
     const char *why = nullptr;
     EXPECT_EQ(quern_session_device(session, &why), QUERN_DEVICE_CPU);
     EXPECT_STREQ(why, error.message);
+    EXPECT_STREQ(quern_session_device_note(session), error.message);
     const int32_t ids[] = {1, 2}, offsets[] = {0, 2};
     quern_output output = {};
     EXPECT_EQ(quern_run_ids(session, ids, nullptr, offsets, 1, &output, &none),
@@ -145,8 +146,9 @@ TEST_F(DeviceSession, CodeThatDoesNotCompile) {
 const char *const kHopper =
     ".version 8.4\n.target sm_90a\n.visible .entry warpgroup(...)";
 
-/// The kernel that a session on the GPU takes for the first step; it runs.
-std::string takenKernel(const quern_module *module) {
+/// The kernel that a session on the GPU takes for the first step, and what it
+/// says of that; it runs.
+std::string takenKernel(const quern_module *module, std::string *note) {
   quern_session *session = nullptr;
   quern_error error = {};
   EXPECT_EQ(
@@ -158,6 +160,7 @@ std::string takenKernel(const quern_module *module) {
   quern_step_info info = {};
   EXPECT_EQ(quern_session_step(session, 0, &info, &error), QUERN_OK);
   std::string name = info.kernel;
+  *note = quern_session_device_note(session);
   // The fake has no launches of kernels for sm_90a.
   const int32_t ids[] = {1, 2}, offsets[] = {0, 2};
   quern_output output = {};
@@ -170,9 +173,14 @@ std::string takenKernel(const quern_module *module) {
 
 TEST_F(DeviceSession, TextForHopperThatIsRefused) {
   make(kPtx, kHopper);
-  EXPECT_EQ(takenKernel(module), "warpgroup");
+  std::string note;
+  EXPECT_EQ(takenKernel(module, &note), "warpgroup");
+  EXPECT_EQ(note, "");
   setenv("FAKE_CUDA", "refuse", 1);
-  EXPECT_EQ(takenKernel(module), "count");
+  EXPECT_EQ(takenKernel(module, &note), "count");
+  EXPECT_EQ(note,
+            "the CUDA driver cannot compile the kernels: CUDA_ERROR_UNKNOWN: "
+            "unknown error; ptxas fatal: line 7 that is all");
   quern_module_close(module);
 }
 

@@ -10,6 +10,7 @@
 #include "runtime/include/quern/introspect.h"
 #include "runtime/include/quern/quern.h"
 #include "runtime/src/manifest_generated.h"
+#include "tools/quern/Commands.h"
 
 #include <memory>
 #include <string>
@@ -63,7 +64,8 @@ inline Error refuseImages(const quern_module *module, const std::string &path) {
   return Error::make(path, ": found a vision model, expected a text model");
 }
 
-/// Creates a session; 0 threads means one per usable CPU.
+/// Creates a session; 0 threads means one per usable CPU. Warns where it does
+/// not run where it was to run first.
 inline Expected<SessionHandle>
 createSession(quern_module *module, unsigned threads,
               quern_device device = QUERN_DEVICE_CPU) {
@@ -71,6 +73,11 @@ createSession(quern_module *module, unsigned threads,
   quern_error error = {};
   if (quern_session_create_on(module, device, threads, &session, &error))
     return Error(error.message);
+  if (const char *why = quern_session_device_note(session); *why) {
+    bool onGpu = quern_session_device(session, nullptr) == QUERN_DEVICE_CUDA;
+    warn(std::string(onGpu ? "portable kernels run: " : "the CPU runs it: ") +
+         why);
+  }
   return Expected<SessionHandle>(SessionHandle(session));
 }
 

@@ -102,6 +102,12 @@ QUERN_API quern_status quern_session_set_affinity(quern_session *session,
  *  not say. */
 QUERN_API double quern_session_gpu_bandwidth(const quern_session *session);
 
+/** Why the session runs slower than it might: why QUERN_DEVICE_AUTO came to the
+ *  CPU, or why a GPU that could have kernels of its own has the portable ones;
+ *  "" where there is nothing to say. Lives as long as the session and its next
+ *  run. */
+QUERN_API const char *quern_session_device_note(const quern_session *session);
+
 /** A step of the module, and what it came to in the session's last run. */
 typedef struct quern_step_info {
   const char *name;

@@ -102,9 +102,13 @@ quern_status DeviceProgram::compile(quern_error *error) {
                 "the module has no code for CUDA device %d, %s: expected the "
                 "variant sm_80 or %s",
                 info().ordinal, info().name, ptxVariant(info(), nullptr));
+  if (info().isHopper() && !best && codeOf("sm_90a"))
+    fail(&refusal, QUERN_ERROR_UNSUPPORTED,
+         "the CUDA driver is too old for the kernels of sm_90a: they need one "
+         "for 12.4");
   // A driver that refuses the newer text has the portable one.
   if (best) {
-    quern_status status = context.load(best, code, portable ? nullptr : error);
+    quern_status status = context.load(best, code, portable ? &refusal : error);
     warpgroups = status == QUERN_OK;
     if (status && !portable)
       return status;

@@ -72,6 +72,8 @@ public:
   uint64_t bytesOf(uint32_t step, const RunSize &size) const;
   /// The variant of the kernels that was taken: "sm_80" or "sm_90a".
   const char *variant() const { return warpgroups ? "sm_90a" : "sm_80"; }
+  /// Why those of sm_90a were not, on a device that has them; "" otherwise.
+  const char *whyPortable() const { return refusal.message; }
 
 private:
   const manifest::Device &table() const { return *module.manifest->device(); }
@@ -105,6 +107,7 @@ private:
   Module code = nullptr;
   /// The kernels are those of sm_90a.
   bool warpgroups = false;
+  quern_error refusal = {};
   /// By kernel; null for those that this variant has no use for.
   Array<Function> functions;
   /// By step, the kernel of the last run.
