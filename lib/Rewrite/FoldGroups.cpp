@@ -69,8 +69,30 @@ struct GroupLinear {
   bool hasBlocks() const { return weight && !weight->blocks.empty(); }
 };
 
+/// The groups of an input whose weight is in blocks: each is in one of them.
+std::string matchGroupsInBlocks(GroupLinear &found, tq::GroupType in) {
+  found.groups.assign(in.getParams().begin(), in.getParams().end());
+  found.map.assign(in.getMap().begin(), in.getMap().end());
+  SmallVector<int64_t> blockOf(found.groups.size(), -1);
+  size_t block = 0;
+  for (auto [column, g] : llvm::enumerate(found.map)) {
+    while (int64_t(column) >= found.weight->blocks[block])
+      ++block;
+    if (blockOf[g] < 0) {
+      blockOf[g] = int64_t(block);
+      found.groups[g].scale *= double(found.weight->scaleData[block]);
+    } else if (blockOf[g] != int64_t(block)) {
+      return "a group of its input lies in two blocks of its weight";
+    }
+  }
+  return "";
+}
+
 /// The groups of a weight in blocks.
 std::string matchBlocks(GroupLinear &found) {
+  tq::GroupType in = groupTypeOf(found.x);
+  if (in && in.getStorageBits() <= 8)
+    return matchGroupsInBlocks(found, in);
   std::optional<Codes> x = describeOffsetCodes(found.x);
   if (!x || x->bits > 8)
     return "its weight has scales of blocks and its input no codes of one "
@@ -119,16 +141,19 @@ std::string match(tq::LinearOp op, GroupLinear &found) {
   found.grouped = in || found.hasBlocks();
   if (found.hasBlocks())
     return matchBlocks(found);
-  std::optional<ChannelParams> inputs = describeChannels(found.x, shape[1]);
-  if (!inputs || inputs->bits > 8)
-    return "its input has no codes of at most 8 bits";
   if (in) {
+    if (in.getStorageBits() > 8)
+      return "its input has no codes of at most 8 bits";
     found.groups.assign(in.getParams().begin(), in.getParams().end());
     found.map.assign(in.getMap().begin(), in.getMap().end());
-  } else {
-    found.groups = {inputs->params.front()};
-    found.map.assign(shape[1], 0);
+    return "";
   }
+  std::optional<Codes> one = describeOffsetCodes(found.x);
+  if (!one || one->bits > 8)
+    return "its input has no codes of at most 8 bits";
+  found.groups = {{one->scale, one->zero}};
+  found.map.assign(shape[1], 0);
+  found.offset = one->offset / one->scale;
   return "";
 }
 
@@ -189,7 +214,7 @@ SmallVector<NamedAttribute> productAttrs(OpBuilder &builder, GroupLinear &found,
   auto stored = found.op.getW().getDefiningOp<tq::DequantizeWeightOp>();
   if (stored.getBits() != 8)
     set("weight_bits", builder.getI64IntegerAttr(stored.getBits()));
-  if (found.hasBlocks())
+  if (found.hasBlocks() && !groupTypeOf(found.x))
     set("blocks", builder.getDenseI64ArrayAttr(found.weight->blocks));
   return attrs;
 }

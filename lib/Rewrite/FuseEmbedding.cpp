@@ -111,8 +111,8 @@ struct FuseEmbeddingPass : quern::impl::FuseEmbeddingBase<FuseEmbeddingPass> {
     for (const std::optional<Weight> &table : tables)
       if (!table)
         return "a table is not quantized";
-    tq::QuantizeOp quantize = matchOnlyQuantizer(norm.getResult());
-    std::optional<Affine> affine = foldAffine(norm, quantize);
+    tq::QuantizeOp quantize = matchOnlyChannelQuantizer(norm.getResult());
+    std::optional<Affine> affine = foldChannelAffine(norm, quantize, {});
     if (!affine)
       return "its gain or shift is not a constant";
 

@@ -84,7 +84,7 @@ joinConstants(ArrayRef<Product> products) {
   const Product &first = products.front();
   size_t inputs = cast<RankedTensorType>(first.w().getType()).getDimSize(1);
   size_t outputs = all.offsets.size();
-  size_t blocks = first.ends() ? first.ends().size() : 1;
+  size_t blocks = first.groups();
   if (!outputs || all.corrections.empty() ||
       all.weights.size() != outputs * inputs ||
       all.multipliers.size() != blocks * outputs)
@@ -180,7 +180,7 @@ Value quern::joinProducts(OpBuilder &builder, ArrayRef<Product> products,
   ArrayAttr names = joined.isMixed() ? builder.getArrayAttr({})
                                      : builder.getArrayAttr(joined.sites);
   APFloat one(1.0f), none(0.0f);
-  if (first.ends())
+  if (first.isGrouped())
     return limitCodes(builder, loc,
                       tq::QGroupLinearOp::create(
                           builder, loc, type, first.x(), weight, correction,

@@ -14,7 +14,7 @@
 namespace quern {
 
 /// The product that makes q, k or v: of weights with one scale for each row, or
-/// with scales of blocks of columns.
+/// with scales of blocks of columns, or of grouped codes.
 class Product {
   template <typename F> auto either(F &&get) const {
     if (auto plain = llvm::dyn_cast<tq::QLinearOp>(made))
@@ -25,9 +25,7 @@ class Product {
 public:
   Product() = default;
   explicit Product(mlir::Operation *op) {
-    auto blocks = llvm::dyn_cast_or_null<tq::QGroupLinearOp>(op);
-    if (llvm::isa_and_nonnull<tq::QLinearOp>(op) ||
-        (blocks && blocks.getBlocks()))
+    if (llvm::isa_and_nonnull<tq::QLinearOp, tq::QGroupLinearOp>(op))
       made = op;
   }
 
@@ -47,6 +45,12 @@ public:
   mlir::DenseI64ArrayAttr ends() const {
     auto blocks = llvm::dyn_cast<tq::QGroupLinearOp>(made);
     return blocks ? blocks.getBlocksAttr() : nullptr;
+  }
+  bool isGrouped() const { return llvm::isa<tq::QGroupLinearOp>(made); }
+  /// How many sums an output has.
+  size_t groups() const {
+    auto grouped = llvm::dyn_cast<tq::QGroupLinearOp>(made);
+    return grouped ? size_t(grouped.getGroupCount()) : 1;
   }
   int64_t rows() const {
     return llvm::cast<mlir::RankedTensorType>(w().getType()).getDimSize(0);

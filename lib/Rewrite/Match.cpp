@@ -128,26 +128,6 @@ std::optional<std::vector<double>> quern::matchVector(Value real) {
   return values;
 }
 
-std::optional<Affine> quern::foldAffine(tq::LayerNormOp norm,
-                                        tq::QuantizeOp behind) {
-  std::optional<std::vector<double>> gamma = matchVector(norm.getGamma());
-  std::optional<std::vector<double>> beta = matchVector(norm.getBeta());
-  if (!gamma || !beta)
-    return std::nullopt;
-  double scale = 1, zero = 0;
-  if (behind) {
-    std::optional<Codes> out = describeOffsetCodes(behind.getResult());
-    scale = out->scale;
-    zero = out->realZero();
-  }
-  Affine affine;
-  for (double g : *gamma)
-    affine.gamma.push_back(static_cast<float>(g / scale));
-  for (double b : *beta)
-    affine.beta.push_back(static_cast<float>(b / scale + zero));
-  return affine;
-}
-
 ArrayAttr quern::siteNames(Builder &builder,
                            ArrayRef<tq::QuantizeOp> quantizers) {
   SmallVector<Attribute> names;

@@ -96,13 +96,6 @@ std::optional<Weight> matchWeight(mlir::Value real, Blocks blocks = Blocks::No);
 /// f32 constant or codes under tq.dequantize_weight.
 std::optional<std::vector<double>> matchVector(mlir::Value real);
 
-/// Gain and shift of a LayerNorm with the quantizer behind it folded in:
-/// g / s and b / s + z, or g and b themselves without one.
-struct Affine {
-  std::vector<float> gamma, beta;
-};
-std::optional<Affine> foldAffine(tq::LayerNormOp norm, tq::QuantizeOp behind);
-
 /// The sites of quantizers as an array attribute, by position: a quantizer
 /// without a site, or none, is an empty name. Empty when all names are.
 mlir::ArrayAttr siteNames(mlir::Builder &builder,

@@ -53,9 +53,14 @@ std::optional<ChannelCodes> matchSummand(mlir::Value real, size_t width);
 /// As matchOnlyQuantizer, also for codes in groups.
 tq::QuantizeOp matchOnlyChannelQuantizer(mlir::Value real);
 
-/// As foldAffine, with parameters by channel: output column i, which takes
-/// channel order[i] (i without an order), is written by `behind`. The vectors
-/// are by channel.
+/// Gain and shift of a LayerNorm with the quantizer behind it folded in:
+/// g / s and b / s + z, or g and b themselves without one.
+struct Affine {
+  std::vector<float> gamma, beta;
+};
+
+/// Output column i, which takes channel order[i] (i without an order), is
+/// written by `behind`. The vectors are by channel.
 std::optional<Affine> foldChannelAffine(tq::LayerNormOp norm,
                                         tq::QuantizeOp behind,
                                         llvm::ArrayRef<int64_t> order);

@@ -46,18 +46,22 @@ int codeOf(float w, int head) {
 class BlocksTest : public InterpretTest {
 protected:
   /// A product with weights of heads; its inputs are made by one without, and
-  /// may have codes with a real offset.
-  void build(const std::string &along, const std::string &offset = "") {
+  /// may have codes with a real offset, or as many groups.
+  void build(const std::string &along, const std::string &offset = "",
+             int64_t groups = 0) {
     first = withOutliers(random, inputs, inputs, 0.02f);
     w = withOutliers(random, outputs, inputs, 0.1f);
     b = withOutliers(random, 1, outputs, 0.5f);
-    std::string site = offset.empty()
-                           ? "zero = 117 : i64"
-                           : "zero = 0 : i64, offset = " + offset + " : f64";
+    std::string site =
+        groups ? groupsOf(groups)
+        : offset.empty()
+            ? "scale = 0.0171 : f32, zero = 117 : i64"
+            : "scale = 0.0171 : f32, zero = 0 : i64, offset = " + offset +
+                  " : f64";
     std::string text =
         "module attributes {tq.scheme = {sites = {"
         "L0.z = {bits = 8 : i64, scale = 0.05 : f32, zero = 120 : i64}, "
-        "L0.c = {bits = 8 : i64, scale = 0.0171 : f32, " +
+        "L0.c = {bits = 8 : i64, " +
         site +
         "}, L0.g = {bits = 8 : i64, scale = 0.11 : f32, zero = 131 : i64}}, "
         "weights = {linear = {bits = 8 : i64, granularity = \"tensor\", "
@@ -94,6 +98,22 @@ protected:
     PassManager passes(&context);
     passes.addPass(createQuantize());
     ASSERT_TRUE(succeeded(passes.run(*module))) << message;
+  }
+
+  static double scaleOf(int64_t group) { return 0.01 + 0.002 * double(group); }
+  static int64_t zeroOf(int64_t group) { return 117 + group; }
+
+  /// Blocks of columns with scales and zero points of their own.
+  static std::string groupsOf(int64_t groups) {
+    std::string map, scales, zeros;
+    for (int64_t k = 0; k < inputs; ++k)
+      map += (k ? ", " : "") + std::to_string(k * groups / inputs);
+    for (int64_t g = 0; g < groups; ++g) {
+      scales += (g ? ", " : "") + std::to_string(scaleOf(g));
+      zeros += (g ? ", " : "") + std::to_string(zeroOf(g));
+    }
+    return "group_of = array<i64: " + map + ">, scales = array<f32: " + scales +
+           ">, zeros = array<i64: " + zeros + ">";
   }
 
   static std::string list(const std::vector<float> &values, size_t cols) {
@@ -199,6 +219,49 @@ TEST_F(E19, BlocksOfColumnsAreGroups) {
       unequal += code != expected[t * outputs + n];
     }
   EXPECT_LE(unequal, tokens * outputs / 1000);
+}
+
+/// Groups of the inputs, each in one block of the weight, which has its own
+/// step; a group in two blocks has no step.
+TEST_F(E19, GroupsOfInputsInBlocks) {
+  const int64_t groups = 2 * heads, size = inputs / groups;
+  build("columns", "", groups);
+  OwningOpRef<ModuleOp> integer = integers();
+  tq::QGroupLinearOp product;
+  integer->walk([&](tq::QGroupLinearOp op) { product = op; });
+  ASSERT_TRUE(product);
+  EXPECT_FALSE(product.getBlocks());
+  EXPECT_EQ(product.getGroupCount(), groups);
+  Tensor a = floats(tokens, inputs, 3);
+  Codes real = run(*module, a), ours = run(*integer, a, &real);
+  const auto &x = real.at("L0.c");
+  const auto &expected = real.at("L0.g"), &got = ours.at("L0.g");
+  for (int64_t t = 0; t < tokens; ++t)
+    for (int64_t n = 0; n < outputs; ++n) {
+      float v = 0;
+      for (int64_t g = 0; g < groups; ++g) {
+        int64_t acc = 0;
+        for (int64_t k = g * size; k < (g + 1) * size; ++k)
+          acc += (x[t * inputs + k] - zeroOf(g)) *
+                 codeOf(w[n * inputs + k], int(g / 2));
+        double scale = double(float(scaleOf(g))) * double(steps[g / 2]);
+        float part = float(acc) * float(scale / double(sy));
+        v = g ? v + part : part;
+      }
+      v += float(double(b[n]) / double(sy) + double(zy));
+      int32_t code = int32_t(std::nearbyintf(std::clamp(v, 0.0f, 255.0f)));
+      ASSERT_EQ(got[t * outputs + n], code) << t << ", " << n;
+      ASSERT_LE(std::abs(code - expected[t * outputs + n]), 1);
+    }
+  build("columns", "", 3);
+  int products = 0, left = 0;
+  OwningOpRef<ModuleOp> refused = integers();
+  refused->walk([&](Operation *op) {
+    products += isa<tq::QGroupLinearOp>(op);
+    left += isa<tq::LinearOp>(op);
+  });
+  EXPECT_EQ(products, 0);
+  EXPECT_EQ(left, 1);
 }
 
 /// Blocks of rows cost nothing: a scale for each output.
