@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 using namespace quern;
 
@@ -35,6 +36,14 @@ bool takesOffset(const std::string &key) {
 /// one at a time, but for the scores, whose exponentials all heads share.
 bool takesHeads(const std::string &key) {
   constexpr std::array<std::string_view, 5> keys = {"q", "k", "v", "p", "c"};
+  return std::find(keys.begin(), keys.end(), key) != keys.end();
+}
+
+/// Whether a site may have a step for each block of its channels, which are
+/// groups: what products without an activation behind them and sums make.
+bool takesBlocks(const std::string &key) {
+  constexpr std::array<std::string_view, 7> keys = {"emb", "g", "u", "x",
+                                                    "h",   "y", "z"};
   return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
@@ -91,9 +100,15 @@ public:
     if (hasSteps && bitsOf(quantizer) != scheme.bits)
       return refuse(std::to_string(bitsOf(quantizer)) + " bits",
                     std::to_string(scheme.bits));
-    if (isByHeads && !takesHeads(site.key))
+    if (isByHeads && !takesHeads(site.key) && !takesBlocks(site.key))
       return refuse(std::to_string(quantizer.bits.size()) + " steps of heads",
-                    "one: those are for q, k, v, p and c");
+                    "one: those are for q, k, v, p and c, and, as blocks of "
+                    "channels, for emb, g, u, x, h, y and z");
+    // Groups share the range of their codes.
+    if (isByHeads && takesBlocks(site.key) &&
+        std::set<unsigned>(quantizer.bits.begin(), quantizer.bits.end())
+                .size() > 1)
+      return refuse("blocks of different bits", "the same for all blocks");
     if (isByHeads && (scheme.isLog() || scheme.groups > 1))
       return refuse("steps of heads", "codes of another form");
     if (isByHeads && site.key == "p" && quantizer.isSigned)

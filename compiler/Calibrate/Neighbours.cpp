@@ -60,6 +60,17 @@ Error quern::checkGroupNeighbours(const Site &site,
   return checkGroupSource(site, sites, recipe);
 }
 
+Error quern::checkBlockNeighbours(const Site &site,
+                                  const std::vector<Site> &sites,
+                                  const Recipe &recipe,
+                                  const std::string &prefix) {
+  if (recipe.arithmetic().fixed)
+    return Error::make(prefix, ": sites.", site.name,
+                       ": found steps of blocks, expected one step with fixed "
+                       "arithmetic");
+  return checkGroupNeighbours(site, sites, recipe);
+}
+
 Error quern::checkHeadNeighbours(const Site &site,
                                  const std::vector<Site> &sites,
                                  const Recipe &recipe,

@@ -22,6 +22,11 @@ namespace quern {
 Error checkGroupNeighbours(const Site &site, const std::vector<Site> &sites,
                            const Recipe &recipe);
 
+/// Steps of blocks of channels are groups, of which fixed arithmetic has none.
+/// `prefix` names the checkpoint that the steps come from.
+Error checkBlockNeighbours(const Site &site, const std::vector<Site> &sites,
+                           const Recipe &recipe, const std::string &prefix);
+
 /// Steps of heads are constants of the integer attention: all that it reads and
 /// makes has codes, and those of the probabilities are uniform.
 /// `prefix` names the checkpoint that the steps come from.

@@ -41,7 +41,8 @@ struct SiteRange {
   /// Learned scale and zero point, of each group for schemes of groups. Where
   /// there are some, nothing was estimated and they go before any range.
   std::vector<UniformParams> learned;
-  /// The bits that each head was learned with, where it has a step of its own;
+  /// The bits that each head, or block of channels, was learned with, where it
+  /// has a step of its own;
   /// `learned` then is by heads, in codes of the widest with one zero point.
   std::vector<unsigned> headBits;
   /// What code 0 stands for, of learned codes with a real offset; their zero

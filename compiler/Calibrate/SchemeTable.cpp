@@ -175,6 +175,20 @@ Error addGroups(NamedAttrList &entry, const Site &site,
   return Error::success();
 }
 
+/// The groups that blocks of channels with a step each are.
+Expected<SiteRange> blocksAsGroups(const Site &site, const SiteRange &range,
+                                   int64_t width, const std::string &prefix) {
+  int64_t blocks = range.headBits.size();
+  if (width % blocks)
+    return Error::make(prefix, ": sites.", site.name, ": found ", blocks,
+                       " steps of blocks, expected a divisor of ", width,
+                       " channels");
+  SiteRange groups = range;
+  for (int64_t j = 0; j < width; ++j)
+    groups.groupOf.push_back(j / (width / blocks));
+  return groups;
+}
+
 /// The scale and the codes of each head.
 Error addHeads(NamedAttrList &entry, tq::ObserveOp observe,
                const ActivationScheme &scheme, const SiteRange &range,
@@ -349,7 +363,11 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
       siteList.set(site.name, entry.getDictionary(module.getContext()));
       continue;
     }
-    if (!(*range)->headBits.empty()) {
+    bool isByParts = !(*range)->headBits.empty();
+    bool isByHeads =
+        isByParts && (site.key == "q" || site.key == "k" || site.key == "v" ||
+                      site.key == "p" || site.key == "c");
+    if (isByHeads) {
       if (Error error =
               checkHeadNeighbours(site, sites, recipe, ranges.prefix()))
         return error;
@@ -369,6 +387,19 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
         return Error::make("sites.", site.name,
                            ": found power_of_two, expected fixed arithmetic "
                            "with factors of a text's embeddings");
+    }
+    if (isByParts) {
+      if (Error error =
+              checkBlockNeighbours(site, sites, recipe, ranges.prefix()))
+        return error;
+      auto groups = blocksAsGroups(site, **range, width, ranges.prefix());
+      if (!groups)
+        return groups.takeError();
+      if (Error error = addGroups(entry, site, scheme, *groups, width,
+                                  ranges.prefix(), builder))
+        return error;
+      siteList.set(site.name, entry.getDictionary(module.getContext()));
+      continue;
     }
     if (scheme.groups > 1) {
       if (Error error = checkGroupNeighbours(site, sites, recipe))

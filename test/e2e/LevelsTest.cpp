@@ -292,6 +292,12 @@ std::vector<LevelsCase> cases() {
        learnedHeads(odd(H::Embedding), 4),
        "w8a8",
        {"activation.bits=learned", "weight.bits=learned"}},
+      // And by blocks of channels outside of attention.
+      {"E19LearnedBlocks",
+       with(learnedHeads(odd(H::Classification), 8),
+            [](TinyModelOptions &o) { o.learnedGroups = 4; }),
+       "w8a8",
+       {"activation.bits=learned", "weight.bits=learned"}},
       {"E10LearnedGroups",
        learned(odd(H::Classification), 3),
        "w8a8",

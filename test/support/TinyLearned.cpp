@@ -89,7 +89,12 @@ public:
     bool isProbs = ends("attn_probs_act_quantizer");
     if (o.learnedHeads && (ends("query") || ends("key") || ends("value") ||
                            ends("context_act_quantizer") || isProbs))
-      return headSteps(name, width, from, isSigned, !isProbs);
+      return headSteps(name, width, from, isSigned, !isProbs, headBits());
+    if (o.learnedGroups && (ends("LayerNorm") || ends("output.dense") ||
+                            ends(".res_act_quantizer")))
+      return headSteps(
+          name, width, from, isSigned, /*isTable=*/true,
+          std::vector<float>(o.learnedGroups, float(nextBits(false))));
     int64_t used = nextBits(ends("query") || ends("key") || ends("value"));
     addChoices(name + "alpha", [&](int64_t bits) {
       float codes = static_cast<float>((int64_t(1) << bits) - 1);
@@ -107,29 +112,37 @@ public:
     ++sites;
   }
 
-  /// The same by heads: seven rows of a step for each, or, as a quantizer of
-  /// the published code is when it is made, seven steps for all.
-  void headSteps(const std::string &name, float width, float from,
-                 bool isSigned, bool isTable) {
-    auto step = [&](int64_t bits) {
-      float codes = static_cast<float>((int64_t(1) << bits) - 1);
-      return width * (isSigned ? 2 : 1 - from) / codes;
-    };
-    std::vector<float> alpha, bits;
-    for (int64_t b = 2; b <= 8; ++b)
-      for (int64_t head = 0; head < o.heads; ++head)
-        alpha.push_back(step(b) * (1 - 0.2f * static_cast<float>(head)));
+  /// Bits for each head.
+  std::vector<float> headBits() {
+    std::vector<float> bits;
     ++turn;
     for (int64_t head = 0; head < o.heads; ++head)
       bits.push_back(static_cast<float>(
           o.learnedSteps - (turn + 2 * head) % (o.learnedSteps - 1)));
+    return bits;
+  }
+
+  /// The same by heads or by blocks of channels: seven rows of a step for each,
+  /// or, as a quantizer of the published code is when it is made, seven steps
+  /// for all.
+  void headSteps(const std::string &name, float width, float from,
+                 bool isSigned, bool isTable, const std::vector<float> &bits) {
+    auto step = [&](int64_t bits) {
+      float codes = static_cast<float>((int64_t(1) << bits) - 1);
+      return width * (isSigned ? 2 : 1 - from) / codes;
+    };
+    int64_t count = static_cast<int64_t>(bits.size());
+    std::vector<float> alpha;
+    for (int64_t b = 2; b <= 8; ++b)
+      for (int64_t i = 0; i < count; ++i)
+        alpha.push_back(step(b) * (1 - 0.2f * static_cast<float>(i % 4)));
     if (isTable)
-      add(name + "alpha", {7, o.heads}, alpha);
+      add(name + "alpha", {7, count}, alpha);
     else
       addChoices(name + "alpha", step);
     // There where offsets are used, and not read.
     addChoices(name + "beta", [](int64_t) { return 0.0f; });
-    add(name + "nbits", {o.heads}, bits);
+    add(name + "nbits", {count}, bits);
     list.push_back({name + "signed", "BOOL", {}, {std::byte(isSigned)}});
     ++sites;
   }

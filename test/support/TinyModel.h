@@ -64,7 +64,8 @@ struct TinyModelOptions {
   /// with the PEG paper saves them, and its names of modules.
   bool learned = false;
   /// Groups of channels that they have at x, h and y: channel j is in group
-  /// (7 j) mod learnedGroups.
+  /// (7 j) mod learnedGroups. With learnedSteps they are as many blocks of
+  /// channels, at emb, g, u and z as well.
   int64_t learnedGroups = 0;
   /// One weight scale for each row.
   bool learnedRows = false;

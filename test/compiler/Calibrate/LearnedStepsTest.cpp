@@ -186,6 +186,43 @@ TEST_F(E19, ActivationsOfHeadsThatDoNotFit) {
                            "recipe expects unsigned ones");
 }
 
+/// Activations by blocks of channels, all of as many bits.
+TEST_F(E19, ActivationsOfBlocks) {
+  options.learnedGroups = 4;
+  writeSteps(6);
+  Expected<RangeTable> table = readAll();
+  ASSERT_TRUE(table) << table.message();
+  for (auto [site, module] :
+       {std::pair<std::string, std::string>{"g", "attention.output.dense"},
+        {"u", "attention.output.res_act_quantizer"},
+        {"x", "attention.output.LayerNorm"},
+        {"h", "output.dense"},
+        {"y", "output.res_act_quantizer"},
+        {"z", "output.LayerNorm"}}) {
+    SCOPED_TRACE(site);
+    const SiteRange &range = table->sites.at("L0." + site);
+    const std::string name = layer0 + module + ".activation_quantizer.";
+    std::vector<float> alpha = floatsOf(tensor(name + "alpha"));
+    ASSERT_EQ(range.learned.size(), 4u);
+    ASSERT_EQ(range.headBits,
+              std::vector<unsigned>(4, unsigned(range.scheme.bits)));
+    for (size_t block = 0; block < 4; ++block) {
+      EXPECT_EQ(range.learned[block].scale,
+                alpha[(range.scheme.bits - 2) * 4 + block]);
+      EXPECT_EQ(range.learned[block].zero, 1 << (range.scheme.bits - 1));
+    }
+    EXPECT_NE(range.learned[0].scale, range.learned[1].scale);
+  }
+  // Other sites keep what they had.
+  EXPECT_TRUE(table->sites.at("L0.f").headBits.empty());
+  SafetensorsOutput &bits =
+      tensor(layer0 + "output.dense.activation_quantizer.nbits");
+  float other = floatsOf(bits)[0] == 8 ? 7 : 8;
+  std::memcpy(bits.data.data() + 4, &other, 4);
+  expectRefusal(readAll(), "found blocks of different bits at site L0.h, the "
+                           "recipe expects the same for all blocks");
+}
+
 TEST_F(E19, BitsOfTheCheckpoint) {
   Expected<RangeTable> table = readAll();
   ASSERT_TRUE(table) << table.message();
