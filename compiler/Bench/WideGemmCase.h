@@ -40,7 +40,9 @@ public:
   /// Does what the first kernel does.
   void fillPlanes();
   /// Chunks of each kernel that cover all rows.
-  int64_t planesChunks() const { return (rows + 15) / 16; }
+  int64_t planesChunks() const {
+    return (rows + kRowsPerChunk - 1) / kRowsPerChunk;
+  }
   int64_t chunks() const;
 
   int64_t countWrong() override;

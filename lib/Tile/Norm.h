@@ -17,8 +17,9 @@ namespace quern {
 enum class RowsOf { Tokens, Sequences };
 
 /// Rows of one chunk: a launch is chunks(base = tokens or sequences,
-/// divide = kRowsPerChunk).
-constexpr int64_t kRowsPerChunk = 16;
+/// divide = kRowsPerChunk). With few, so that threads share short texts, too: a
+/// row takes about as long as handing a chunk to a thread.
+constexpr int64_t kRowsPerChunk = 4;
 
 /// Runs `body` for each row of the chunks [begin, end).
 void forEachRow(KernelBuilder &k, RowsOf rows,
