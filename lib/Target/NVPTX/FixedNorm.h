@@ -16,8 +16,8 @@ namespace quern::nvptx {
 
 /// Normalizes the codes of `row`, four for each step, and stores the results,
 /// whose lo and hi are i32. `channels` are bytes as by packChannels of
-/// lib/Tile/FixedChannels.h. Codes are shifted up by `up` bits (i32), or, if that
-/// is null, multiplied by powers of their channels.
+/// lib/Tile/FixedChannels.h. Codes are shifted up by `up` bits (i32), or, if
+/// that is null, multiplied by powers of their channels.
 void normalizeFixedRow(WarpRow &columns, llvm::ArrayRef<mlir::Value> codes,
                        mlir::Value channels, mlir::Value up, mlir::Value row,
                        const RowResult &result);
