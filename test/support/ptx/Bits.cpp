@@ -36,16 +36,16 @@ static Handler shifts(Instruction &i, const Parts &parts) {
   return takeType(i, parts) && parts.size() == 2 ? shift : nullptr;
 }
 
+static uint64_t joinWords(uint64_t upper, uint64_t lower) {
+  return uint64_t(uint32_t(upper)) << 32 | uint32_t(lower);
+}
+
 /// Funnel shift of two words; the amount wraps.
 static void funnel(Warp &w, const Instruction &i) {
-  Lanes ra, rb, rc;
-  const Lanes &a = w.read(i.operands[1], ra), &b = w.read(i.operands[2], rb);
-  const Lanes &c = w.read(i.operands[3], rc);
-  Lanes &d = w.target(i.operands[0]);
-  forEachActive(w, [&](int l) {
-    uint64_t both = uint64_t(uint32_t(b[l])) << 32 | uint32_t(a[l]);
-    int by = int(c[l] & 31);
-    d[l] = uint32_t(i.mode == "l" ? both << by >> 32 : both >> by);
+  mapThree(w, i, [&](uint64_t a, uint64_t b, uint64_t c) -> uint64_t {
+    uint64_t both = joinWords(b, a);
+    int by = int(c & 31);
+    return uint32_t(i.mode == "l" ? both << by >> 32 : both >> by);
   });
 }
 
@@ -58,21 +58,16 @@ static Handler funnels(Instruction &i, const Parts &parts) {
 
 /// Bytes picked out of eight; the sign bits of selectors are not supported.
 static void permute(Warp &w, const Instruction &i) {
-  Lanes ra, rb, rc;
-  const Lanes &a = w.read(i.operands[1], ra), &b = w.read(i.operands[2], rb);
-  const Lanes &c = w.read(i.operands[3], rc);
-  Lanes &d = w.target(i.operands[0]);
-  forEachActive(w, [&](int l) {
-    uint64_t both = uint64_t(uint32_t(b[l])) << 32 | uint32_t(a[l]);
-    uint64_t result = 0;
+  mapThree(w, i, [](uint64_t a, uint64_t b, uint64_t c) {
+    uint64_t both = joinWords(b, a), result = 0;
     for (int k = 0; k != 4; ++k) {
-      int which = int(c[l] >> (4 * k) & 15);
+      int which = int(c >> (4 * k) & 15);
       uint64_t byte = both >> (8 * (which & 7)) & 255;
       if (which & 8)
         byte = byte & 128 ? 255 : 0;
       result |= byte << (8 * k);
     }
-    d[l] = result;
+    return result;
   });
 }
 
@@ -82,21 +77,17 @@ static Handler permutes(Instruction &, const Parts &parts) {
 
 /// A field of bits, from position b on, c bits long.
 static void bitField(Warp &w, const Instruction &i) {
-  Lanes ra, rb, rc;
-  const Lanes &a = w.read(i.operands[1], ra), &b = w.read(i.operands[2], rb);
-  const Lanes &c = w.read(i.operands[3], rc);
-  Lanes &d = w.target(i.operands[0]);
-  forEachActive(w, [&](int l) {
-    uint32_t at = b[l] & 255, length = c[l] & 255, bits = uint32_t(i.type.bits);
+  mapThree(w, i, [&](uint64_t a, uint64_t b, uint64_t c) {
+    uint32_t at = b & 255, length = c & 255, bits = uint32_t(i.type.bits);
     uint64_t all = bits == 64 ? ~uint64_t(0) : 0xffffffff;
-    uint64_t value = at < bits ? (a[l] & all) >> at : 0;
+    uint64_t value = at < bits ? (a & all) >> at : 0;
     length = std::min(length, at < bits ? bits - at : 0);
     if (length < bits)
       value &= (uint64_t(1) << length) - 1;
     if (i.type.kind == Type::Signed && length && value >> (length - 1) & 1 &&
         length < bits)
       value |= ~uint64_t(0) << length;
-    d[l] = value & all;
+    return value & all;
   });
 }
 
@@ -107,19 +98,15 @@ static Handler bitFields(Instruction &i, const Parts &parts) {
 /// d = c + sum of four products; the first operand's bytes as i.type says, the
 /// second's as i.from.
 static void dot4(Warp &w, const Instruction &i) {
-  Lanes ra, rb, rc;
-  const Lanes &a = w.read(i.operands[1], ra), &b = w.read(i.operands[2], rb);
-  const Lanes &c = w.read(i.operands[3], rc);
-  Lanes &d = w.target(i.operands[0]);
   auto byte = [](uint64_t word, int k, const Type &type) {
     uint8_t raw = uint8_t(word >> (8 * k));
     return type.kind == Type::Signed ? int32_t(int8_t(raw)) : int32_t(raw);
   };
-  forEachActive(w, [&](int l) {
-    uint32_t sum = uint32_t(c[l]);
+  mapThree(w, i, [&](uint64_t a, uint64_t b, uint64_t c) {
+    uint32_t sum = uint32_t(c);
     for (int k = 0; k != 4; ++k)
-      sum += uint32_t(byte(a[l], k, i.type) * byte(b[l], k, i.from));
-    d[l] = sum;
+      sum += uint32_t(byte(a, k, i.type) * byte(b, k, i.from));
+    return sum;
   });
 }
 

@@ -67,11 +67,8 @@ static Handler compares(Instruction &i, const Parts &parts) {
 }
 
 static void choose(Warp &w, const Instruction &i) {
-  Lanes ra, rb, rc;
-  const Lanes &a = w.read(i.operands[1], ra), &b = w.read(i.operands[2], rb);
-  const Lanes &c = w.read(i.operands[3], rc);
-  Lanes &d = w.target(i.operands[0]);
-  forEachActive(w, [&](int l) { d[l] = c[l] & 1 ? a[l] : b[l]; });
+  mapThree(w, i,
+           [](uint64_t a, uint64_t b, uint64_t c) { return c & 1 ? a : b; });
 }
 
 static Handler choices(Instruction &i, const Parts &parts) {

@@ -71,6 +71,15 @@ template <typename F> void forEachActive(const Warp &warp, F body) {
     body(__builtin_ctz(left));
 }
 
+/// The destination of active lanes becomes body(a, b, c) of the three operands.
+template <typename F> void mapThree(Warp &w, const Instruction &i, F body) {
+  Lanes ra, rb, rc;
+  const Lanes &a = w.read(i.operands[1], ra), &b = w.read(i.operands[2], rb);
+  const Lanes &c = w.read(i.operands[3], rc);
+  Lanes &d = w.target(i.operands[0]);
+  forEachActive(w, [&](int l) { d[l] = body(a[l], b[l], c[l]); });
+}
+
 /// True if the last part is a type; stored in `instruction.type`.
 inline bool takeType(Instruction &instruction, const Parts &parts) {
   return parts.size() >= 2 && parseType(parts.back(), instruction.type);

@@ -34,14 +34,10 @@ static void run2(Warp &w, const Instruction &i) {
 /// Multiplies the first two, widened to the type of the third.
 template <typename T, typename To>
 static void multiplyAdd(Warp &w, const Instruction &i) {
-  Lanes ra, rb, rc;
-  const Lanes &a = w.read(i.operands[1], ra), &b = w.read(i.operands[2], rb);
-  const Lanes &c = w.read(i.operands[3], rc);
-  Lanes &d = w.target(i.operands[0]);
   using Wide = std::make_unsigned_t<To>;
-  forEachActive(w, [&](int l) {
-    Wide product = Wide(To(fromBits<T>(a[l]))) * Wide(To(fromBits<T>(b[l])));
-    d[l] = Wide(product + Wide(fromBits<To>(c[l])));
+  mapThree(w, i, [](uint64_t a, uint64_t b, uint64_t c) {
+    Wide product = Wide(To(fromBits<T>(a))) * Wide(To(fromBits<T>(b)));
+    return Wide(product + Wide(fromBits<To>(c)));
   });
 }
 
