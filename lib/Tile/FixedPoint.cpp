@@ -73,20 +73,19 @@ WideLanes widen(KernelBuilder &k, Value v) {
           k.shiftRightSigned(pairs, by)};
 }
 
-Value join(KernelBuilder &k, const WideLanes &v) {
+/// The lower (0) or upper (1) halves of all 16 numbers.
+static Value joinHalves(KernelBuilder &k, const WideLanes &v, int64_t half) {
   auto lanes = k.vec(16, k.i32());
   SmallVector<int64_t> pattern;
-  for (int64_t i = 0; i < 16; i += 2)
+  for (int64_t i = half; i < 16; i += 2)
     pattern.append({i, 16 + i});
   return k.shuffle(k.bitcast(v.even, lanes), k.bitcast(v.odd, lanes), pattern);
 }
 
+Value join(KernelBuilder &k, const WideLanes &v) { return joinHalves(k, v, 0); }
+
 Value joinUpper(KernelBuilder &k, const WideLanes &v) {
-  auto lanes = k.vec(16, k.i32());
-  SmallVector<int64_t> pattern;
-  for (int64_t i = 1; i < 16; i += 2)
-    pattern.append({i, 16 + i});
-  return k.shuffle(k.bitcast(v.even, lanes), k.bitcast(v.odd, lanes), pattern);
+  return joinHalves(k, v, 1);
 }
 
 WideLanes loadWide(KernelBuilder &k, Value buffer, Value offset) {
