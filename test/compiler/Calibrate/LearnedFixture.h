@@ -8,6 +8,7 @@
 
 #include "compiler/Calibrate/LearnedTable.h"
 #include "compiler/Import/Safetensors.h"
+#include "test/compiler/Recipe/RecipeFixture.h"
 #include "test/support/TempFolder.h"
 #include "test/support/TinyModel.h"
 
@@ -19,15 +20,7 @@
 namespace quern::test {
 
 inline std::vector<Site> sitesOf(const TinyModelOptions &options) {
-  std::vector<Site> sites = {
-      {"E.t", "e", -1}, {"E.e", "e", -1}, {"E.z", "emb", -1}};
-  for (int layer = 0; layer < options.layers; ++layer)
-    for (const char *key :
-         {"q", "k", "v", "s", "p", "c", "g", "u", "x", "f", "h", "y", "z"})
-      sites.push_back({"L" + std::to_string(layer) + "." + key, key, layer});
-  sites.push_back({"P", "P", -1});
-  sites.push_back({"C", "C", -1});
-  return sites;
+  return bertSites(int(options.layers));
 }
 
 inline std::vector<float> floatsOf(const SafetensorsOutput &tensor) {
