@@ -101,16 +101,15 @@ static std::string replaceFront(std::string_view name, std::string_view from,
 }
 
 std::string Checkpoint::storedName(std::string_view name) const {
+  std::string other;
   if (isDistilled)
-    if (std::string other =
-            replaceFront(name, "pooler.dense.", "pre_classifier.");
-        !other.empty())
-      return other;
+    other = replaceFront(name, "pooler.dense.", "pre_classifier.");
   if (isElectra)
-    for (auto [from, to] : {std::pair("pooler.dense.", "classifier.dense."),
-                            std::pair("classifier.", "classifier.out_proj.")})
-      if (std::string other = replaceFront(name, from, to); !other.empty())
-        return other;
+    other = replaceFront(name, "pooler.dense.", "classifier.dense.");
+  if (isElectra && other.empty())
+    other = replaceFront(name, "classifier.", "classifier.out_proj.");
+  if (!other.empty())
+    return other;
   // Heads (`classifier`, `qa_outputs`) lie beside the encoder.
   for (std::string_view part :
        {"embeddings.", "encoder.", "layernorm.", "pooler."})

@@ -22,9 +22,13 @@ using testing::HasSubstr;
 namespace {
 class HfConfigTest : public testing::Test {
 protected:
-  HfConfigTest() {
-    auto base = parseJson(tinyConfig(TinyModelOptions()), "base");
-    config = *base;
+  HfConfigTest() { takeFamily("bert"); }
+  /// Starts from the configuration of a model_type.
+  TinyModelOptions takeFamily(const char *name) {
+    TinyModelOptions options;
+    options.family = name;
+    config = *parseJson(tinyConfig(options), "base");
+    return options;
   }
   Expected<ModelInfo> read() { return readText(config.dump()); }
   Expected<ModelInfo> readText(const std::string &text) {
@@ -119,9 +123,7 @@ TEST_F(HfConfigTest, Activations) {
 }
 
 TEST_F(HfConfigTest, DistilBert) {
-  TinyModelOptions options;
-  options.family = "distilbert";
-  config = *parseJson(tinyConfig(options), "base");
+  TinyModelOptions options = takeFamily("distilbert");
   auto info = read();
   ASSERT_TRUE(info) << info.message();
   EXPECT_EQ(info->family, "distilbert");
@@ -147,9 +149,7 @@ TEST_F(HfConfigTest, DistilBert) {
 }
 
 TEST_F(HfConfigTest, Electra) {
-  TinyModelOptions options;
-  options.family = "electra";
-  config = *parseJson(tinyConfig(options), "base");
+  takeFamily("electra");
   auto info = read();
   ASSERT_TRUE(info) << info.message();
   EXPECT_TRUE(info->hasTypes);
