@@ -8,7 +8,8 @@ the mean over the five BERT tasks.
 
 DIR of --models holds folders named as in ../shared/models (bert-rte, bert-mrpc,
 ..., minilm-sst2); DIR of --glue holds the GLUE files as in ../shared/glue.
-Calibration: 256 rows of the train set (--calibration), chosen with a fixed seed.
+Calibration: 256 rows of the train set (--calibration), chosen with a fixed seed;
+other ones (--seed, with another --json) show how much a figure owes to them.
 
 A recipe is a preset, a recipe file, or one of the paper's settings in
 tools/bench/recipes, whose rows shared/design/accuracy.md has. Behind it may stand
@@ -46,12 +47,12 @@ def paper_recipes():
     return found
 
 
-def calibration(glue, task, path, rows=256):
+def calibration(glue, task, path, rows, seed):
     folder, columns, header = TASKS[task]
     with open(os.path.join(glue, folder, "train.tsv"), encoding="utf-8-sig") as f:
         lines = f.read().split("\n")
     lines = [l for l in (lines[1:] if header else lines) if l]
-    random.Random(1).shuffle(lines)
+    random.Random(seed).shuffle(lines)
     count = 0
     with open(path, "w", encoding="utf-8") as out:
         for line in lines:
@@ -152,6 +153,7 @@ def main():
     ap.add_argument("--threads", type=int, default=0, help="of the compiler; 0 is one per CPU")
     ap.add_argument("--json", help="append one JSON object a row to this file; logits of the f32 models go beside it")
     ap.add_argument("--calibration", type=int, default=256, help="rows of the train set that recipes are calibrated on")
+    ap.add_argument("--seed", type=int, default=1, help="which rows these are")
     ap.add_argument("--adaround-cache", metavar="DIR", help="keep layers that AdaRound has rounded in this folder, a file "
                     "for each model; recipes that share roundings take them from it")
     ap.add_argument("--resume", action="store_true", help="take rows that --json has already")
@@ -187,7 +189,7 @@ def main():
         for name in names:
             task = name.split("-")[-1]
             texts = os.path.join(folder, "calibration.txt")
-            calibration(args.glue, task, texts, args.calibration)
+            calibration(args.glue, task, texts, args.calibration, args.seed)
             # The f32 model's answers, once for all recipes and runs.
             store = f"{args.json}.{name}.f32.json" if args.json else os.path.join(folder, name + ".json")
             need = [recipe for recipe in recipes if (name, recipe) not in done]
