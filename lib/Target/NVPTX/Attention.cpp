@@ -16,6 +16,8 @@ using Param = DeviceBuilder::Param;
 
 /// Bytes of the table of exponentials.
 static constexpr int64_t kTableBytes = 256 * 4;
+/// Bytes in which warps tell each other a number, where keys come in parts.
+static constexpr int64_t kWarpBytes = 16;
 /// Constants of all heads, then those of each; QAttentionParams::size and
 /// headSize of lib/Tile/Attention.h.
 static constexpr int64_t kFirstHeadConstant = 64, kHeadConstants = 6;
@@ -35,6 +37,11 @@ Error checkAttention(const AttentionForm &form) {
                  "bits of base 2");
   if (form.fixed && form.context == Storage::F32)
     return Error("attention: an f32 result without floats, expected codes");
+  if (form.keysAtOnce % 32 || form.keysAtOnce < 0 ||
+      form.keysAtOnce > kMostKeysAtOnce)
+    return Error::make("attention: ", form.keysAtOnce,
+                       " keys at once, expected multiples of 32 up to ",
+                       kMostKeysAtOnce, ", or 0 for all");
   if (form.perHead && (form.fixed || form.isLog()))
     return Error("attention: constants of heads with logarithmic codes or "
                  "without floats, expected neither");
@@ -51,6 +58,8 @@ std::string getAttentionName(const AttentionForm &form) {
     name += form.nearest ? "_fixed" : "_fixed_down";
   if (form.perHead)
     name += "_heads";
+  if (form.keysAtOnce)
+    name += "_by" + std::to_string(form.keysAtOnce);
   return name + "_" + storageName(form.context).str();
 }
 
@@ -63,8 +72,11 @@ AttentionLaunch getAttentionLaunch(const AttentionForm &form, int64_t sequences,
   launch.gridY = sequences * heads;
   launch.threads = kAttentionThreads;
   launch.keys = (longest + 31) / 32 * 32;
-  launch.sharedBytes =
-      kTableBytes + launch.keys * AttentionLayout(form.headDim).bytesPerKey();
+  AttentionLayout layout(form.headDim);
+  launch.sharedBytes = kTableBytes + launch.keys * layout.bytesPerKey();
+  if (form.keysAtOnce)
+    launch.sharedBytes =
+        kTableBytes + kWarpBytes + form.keysAtOnce * layout.bytesPerKey();
   return launch;
 }
 
@@ -84,7 +96,12 @@ void AttentionEmitter::takeParams() {
 /// Where things lie in shared memory.
 void AttentionEmitter::place() {
   table = k.dynamicShared();
-  keyRows = k.at(table, k.c(kTableBytes));
+  warpNumbers = k.at(table, k.c(kTableBytes));
+  keyRows = warpNumbers;
+  if (form.keysAtOnce) {
+    keyRows = k.at(warpNumbers, k.c(kWarpBytes));
+    keys = k.c(form.keysAtOnce);
+  }
   Value behind = k.at(keyRows, k.mul(keys, layout.keyBytes));
   valueRows = layout.overlaid ? keyRows : behind;
   codes = layout.overlaid ? behind : k.at(valueRows, k.mul(keys, width));
@@ -114,22 +131,8 @@ void AttentionEmitter::loadConstants() {
 
 void AttentionEmitter::head() {
   fillTable();
-  copyKeys();
-  if (!layout.overlaid)
-    copyValues();
-  k.waitForCopies(0);
-  k.barrier();
-  sumKeys();
-  k.barrier();
   loadQueries();
-  Values largest = scores();
-  if (layout.overlaid) {
-    // All warps are done with the keys.
-    k.barrier();
-    copyValues();
-    k.barrier();
-  }
-  normalize(largest);
+  normalize(scores());
   k.ifThen(k.less(k.c(0), tapping), [&] { writeTaps(); });
   context();
 }
@@ -149,8 +152,6 @@ void AttentionEmitter::emit() {
   length = k.sub(k.load(k.at(at, k.c(4)), k.i32(), 4), first);
   firstAsker = form.firstQuery ? sequence : first;
   askerCount = form.firstQuery ? k.min(length, k.c(1)) : length;
-  chunks = k.shr(k.add(length, 31), 5);
-  ownKeys = k.shl(chunks, 5);
   loadConstants();
   Value start = k.mul(k.block(0), kAttentionQueries);
   row = k.add(k.add(start, k.mul(k.div(thread, 32), 16)), k.div(lane, 4));

@@ -5,7 +5,9 @@
 // tq.qattention, one block to 64 queries of a head: scores, the exact table
 // softmax and the context without a trip through the device's memory. A row is
 // scored to its end before it is normalized, so the result does not depend on
-// how keys are cut into tiles.
+// how keys are cut into tiles. Where all keys of a sequence would not fit
+// shared memory, they come some at a time, and once more for every sum over
+// them.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TARGET_NVPTX_ATTENTION_H
@@ -38,6 +40,9 @@ struct AttentionForm {
   /// Heads have constants of their own; not with logarithmic or fixed
   /// probabilities.
   bool perHead = false;
+  /// Keys that are in shared memory at once, a multiple of 32; 0 for all of a
+  /// sequence, of which there are at most kMostKeysAtOnce.
+  int64_t keysAtOnce = 0;
 
   bool isLog() const { return log.bits != 0; }
   /// How codes of the probabilities are kept in their tap.
@@ -47,7 +52,11 @@ struct AttentionForm {
 };
 
 /// The longest sequence whose keys, values and scores fit shared memory.
-inline constexpr int64_t kLongestSequence = 512;
+inline constexpr int64_t kMostKeysAtOnce = 512;
+/// What models with longer ones have as AttentionForm::keysAtOnce.
+inline constexpr int64_t kKeysAtOnce = 256;
+/// The longest sequence whose sums of u8 times u8 fit 32 bits.
+inline constexpr int64_t kLongestSequence = 32768;
 
 /// Queries of a block.
 inline constexpr int64_t kAttentionQueries = 64;

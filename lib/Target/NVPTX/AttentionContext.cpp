@@ -22,8 +22,8 @@ Values AttentionEmitter::weightedSums(Weight weight, int64_t firstTile,
   // Sums of the context, then those of the weights of both halves.
   auto sumsAt = size_t(tiles) * 4;
   Values acc(sumsAt + 2, k.c(0));
-  acc =
-      k.loop(k.c(0), chunks, 1, acc, [&](Value chunk, ArrayRef<Value> carried) {
+  acc = forEachChunk(
+      acc, /*withValues=*/true, [&](Value chunk, ArrayRef<Value> carried) {
         Values now(carried.begin(), carried.end()), fragment(4);
         forEachScore(chunk, [&](size_t word, size_t e, Value d, Value there) {
           Value w = k.select(there, weight(word % 2, d), k.c(0));
@@ -192,12 +192,14 @@ void AttentionEmitter::writeTaps() {
       sequences);
   Type probType = form.probStorage() == Storage::U16 ? k.i16() : k.i8();
   int64_t bytes = storageBytes(form.probStorage());
-  k.loop(k.c(0), chunks, 1, {}, [&](Value chunk, ArrayRef<Value>) {
+  forEachChunk({}, /*withValues=*/false, [&](Value chunk, ArrayRef<Value>) {
     forEachScore(chunk, [&](size_t word, size_t e, Value d, Value there) {
       Value query = k.add(row, int64_t(word % 2) * 8);
       Value asks = k.less(query, askerCount);
       k.ifThen(k.select(there, asks, there), [&] {
         Value key = k.add(keyOf(chunk, int64_t(word / 2)), int64_t(e));
+        if (partStart)
+          key = k.add(key, partStart);
         Value at = k.add(base, k.add(k.mulWide(query, length), k.wide(key)));
         Value score = k.sub(tops[word % 2], d);
         k.store(k.narrow(score, k.i8()), k.at(scoreTap, at), 1);

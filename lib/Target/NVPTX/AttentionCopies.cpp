@@ -39,9 +39,9 @@ Value AttentionEmitter::anyFour(Value row, Value stride, Value column,
 
 /// Sixteen bytes of a key from `channel` on, zeros where it has none.
 void AttentionEmitter::copyAny(Value key, Value channel, Value to) {
-  Value token = k.add(first, k.min(key, k.sub(length, k.c(1))));
+  Value token = k.add(firstKey, k.min(key, k.sub(keysLeft, k.c(1))));
   Value row = k.at(qkv, k.mulWide(token, qkvStride));
-  Value isThere = k.less(key, length);
+  Value isThere = k.less(key, keysLeft);
   Values words;
   for (int64_t i = 0; i != 4; ++i) {
     Value word = anyFour(row, qkvStride, k.add(kColumn, headColumn),
@@ -54,13 +54,13 @@ void AttentionEmitter::copyAny(Value key, Value channel, Value to) {
 /// Of heads whose rows lie at multiples of 8: 16 bytes of a key from `channel`
 /// on, zeros where it has none.
 void AttentionEmitter::copyHalves(Value key, Value channel, Value to) {
-  Value token = k.add(first, k.min(key, k.sub(length, k.c(1))));
+  Value token = k.add(firstKey, k.min(key, k.sub(keysLeft, k.c(1))));
   Value from =
       k.at(k.at(qkv, k.mulWide(token, qkvStride)), k.add(kColumn, headColumn));
   Values words;
   for (int64_t half = 0; half != 2; ++half) {
     Value here = k.add(channel, half * 8);
-    Value isThere = k.bitAnd(k.less(key, length), k.less(here, k.c(dim)));
+    Value isThere = k.bitAnd(k.less(key, keysLeft), k.less(here, k.c(dim)));
     here = k.min(here, k.c(dim - 8));
     for (Value word : k.loadMany(k.at(from, here), k.i32(), 2))
       words.push_back(k.select(isThere, word, k.c(0)));
@@ -89,9 +89,10 @@ void AttentionEmitter::copyKeys() {
              copyHalves(key, k.shl(which, 4), to);
              return Values();
            }
-           Value from = k.at(k.at(qkv, k.mulWide(k.add(first, key), qkvStride)),
-                             k.add(column, k.shl(which, 4)));
-           Value bytes = k.select(k.less(key, length), k.c(16), k.c(0));
+           Value from =
+               k.at(k.at(qkv, k.mulWide(k.add(firstKey, key), qkvStride)),
+                    k.add(column, k.shl(which, 4)));
+           Value bytes = k.select(k.less(key, keysLeft), k.c(16), k.c(0));
            // Channels of the next head must not count.
            if (width != dim)
              bytes = k.select(k.less(which, k.c(dim / 16)), bytes, k.c(0));
@@ -126,7 +127,8 @@ void AttentionEmitter::copyValues() {
            for (int64_t e = 0; e != 4; ++e) {
              Value here = k.add(key, e);
              // Of keys that are not there, one that is; its weight is 0.
-             Value token = k.add(first, k.min(here, k.sub(length, k.c(1))));
+             Value token =
+                 k.add(firstKey, k.min(here, k.sub(keysLeft, k.c(1))));
              Value row = k.at(qkv, k.mulWide(token, qkvStride));
              words.push_back(dim % 8 ? anyFour(row, qkvStride, column, channel)
                                      : k.load(k.at(row, k.add(column, source)),

@@ -4,8 +4,8 @@
 //
 // Private to this folder: what Attention.cpp (the frame), AttentionCopies.cpp
 // (into shared memory and registers), AttentionScores.cpp (scores),
-// AttentionProbs.cpp (softmax) and AttentionContext.cpp (context, taps) have in
-// common.
+// AttentionProbs.cpp (softmax), AttentionContext.cpp (context, taps) and
+// AttentionParts.cpp (keys some at a time) have in common.
 //
 // A warp has 16 queries, of which a thread has two: rows lane / 4 and 8 more,
 // called halves. Keys come in chunks of 32, as four tiles of 8. mma leaves
@@ -20,6 +20,9 @@
 // eight neighbours. K, and V transposed, lie in shared memory in the order in
 // which ldmatrix reads them, their channels rounded up to 32; score codes lie
 // in words that their thread alone writes and reads.
+//
+// A part is what of a sequence is in shared memory at once: all of it, or
+// form.keysAtOnce keys. Parts are entered by all threads of a block.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TARGET_NVPTX_ATTENTIONEMITTER_H
@@ -72,6 +75,24 @@ private:
   void loadConstants();
   void head();
 
+  // AttentionParts.cpp
+  using Chunk =
+      llvm::function_ref<Values(Value chunk, llvm::ArrayRef<Value> carried)>;
+  /// What follows is about this part.
+  void enter(Value part);
+  /// Copies the keys of the part and scores them, and copies its values if they
+  /// are asked for. `tops`, and what it gives, are the largest codes of each
+  /// half that a thread has seen.
+  Values scorePart(bool withValues, llvm::ArrayRef<Value> tops);
+  void replaceKeys();
+  /// The largest score code of each half.
+  Values scores();
+  /// Runs `body` for every chunk of the sequence, whose scores are there, and
+  /// its values if they are asked for.
+  Values forEachChunk(llvm::ArrayRef<Value> init, bool withValues, Chunk body);
+  /// The largest that a warp of the block has.
+  Value blockMax(Value x);
+
   // AttentionCopies.cpp
   Value anyFour(Value row, Value stride, Value column, Value channel);
   void copyAny(Value key, Value channel, Value to);
@@ -83,8 +104,7 @@ private:
   void loadQueries();
 
   // AttentionScores.cpp
-  /// The largest score code of each half.
-  Values scores();
+  Values scoreChunks(llvm::ArrayRef<Value> tops);
   void scoreChunk(Value chunk, Values &tops);
   Values multiplyKeys(Value chunk);
   Value scoreCode(Value sum);
@@ -178,16 +198,19 @@ private:
   int64_t dim, width;
   Value qkv, offsets, params, out, scoreTap, probTap;
   Value heads, keys, qkvStride, contextStride, sequences, tapping;
-  /// Keys of this sequence up to a whole chunk; shared memory has room for
-  /// `keys`.
-  Value ownKeys;
+  /// Of the part: its first key (null if there is one part), its token, keys
+  /// from there to the end of the sequence, and those of the part up to a whole
+  /// chunk; shared memory has room for `keys`.
+  Value partStart, firstKey, keysLeft, ownKeys;
+  /// How many parts there are, if keys come in such.
+  Value parts;
   Value askers, queryStride;
   Value qColumn, kColumn, vColumn, scoreHi, probHi, contextLo, contextHi;
   Value thread, lane, quad, sequence, headIndex, headColumn, first, length;
   Value chunks, row;
   /// Where queries and contexts begin, and how many there are.
   Value firstAsker, askerCount;
-  Value table, keyRows, valueRows, codes, terms;
+  Value table, warpNumbers, keyRows, valueRows, codes, terms;
   Value zq, zk, zv, headParams;
   FixedScale fixedScore, fixedContext;
   /// Of the warp's queries: fragments, and what their sums contribute.

@@ -22,6 +22,8 @@ Error launchAttention(LaunchBuilder &l, KernelForm &form) {
   shape.fixed = form.number("fixed");
   shape.nearest = form.number("nearest");
   shape.perHead = form.number("per_head");
+  if (l.longestSequence() > kMostKeysAtOnce)
+    shape.keysAtOnce = kKeysAtOnce;
   if (Error error = checkAttention(shape))
     return error;
   if (Error error = l.checkLength(kLongestSequence))

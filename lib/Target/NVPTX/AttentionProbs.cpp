@@ -57,7 +57,7 @@ void AttentionEmitter::forEachScore(
       Value word = k.load(codesAt(chunk, at), k.i32(), 4);
       for (int64_t e = 0; e != 4; ++e) {
         Value code = k.bitAnd(k.shr(word, 8 * e), 255);
-        Value there = k.less(k.add(keyOf(chunk, pair), e), length);
+        Value there = k.less(k.add(keyOf(chunk, pair), e), keysLeft);
         // Scores of keys that are not there may lie above the top.
         Value d = k.select(there, k.sub(tops[size_t(half)], code), k.c(0));
         body(size_t(at), size_t(e), d, there);
@@ -68,8 +68,8 @@ void AttentionEmitter::forEachScore(
 /// Sums of exponentials: of 32 bits without a sign, or of 64 if fixed.
 Values AttentionEmitter::totals() {
   Value none = form.fixed ? k.c64(0) : k.c(0);
-  Values sums = k.loop(
-      k.c(0), chunks, 1, {none, none},
+  Values sums = forEachChunk(
+      {none, none}, /*withValues=*/false,
       [&](Value chunk, ArrayRef<Value> carried) {
         Values sums(carried.begin(), carried.end());
         forEachScore(chunk, [&](size_t word, size_t, Value d, Value there) {
@@ -164,8 +164,9 @@ Value AttentionEmitter::usedPlanes() {
   if (qm_log_planes(form.log) == 1)
     return k.c(1);
   Value zero = k.c(qm_log_zero(form.log));
-  Values most = k.loop(
-      k.c(0), chunks, 1, {k.c(0)}, [&](Value chunk, ArrayRef<Value> carried) {
+  Values most = forEachChunk(
+      {k.c(0)}, /*withValues=*/false,
+      [&](Value chunk, ArrayRef<Value> carried) {
         Value most = carried[0];
         forEachScore(chunk, [&](size_t word, size_t, Value d, Value there) {
           Value code = probCode(word % 2, d);
@@ -175,7 +176,11 @@ Value AttentionEmitter::usedPlanes() {
         return Values{most};
       });
   int64_t perPlane = qm_log_octaves(form.log) * form.log.per_octave;
-  return k.add(k.div(k.warpMax(most[0]), perPlane), 1);
+  Value all = k.warpMax(most[0]);
+  // Parts are entered by all warps or by none.
+  if (form.keysAtOnce)
+    all = blockMax(all);
+  return k.add(k.div(all, perPlane), 1);
 }
 
 /// qm_log_weight, 0 for codes of the other parity.

@@ -58,7 +58,7 @@ void AttentionEmitter::scoreChunk(Value chunk, Values &tops) {
         Value sum = acc[size_t((pair * 2 + e / 2) * 4 + half * 2 + e % 2)];
         sum = k.add(k.add(sum, four[size_t(e)]), queryTerms[size_t(half)]);
         Value v = scoreCode(sum);
-        Value there = k.less(k.add(key, e), length);
+        Value there = k.less(k.add(key, e), keysLeft);
         tops[size_t(half)] =
             k.max(tops[size_t(half)], k.select(there, v, k.c(0)));
         word = e ? k.bitOr(word, k.shl(v, 8 * e)) : v;
@@ -68,16 +68,13 @@ void AttentionEmitter::scoreChunk(Value chunk, Values &tops) {
   }
 }
 
-Values AttentionEmitter::scores() {
-  Values tops = k.loop(k.c(0), chunks, 1, {k.c(0), k.c(0)},
-                       [&](Value chunk, ArrayRef<Value> carried) {
-                         Values tops(carried.begin(), carried.end());
-                         scoreChunk(chunk, tops);
-                         return tops;
-                       });
-  for (Value &top : tops)
-    top = overQuad(top, false);
-  return tops;
+Values AttentionEmitter::scoreChunks(ArrayRef<Value> tops) {
+  return k.loop(k.c(0), chunks, 1, tops,
+                [&](Value chunk, ArrayRef<Value> carried) {
+                  Values now(carried.begin(), carried.end());
+                  scoreChunk(chunk, now);
+                  return now;
+                });
 }
 
 } // namespace quern::nvptx

@@ -112,12 +112,17 @@ void LaunchBuilder::rows(KernelForm &form, DeviceCount &grid,
   param(byToken ? DeviceParam::Tokens : DeviceParam::Sequences);
 }
 
-Error LaunchBuilder::checkLength(int64_t longest) {
+int64_t LaunchBuilder::longestSequence() {
   auto model = tiles->getAttrOfType<DictionaryAttr>("tq.model");
   auto length = model ? model.getAs<IntegerAttr>("max_length") : IntegerAttr();
-  if (!length || length.getInt() > longest)
-    return Error::make("attention over ", length ? length.getInt() : 0,
-                       " tokens, expected at most ", longest);
+  return length ? length.getInt() : 0;
+}
+
+Error LaunchBuilder::checkLength(int64_t longest) {
+  int64_t length = longestSequence();
+  if (length <= 0 || length > longest)
+    return Error::make("attention over ", length, " tokens, expected at most ",
+                       longest);
   return Error::success();
 }
 

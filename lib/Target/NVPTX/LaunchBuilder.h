@@ -98,6 +98,8 @@ public:
   /// The number of rows; `perBlock` of them go to a block of grid dimension
   /// `grid`.
   void rows(KernelForm &form, DeviceCount &grid, int64_t perBlock);
+  /// Of the model, in tokens; 0 if it does not say.
+  int64_t longestSequence();
   /// An error where sequences of the model may be longer than this.
   Error checkLength(int64_t longest);
 

@@ -34,6 +34,7 @@ struct NvptxAttention : AppendPass<impl::NvptxAttentionBase<NvptxAttention>> {
     form.fixed = fixed;
     form.nearest = !down;
     form.perHead = perHead;
+    form.keysAtOnce = keysAtOnce;
     if (Error error = nvptx::checkAttention(form))
       return error;
     nvptx::buildAttention(getOperation(), form);

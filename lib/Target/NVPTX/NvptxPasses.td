@@ -252,7 +252,9 @@ def NvptxAttention : Pass<"tq-nvptx-attention", "::mlir::ModuleOp"> {
     Option<"down", "down", "bool", /*default=*/"false",
            "Of fixed: probabilities are rounded down">,
     Option<"perHead", "per-head", "bool", /*default=*/"false",
-           "Heads have constants of their own">
+           "Heads have constants of their own">,
+    Option<"keysAtOnce", "keys-at-once", "int64_t", /*default=*/"0",
+           "Keys in shared memory at once, for long sequences; 0 for all">
   ];
   let dependentDialects = NvptxDialects;
 }

@@ -27,13 +27,11 @@ using Param = DeviceBuilder::Param;
 
 static constexpr int64_t kMostChannels = 256;
 
+/// Warps of a block, and queries of a warp.
 static int64_t warpsOf(const RealAttentionForm &form) {
-  return form.firstQuery ? 1 : 4;
+  return form.firstQuery || form.alone ? 1 : 4;
 }
-/// Queries of a warp.
-static int64_t rowsOf(const RealAttentionForm &form) {
-  return form.firstQuery ? 1 : 4;
-}
+static int64_t rowsOf(const RealAttentionForm &form) { return warpsOf(form); }
 
 Error checkRealAttention(const RealAttentionForm &form) {
   if (form.headDim <= 0 || form.headDim > kMostChannels)
@@ -49,6 +47,8 @@ std::string getRealAttentionName(const RealAttentionForm &form) {
   if (form.quantizeScores || form.quantizeProbs)
     name += std::string("_") + (form.quantizeScores ? "s" : "") +
             (form.quantizeProbs ? "p" : "");
+  if (form.alone && !form.firstQuery)
+    name += "_alone";
   return name;
 }
 

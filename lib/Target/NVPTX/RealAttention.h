@@ -28,6 +28,8 @@ struct RealAttentionForm {
   bool firstQuery = false;
   /// There are quantizers at the scores, and at the probabilities.
   bool quantizeScores = false, quantizeProbs = false;
+  /// A block is one warp with one query, for long sequences.
+  bool alone = false;
 };
 
 /// An error where the form has no kernel.
@@ -36,8 +38,10 @@ Error checkRealAttention(const RealAttentionForm &form);
 /// Such as `attention_f32_64` or `attention_f32_first_64_sp`.
 std::string getRealAttentionName(const RealAttentionForm &form);
 
-/// The longest sequence whose scores fit shared memory.
-inline constexpr int64_t kLongestRealSequence = 1536;
+/// The longest sequence whose scores fit shared memory, and that of which those
+/// of one query do.
+inline constexpr int64_t kMostRealKeys = 1536;
+inline constexpr int64_t kLongestRealSequence = 25344;
 
 /// Queries of a block.
 int64_t getRealAttentionQueries(const RealAttentionForm &form);

@@ -46,6 +46,7 @@ Error launchRealAttention(LaunchBuilder &l, KernelForm &form) {
   shape.firstQuery = form.number("first");
   shape.quantizeScores = form.number("quantize_scores");
   shape.quantizeProbs = form.number("quantize_probs");
+  shape.alone = l.longestSequence() > kMostRealKeys;
   if (Error error = checkRealAttention(shape))
     return error;
   if (Error error = l.checkLength(kLongestRealSequence))

@@ -31,11 +31,43 @@ TEST(NvptxAttention, MoreQueriesThanABlockHas) {
   check<uint8_t>({32}, 2, {129});
 }
 
-TEST(NvptxAttention, LongestSequence) {
-  check<uint8_t>({64}, 1, {nvptx::kLongestSequence});
+TEST(NvptxAttention, MostKeysAtOnce) {
+  check<uint8_t>({64}, 1, {nvptx::kMostKeysAtOnce});
   nvptx::AttentionLaunch launch =
-      nvptx::getAttentionLaunch({64}, 1, 12, nvptx::kLongestSequence);
+      nvptx::getAttentionLaunch({64}, 1, 12, nvptx::kMostKeysAtOnce);
   EXPECT_LE(launch.sharedBytes, 99 * 1024);
+}
+
+nvptx::AttentionForm inParts(nvptx::AttentionForm form, int64_t keysAtOnce) {
+  form.keysAtOnce = keysAtOnce;
+  return form;
+}
+
+/// Sequences of one part, of whole parts, and of a few keys more.
+TEST(NvptxAttention, KeysInParts) {
+  check<uint8_t>(inParts({64}, 32), 2, {1, 32, 33, 70});
+  check<float>(inParts({24, Storage::F32, true}, 64), 3, {64, 130, 5});
+  // Values in place of keys, and channels in two halves.
+  check<uint8_t>(inParts({120}, 32), 1, {20, 65});
+  check<uint16_t>(inParts({7, Storage::U16}, 32), 3, {1, 64, 37});
+  nvptx::AttentionForm heads = inParts({32}, 32);
+  heads.perHead = true;
+  check<uint8_t>(heads, 5, {40});
+  // Planes that are empty in one warp may have something in another.
+  check<uint8_t>(inParts({32, Storage::U8, false, {8, 1}}, 32), 1, {1, 70});
+  check<uint8_t>(inParts({128, Storage::U8, false, {8, 2}}, 32), 1, {33, 5});
+  check<uint8_t>(inParts({32, Storage::U8, true, {4, 2}}, 32), 2, {70});
+}
+
+/// As models with more than 512 positions have them.
+TEST(NvptxAttention, LongSequences) {
+  nvptx::AttentionForm form = inParts({64}, nvptx::kKeysAtOnce);
+  check<uint8_t>(form, 1, {nvptx::kMostKeysAtOnce + 1, 3});
+  form.firstQuery = true;
+  check<uint8_t>(form, 2, {700, 256, 1500});
+  form.log = {4, 2};
+  check<uint8_t>(form, 1, {700, 257});
+  EXPECT_LE(nvptx::getAttentionLaunch(form, 1, 1, 5000).sharedBytes, 99 * 1024);
 }
 
 TEST(NvptxAttention, FirstQueriesAlone) {
@@ -61,7 +93,7 @@ TEST(NvptxAttention, HeadsOfAllWidths) {
   check<float>({13, Storage::F32}, 5, {33, 5});
   check<float>({80, Storage::F32, true}, 2, {33, 5});
   for (int64_t dim : {96, 128})
-    EXPECT_LE(nvptx::getAttentionLaunch({dim}, 1, 12, nvptx::kLongestSequence)
+    EXPECT_LE(nvptx::getAttentionLaunch({dim}, 1, 12, nvptx::kMostKeysAtOnce)
                   .sharedBytes,
               99 * 1024);
 }
@@ -97,6 +129,9 @@ TEST(NvptxAttention, FormsWithoutKernel) {
   EXPECT_EQ(
       nvptx::checkAttention({64, Storage::F32, false, {0, 0}, true}).message(),
       "attention: an f32 result without floats, expected codes");
+  EXPECT_EQ(nvptx::checkAttention(inParts({64}, 48)).message(),
+            "attention: 48 keys at once, expected multiples of 32 up to 512, "
+            "or 0 for all");
   EXPECT_EQ(
       nvptx::checkAttention({64, Storage::U8, false, {4, 1}, false, true, true})
           .message(),

@@ -25,6 +25,7 @@ struct AttentionCase {
   int32_t bits;
   tq::SoftmaxForm softmax;
   std::vector<int64_t> lengths;
+  int64_t keysAtOnce = 0;
 };
 
 /// The constants of a case, packed, and its codes of a row of scores.
@@ -69,6 +70,7 @@ void checkAttention(const AttentionCase &c) {
   form.fixed = true;
   FixedSoftmax softmax(c);
   form.nearest = softmax.nearest;
+  form.keysAtOnce = c.keysAtOnce;
   ASSERT_FALSE(nvptx::checkAttention(form));
   Emulator emulator;
   emulator.load(
@@ -156,4 +158,12 @@ TEST(NvptxFixedAttention, AgainstIntegers) {
                                  AttentionCase{16, 4, Form::IExp, {5, 40}}})
     checkAttention(c);
 }
+/// As long sequences have them.
+TEST(NvptxFixedAttention, KeysInParts) {
+  using Form = tq::SoftmaxForm;
+  checkAttention({32, 0, Form::Table, {5, 70}, 32});
+  checkAttention({16, 4, Form::IExp, {40}, 32});
+  checkAttention({72, 3, Form::Table, {33}, 32});
+}
+
 } // namespace

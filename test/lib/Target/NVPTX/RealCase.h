@@ -365,6 +365,7 @@ inline void checkAllReals(Runner &runner) {
   checkRealAttention(runner, {24, true}, 2, {3, 1, 37});
   checkRealAttention(runner, {7, false, false, true}, 3, {20});
   checkRealAttention(runner, {136, true, true}, 1, {9, 2});
+  checkRealAttention(runner, {20, false, true, false, true}, 2, {35, 1});
 }
 
 } // namespace quern::nvptx::test

@@ -4,6 +4,7 @@
 // RUN: quern-opt %s --tq-nvptx-attention="log-bits=4 root-of-two=true first-query=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=ROOT --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-attention="per-head=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=OWN --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-attention="head-dim=26" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=ANY --implicit-check-not=cp.async.cg
+// RUN: quern-opt %s --tq-nvptx-attention="keys-at-once=256" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=PARTS --implicit-check-not=fma --implicit-check-not=approx
 
 module {}
 
@@ -77,3 +78,15 @@ module {}
 // ANY: shr.u32
 // ANY: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
 // ANY-COUNT-8: st.global.b8
+
+// Keys that do not fit at once are copied and scored three times: for the
+// largest score, the sum of exponentials, and the context, with values.
+// PARTS: .entry attention_64_by256_u8(
+// PARTS: cp.async.cg.shared.global
+// PARTS-COUNT-8: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
+// PARTS: cp.async.cg.shared.global
+// PARTS-COUNT-8: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
+// PARTS: div.rn.f32
+// PARTS: cp.async.cg.shared.global
+// PARTS-COUNT-16: mma.sync.aligned.m16n8k32.row.col.s32.u8.u8.s32
+// PARTS: st.global.v2.b32
