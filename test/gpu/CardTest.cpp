@@ -184,7 +184,12 @@ TEST_F(OnCard, Rows) {
 TEST_F(OnCard, Attention) {
   checkAttention<uint8_t>(*card, {64}, 2, {1, 33, 200, 7});
   checkAttention<uint8_t>(*card, {32}, 3, {128, 64, 5});
-  checkAttention<uint8_t>(*card, {64}, 1, {nvptx::kLongestSequence});
+  checkAttention<uint8_t>(*card, {64}, 1, {nvptx::kMostKeysAtOnce});
+  for (qm_log_codes log : {qm_log_codes{0, 0}, {8, 2}}) {
+    nvptx::AttentionForm parts = {64, Storage::U8, false, log};
+    parts.keysAtOnce = nvptx::kKeysAtOnce;
+    checkAttention<uint8_t>(*card, parts, 2, {200, 700, 1, 256});
+  }
   checkAttention<uint8_t>(*card, {64, Storage::U8, true}, 2, {1, 33, 200});
   checkAttention<uint8_t>(*card, {128}, 2, {1, 33, 200});
   checkAttention<uint8_t>(
