@@ -6,8 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/FixedMoments.h"
-
-#include "quern/integer_norm.h"
+#include "lib/Tile/PairSums.h"
 
 using namespace mlir;
 
@@ -17,18 +16,6 @@ using Values = KernelBuilder::Values;
 
 static Value bitOr(KernelBuilder &k, Value a, Value b) {
   return arith::OrIOp::create(k.op(), k.loc(), a, b);
-}
-
-/// Products of 32 numbers of 16 bits, with sign, summed in pairs: 16 of 32
-/// bits. LLVM finds the instruction that every x86 has for it.
-static Value multiplyPairs(KernelBuilder &k, Value a, Value b) {
-  Value all = k.mul(k.sext(a, k.i32()), k.sext(b, k.i32()));
-  SmallVector<int64_t> even, odd;
-  for (int64_t i = 0; i < 32; i += 2) {
-    even.push_back(i);
-    odd.push_back(i + 1);
-  }
-  return k.add(k.shuffle(all, all, even), k.shuffle(all, all, odd));
 }
 
 Values FixedMoments::overPairs(ArrayRef<Value> initial, PairBody body) {
@@ -47,37 +34,26 @@ Values FixedMoments::overPairs(ArrayRef<Value> initial, PairBody body) {
   return whole == d ? sums : step(k.index(whole), k.mask(d - whole, 32), sums);
 }
 
-/// Numbers of 16 bits, taken less 2^15 as numbers with sign: squares summed in
-/// pairs are at most 2^31, of which their sums modulo 2^32 and the sums of
-/// their upper halves give the sum in 64 bits.
+/// Numbers of 16 bits, taken less 2^15 as numbers with sign.
 std::vector<RowMoments> FixedMoments::putPairs(Codes codes) {
   k.blocks(d, [&](Value i, Value) {
     for (auto [r, code] : llvm::enumerate(codes(i)))
       k.storeBytes(k.trunc(numbersOf(code, i, Value()), k.i16()), k.scratch(),
                    placeOf(int64_t(r), i));
   });
-  static_assert(QI_MOST_COLUMNS / 2 * INT64_C(65535) <= INT64_C(0xffffffff),
-                "the lower halves of the sums of a row fit 32 bits");
-  auto words = k.vec(32, k.i16()), lanes = k.vec(16, k.i32());
-  Value ones = k.splat(words, 1), half = k.splat(lanes, 16);
-  Values sums = overPairs(
-      Values(3 * rows, k.zeros(lanes)),
-      [&](int64_t r, Value u, Value mask, ArrayRef<Value> a) {
-        Value v = k.bitXor(u, k.splat(words, -32768));
-        if (mask)
-          v = k.select(mask, v, k.zeros(words));
-        Value squares = multiplyPairs(k, v, v);
-        return Values{k.add(a[3 * r], multiplyPairs(k, v, ones)),
-                      k.add(a[3 * r + 1], squares),
-                      k.add(a[3 * r + 2], k.shiftRight(squares, half))};
-      });
+  auto words = k.vec(32, k.i16());
+  Values sums =
+      overPairs(Values(kPairSums * rows, k.zeros(k.vec(16, k.i32()))),
+                [&](int64_t r, Value u, Value mask, ArrayRef<Value> a) {
+                  Value v = k.bitXor(u, k.splat(words, -32768));
+                  if (mask)
+                    v = k.select(mask, v, k.zeros(words));
+                  return addPairs(k, v, a.slice(kPairSums * r, kPairSums));
+                });
   std::vector<RowMoments> moments;
   for (int64_t r = 0; r < rows; ++r) {
-    auto total = [&](Value v) { return k.zext(k.reduceAdd(v), k.i64()); };
-    Value sum = k.sext(k.reduceAdd(sums[3 * r]), k.i64());
-    Value upper = sums[3 * r + 2];
-    Value lower = k.sub(sums[3 * r + 1], k.shiftLeft(upper, half));
-    Value square = k.add(total(lower), k.shiftLeft(total(upper), k.i64(16)));
+    auto [sum, square] =
+        totalsOfPairs(k, ArrayRef<Value>(sums).slice(kPairSums * r, kPairSums));
     RowMoments m = {};
     m.mean = meanOf(k.add(sum, k.i64(d << 15)));
     Value mean = k.sub(k.sext(m.mean, k.i64()), k.i64(1 << 15));

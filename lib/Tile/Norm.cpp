@@ -6,6 +6,9 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/Norm.h"
+#include "lib/Tile/PairSums.h"
+
+#include "quern/integer_norm.h"
 
 #include <cstring>
 
@@ -93,17 +96,36 @@ std::pair<Value, Value> CodeNorm::byteSums() {
   return {first, k.add(second, k.mul(first, k.i64(128)))};
 }
 
+/// Of d codes of 16 bits at the start of scratch memory, taken less 2^15 as
+/// numbers with sign.
+static std::pair<Value, Value> pairSums(KernelBuilder &k, int64_t d) {
+  auto words = k.vec(32, k.i16());
+  Value first = k.i64(d << 15), second = k.i64(d << 30);
+  for (int64_t from = 0; from < d; from += QI_MOST_COLUMNS) {
+    int64_t to = std::min<int64_t>(d, from + QI_MOST_COLUMNS);
+    auto step = [&](Value i, Value mask, ArrayRef<Value> a) {
+      Value u = k.loadBytes(k.scratch(), k.mul(i, 2), 32, k.i16());
+      Value v = k.bitXor(u, k.splat(words, -32768));
+      if (mask)
+        v = k.select(mask, v, k.zeros(words));
+      return addPairs(k, v, a);
+    };
+    int64_t whole = to / 32 * 32;
+    Values sums =
+        k.loop(k.index(from), k.index(whole), 32,
+               Values(kPairSums, k.zeros(k.vec(16, k.i32()))),
+               [&](Value i, ArrayRef<Value> a) { return step(i, Value(), a); });
+    if (whole != to)
+      sums = step(k.index(whole), k.mask(to - whole, 32), sums);
+    auto [sum, squares] = totalsOfPairs(k, sums);
+    first = k.add(first, sum);
+    second = k.add(second, k.add(squares, k.shiftLeft(sum, k.i64(16))));
+  }
+  return {first, second};
+}
+
 std::pair<Value, Value> CodeNorm::sums() {
-  if (sum == Storage::U8)
-    return byteSums();
-  Value zero = k.zeros(k.vec(16, k.i64()));
-  // Unused columns hold zeros.
-  Values s = k.loop(k.index(0), k.index(d), 16, {zero, zero},
-                    [&](Value i, ArrayRef<Value> a) {
-                      Value u = k.zext(loadSum(i), k.i64());
-                      return Values{k.add(a[0], u), k.add(a[1], k.mul(u, u))};
-                    });
-  return {k.reduceAdd(s[0]), k.reduceAdd(s[1])};
+  return sum == Storage::U8 ? byteSums() : pairSums(k, d);
 }
 
 void CodeNorm::finish(Value outOffset) {
