@@ -23,7 +23,9 @@ Expected<Targets> quern::chooseTargets(const CompileRequest &request) {
     if (!llvm::is_contained(result.tiers, tier))
       result.tiers.push_back(tier);
   };
-  add(Tier::Scalar);
+  // The tier without vectors is the whole module's reference, where it is
+  // named: it may stand alone.
+  add(llvm::is_contained(targets, "x86-scalar") ? Tier::Scalar : Tier::Sse2);
   std::string names;
   for (Tier tier : llvm::reverse(allTiers))
     names += ", x86-" + getTierName(tier).str();
@@ -32,7 +34,8 @@ Expected<Targets> quern::chooseTargets(const CompileRequest &request) {
     for (Tier tier : allTiers) {
       bool named = target == "x86-" + getTierName(tier).str();
       known |= named;
-      if (all || named || (host && tier == bestHostTier()))
+      if ((all && tier != Tier::Scalar) || named ||
+          (host && tier == bestHostTier()))
         add(tier);
     }
     if (!known)

@@ -20,8 +20,8 @@ namespace quern {
 
 /// What a module has code for.
 struct Targets {
-  /// In the order that the table of a module wants; always with the scalar
-  /// tier, which runs on any x86-64.
+  /// In the order that the table of a module wants; the first
+  /// one runs on any x86-64.
   std::vector<Tier> tiers;
   bool forGpus = false;
 };

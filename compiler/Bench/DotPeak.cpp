@@ -132,12 +132,13 @@ runAmx(int64_t rounds) {
 }
 
 double measureDotPeak(Tier tier, int64_t rounds) {
-  if (!canRun(tier) || tier == Tier::Scalar)
+  if (!canRun(tier) || isPlain(tier))
     return 0;
   double start = clockSeconds();
   double perRound = 0;
   switch (tier) {
   case Tier::Scalar:
+  case Tier::Sse2:
     break;
   case Tier::Sse41:
     runSse41(rounds);

@@ -71,7 +71,7 @@ public:
 
   /// One timing, of enough calls for a millisecond and a half.
   void time() {
-    bool hasPeak = tier != Tier::Scalar;
+    bool hasPeak = !isPlain(tier);
     double operations = 2.0 * double(row.tokens) * double(row.k * row.n);
     // What other kernels left in the caches is not this one's.
     run();
@@ -92,7 +92,7 @@ public:
 
   KernelBenchRow finish() {
     row.speed = median(speeds);
-    if (tier != Tier::Scalar)
+    if (!isPlain(tier))
       row.share = median(steadyShares.empty() ? otherShares : steadyShares);
     return row;
   }

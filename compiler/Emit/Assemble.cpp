@@ -27,12 +27,15 @@ TierInfo describeTier(Tier tier) {
       "16 vector registers hold no larger tiles";
   switch (tier) {
   case Tier::Scalar:
-    return {QUERN_TIER_SCALAR, getTierName(tier).str(), "x86-64",
+    return {QUERN_TIER_SCALAR, getTierName(tier).str(), "x86-64 scalar",
+            "no vectors at all: what other tiers are compared with"};
+  case Tier::Sse2:
+    return {QUERN_TIER_SSE2, getTierName(tier).str(), "x86-64",
             std::string("plain code for any x86-64; ") + small};
   case Tier::Sse41:
     return {QUERN_TIER_SSE41, getTierName(tier).str(), "pmaddwd xmm",
             std::string(widened) +
-                "; dot products without library are those of scalar"};
+                "; dot products without library are those of sse2"};
   case Tier::Avx2:
     return {QUERN_TIER_AVX2, getTierName(tier).str(), "vpmaddwd ymm",
             std::string(widened) + "; " + small};

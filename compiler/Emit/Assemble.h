@@ -22,7 +22,7 @@ struct AssembledModule {
 /// What the manifest says of a tier's kernels.
 TierInfo describeTier(Tier tier);
 
-/// The tier of a name ("scalar", "avx2", ..., "amx"), or nothing.
+/// The tier of a name ("sse2", "avx2", ..., "amx"), or nothing.
 std::optional<Tier> parseTier(llvm::StringRef name);
 
 /// Lowers the kernels of an L3 module for every tier and describes them.

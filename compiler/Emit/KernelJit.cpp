@@ -48,6 +48,7 @@ bool canRun(Tier tier) {
   };
   switch (tier) {
   case Tier::Scalar:
+  case Tier::Sse2:
     return true;
   case Tier::Sse41:
     return features.lookup("sse4.1");
@@ -75,7 +76,7 @@ std::vector<Tier> hostTiers() {
 
 Tier bestHostTier() {
   const char *limit = std::getenv("QUERN_MAX_ISA");
-  Tier best = Tier::Scalar;
+  Tier best = Tier::Sse2;
   for (Tier tier : hostTiers()) {
     best = tier;
     if (limit && getTierName(tier) == limit)

@@ -34,6 +34,7 @@ llvm::StringRef libraryOf(Tier tier) {
   case Tier::Avx512Bw:
     QUERN_LIBRARY(avx512bw);
   case Tier::Scalar:
+  case Tier::Sse2:
   case Tier::Avx512Vnni:
   case Tier::Amx:
     return {};

@@ -44,7 +44,7 @@ struct KernelCodeInfo {
 struct TierInfo {
   uint32_t id = 0;    ///< quern_tier_id
   std::string name;   ///< Suffix of the kernel symbols.
-  std::string family; ///< "vpdpbusd zmm", "scalar".
+  std::string family; ///< "vpdpbusd zmm", "x86-64".
   std::string reason; ///< Why this tier's kernels are not better ones.
   /// By name, kernels whose code is another's than the tier's or the kernel's.
   std::map<std::string, KernelCodeInfo> kernels;

@@ -30,7 +30,8 @@ struct TierPipelineOptions : PassPipelineOptions<TierPipelineOptions> {
       *this, "tier", llvm::cl::desc("Instruction family to lower for"),
       llvm::cl::init(Tier::Avx512Vnni),
       llvm::cl::values(
-          clEnumValN(Tier::Scalar, "scalar", "any x86-64"),
+          clEnumValN(Tier::Scalar, "scalar", "any x86-64, no vectors"),
+          clEnumValN(Tier::Sse2, "sse2", "any x86-64"),
           clEnumValN(Tier::Sse41, "sse41", "SSE4.1"),
           clEnumValN(Tier::Avx2, "avx2", "x86-64-v3"),
           clEnumValN(Tier::AvxVnni, "avxvnni", "the same and AVX-VNNI"),
@@ -46,7 +47,7 @@ struct TierTraits {
   /// Features are named, not taken from a CPU: names are wrong in virtual
   /// machines, and x86-64-v4 alone has no VNNI.
   const char *cpu, *features;
-  /// The scalar tier is there to run anywhere, not to be fast: its vectors fall
+  /// Plain tiers are there to run anywhere, not to be fast: their vectors fall
   /// apart into so many instructions that more would take most of a
   /// compilation.
   bool optimize;
@@ -73,6 +74,7 @@ static llvm::SmallVector<llvm::StringRef> meansOf(Tier tier) {
 
 static const TierTraits &traitsOf(Tier tier) {
   static const TierTraits scalar = {"scalar", "x86-64", "", false, false};
+  static const TierTraits sse2 = {"sse2", "x86-64", "", false, false};
   static const TierTraits sse41 = {"sse41", "x86-64", "+sse4.1", true, false};
   static const TierTraits avx2 = {"avx2", "x86-64-v3", "", true, false};
   static const TierTraits avxVnni = {"avxvnni", "x86-64-v3", "+avxvnni", true,
@@ -86,6 +88,8 @@ static const TierTraits &traitsOf(Tier tier) {
   switch (tier) {
   case Tier::Scalar:
     return scalar;
+  case Tier::Sse2:
+    return sse2;
   case Tier::Sse41:
     return sse41;
   case Tier::Avx2:
@@ -121,7 +125,7 @@ Tier getCodeTier(llvm::ArrayRef<Operation *> forms, Tier tier) {
   // Of dot products without the library, the plain code is as fast: vectors are
   // as long, and what is short of multipliers gains nothing from SSE4.1.
   if (tier == Tier::Sse41)
-    return dotProducts && !product ? Tier::Scalar : tier;
+    return dotProducts && !product ? Tier::Sse2 : tier;
   if (tier == Tier::AvxVnni || tier == Tier::Avx512Bw)
     return dotProducts ? tier : Tier::Avx2;
   if (tier != Tier::Amx)
@@ -226,9 +230,12 @@ Expected<std::string> emitLowered(ModuleOp lowered, Tier tier, CodeForm form) {
     return module.takeError();
   if (traitsOf(tier).wholeVectors)
     useWholeVectors(**module);
+  if (tier == Tier::Scalar)
+    takeVectorsApart(**machine, **module);
   optimizeFor(**machine, **module,
               traitsOf(tier).optimize ? llvm::OptimizationLevel::O3
-                                      : llvm::OptimizationLevel::O1);
+                                      : llvm::OptimizationLevel::O1,
+              tier != Tier::Scalar);
   if (form == CodeForm::LLVMText) {
     std::string text;
     llvm::raw_string_ostream(text) << **module;

@@ -31,8 +31,11 @@ namespace quern {
 
 /// The instruction families that a module can hold code for.
 enum class Tier {
-  /// Any x86-64.
+  /// Any x86-64, and no vectors: what the others are compared with. Modules
+  /// have it only if asked.
   Scalar,
+  /// Any x86-64.
+  Sse2,
   /// SSE4.1.
   Sse41,
   /// AVX2, as in x86-64-v3.
@@ -49,11 +52,14 @@ enum class Tier {
 
 /// All of them, the slowest first.
 inline constexpr Tier allTiers[] = {
-    Tier::Scalar,   Tier::Sse41,      Tier::Avx2, Tier::AvxVnni,
-    Tier::Avx512Bw, Tier::Avx512Vnni, Tier::Amx};
+    Tier::Scalar,  Tier::Sse2,     Tier::Sse41,      Tier::Avx2,
+    Tier::AvxVnni, Tier::Avx512Bw, Tier::Avx512Vnni, Tier::Amx};
 
-/// "scalar", "sse41", "avx2", "avxvnni", "avx512bw", "avx512vnni" or "amx",
-/// also the ending of entry names.
+/// Whether `tier` is compiled for any x86-64.
+inline bool isPlain(Tier tier) { return tier <= Tier::Sse2; }
+
+/// "scalar", "sse2", "sse41", "avx2", "avxvnni", "avx512bw", "avx512vnni" or
+/// "amx", also the ending of entry names.
 llvm::StringRef getTierName(Tier tier);
 
 /// What to make of the lowered kernels.

@@ -20,7 +20,7 @@ namespace quern {
 struct TimedForms {
   TunedKernel kernel;
   std::vector<GemmTuning> candidates;
-  Tier tier = Tier::Scalar;
+  Tier tier = Tier::Sse2;
   std::vector<int64_t> rows;
   /// Rounds in which each candidate is timed once, and seconds of a timing.
   int rounds = 11;

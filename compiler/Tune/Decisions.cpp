@@ -82,7 +82,7 @@ private:
     // What a call is up to so many rows, the library knows itself.
     for (int64_t each : {24, 32, 16, 8})
       add(formatv("library, {0} rows", each), {{&T::libraryRows, each}});
-    // Dot products of SSE4.1 without the library are scalar code.
+    // Dot products of SSE4.1 without the library are plain code.
     if (decision.tier != Tier::Sse41)
       addTiles(" by MLIR", 0);
   }

@@ -30,7 +30,7 @@ struct Candidate {
 /// which rows.
 struct Decision {
   std::string name;
-  Tier tier = Tier::Scalar;
+  Tier tier = Tier::Sse2;
   std::vector<Candidate> candidates;
   std::vector<int64_t> rows;
 };

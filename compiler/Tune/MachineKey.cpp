@@ -30,7 +30,7 @@ static int64_t cacheBytes(int name) {
 MachineKey hostKey(Tier last) {
   MachineKey key;
   for (Tier tier : hostTiers())
-    if (tier != Tier::Scalar && tier <= last)
+    if (!isPlain(tier) && tier <= last)
       key.features.push_back(getTierName(tier).str());
   key.l1d = cacheBytes(_SC_LEVEL1_DCACHE_SIZE);
   key.l2 = cacheBytes(_SC_LEVEL2_CACHE_SIZE);

@@ -199,9 +199,10 @@ private:
 } // namespace
 
 Expected<TunedMachine> tuneMachine(const TuneOptions &options) {
-  if (options.tier == Tier::Scalar)
-    return Error("tier scalar: found nothing to tune, expected a tier with dot "
-                 "products");
+  if (isPlain(options.tier))
+    return Error::make("tier ", getTierName(options.tier).str(),
+                       ": found nothing to tune, expected a tier with dot "
+                       "products");
   if (!canRun(options.tier))
     return Error::make("this machine cannot run tier ",
                        getTierName(options.tier).str());

@@ -33,7 +33,7 @@ std::vector<TuneShape> encoderShapes(int64_t hidden, int64_t intermediate,
                                      const std::vector<int64_t> &bits);
 
 struct TuneOptions {
-  Tier tier = Tier::Scalar;
+  Tier tier = Tier::Sse2;
   std::vector<TuneShape> shapes;
   std::vector<int64_t> rows = {8, 16, 32, 128, 384};
   int rounds = 11;

@@ -171,12 +171,12 @@ private:
                    MachineKey &key) const {
     std::string known;
     for (Tier tier : allTiers)
-      if (tier != Tier::Scalar)
+      if (!isPlain(tier))
         known += (known.empty() ? "" : ", ") + getTierName(tier).str();
     std::optional<Tier> tier;
     if (value.is_string())
       tier = parseTier(value.get<std::string>());
-    if (!tier || tier == Tier::Scalar)
+    if (!tier || isPlain(*tier))
       return expected(where, describeJson(value), "one of " + known);
     // In order, so that the lists of two machines can be compared.
     if (!key.features.empty() && *parseTier(key.features.back()) >= *tier)

@@ -14,6 +14,7 @@
 #include "llvm/Passes/PassBuilder.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/TargetParser/Triple.h"
+#include "llvm/Transforms/Scalar/Scalarizer.h"
 
 using namespace mlir;
 
@@ -48,19 +49,45 @@ translateFor(llvm::TargetMachine &machine, ModuleOp lowered,
   return module;
 }
 
-void optimizeFor(llvm::TargetMachine &machine, llvm::Module &module,
-                 llvm::OptimizationLevel level) {
+/// Runs the passes that `build` makes.
+static void
+run(llvm::TargetMachine &machine, llvm::Module &module, bool vectorize,
+    llvm::function_ref<llvm::ModulePassManager(llvm::PassBuilder &)> build) {
   llvm::LoopAnalysisManager lam;
   llvm::FunctionAnalysisManager fam;
   llvm::CGSCCAnalysisManager cam;
   llvm::ModuleAnalysisManager mam;
-  llvm::PassBuilder builder(&machine);
+  llvm::PipelineTuningOptions tuning;
+  tuning.LoopVectorization &= vectorize;
+  tuning.SLPVectorization &= vectorize;
+  llvm::PassBuilder builder(&machine, tuning);
   builder.registerModuleAnalyses(mam);
   builder.registerCGSCCAnalyses(cam);
   builder.registerFunctionAnalyses(fam);
   builder.registerLoopAnalyses(lam);
   builder.crossRegisterProxies(lam, fam, cam, mam);
-  builder.buildPerModuleDefaultPipeline(level).run(module, mam);
+  build(builder).run(module, mam);
+}
+
+void optimizeFor(llvm::TargetMachine &machine, llvm::Module &module,
+                 llvm::OptimizationLevel level, bool vectorize) {
+  run(machine, module, vectorize, [&](llvm::PassBuilder &builder) {
+    return builder.buildPerModuleDefaultPipeline(level);
+  });
+}
+
+void takeVectorsApart(llvm::TargetMachine &machine, llvm::Module &module) {
+  // Nor does the code generator gather neighbours in a vector register.
+  for (llvm::Function &function : module)
+    function.addFnAttr(llvm::Attribute::NoImplicitFloat);
+  llvm::ScalarizerPassOptions options;
+  options.ScalarizeLoadStore = true;
+  run(machine, module, /*vectorize=*/false, [&](llvm::PassBuilder &) {
+    llvm::ModulePassManager passes;
+    passes.addPass(
+        llvm::createModuleToFunctionPassAdaptor(llvm::ScalarizerPass(options)));
+    return passes;
+  });
 }
 
 Expected<std::string> emitFile(llvm::TargetMachine &machine,

@@ -46,9 +46,13 @@ Expected<std::unique_ptr<llvm::Module>>
 translateFor(llvm::TargetMachine &machine, mlir::ModuleOp lowered,
              llvm::LLVMContext &context);
 
-/// LLVM's default pipeline of this level.
+/// LLVM's default pipeline of this level, with or without its vectorizers.
 void optimizeFor(llvm::TargetMachine &machine, llvm::Module &module,
-                 llvm::OptimizationLevel level);
+                 llvm::OptimizationLevel level, bool vectorize = true);
+
+/// One operation for each element of every vector, in memory too. To be called
+/// before the module is optimized, and that without vectorizers.
+void takeVectorsApart(llvm::TargetMachine &machine, llvm::Module &module);
 
 /// Bytes of an object, or the text of an assembly file.
 Expected<std::string> emitFile(llvm::TargetMachine &machine,

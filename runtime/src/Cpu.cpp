@@ -54,6 +54,7 @@ struct TierRow {
 
 constexpr TierRow tiers[] = {
     {QUERN_TIER_SCALAR, "scalar", 0},
+    {QUERN_TIER_SSE2, "sse2", 0},
     {QUERN_TIER_SSE41, "sse41", sse41Needs},
     {QUERN_TIER_AVX2, "avx2", avx2Needs},
     {QUERN_TIER_AVXVNNI, "avxvnni", avxvnniNeeds},

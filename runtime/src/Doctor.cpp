@@ -61,9 +61,9 @@ private:
 };
 
 constexpr uint32_t reportedTiers[] = {
-    QUERN_TIER_SCALAR,  QUERN_TIER_SSE41,    QUERN_TIER_AVX2,
-    QUERN_TIER_AVXVNNI, QUERN_TIER_AVX512BW, QUERN_TIER_AVX512VNNI,
-    QUERN_TIER_AMX};
+    QUERN_TIER_SCALAR,     QUERN_TIER_SSE2,    QUERN_TIER_SSE41,
+    QUERN_TIER_AVX2,       QUERN_TIER_AVXVNNI, QUERN_TIER_AVX512BW,
+    QUERN_TIER_AVX512VNNI, QUERN_TIER_AMX};
 
 /// The CUDA driver and its devices, or why there are none.
 void reportCuda(Writer &out, bool json) {

@@ -113,8 +113,8 @@ quern_status quern_session::chooseKernels(uint32_t cap, quern_error *error) {
   int64_t environment = environmentTierCap();
   if (environment < 0)
     return fail(error, QUERN_ERROR_UNSUPPORTED,
-                "QUERN_MAX_ISA: found \"%s\", expected scalar, sse41, "
-                "avx2, avxvnni, avx512bw, avx512vnni or amx",
+                "QUERN_MAX_ISA: found \"%s\", expected scalar, sse2, "
+                "sse41, avx2, avxvnni, avx512bw, avx512vnni or amx",
                 getenv("QUERN_MAX_ISA"));
   uint32_t usable = module.usableTiers(cap);
   // First see that every step has one, so that failure changes nothing.

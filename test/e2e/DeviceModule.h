@@ -107,7 +107,7 @@ private:
 
   Error link() {
     ManifestRequest about;
-    about.tiers = {{QUERN_TIER_SCALAR, "scalar", "none", ""}};
+    about.tiers = {{QUERN_TIER_SSE2, "sse2", "none", ""}};
     Expected<nvptx::DeviceProgram> device =
         nvptx::buildDeviceProgram(*tiles, variants);
     if (!device)
@@ -129,7 +129,7 @@ private:
       std::memcpy(static_cast<char *>(weights.get()) + piece.offset,
                   piece.bytes.data(), piece.bytes.size());
     kernels.assign(manifest.kernels.size(), &noKernel);
-    tier = {QUERN_TIER_SCALAR, uint32_t(kernels.size()), kernels.data()};
+    tier = {QUERN_TIER_SSE2, uint32_t(kernels.size()), kernels.data()};
     table = {QUERN_ABI_VERSION, 1, &tier};
     image.abi_version = QUERN_ABI_VERSION;
     image.table = &table;

@@ -432,7 +432,7 @@ TEST_F(DeviceTest, ModelsWithoutKernels) {
   request.modelFolder = folder.file("model");
   request.output = folder.file("m.qbm");
   request.threads = 1;
-  request.targets = {"x86-scalar", "nvptx"};
+  request.targets = {"x86-sse2", "nvptx"};
   request.calibration = {{"a fine film", std::nullopt}};
   request.recipe = "w8a8";
   Expected<CompileResult> result = compile(request);

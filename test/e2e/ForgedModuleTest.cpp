@@ -66,7 +66,7 @@ protected:
     return error.message;
   }
 
-  TinyModule tiny{TinyModelOptions(), "w8a8", {}, false, {"x86-scalar"}};
+  TinyModule tiny{TinyModelOptions(), "w8a8", {}, false, {"x86-sse2"}};
   std::string file;
   quern_trailer trailer = {};
 };

@@ -98,7 +98,7 @@ FloatsOf floatsOf(const std::string &recipe,
   return read ? readDisassembly(*read) : FloatsOf();
 }
 
-constexpr const char *tiers[] = {"scalar", "avx2", "avx512vnni", "amx"};
+constexpr const char *tiers[] = {"sse2", "avx2", "avx512vnni", "amx"};
 
 /// The functions that a tier runs: amx has those of avx512vnni where it has
 /// none of its own.

@@ -77,7 +77,7 @@ TEST_P(SliceRowsTest, SameBytesFromFewerOperations) {
   ASSERT_TRUE(few.get() && all.get());
 
   auto sequences = mixedLengths(int32_t(options.vocab));
-  for (uint32_t tier : {uint32_t(QUERN_TIER_SCALAR), usableTiers().back()}) {
+  for (uint32_t tier : {uint32_t(QUERN_TIER_SSE2), usableTiers().back()}) {
     std::vector<std::string> expected =
         TinySession(all.get(), 1, tier).run(sequences);
     ASSERT_EQ(expected.size(), sequences.size());
@@ -115,8 +115,8 @@ TEST(SliceRowsTest, HeadsThatReadAllRowsKeepThem) {
                         HeadKind::QuestionAnswering, HeadKind::Embedding}) {
     TinyModelOptions options = optionsFor(head, 2);
     options.pooling = PoolingKind::Mean;
-    TinyModule few(options, "w8a8", {}, false, {"x86-scalar"});
-    TinyModule all(options, "w8a8", {}, true, {"x86-scalar"});
+    TinyModule few(options, "w8a8", {}, false, {"x86-sse2"});
+    TinyModule all(options, "w8a8", {}, true, {"x86-sse2"});
     ASSERT_TRUE(few.get() && all.get());
     EXPECT_EQ(multiplyAdds(few.get(), 3, 20), multiplyAdds(all.get(), 3, 20));
   }

@@ -123,7 +123,7 @@ inline std::vector<uint32_t> usableTiers(bool all = false) {
     uint32_t id = describeTier(tier).id;
     std::string target = "x86-" + getTierName(tier).str();
     bool isWanted =
-        all || tier == Tier::Scalar || llvm::is_contained(fewTargets, target);
+        all || tier == Tier::Sse2 || llvm::is_contained(fewTargets, target);
     if (isWanted && quern_tier_usable(id, nullptr))
       tiers.push_back(id);
   }

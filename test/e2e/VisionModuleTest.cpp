@@ -112,7 +112,7 @@ TEST(VisionModule, E50SameBytesAsTheIntegerGraph) {
       EXPECT_EQ(machine.differ, 0u);
     }
   }
-  std::vector<float> all = model.run(1, QUERN_TIER_SCALAR, {0, 1, 2});
+  std::vector<float> all = model.run(1, QUERN_TIER_SSE2, {0, 1, 2});
   std::vector<float> first(all.begin(), all.begin() + 3);
   // Near the logits of PyTorch (tools/dev/vision-reference.py): the runtime
   // cuts images into the right patches. Codes cost 0.03 here; the logits of
@@ -166,7 +166,7 @@ TEST(VisionModule, E50IntegerFormsOfDeit) {
 
 TEST(VisionModule, TextsAreRefused) {
   auto message = [](auto change) {
-    VisionModule model("w8a8", {"x86-scalar"});
+    VisionModule model("w8a8", {"x86-sse2"});
     change(model.request);
     Expected<CompileResult> result = compile(model.request);
     return result ? "no error" : result.message();

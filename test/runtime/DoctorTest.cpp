@@ -26,13 +26,13 @@ std::string report(int json) {
 
 TEST(Doctor, TextNamesTiersAndReasons) {
   std::string text = report(0);
-  EXPECT_THAT(text, HasSubstr("scalar      yes"));
+  EXPECT_THAT(text, HasSubstr("sse2        yes"));
   EXPECT_THAT(text, HasSubstr("avx512vnni"));
-  setenv("QUERN_MAX_ISA", "scalar", 1);
+  setenv("QUERN_MAX_ISA", "sse2", 1);
   text = report(0);
   unsetenv("QUERN_MAX_ISA");
-  EXPECT_THAT(text, HasSubstr("QUERN_MAX_ISA=scalar"));
-  EXPECT_THAT(text, HasSubstr("scalar      yes, the best here"));
+  EXPECT_THAT(text, HasSubstr("QUERN_MAX_ISA=sse2"));
+  EXPECT_THAT(text, HasSubstr("sse2        yes, the best here"));
   for (const char *tier :
        {"sse41", "avx2", "avxvnni", "avx512bw", "avx512vnni"})
     EXPECT_THAT(text, HasSubstr("\n  " + std::string(tier) +
@@ -72,7 +72,7 @@ TEST(Doctor, CutsToTheBuffer) {
 }
 
 TEST(Cpu, ReasonsNameTheFirstMissingFeature) {
-  EXPECT_EQ(whyTierUnusable(QUERN_TIER_SCALAR, 0), nullptr);
+  EXPECT_EQ(whyTierUnusable(QUERN_TIER_SSE2, 0), nullptr);
   EXPECT_STREQ(whyTierUnusable(QUERN_TIER_SSE41, 0), "the CPU has no sse4_1");
   EXPECT_STREQ(whyTierUnusable(QUERN_TIER_AVX512VNNI, 0), "the CPU has no avx");
   uint64_t all = (uint64_t(1) << FeatureCount) - 1;
@@ -90,7 +90,7 @@ TEST(Cpu, ReasonsNameTheFirstMissingFeature) {
 }
 
 TEST(Cpu, NamesGoBothWays) {
-  for (uint32_t tier : {QUERN_TIER_SCALAR, QUERN_TIER_AVX2, QUERN_TIER_AVX512BW,
+  for (uint32_t tier : {QUERN_TIER_SSE2, QUERN_TIER_AVX2, QUERN_TIER_AVX512BW,
                         QUERN_TIER_AVX512VNNI, QUERN_TIER_AMX, QUERN_TIER_CUDA})
     EXPECT_EQ(quern_tier_from_name(quern_tier_name(tier)), int(tier));
   EXPECT_EQ(quern_tier_from_name("sse9"), -1);

@@ -125,7 +125,7 @@ protected:
     image.manifest = bytes.get();
     image.manifest_bytes = manifest.size();
     std::vector<quern_kernel> kernels(module.manifest.kernels.size(), noKernel);
-    quern_tier tier = {QUERN_TIER_SCALAR, uint32_t(kernels.size()),
+    quern_tier tier = {QUERN_TIER_SSE2, uint32_t(kernels.size()),
                        kernels.data()};
     quern_kernel_table table = {QUERN_ABI_VERSION, 1, &tier, 0, 0};
     image.table = &table;

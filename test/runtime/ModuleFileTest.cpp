@@ -357,7 +357,7 @@ TEST_F(ModuleFileTest, KernelsThatTheManifestDoesNotHave) {
       quern_module_open(TemporaryFile(module.file()).path(), &opened, &error),
       QUERN_ERROR_FORMAT);
   EXPECT_THAT(error.message,
-              HasSubstr("kernels of tier scalar: found 3, expected 4"));
+              HasSubstr("kernels of tier sse2: found 3, expected 4"));
 }
 
 TEST_F(ModuleFileTest, DamagedTokenizer) {

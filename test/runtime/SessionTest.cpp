@@ -241,25 +241,25 @@ TEST_F(SessionTest, ReserveIsChecked) {
 TEST_F(SessionTest, TiersCanBeForced) {
   bool wide = quern_tier_usable(QUERN_TIER_AVX512VNNI, nullptr);
   EXPECT_EQ(quern_session_tier(session),
-            uint32_t(wide ? QUERN_TIER_AVX512VNNI : QUERN_TIER_SCALAR));
+            uint32_t(wide ? QUERN_TIER_AVX512VNNI : QUERN_TIER_SSE2));
   quern_step_info info;
   ASSERT_EQ(quern_session_step(session, 1, &info, nullptr), QUERN_OK);
   // The wide tier declines this kernel.
-  EXPECT_EQ(info.tier, uint32_t(QUERN_TIER_SCALAR));
-  EXPECT_STREQ(info.family, "scalar");
+  EXPECT_EQ(info.tier, uint32_t(QUERN_TIER_SSE2));
+  EXPECT_STREQ(info.family, "sse2");
   Batch batch = Batch::mixed(4);
   std::vector<float> best = run(session, batch);
-  ASSERT_EQ(quern_session_force_tier(session, QUERN_TIER_SCALAR, nullptr),
+  ASSERT_EQ(quern_session_force_tier(session, QUERN_TIER_SSE2, nullptr),
             QUERN_OK);
-  EXPECT_EQ(quern_session_tier(session), uint32_t(QUERN_TIER_SCALAR));
+  EXPECT_EQ(quern_session_tier(session), uint32_t(QUERN_TIER_SSE2));
   EXPECT_EQ(run(session, batch), best);
 }
 
 TEST_F(SessionTest, EnvironmentCapsTheTier) {
-  setenv("QUERN_MAX_ISA", "scalar", 1);
-  quern_session *scalar = open(1);
-  EXPECT_EQ(quern_session_tier(scalar), uint32_t(QUERN_TIER_SCALAR));
-  quern_session_destroy(scalar);
+  setenv("QUERN_MAX_ISA", "sse2", 1);
+  quern_session *plain = open(1);
+  EXPECT_EQ(quern_session_tier(plain), uint32_t(QUERN_TIER_SSE2));
+  quern_session_destroy(plain);
   setenv("QUERN_MAX_ISA", "fast", 1);
   quern_error error;
   quern_session *none;

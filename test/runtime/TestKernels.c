@@ -79,11 +79,11 @@ static void head(void *const *buffers, int64_t tokens, int64_t sequences,
   (void)tokens, (void)sequences, (void)flags, (void)scratch;
 }
 
-static const quern_kernel scalar[] = {embed, mix, head};
-/* Declines one kernel, which the scalar tier then provides. */
+static const quern_kernel plain[] = {embed, mix, head};
+/* Declines one kernel, which the plain tier then provides. */
 static const quern_kernel wide[] = {embed, NULL, head};
 
-static const quern_tier tiers[] = {{QUERN_TIER_SCALAR, 3, scalar},
+static const quern_tier tiers[] = {{QUERN_TIER_SSE2, 3, plain},
                                    {QUERN_TIER_AVX512VNNI, 3, wide}};
 
 #ifndef TEST_ABI_VERSION

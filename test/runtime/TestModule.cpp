@@ -60,7 +60,7 @@ std::unique_ptr<DataT> constant(const char *name, uint64_t offset,
 std::unique_ptr<KernelT> kernel(const char *name) {
   auto made = std::make_unique<KernelT>();
   made->name = name;
-  for (auto [tier, family] : {std::pair(QUERN_TIER_SCALAR, "scalar"),
+  for (auto [tier, family] : {std::pair(QUERN_TIER_SSE2, "sse2"),
                               std::pair(QUERN_TIER_AVX512VNNI, "zmm")}) {
     auto row = std::make_unique<KernelTierT>();
     row->tier = uint16_t(tier);
@@ -201,7 +201,7 @@ TestModule::TestModule() {
   manifest.sites.push_back(site("L0.h", -1, -1, 0, 8, Element::U8));
   manifest.steps[0]->sites = {0, 1};
   manifest.steps[1]->sites = {2};
-  manifest.tiers = {QUERN_TIER_SCALAR, QUERN_TIER_AVX512VNNI};
+  manifest.tiers = {QUERN_TIER_SSE2, QUERN_TIER_AVX512VNNI};
   manifest.recipe_name = "test";
   manifest.recipe_json = "{}";
 }

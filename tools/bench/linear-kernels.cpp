@@ -39,7 +39,7 @@ static void run(benchmark::State &state, int64_t k, int64_t n,
   double operations = 2.0 * double(state.range(0)) * double(k) * double(n);
   state.counters["ops"] = benchmark::Counter(
       operations, benchmark::Counter::kIsIterationInvariantRate);
-  if (!real && tier != Tier::Scalar)
+  if (!real && tier != Tier::Sse2)
     state.counters["of_peak"] =
         benchmark::Counter(operations / measureDotPeak(tier),
                            benchmark::Counter::kIsIterationInvariantRate);

@@ -2,7 +2,7 @@
 //
 // Times attention, residual sum with LayerNorm, embeddings and GELU on one
 // core, for the shapes of BERT-base, and prints cycles per element. An element
-// of attention is one score. QUERN_MAX_ISA=scalar times the plain tier. The
+// of attention is one score. QUERN_MAX_ISA=sse2 times the plain tier. The
 // forms of softmax, GELU and LayerNorm are in row-forms.cpp.
 //
 //===----------------------------------------------------------------------===//

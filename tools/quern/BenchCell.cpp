@@ -105,7 +105,7 @@ Error measureCell(const CellOptions &options, quern_module *module,
     if (Error error = run.run())
       return error;
   cell.tier = run.tier();
-  Tier tier = parseTier(cell.tier).value_or(Tier::Scalar);
+  Tier tier = parseTier(cell.tier).value_or(Tier::Sse2);
   // Of a GPU what its driver says, in multiply-adds.
   auto peakNow = [&] {
     return onGpu ? 2 * quern_session_gpu_peak(run.session())

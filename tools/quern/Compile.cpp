@@ -163,12 +163,13 @@ void addCompile(CLI::App &app, Action &action) {
           "--target", request.targets,
           "host, x86 (all tiers, the default), one tier (x86-amx, "
           "x86-avx512vnni, x86-avx512bw, x86-avxvnni, x86-avx2, x86-sse41, "
-          "x86-scalar), or nvptx, which adds kernels for NVIDIA GPUs; "
-          "repeatable. Every module has the scalar tier, which runs on any "
-          "x86-64")
+          "x86-sse2), or nvptx, which adds kernels for NVIDIA GPUs; "
+          "repeatable. Every module has a tier that runs on any x86-64: "
+          "x86-sse2, or x86-scalar where it is named, the same without "
+          "vectors, to compare with")
       ->check(CLI::IsMember({"host", "x86", "x86-amx", "x86-avx512vnni",
                              "x86-avx512bw", "x86-avxvnni", "x86-avx2",
-                             "x86-sse41", "x86-scalar", "nvptx"}));
+                             "x86-sse41", "x86-sse2", "x86-scalar", "nvptx"}));
   command->add_option("--tuning", request.tuning,
                       "Table of quern tune to choose kernels by; without one, "
                       "the table that comes with quern");

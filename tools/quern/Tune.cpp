@@ -95,7 +95,7 @@ static int tune(const TuneCommand &command) {
   TuneOptions options;
   options.tier = command.tier.empty()
                      ? bestHostTier()
-                     : parseTier(command.tier).value_or(Tier::Scalar);
+                     : parseTier(command.tier).value_or(Tier::Sse2);
   Expected<std::vector<TuneShape>> shapes = shapesOf(command);
   if (!shapes)
     return fail(shapes.message());

@@ -63,7 +63,7 @@ typedef struct quern_weights_info {
 QUERN_API void quern_module_weights(const quern_module *module,
                                     quern_weights_info *info);
 
-/** Value of `name` ("scalar", "avx512vnni", ...), or -1. */
+/** Value of `name` ("sse2", "avx512vnni", ...), or -1. */
 QUERN_API int quern_tier_from_name(const char *name);
 
 /** Name of a tier, or "unknown". Static. */

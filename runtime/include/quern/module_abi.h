@@ -80,7 +80,8 @@ typedef void (*quern_kernel)(void *const *buffers, int64_t tokens,
 
 /** Instruction tiers. A higher number is preferred where it can run. */
 typedef enum quern_tier_id {
-  QUERN_TIER_SCALAR = 0,      /**< any x86-64 */
+  QUERN_TIER_SCALAR = 0,      /**< any x86-64, without vectors: a reference */
+  QUERN_TIER_SSE2 = 2,        /**< any x86-64 */
   QUERN_TIER_SSE41 = 5,       /**< x86-64 and SSE4.1 */
   QUERN_TIER_AVX2 = 10,       /**< x86-64-v3 */
   QUERN_TIER_AVXVNNI = 15,    /**< x86-64-v3 and AVX-VNNI */
@@ -92,7 +93,7 @@ typedef enum quern_tier_id {
 
 /** The kernels of one tier, by kernel index of the manifest. A null entry
  *  means that the tier has no kernel of its own: the best lower tier is taken.
- *  The scalar tier has every kernel. */
+ *  The lowest tier has every kernel. */
 typedef struct quern_tier {
   uint32_t id; /**< quern_tier_id */
   uint32_t kernel_count;

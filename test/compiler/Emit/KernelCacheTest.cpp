@@ -94,7 +94,7 @@ TEST(KernelCache, TellsTextsTiersAndBuildsApart) {
   KernelCache cache(folder.path(), "build");
   get(cache, "text", "avx2", "first");
   EXPECT_TRUE(get(cache, "texta", "vx2", "moved border").made);
-  EXPECT_TRUE(get(cache, "text", "scalar", "tier").made);
+  EXPECT_TRUE(get(cache, "text", "sse2", "tier").made);
   EXPECT_TRUE(
       get(KernelCache(folder.path(), "other"), "text", "avx2", "b").made);
   EXPECT_EQ(get(cache, "text", "avx2", "x").object, "first");
@@ -165,24 +165,24 @@ TEST(KernelObjects, AreTheSameFromTheCache) {
   std::vector<std::string> plain;
   {
     CacheFolder none("");
-    auto objects = emitObjects(runner.module(), {Tier::Scalar});
+    auto objects = emitObjects(runner.module(), {Tier::Sse2});
     ASSERT_TRUE(objects) << objects.message();
     plain = describe(objects->front());
   }
   ASSERT_EQ(plain.size(), 2u);
   CacheFolder set(folder.file("kernels"));
   for (int turn = 0; turn < 2; ++turn) {
-    auto objects = emitObjects(runner.module(), {Tier::Scalar});
+    auto objects = emitObjects(runner.module(), {Tier::Sse2});
     ASSERT_TRUE(objects) << objects.message();
     EXPECT_EQ(describe(objects->front()), plain);
   }
   // Kept under the text of one kernel: an altered neighbour changes nothing.
   runner.module().lookupSymbol("one")->erase();
-  ObjectMaker none = {[](Tier) { return "scalar"; },
+  ObjectMaker none = {[](Tier) { return "sse2"; },
                       [](mlir::ModuleOp, Tier) -> Expected<std::string> {
                         return Error("made again");
                       }};
-  auto rest = makeObjects(runner.module(), {Tier::Scalar}, none);
+  auto rest = makeObjects(runner.module(), {Tier::Sse2}, none);
   ASSERT_TRUE(rest) << rest.message();
   EXPECT_EQ(describe(rest->front()), std::vector<std::string>{plain[1]});
 }

@@ -50,7 +50,7 @@ void buildKernels(mlir::ModuleOp module) {
 TEST(KernelObjects, PlainCodeIsNotUnrolled) {
   KernelRunner runner;
   buildKernels(runner.module());
-  auto tiers = emitObjects(runner.module(), {Tier::Scalar, Tier::Avx512Vnni});
+  auto tiers = emitObjects(runner.module(), {Tier::Sse2, Tier::Avx512Vnni});
   ASSERT_TRUE(tiers) << tiers.message();
   const std::vector<KernelObject> &plain = tiers->front(),
                                   &best = tiers->back();
@@ -63,6 +63,22 @@ TEST(KernelObjects, PlainCodeIsNotUnrolled) {
         << plain[i].kernel;
 }
 
+TEST(KernelObjects, ScalarCodeMultipliesOneByOne) {
+  KernelRunner runner;
+  buildGemm(runner.module(), "plain", makeGemm(192, GemmActivation::None));
+  auto count = [&](Tier tier, llvm::StringRef mnemonic) {
+    auto text = emitKernels(runner.module(), tier, CodeForm::Assembly);
+    EXPECT_TRUE(text) << text.message();
+    return text ? llvm::StringRef(*text).count(mnemonic) : 0;
+  };
+  EXPECT_GT(count(Tier::Sse2, "pmaddwd"), 0u);
+  EXPECT_LT(count(Tier::Sse2, "imull"), 64u);
+  EXPECT_EQ(count(Tier::Scalar, "pmaddwd"), 0u);
+  EXPECT_EQ(count(Tier::Scalar, "pmulld"), 0u);
+  // A tile of 4 x 16 sums of 4 products.
+  EXPECT_GE(count(Tier::Scalar, "imull"), 256u);
+}
+
 TEST(KernelObjects, DoNotDependOnThreads) {
   // None from the cache.
   const char *folder = std::getenv("QUERN_CACHE_DIR");
@@ -70,7 +86,7 @@ TEST(KernelObjects, DoNotDependOnThreads) {
   ::setenv("QUERN_CACHE_DIR", "", 1);
   KernelRunner runner;
   buildProducts(runner.module());
-  const Tier tiers[] = {Tier::Scalar, Tier::Avx2, Tier::Amx};
+  const Tier tiers[] = {Tier::Sse2, Tier::Avx2, Tier::Amx};
   auto alone = emitObjects(runner.module(), tiers, 1);
   auto together = emitObjects(runner.module(), tiers, 3);
   ::setenv("QUERN_CACHE_DIR", before.c_str(), 1);
@@ -99,7 +115,7 @@ TEST(KernelObjects, FailuresNameWhatFailed) {
         kernel.emitError("no such instruction");
         return Error("it cannot be made");
       }};
-  auto objects = makeObjects(runner.module(), {Tier::Scalar}, maker, 2);
+  auto objects = makeObjects(runner.module(), {Tier::Sse2}, maker, 2);
   ASSERT_FALSE(objects);
   EXPECT_EQ(objects.message(), "it cannot be made: no such instruction");
 }

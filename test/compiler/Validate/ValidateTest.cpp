@@ -48,7 +48,7 @@ CompileRequest requestFor(const TempFolder &folder, HeadKind head) {
   request.modelFolder = folder.file("model");
   request.output = folder.file("m.qbm");
   request.threads = 1;
-  request.targets = {"x86-scalar"};
+  request.targets = {"x86-sse2"};
   request.validate = true;
   request.calibration = {{"the first film was a great story", std::nullopt},
                          {"two people, 3 dogs and a cat", "they like it"},
