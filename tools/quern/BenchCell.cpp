@@ -15,15 +15,8 @@
 #include <algorithm>
 #include <array>
 #include <map>
-#include <sys/resource.h>
 
 namespace quern::cli {
-
-static long involuntarySwitches() {
-  rusage usage = {};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_nivcsw;
-}
 
 /// Calls `visit` for every step of the batch that ran last.
 static void

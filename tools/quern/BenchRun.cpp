@@ -5,11 +5,14 @@
 //===----------------------------------------------------------------------===//
 #include "tools/quern/BenchRun.h"
 
+#include "compiler/Bench/Handoff.h"
+
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <sys/resource.h>
 
 using nlohmann::json;
 
@@ -46,6 +49,18 @@ Error BenchRun::run(const std::function<void(const quern_output &)> &after) {
   if (batches.images && done(quern_run_images(session(), batches.pixels.data(),
                                               batches.images, &output, &error)))
     return Error(error.message);
+  return Error::success();
+}
+
+Error BenchRun::limit(const std::string &tier) {
+  quern_error error = {};
+  if (quern_session_force_tier(
+          session(), uint32_t(quern_tier_from_name(tier.c_str())), &error))
+    return Error(error.message);
+  if (this->tier() != tier)
+    return Error::make("tier ", tier, ": found ", this->tier(),
+                       " as the best up to it that the module has and this "
+                       "machine can run");
   return Error::success();
 }
 
@@ -94,55 +109,93 @@ double benchClock() {
       .count();
 }
 
+long involuntarySwitches() {
+  rusage usage = {};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_nivcsw;
+}
+
 double quantile(std::vector<double> times, double q) {
   std::sort(times.begin(), times.end());
   return times[std::min(times.size() - 1, size_t(q * times.size()))];
 }
 
 namespace {
-/// What one module showed in one cell.
+/// What one module showed in one cell, on one tier.
 struct Turn {
+  size_t module = 0;
   std::string tier;
   /// Tokens of a sequence in the mean.
   uint32_t length = 0;
   std::vector<double> times, ratios;
+  /// While it was timed.
+  long switches = 0;
 };
 } // namespace
 
-/// Times all modules in one cell.
+/// Times all modules in one cell, on each of the tiers.
 static Error measure(const std::vector<ModuleHandle> &modules,
                      const std::vector<std::string> &paths, uint32_t batch,
                      uint32_t length, uint32_t threads,
                      const TurnsOptions &options, std::vector<Turn> &turns) {
   std::vector<BenchRun> runs;
-  for (size_t m = 0; m < modules.size(); ++m) {
-    Expected<BenchInput> input =
-        cellInput(modules[m].get(), paths[m], options.texts, batch, length);
-    if (!input)
-      return input.takeError();
-    auto run = BenchRun::create(modules[m].get(), std::move(*input), threads,
-                                options.placement, options.device);
-    if (!run)
-      return run.takeError();
-    for (unsigned i = 0; i < options.warmup; ++i)
-      if (Error error = run->run())
-        return error;
-    runs.push_back(std::move(*run));
-  }
-  turns.assign(runs.size(), {});
+  turns.clear();
+  const std::vector<std::string> best = {""};
+  for (size_t m = 0; m < modules.size(); ++m)
+    for (const std::string &tier :
+         options.tiers.empty() ? best : options.tiers) {
+      Expected<BenchInput> input =
+          cellInput(modules[m].get(), paths[m], options.texts, batch, length);
+      if (!input)
+        return input.takeError();
+      auto run = BenchRun::create(modules[m].get(), std::move(*input), threads,
+                                  options.placement, options.device);
+      if (!run)
+        return run.takeError();
+      if (!tier.empty())
+        if (Error error = run->limit(tier))
+          return error;
+      for (unsigned i = 0; i < options.warmup; ++i)
+        if (Error error = run->run())
+          return error;
+      turns.push_back({m, run->tier(), run->input().length(length), {}, {}, 0});
+      runs.push_back(std::move(*run));
+    }
   for (unsigned round = 0; round < options.runs; ++round)
     for (size_t m = 0; m < runs.size(); ++m) {
+      long before = involuntarySwitches();
       double start = benchClock();
       if (Error error = runs[m].run())
         return error;
+      turns[m].switches += involuntarySwitches() - before;
       turns[m].times.push_back(benchClock() - start);
       turns[m].ratios.push_back(turns[m].times.back() / turns[0].times.back());
     }
-  for (size_t m = 0; m < runs.size(); ++m) {
-    turns[m].tier = runs[m].tier();
-    turns[m].length = runs[m].input().length(length);
-  }
   return Error::success();
+}
+
+static json describe(const Turn &turn) {
+  return {{"length", turn.length},
+          {"tier", turn.tier},
+          {"p50_ms", 1e3 * quantile(turn.times, 0.5)},
+          {"ratio_to_first", quantile(turn.ratios, 0.5)},
+          {"ratio_quarter", quantile(turn.ratios, 0.25)},
+          {"ratio_three_quarters", quantile(turn.ratios, 0.75)},
+          {"involuntary_switches", turn.switches}};
+}
+
+static void print(const json &row) {
+  double handoff = row["handoff_ns"];
+  std::printf(
+      "| %s | %u | %u | %u | %s | %.2f | %.3f | %.3f to %.3f | %ld | "
+      "%s |\n",
+      row["module"].get<std::string>().c_str(), row["batch"].get<unsigned>(),
+      row["length"].get<unsigned>(), row["threads"].get<unsigned>(),
+      row["tier"].get<std::string>().c_str(), row["p50_ms"].get<double>(),
+      row["ratio_to_first"].get<double>(), row["ratio_quarter"].get<double>(),
+      row["ratio_three_quarters"].get<double>(),
+      row["involuntary_switches"].get<long>(),
+      handoff ? std::to_string(int(handoff)).c_str() : "-");
 }
 
 Error benchInTurns(const std::vector<std::string> &paths,
@@ -160,8 +213,9 @@ Error benchInTurns(const std::vector<std::string> &paths,
   json all = json::array();
   if (!options.asJson)
     std::printf("| module | batch | tokens | threads | tier | p50 ms | "
-                "of the first | quarter to three quarters |\n"
-                "|---|---|---|---|---|---|---|---|\n");
+                "of the first | quarter to three quarters | preempted | "
+                "hand-off ns |\n"
+                "|---|---|---|---|---|---|---|---|---|---|\n");
   for (uint32_t threads : grid.threads)
     for (uint32_t batch : grid.batches)
       for (uint32_t length : grid.lengths) {
@@ -169,26 +223,17 @@ Error benchInTurns(const std::vector<std::string> &paths,
         if (Error error =
                 measure(modules, paths, batch, length, threads, options, turns))
           return error;
-        for (size_t m = 0; m < turns.size(); ++m) {
-          double p50 = 1e3 * quantile(turns[m].times, 0.5);
-          double ratio = quantile(turns[m].ratios, 0.5);
-          double low = quantile(turns[m].ratios, 0.25);
-          double high = quantile(turns[m].ratios, 0.75);
-          if (options.asJson)
-            all.push_back({{"module", paths[m]},
-                           {"batch", batch},
-                           {"length", turns[m].length},
-                           {"threads", threads},
-                           {"tier", turns[m].tier},
-                           {"p50_ms", p50},
-                           {"ratio_to_first", ratio},
-                           {"ratio_quarter", low},
-                           {"ratio_three_quarters", high}});
-          else
-            std::printf("| %s | %u | %u | %u | %s | %.2f | %.3f | "
-                        "%.3f to %.3f |\n",
-                        paths[m].c_str(), batch, turns[m].length, threads,
-                        turns[m].tier.c_str(), p50, ratio, low, high);
+        options.placement.release();
+        double handoff = threads > 1 ? 1e9 * measureHandoff() : 0;
+        for (const Turn &turn : turns) {
+          json row = describe(turn);
+          row["module"] = paths[turn.module];
+          row["batch"] = batch;
+          row["threads"] = threads;
+          row["handoff_ns"] = handoff;
+          if (!options.asJson)
+            print(row);
+          all.push_back(std::move(row));
         }
         std::fflush(stdout);
       }

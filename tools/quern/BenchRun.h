@@ -27,6 +27,9 @@ public:
                                    quern_device device = QUERN_DEVICE_CPU);
   /// Runs all batches; `after` sees the output of each, before the next runs.
   Error run(const std::function<void(const quern_output &)> &after = {});
+  /// Keeps to kernels of the tier of this name. Error: the module has none, or
+  /// the machine cannot run them.
+  Error limit(const std::string &tier);
   quern_session *session() const { return handle.get(); }
   const BenchInput &input() const { return batches; }
   /// Where it runs: `cuda`, or the tier of the CPU.
@@ -50,6 +53,8 @@ Expected<BenchInput> cellInput(const quern_module *module,
 
 /// Seconds on a clock that never goes back.
 double benchClock();
+/// How often this process's threads were taken off a core so far.
+long involuntarySwitches();
 /// The number below which the share `q` of `times` lies.
 double quantile(std::vector<double> times, double q);
 
@@ -61,6 +66,8 @@ struct TurnsOptions {
   unsigned runs = 30, warmup = 5;
   bool asJson = false;
   quern_device device = QUERN_DEVICE_CPU;
+  /// Each module runs on each of these; empty: on the best only.
+  std::vector<std::string> tiers;
   Placement placement;
 };
 
