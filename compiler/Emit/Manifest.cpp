@@ -288,9 +288,14 @@ void ManifestBuilder::kernels() {
       for (auto reason : list.getAsRange<StringAttr>())
         reasons.push_back(text(reason.getValue()));
     auto reasonVector = builder.CreateVector(reasons);
+    auto number = [&](StringRef key) {
+      auto found = notes ? notes.getAs<IntegerAttr>(key) : IntegerAttr();
+      return found ? uint16_t(found.getInt()) : uint16_t(0);
+    };
     kernelIndex[function.getSymName()] = kernelTable.size();
-    kernelTable.push_back(fb::CreateKernel(builder, name, tierVector, tile,
-                                           layout, reasonVector));
+    kernelTable.push_back(
+        fb::CreateKernel(builder, name, tierVector, tile, layout, reasonVector,
+                         number("predicted"), number("rows")));
     result.kernels.push_back(function.getSymName().str());
   }
 }

@@ -10,6 +10,8 @@
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/MathExtras.h"
 
+#include <optional>
+
 using llvm::formatv;
 
 namespace quern {
@@ -27,6 +29,42 @@ static std::string weightLayout(const GemmShape &shape, GemmInput input) {
   return text;
 }
 
+/// Multiplications from 16 sums to 16 codes, each of which takes as long as a
+/// dot product; nothing where that is not so, or not counted.
+static std::optional<int64_t> multiplications(const GemmShape &shape,
+                                              GemmInput input, int64_t groups) {
+  if (shape.fixed || input == GemmInput::Reals)
+    return std::nullopt;
+  int64_t perSum = groups + (input == GemmInput::Tokens);
+  // The activation's own, and the step of its codes.
+  switch (shape.activation) {
+  case GemmActivation::None:
+    return perSum;
+  case GemmActivation::Relu:
+    return perSum + 1;
+  case GemmActivation::Gelu:
+  case GemmActivation::GeluTanh:
+    return perSum + 1 + QM_GELU_DEGREE + 1;
+  case GemmActivation::Tanh:
+    return perSum + 1 + QM_TANH_DEGREE + 1;
+  case GemmActivation::IGelu:
+    return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+/// The share of dot products among all that the multipliers do.
+static double predict(const GemmShape &shape, GemmInput input, int64_t groups) {
+  std::optional<int64_t> beside = multiplications(shape, input, groups);
+  if (!beside)
+    return 0;
+  double dots = double(llvm::alignTo(shape.k, 64)) / 4;
+  if (input == GemmInput::Planes)
+    dots *= 2;
+  double columns = double(shape.n) / double(llvm::alignTo(shape.n, 16));
+  return double(shape.k) / 4 * columns / (dots + double(*beside));
+}
+
 KernelNotes gemmNotes(const GemmShape &shape, GemmInput input, int64_t groups) {
   KernelNotes notes;
   int64_t width = getGemmPanels(shape).width,
@@ -35,6 +73,8 @@ KernelNotes gemmNotes(const GemmShape &shape, GemmInput input, int64_t groups) {
                                             : TunedInput::Codes);
   int64_t panels = llvm::divideCeil(shape.n, 16);
   notes.tile = formatv("{0} rows x {1} columns", rows, 16 * width);
+  notes.predicted = predict(shape, input, groups);
+  notes.tileRows = rows;
   notes.variantTiles = {
       {"small", formatv("{0} rows x 16 columns", kSmallRows)},
       {"library", formatv("{0} rows x {1} columns in a call of the library",
@@ -49,7 +89,7 @@ KernelNotes gemmNotes(const GemmShape &shape, GemmInput input, int64_t groups) {
     notes.reasons.push_back(std::move(reason));
   };
   bool isReal = input == GemmInput::Reals;
-  if (width < 3)
+  if (width < 3 && panels % 3)
     because(formatv("{0} columns are {1} panels of 16, no multiple of 3: tiles "
                     "of {2} columns read each row oftener than 48 would",
                     shape.n, panels, 16 * width));
@@ -99,6 +139,19 @@ KernelNotes attentionNotes(const AttentionShape &shape, bool isReal) {
   auto because = [&](std::string reason) {
     notes.reasons.push_back(std::move(reason));
   };
+  if (!isReal && !shape.fixed && !shape.isLog()) {
+    // Requantizing 16 scores, and their softmax, which takes as long as 11 dot
+    // products on Zen 4 and 5 (tools/README.md).
+    constexpr double beside = 1 + 11;
+    double dots = double(llvm::alignTo(shape.headDim, 4)) / 4 +
+                  double(llvm::alignTo(shape.headDim, 16)) / 4;
+    notes.predicted = double(shape.headDim) / 2 / (dots + beside);
+    notes.tileRows = 8;
+    if (shape.firstQuery) {
+      notes.predicted /= 8;
+      notes.tileRows = 1;
+    }
+  }
   if (isReal)
     because("operands in f32: no dot product of bytes");
   else

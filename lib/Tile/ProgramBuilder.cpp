@@ -236,6 +236,9 @@ void ProgramBuilder::explain(StringRef kernel, const KernelNotes &notes) {
   entry.set("tile", builder.getStringAttr(notes.tile));
   entry.set("layout", builder.getStringAttr(notes.layout));
   entry.set("reasons", builder.getArrayAttr(reasons));
+  entry.set("predicted",
+            builder.getI32IntegerAttr(int32_t(1000 * notes.predicted + 0.5)));
+  entry.set("rows", builder.getI32IntegerAttr(int32_t(notes.tileRows)));
   root.lookupSymbol(kernel)->setAttr("notes", entry.getDictionary(context()));
   for (auto variant : root.getOps<func::FuncOp>()) {
     FlatSymbolRefAttr of = tk::getVariantOf(variant);

@@ -144,6 +144,19 @@ static std::string tileOf(const fb::Kernel &kernel,
   return own.empty() ? str(kernel.tile()) : own;
 }
 
+/// The share of the dot products' peak that a kernel is predicted to reach on
+/// so many rows, or 0: the compiler counts for dot products of 512 bits only.
+static double predict(const fb::Kernel &kernel, const fb::KernelTier *tier,
+                      uint64_t rows) {
+  bool counts = tier && str(tier->tile()).empty() &&
+                str(tier->family()) == "vpdpbusd zmm";
+  if (!counts || !kernel.tile_rows() || !rows)
+    return 0;
+  uint64_t tile = kernel.tile_rows();
+  uint64_t computed = (rows + tile - 1) / tile * tile;
+  return 1e-3 * kernel.predicted() * double(rows) / double(computed);
+}
+
 Expected<json> explain(const fb::Manifest &manifest, const std::string &name,
                        ExplainOptions options) {
   uint32_t most = manifest.model()->max_length();
@@ -182,6 +195,11 @@ Expected<json> explain(const fb::Manifest &manifest, const std::string &name,
                   {"rows", rowsOf(*step)},
                   {"macs", macs},
                   {"reasons", reasonsOf(kernel, form)}};
+    uint64_t rows = step->macs_per_pair()    ? options.length
+                    : step->macs_per_token() ? tokens
+                                             : sequences;
+    if (double share = predict(kernel, form, rows))
+      entry["predicted_share_of_peak"] = share;
     if (step->gemm_n())
       entry["gemm"] = {{"n", step->gemm_n()}, {"k", step->gemm_k()}};
     auto found = measured->find(str(step->op()) + " " + str(kernel.name()));
@@ -227,6 +245,9 @@ static void printKernel(const KernelSteps &kernel) {
   if (!text(step["layout"]).empty())
     how += ", " + text(step["layout"]);
   std::printf("         %s\n", how.c_str());
+  if (step.contains("predicted_share_of_peak"))
+    std::printf("         predicted: at most %.1f %% of peak\n",
+                100 * step["predicted_share_of_peak"].get<double>());
   if (step.contains("measured")) {
     const json &found = step["measured"];
     std::printf("         measured: %.1f %% of peak, %.1f GOP/s\n",

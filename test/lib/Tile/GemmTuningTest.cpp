@@ -7,6 +7,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/Gemm.h"
+#include "lib/Tile/KernelNotes.h"
 #include "lib/Tile/ModuleTuning.h"
 
 #include "compiler/Bench/GemmCase.h"
@@ -100,6 +101,7 @@ TEST(GemmTuning, SmallTiles) {
       GemmShape shape = makeShape({{"library", 0}, {"panels", 5}}, bits);
       shape.activation = activation;
       check(shape, Tier::Scalar);
+      check(shape, Tier::Sse2);
       check(shape, Tier::Avx2);
     }
 }
@@ -109,6 +111,20 @@ TEST(GemmTuning, ChunksAreWholeTiles) {
   EXPECT_EQ(makeTuning({{"rows", 16}}).chunkRows(128), 128);
   EXPECT_EQ(makeTuning({{"rows", 12}}).chunkRows(128), 96);
   EXPECT_EQ(makeTuning({{"rows", 12}}).chunkRows(8), 96);
+}
+
+TEST(GemmTuning, NotesBlameTheWidthOnlyIfItIsToBlame) {
+  auto says = [](const GemmShape &shape) {
+    std::string all;
+    for (const std::string &reason : gemmNotes(shape, GemmInput::Codes).reasons)
+      all += reason + "\n";
+    return all.find("no multiple of 3") != std::string::npos;
+  };
+  GemmShape shape = makeShape({{"panels", 2}});
+  shape.n = 96 * 16;
+  EXPECT_FALSE(says(shape));
+  shape.n = 97 * 16;
+  EXPECT_TRUE(says(shape));
 }
 
 TEST(GemmTuning, NearestShapeIsChosen) {

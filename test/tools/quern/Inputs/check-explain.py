@@ -13,6 +13,8 @@ for step in steps:
     if step["op"] in ("linear", "attention"):
         assert step["tile"] and step["layout"], step
         assert step["macs"] > 0 and step["reasons"], step
+        if step["family"] == "vpdpbusd zmm":
+            assert 0 < step["predicted_share_of_peak"] < 1, step
 linears = [step for step in steps if step["op"] == "linear"]
 # The last layer's products are of sequences, but for keys and values.
 last = max(step["layer"] for step in steps)
