@@ -103,7 +103,9 @@ makeObject(const Job &job, const ObjectMaker &maker, MLIRContext &context) {
       why = diagnostic.str();
     return success();
   });
-  auto kernel = parseSourceString<ModuleOp>(job.part->text, &context);
+  // What was printed is what passed the last verification.
+  ParserConfig config(&context, /*verifyAfterParse=*/false);
+  auto kernel = parseSourceString<ModuleOp>(job.part->text, config);
   if (!kernel)
     return Error::make("kernel ", job.part->name, ": ", why);
   Expected<std::string> object = maker.make(*kernel, job.tier);
@@ -117,8 +119,10 @@ static void run(std::vector<Job> &jobs, const ObjectMaker &maker,
                 const KernelCache &cache, unsigned threads) {
   std::vector<size_t> order(jobs.size());
   std::iota(order.begin(), order.end(), size_t(0));
-  llvm::stable_sort(order, [&](size_t a, size_t b) {
-    return jobs[a].part->text.size() > jobs[b].part->text.size();
+  llvm::sort(order, [&](size_t a, size_t b) {
+    size_t first = jobs[a].part->text.size();
+    size_t second = jobs[b].part->text.size();
+    return first != second ? first > second : a < b;
   });
   ContextPool contexts;
   forEachParallel(order.size(), threads, [&](size_t i) {

@@ -12,6 +12,7 @@
 #include "lib/Target/MachineCode.h"
 #include "lib/Target/X86/X86Passes.h"
 
+#include "mlir/IR/Verifier.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
 #include "mlir/Pass/PassRegistry.h"
@@ -202,10 +203,12 @@ Expected<OwningOpRef<ModuleOp>> lowerKernels(ModuleOp module, Tier tier,
                                              TileCode tiles) {
   OwningOpRef<ModuleOp> copy(module.clone());
   PassManager pm(module.getContext());
+  // After each pass this took an eighth of a compilation.
+  pm.enableVerifier(false);
   if (setup)
     setup(pm);
   buildTierPipeline(pm, tier, tiles);
-  if (failed(pm.run(*copy)))
+  if (failed(pm.run(*copy)) || failed(verify(*copy)))
     return Error::make("kernels cannot be lowered for tier ",
                        getTierName(tier).str());
   return copy;
