@@ -47,7 +47,7 @@ struct TierInfo {
   std::string family; ///< "vpdpbusd zmm", "x86-64".
   std::string reason; ///< Why this tier's kernels are not better ones.
   /// By name, kernels whose code is another's than the tier's or the kernel's.
-  std::map<std::string, KernelCodeInfo> kernels;
+  std::map<std::string, KernelCodeInfo> kernels = {};
 };
 
 /// What the manifest holds that is not in the IR.

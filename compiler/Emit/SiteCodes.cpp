@@ -36,8 +36,9 @@ groupsByColumn(DictionaryAttr sites, StringRef site, DictionaryAttr scheme) {
   for (size_t i = 0; i < order.size(); ++i)
     order[i] = i;
   if (leading.size() == map.size())
-    llvm::stable_sort(
-        order, [&](size_t a, size_t b) { return leading[a] < leading[b]; });
+    llvm::sort(order, [&](size_t a, size_t b) {
+      return std::pair(leading[a], a) < std::pair(leading[b], b);
+    });
   std::vector<uint16_t> groups;
   for (size_t channel : order)
     groups.push_back(static_cast<uint16_t>(map[channel]));

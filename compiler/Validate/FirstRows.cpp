@@ -81,8 +81,9 @@ LogicalResult keepFirstRows(ValidationCase &each, func::FuncOp sliced) {
   if (failed(free))
     return failure();
   for (auto &[name, site] : free->sites) {
+    const Tensor &codes = site.value;
     auto cut = [&](Tensor &tensor) {
-      if (auto rows = takeFirstRows(tensor, site.value, offsets))
+      if (auto rows = takeFirstRows(tensor, codes, offsets))
         tensor = std::move(*rows);
     };
     if (auto found = each.forced.find(name); found != each.forced.end())

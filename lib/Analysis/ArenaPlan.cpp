@@ -28,8 +28,9 @@ ArenaPlan planArena(const std::vector<ArenaBuffer> &buffers,
   plan.offsets.assign(buffers.size(), 0);
   std::vector<size_t> order(buffers.size());
   std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) {
-    return buffers[a].bytesPerUnit > buffers[b].bytesPerUnit;
+  std::sort(order.begin(), order.end(), [&](size_t a, size_t b) {
+    int64_t first = buffers[a].bytesPerUnit, second = buffers[b].bytesPerUnit;
+    return first != second ? first > second : a < b;
   });
 
   std::vector<size_t> placed;

@@ -25,8 +25,9 @@ std::vector<int64_t> quern::equalGroups(size_t channels, size_t groups) {
 /// Channels by width, the narrowest first; equal widths stay in order.
 static Order widthOrder(const std::vector<double> &widths) {
   Order sorted = identityOrder(widths.size());
-  std::stable_sort(sorted.begin(), sorted.end(),
-                   [&](int64_t a, int64_t b) { return widths[a] < widths[b]; });
+  std::sort(sorted.begin(), sorted.end(), [&](int64_t a, int64_t b) {
+    return std::pair(widths[a], a) < std::pair(widths[b], b);
+  });
   return sorted;
 }
 
@@ -84,8 +85,8 @@ std::vector<int64_t> quern::groupsByWidth(const std::vector<double> &widths,
 
 Order quern::groupOrder(const std::vector<int64_t> &groupOf) {
   Order order = identityOrder(groupOf.size());
-  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return groupOf[a] < groupOf[b];
+  std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return std::pair(groupOf[a], a) < std::pair(groupOf[b], b);
   });
   return order;
 }

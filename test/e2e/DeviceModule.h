@@ -130,7 +130,7 @@ private:
                   piece.bytes.data(), piece.bytes.size());
     kernels.assign(manifest.kernels.size(), &noKernel);
     tier = {QUERN_TIER_SSE2, uint32_t(kernels.size()), kernels.data()};
-    table = {QUERN_ABI_VERSION, 1, &tier};
+    table = {QUERN_ABI_VERSION, 1, &tier, 0, 0};
     image.abi_version = QUERN_ABI_VERSION;
     image.table = &table;
     image.manifest = manifest.bytes.data();

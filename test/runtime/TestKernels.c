@@ -93,4 +93,4 @@ static const quern_tier tiers[] = {{QUERN_TIER_SSE2, 3, plain},
 #define TEST_TABLE quern_module_table
 #endif
 
-const quern_kernel_table TEST_TABLE = {TEST_ABI_VERSION, 2, tiers};
+const quern_kernel_table TEST_TABLE = {TEST_ABI_VERSION, 2, tiers, 0, 0};

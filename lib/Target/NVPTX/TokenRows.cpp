@@ -95,7 +95,8 @@ std::pair<Value, Value> TokenEmitter::findRange(Value row) {
 }
 
 void TokenEmitter::quantize(Value row) {
-  auto [scale, zero] = findRange(row);
+  auto found = findRange(row);
+  Value scale = found.first, zero = found.second;
   Value inverse = k.divF(k.f(1.0f), scale), zeroF = k.toFloat(zero);
   Value least = k.subF(k.f(0.0f), zeroF), most = k.subF(k.f(top), zeroF);
   Value to = k.at(codes, k.mulWide(row, k.add(rangeAt, 64)));

@@ -75,6 +75,7 @@ public:
     case Estimator::MseGolden:
       return golden();
     case Estimator::CrossEntropy:
+    case Estimator::DualClip:
     case Estimator::LogPercentile:
       // Of rows, and of three percentiles: CalibratorTest.cpp.
       break;

@@ -148,8 +148,8 @@ TEST_F(ImportTest, MissingTensorsAreNamedAsTheFamilyDoes) {
     std::vector<SafetensorsOutput> weights = tinyWeights(options);
     size_t before = weights.size();
     weights.erase(std::remove_if(weights.begin(), weights.end(),
-                                 [&](const SafetensorsOutput &tensor) {
-                                   return tensor.name == missing;
+                                 [name = missing](const auto &tensor) {
+                                   return tensor.name == name;
                                  }),
                   weights.end());
     ASSERT_EQ(weights.size() + 1, before) << missing;
