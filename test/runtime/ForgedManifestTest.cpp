@@ -235,23 +235,7 @@ protected:
 TEST_F(ForgedManifest, OfTexts) { forgeAll(); }
 
 TEST_F(ForgedManifest, OfImages) {
-  ModelT &model = *module.manifest.model;
-  model.vocab = 0;
-  model.max_length = 5;
-  model.image = std::make_unique<ImageT>();
-  model.image->size = 4;
-  model.image->patch = 2;
-  model.image->channels = 1;
-  model.image->rescale = 0.5;
-  model.image->mean = {1};
-  model.image->deviation = {4};
-  BufferT &patches = *module.manifest.buffers[0];
-  patches.role = Role::Patches;
-  patches.element = Element::F32;
-  patches.bytes_per_unit = 64;
-  patches.columns = 4;
-  module.manifest.buffers[1]->role = Role::Arena;
-  module.manifest.buffers[1]->arena = std::make_unique<Extent>(0, 0, 0);
+  takeImages(module.manifest, 4, 2);
   module.tokenizer.clear();
   forgeAll();
 }

@@ -26,41 +26,17 @@ using testing::HasSubstr;
 
 namespace {
 
-/// Images of one channel and 2 x 2 pixels, each pixel a patch.
-void takeImages(ManifestT &manifest) {
-  ModelT &model = *manifest.model;
-  model.vocab = 0;
-  model.max_length = 5;
-  model.image = std::make_unique<ImageT>();
-  model.image->size = 2;
-  model.image->patch = 1;
-  model.image->channels = 1;
-  model.image->rescale = 0.5;
-  model.image->mean = {1};
-  model.image->deviation = {4};
-  BufferT &patches = *manifest.buffers[0];
-  patches.role = Role::Patches;
-  patches.element = Element::F32;
-  // No types: zeros that nobody writes.
-  BufferT &types = *manifest.buffers[1];
-  types.role = Role::Arena;
-  types.bytes_per_unit = 64;
-  types.arena = std::make_unique<Extent>(*manifest.arena);
-  *manifest.arena =
-      Extent(types.arena->per_token() + 64, 0,
-             types.arena->constant() + 64 * (QUERN_SLACK_ROWS + 1));
-}
-
 float pixelOf(int32_t id) {
   float pixel;
   memcpy(&pixel, &id, sizeof(pixel));
   return pixel;
 }
 
+/// Images of 2 x 2 pixels, each a patch.
 class ImagesTest : public testing::Test {
 protected:
   void SetUp() override {
-    takeImages(parts.manifest);
+    takeImages(parts.manifest, 2, 1);
     parts.tokenizer.clear();
     module = open(parts);
     ASSERT_TRUE(module);
@@ -340,7 +316,7 @@ TEST_F(ImagesTest, LyingManifest) {
   };
   for (const auto &lie : cases) {
     TestModule other;
-    takeImages(other.manifest);
+    takeImages(other.manifest, 2, 1);
     lie.change(other.manifest);
     EXPECT_EQ(open(other), nullptr) << lie.text;
     EXPECT_EQ(error.status, QUERN_ERROR_FORMAT);

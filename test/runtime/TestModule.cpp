@@ -275,6 +275,32 @@ std::vector<float> TestModule::expected(const std::vector<int> &ids,
   return out;
 }
 
+void takeImages(ManifestT &manifest, uint32_t size, uint32_t patch) {
+  ModelT &model = *manifest.model;
+  model.vocab = 0;
+  model.max_length = 1 + (size / patch) * (size / patch);
+  model.image = std::make_unique<ImageT>();
+  model.image->size = size;
+  model.image->patch = patch;
+  model.image->channels = 1;
+  model.image->rescale = 0.5;
+  model.image->mean = {1};
+  model.image->deviation = {4};
+  BufferT &patches = *manifest.buffers[0];
+  patches.role = Role::Patches;
+  patches.element = Element::F32;
+  patches.bytes_per_unit = 4 * patch * patch;
+  patches.columns = patch * patch;
+  // No types: zeros that nobody writes.
+  BufferT &types = *manifest.buffers[1];
+  types.role = Role::Arena;
+  types.bytes_per_unit = 64;
+  types.arena = std::make_unique<Extent>(*manifest.arena);
+  *manifest.arena =
+      Extent(types.arena->per_token() + 64, 0,
+             types.arena->constant() + 64 * (QUERN_SLACK_ROWS + 1));
+}
+
 void sealTrailer(std::string &file) {
   char *trailer = file.data() + file.size() - sizeof(quern_trailer);
   uint64_t hash = XXH64(trailer, offsetof(quern_trailer, xxh64), 0);

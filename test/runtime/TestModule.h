@@ -46,6 +46,10 @@ struct TestModule {
                               const std::vector<int> &types = {}) const;
 };
 
+/// Makes the model one of images with one channel, `size` pixels high and wide,
+/// in square patches. Its tokenizer is not for them.
+void takeImages(manifest::ManifestT &manifest, uint32_t size, uint32_t patch);
+
 /// Recomputes the trailer's own checksum at the end of `file`.
 void sealTrailer(std::string &file);
 

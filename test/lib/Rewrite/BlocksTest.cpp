@@ -155,6 +155,45 @@ protected:
     return codes;
   }
 
+  /// Scale and zero point of a group of inputs, and the block of the weight's
+  /// columns that it lies in.
+  struct Group {
+    double scale;
+    int64_t zero;
+    int block;
+  };
+
+  /// Holds the integer graph's results against loops over `groups` of equal
+  /// size, and within one code of the simulation's; how many are not equal.
+  int64_t expectSums(const Codes &real, const Codes &ours,
+                     const std::vector<Group> &groups) {
+    const auto &x = real.at("L0.c");
+    const auto &expected = real.at("L0.g"), &got = ours.at("L0.g");
+    const int64_t size = inputs / int64_t(groups.size());
+    int64_t unequal = 0;
+    for (int64_t i = 0; i < tokens * outputs; ++i) {
+      const int64_t t = i / outputs, n = i % outputs;
+      // The f32 sums of the op's description over exact sums of the groups.
+      float v = 0;
+      for (size_t g = 0; g < groups.size(); ++g) {
+        const Group &group = groups[g];
+        int64_t acc = 0;
+        for (int64_t k = int64_t(g) * size; k < int64_t(g + 1) * size; ++k)
+          acc += (x[t * inputs + k] - group.zero) *
+                 codeOf(w[n * inputs + k], group.block);
+        double scale = group.scale * double(steps[group.block]);
+        float part = float(acc) * float(scale / double(sy));
+        v = g ? v + part : part;
+      }
+      v += float(double(b[n]) / double(sy) + double(zy));
+      int32_t code = int32_t(std::nearbyintf(std::clamp(v, 0.0f, 255.0f)));
+      EXPECT_EQ(got[i], code) << t << ", " << n;
+      EXPECT_LE(std::abs(code - expected[i]), 1);
+      unequal += code != expected[i];
+    }
+    return unequal;
+  }
+
   /// The block of a weight, of columns or of rows.
   static int64_t headOf(int64_t row, int64_t col, bool ofColumns) {
     return ofColumns ? col / blockSize : row / (outputs / heads);
@@ -198,33 +237,17 @@ TEST_F(E19, BlocksOfColumnsAreGroups) {
   EXPECT_EQ(product.getBlocks()->vec(), (std::vector<int64_t>{24, 48, 72, 96}));
   Tensor a = floats(tokens, inputs, 3);
   Codes real = run(*module, a), ours = run(*integer, a, &real);
-  const auto &x = real.at("L0.c");
-  const auto &expected = real.at("L0.g"), &got = ours.at("L0.g");
-  int64_t unequal = 0;
-  for (int64_t t = 0; t < tokens; ++t)
-    for (int64_t n = 0; n < outputs; ++n) {
-      // The f32 sums of the op's description over exact sums of the blocks.
-      float v = 0;
-      for (int64_t g = 0; g < heads; ++g) {
-        int64_t acc = 0;
-        for (int64_t k = g * blockSize; k < (g + 1) * blockSize; ++k)
-          acc += (x[t * inputs + k] - zx) * codeOf(w[n * inputs + k], int(g));
-        float part = float(acc) * float(double(sx) * steps[g] / double(sy));
-        v = g ? v + part : part;
-      }
-      v += float(double(b[n]) / double(sy) + double(zy));
-      int32_t code = int32_t(std::nearbyintf(std::clamp(v, 0.0f, 255.0f)));
-      ASSERT_EQ(got[t * outputs + n], code) << t << ", " << n;
-      ASSERT_LE(std::abs(code - expected[t * outputs + n]), 1);
-      unequal += code != expected[t * outputs + n];
-    }
+  std::vector<Group> groups;
+  for (int g = 0; g < heads; ++g)
+    groups.push_back({double(sx), zx, g});
+  int64_t unequal = expectSums(real, ours, groups);
   EXPECT_LE(unequal, tokens * outputs / 1000);
 }
 
 /// Groups of the inputs, each in one block of the weight, which has its own
 /// step; a group in two blocks has no step.
 TEST_F(E19, GroupsOfInputsInBlocks) {
-  const int64_t groups = 2 * heads, size = inputs / groups;
+  const int64_t groups = 2 * heads;
   build("columns", "", groups);
   OwningOpRef<ModuleOp> integer = integers();
   tq::QGroupLinearOp product;
@@ -234,25 +257,10 @@ TEST_F(E19, GroupsOfInputsInBlocks) {
   EXPECT_EQ(product.getGroupCount(), groups);
   Tensor a = floats(tokens, inputs, 3);
   Codes real = run(*module, a), ours = run(*integer, a, &real);
-  const auto &x = real.at("L0.c");
-  const auto &expected = real.at("L0.g"), &got = ours.at("L0.g");
-  for (int64_t t = 0; t < tokens; ++t)
-    for (int64_t n = 0; n < outputs; ++n) {
-      float v = 0;
-      for (int64_t g = 0; g < groups; ++g) {
-        int64_t acc = 0;
-        for (int64_t k = g * size; k < (g + 1) * size; ++k)
-          acc += (x[t * inputs + k] - zeroOf(g)) *
-                 codeOf(w[n * inputs + k], int(g / 2));
-        double scale = double(float(scaleOf(g))) * double(steps[g / 2]);
-        float part = float(acc) * float(scale / double(sy));
-        v = g ? v + part : part;
-      }
-      v += float(double(b[n]) / double(sy) + double(zy));
-      int32_t code = int32_t(std::nearbyintf(std::clamp(v, 0.0f, 255.0f)));
-      ASSERT_EQ(got[t * outputs + n], code) << t << ", " << n;
-      ASSERT_LE(std::abs(code - expected[t * outputs + n]), 1);
-    }
+  std::vector<Group> each;
+  for (int g = 0; g < groups; ++g)
+    each.push_back({double(float(scaleOf(g))), zeroOf(g), g / 2});
+  expectSums(real, ours, each);
   build("columns", "", 3);
   int products = 0, left = 0;
   OwningOpRef<ModuleOp> refused = integers();

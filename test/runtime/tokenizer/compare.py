@@ -5,7 +5,8 @@
                [--seed S] [--code-points] [--options]
 
 TOOL is tokenize-lines. Texts: every line of every GLUE file, its fields as
-single texts and its first two as pairs, at several maximum lengths; every code
+single texts and its longest two as pairs, each different one once; at several
+maximum lengths those that reach them, and every 16th of the others; every code
 point in four surroundings; random strings of hard Unicode; and, with
 --options, the same random strings under other options of the normalizer.
 Needs PyPI `tokenizers`.
@@ -88,11 +89,12 @@ class Comparison:
                               stdout=subprocess.PIPE)
         if done.returncode:
             sys.exit("%s failed: %d" % (self.tool, done.returncode))
-        return [json.loads(line) for line in done.stdout.splitlines()]
+        return [json.loads(line)
+                for line in done.stdout.decode().split("\n")[:-1]]
 
     def check(self, name, inputs, length=0):
-        """inputs: texts, or pairs of texts."""
-        before = self.compared
+        """inputs: texts, or pairs of texts. Gives the count of tokens of each."""
+        before, counts = self.compared, []
         if length:
             self.oracle.enable_truncation(length)
         else:
@@ -102,10 +104,13 @@ class Comparison:
             lines = [json.dumps({"text": x} if isinstance(x, str) else
                                 {"text": x[0], "text_pair": x[1]}).encode()
                      for x in chunk]
-            self.compare(chunk, self.run_tool(lines, length))
+            results = self.run_tool(lines, length)
+            self.compare(chunk, results)
+            counts += [len(result["ids"]) for result in results]
         print("%-28s length %4s: %7d inputs" % (name, length or "-",
                                                 self.compared - before),
               flush=True)
+        return counts
 
     def compare(self, chunk, results):
         if len(results) != len(chunk):
@@ -125,6 +130,9 @@ class Comparison:
     def count_spans(x, ours, theirs):
         """Tokens whose bytes are others than those of Hugging Face."""
         texts = (x,) if isinstance(x, str) else x
+        if all(text.isascii() for text in texts):
+            return sum([b, e] != span for (b, e), span in
+                       zip(theirs.offsets, ours["spans"]))
         where = []
         for text in texts:
             at = [0]
@@ -148,7 +156,14 @@ def glue_inputs(folder):
                     singles.extend(fields)
                     long = sorted(fields, key=len)[-2:]
                     pairs.append(tuple(long))
-    return lines, singles, pairs
+    # Each different one once, in the order of the files.
+    return lines, list(dict.fromkeys(singles)), list(dict.fromkeys(pairs))
+
+
+def reaching(length, inputs, counts):
+    """What is cut to `length` tokens or nearly so, and every 16th other."""
+    return [x for i, (x, count) in enumerate(zip(inputs, counts))
+            if count >= length - 2 or i % 16 == 0]
 
 
 def code_points():
@@ -202,11 +217,11 @@ def main():
     if args.glue:
         lines, singles, pairs = glue_inputs(args.glue)
         print("%d lines of GLUE" % lines)
-        comparison.check("GLUE lines and fields", singles)
-        comparison.check("GLUE pairs", pairs)
+        both = [(name, inputs, comparison.check(name, inputs)) for name, inputs
+                in (("GLUE lines and fields", singles), ("GLUE pairs", pairs))]
         for length in map(int, args.lengths.split(",")):
-            comparison.check("GLUE pairs", pairs, length)
-            comparison.check("GLUE lines and fields", singles, length)
+            for name, inputs, counts in both:
+                comparison.check(name, reaching(length, inputs, counts), length)
     if args.code_points:
         comparison.check("code points", code_points())
     if args.random:
