@@ -17,8 +17,8 @@
 
 extern const quern_linked_image quern_program_image;
 
-static int usage(const char *name, FILE *stream) {
-  fprintf(stream,
+static int usage(const char *name) {
+  fprintf(stdout,
           "Usage: %s [--pair] [--strict] [--threads N] [TEXT...]\n\n"
           "Runs the model inside on each TEXT, or on each line of standard "
           "input where there\nis none, and writes one line of JSON a text. "
@@ -32,7 +32,14 @@ static int usage(const char *name, FILE *stream) {
           "it\n\n"
           "Example: %s \"a gripping film\"\n",
           name, name);
-  return stream == stderr ? 2 : 0;
+  return 0;
+}
+
+/** Says what is wrong with the command line. */
+static int misuse(const program *p, const char *option, const char *message) {
+  fprintf(stderr, "%s: error: %s: %s\n%s --help explains\n", p->name, option,
+          message, p->name);
+  return 2;
 }
 
 int complain(const program *p, const char *message) {
@@ -125,23 +132,24 @@ int main(int argc, char **argv) {
       break;
     }
     if (strcmp(argv[i], "--help") == 0)
-      return usage(p.name, stdout);
+      return usage(p.name);
     if (strcmp(argv[i], "--pair") == 0) {
       p.pairs = 1;
     } else if (strcmp(argv[i], "--strict") == 0) {
       p.strict = 1;
-    } else if (strcmp(argv[i], "--threads") == 0 && i + 1 < argc) {
+    } else if (strcmp(argv[i], "--threads") == 0) {
+      const char *number = ++i < argc ? argv[i] : "";
       char *end;
-      unsigned long threads = strtoul(argv[++i], &end, 10);
-      if (*end || end == argv[i] || threads > 256)
-        return usage(p.name, stderr);
+      unsigned long threads = strtoul(number, &end, 10);
+      if (*end || end == number || threads > 256)
+        return misuse(&p, "--threads", "expected a number from 0 to 256");
       p.threads = (uint32_t)threads;
     } else {
-      return usage(p.name, stderr);
+      return misuse(&p, argv[i], "is no option");
     }
   }
   if (p.pairs && (argc - i) % 2 != 0)
-    return usage(p.name, stderr);
+    return misuse(&p, "--pair", "expected an even number of texts");
 
   quern_error error;
   if (quern_module_open_linked(&quern_program_image, &p.module, &error))

@@ -10,6 +10,7 @@
 #include <gtest/gtest.h>
 
 using namespace quern::test;
+using testing::AllOf;
 using testing::HasSubstr;
 
 namespace {
@@ -49,10 +50,15 @@ TEST(Program, RunsLinesOfStandardInput) {
 }
 
 TEST(Program, ErrorsHaveExitCodes) {
-  EXPECT_THAT(outputOf("(" + program + " --nothing; echo code $?) 2>&1"),
-              HasSubstr("code 2"));
-  EXPECT_THAT(outputOf("(" + program + " --pair a; echo code $?) 2>&1"),
-              HasSubstr("code 2"));
+  for (auto [arguments, message] :
+       {std::pair("--nothing", "--nothing: is no option"),
+        {"--pair a", "--pair: expected an even number of texts"},
+        {"--threads 257 a", "--threads: expected a number from 0 to 256"},
+        {"--threads", "--threads: expected a number from 0 to 256"}})
+    EXPECT_THAT(
+        outputOf("(" + program + " " + arguments + "; echo code $?) 2>&1"),
+        AllOf(HasSubstr("error: " + std::string(message)),
+              HasSubstr("code 2")));
   EXPECT_THAT(outputOf(program + " --help"), HasSubstr("Usage"));
   std::string longText(100, 'a');
   for (size_t i = 1; i < longText.size(); i += 2)

@@ -47,6 +47,10 @@ void Placement::addOptions(CLI::App &command) {
       "--cpus", list,
       "CPUs to run on, a thread on each in this order, as 0-3,8 (all, threads "
       "unbound)");
+  // Such as a variable that is not set.
+  cpus->check([](const std::string &text) {
+    return text.empty() ? "found '', expected CPUs like 0-3,8" : "";
+  });
   command
       .add_option("--numa", node,
                   "Run on the CPUs of this NUMA node, with weights and buffers "

@@ -82,7 +82,8 @@ void addTokenize(CLI::App &app, Action &action) {
                 "Texts come in pairs: two arguments, or lines of two with a "
                 "tab between");
   sub->add_option("--max-length", command->options.maxLength,
-                  "Cut to this many tokens");
+                  "Cut to this many tokens")
+      ->check(CLI::Range(1u, 1u << 20));
   sub->add_flag("--spans", command->options.spans,
                 "Print the bytes that each token covers");
   sub->footer("Example: quern tokenize model/ \"a fine film\"\n"
