@@ -4,16 +4,13 @@
 //
 //===----------------------------------------------------------------------===//
 #include "compiler/Calibrate/SchemeTable.h"
-#include "compiler/Calibrate/Neighbours.h"
-#include "dialects/TQ/Constants.h"
+#include "compiler/Calibrate/SiteEntries.h"
+#include "compiler/Calibrate/WeightEntries.h"
 #include "dialects/TQ/TQOps.h"
 
-#include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/IR/Builders.h"
-#include "llvm/ADT/StringMap.h"
 
 #include <algorithm>
-#include <cmath>
 
 using namespace mlir;
 using namespace quern;
@@ -118,191 +115,6 @@ ChannelRanges quern::channelRanges(const std::vector<quern::Range> &channels,
   return result;
 }
 
-namespace {
-
-void setParams(NamedAttrList &entry, unsigned bits, UniformParams params,
-               Builder &builder) {
-  entry.set("bits", builder.getI64IntegerAttr(bits));
-  entry.set("scale", builder.getF32FloatAttr(params.scale));
-  entry.set("zero", builder.getI64IntegerAttr(params.zero));
-}
-
-/// Half width and middle of each channel's range.
-void addChannels(NamedAttrList &entry,
-                 const std::vector<quern::Range> &channels, Estimator estimator,
-                 Builder &builder) {
-  ChannelRanges ranges = channelRanges(channels, estimator);
-  auto type = RankedTensorType::get({static_cast<int64_t>(channels.size())},
-                                    builder.getF32Type());
-  entry.set("channel_scale",
-            DenseElementsAttr::get(type, ArrayRef<float>(ranges.scale)));
-  entry.set("channel_shift",
-            DenseElementsAttr::get(type, ArrayRef<float>(ranges.shift)));
-}
-
-/// Scale and zero point for the range of a site or a group.
-UniformParams paramsOf(quern::Range range, const ActivationScheme &scheme) {
-  return scheme.symmetric ? centredParams(range, scheme.bits)
-                          : asymmetricParams(range, scheme.bits);
-}
-
-/// Scale and zero point of each group of a site's channels.
-Error addGroups(NamedAttrList &entry, const Site &site,
-                const ActivationScheme &scheme, const SiteRange &range,
-                int64_t width, const std::string &prefix, Builder &builder) {
-  if (scheme.bits > 8)
-    return Error::make("sites.", site.name, ": found groups of ", scheme.bits,
-                       " bits, expected at most 8");
-  if (int64_t(range.groupOf.size()) != width)
-    return Error::make(prefix, ": sites.", site.name, ".group_of: found ",
-                       range.groupOf.size(), " channels, expected ", width);
-  std::vector<UniformParams> groups = range.learned;
-  if (groups.empty())
-    for (const quern::Range &group : range.groups)
-      groups.push_back(paramsOf(group, scheme));
-  std::vector<float> scales;
-  std::vector<int64_t> zeros;
-  for (const UniformParams &params : groups) {
-    scales.push_back(params.scale);
-    zeros.push_back(params.zero);
-  }
-  entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
-  entry.set("group_of", builder.getDenseI64ArrayAttr(range.groupOf));
-  entry.set("scales", builder.getDenseF32ArrayAttr(scales));
-  entry.set("zeros", builder.getDenseI64ArrayAttr(zeros));
-  if (scheme.form != GroupForm::Direct)
-    entry.set("form", builder.getStringAttr(groupFormName(scheme.form)));
-  return Error::success();
-}
-
-/// The groups that blocks of channels with a step each are.
-Expected<SiteRange> blocksAsGroups(const Site &site, const SiteRange &range,
-                                   int64_t width, const std::string &prefix) {
-  int64_t blocks = range.headBits.size();
-  if (width % blocks)
-    return Error::make(prefix, ": sites.", site.name, ": found ", blocks,
-                       " steps of blocks, expected a divisor of ", width,
-                       " channels");
-  SiteRange groups = range;
-  for (int64_t j = 0; j < width; ++j)
-    groups.groupOf.push_back(j / (width / blocks));
-  return groups;
-}
-
-/// The scale and the codes of each head.
-Error addHeads(NamedAttrList &entry, tq::ObserveOp observe,
-               const ActivationScheme &scheme, const SiteRange &range,
-               const std::string &prefix, Builder &builder) {
-  int64_t heads = range.headBits.size(), found = 0;
-  observe->getParentOfType<ModuleOp>().walk(
-      [&](tq::ScoresOp op) { found = op.getHeads(); });
-  if (heads != found)
-    return Error::make(prefix, ": sites.", observe.getSite().str(), ": found ",
-                       heads, " steps of heads, expected ", found);
-  // Probabilities have a row for each head.
-  auto shape = cast<ShapedType>(observe.getType()).getShape();
-  int64_t channels = observe.getKey() == "p" ? 1 : shape.back() / heads;
-  std::vector<int64_t> groupOf, zeros, limits;
-  std::vector<float> scales;
-  for (int64_t h = 0; h < heads; ++h) {
-    const UniformParams &params = range.learned[h];
-    groupOf.insert(groupOf.end(), channels, h);
-    scales.push_back(params.scale);
-    zeros.push_back(params.zero);
-    // Signed codes lie around their middle, whatever their bits.
-    int64_t codes = int64_t(1) << range.headBits[h];
-    int64_t least = params.zero == 0 ? 0 : params.zero - codes / 2;
-    limits.insert(limits.end(), {least, least + codes - 1});
-  }
-  entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
-  entry.set("group_of", builder.getDenseI64ArrayAttr(groupOf));
-  entry.set("scales", builder.getDenseF32ArrayAttr(scales));
-  entry.set("zeros", builder.getDenseI64ArrayAttr(zeros));
-  if (!llvm::all_equal(range.headBits))
-    entry.set("limits", builder.getDenseI64ArrayAttr(limits));
-  return Error::success();
-}
-
-/// Bits, base and scale of logarithmic codes.
-Error addLog(NamedAttrList &entry, const Site &site,
-             const ActivationScheme &scheme, const SiteRange &range,
-             const std::string &prefix, Builder &builder) {
-  if (!range.learned.empty())
-    return Error::make(prefix, ": sites.", site.name,
-                       ": found a learned scale of uniform codes, the recipe "
-                       "expects ",
-                       quantizerName(scheme.quantizer));
-  if (!(range.range.hi > 0))
-    return Error::make(prefix, ": sites.", site.name,
-                       ".range: found an upper end of ", range.range.hi,
-                       ", expected a positive one for logarithmic codes");
-  entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
-  entry.set("base", builder.getStringAttr(
-                        scheme.quantizer == Quantizer::Log2 ? "two" : "sqrt2"));
-  entry.set("scale",
-            builder.getF32FloatAttr(static_cast<float>(range.range.hi)));
-  return Error::success();
-}
-
-/// Holds learned scales against the weights of the model.
-Error checkWeights(ModuleOp module, const RangeTable &ranges) {
-  llvm::StringMap<RankedTensorType> types;
-  module.walk([&](arith::ConstantOp op) {
-    if (auto type = dyn_cast<RankedTensorType>(op.getType()))
-      if (type.getRank() > 0)
-        types[tq::getConstantName(op.getResult())] = type;
-  });
-  for (const auto &[name, weight] : ranges.weights) {
-    auto found = types.find(name);
-    if (found == types.end())
-      return Error::make(ranges.prefix(), ": weight ", name,
-                         ": found a scale, the model lacks the weight");
-    RankedTensorType type = found->second;
-    auto scales = int64_t(weight.scales.size());
-    if (scales != 1 && weight.bits.empty() && scales != type.getDimSize(0))
-      return Error::make(ranges.prefix(), ": weight ", name, ": found ", scales,
-                         " scales, expected ", type.getDimSize(0),
-                         ", one for each row");
-    int64_t whole = type.getDimSize(weight.ofColumns ? type.getRank() - 1 : 0);
-    if (scales != 1 && !weight.bits.empty() &&
-        (type.getRank() != 2 || whole % scales != 0))
-      return Error::make(ranges.prefix(), ": weight ", name, ": found ", scales,
-                         " scales, expected one for each head: a number that "
-                         "divides its ",
-                         whole, weight.ofColumns ? " columns" : " rows");
-  }
-  return Error::success();
-}
-
-/// Whether a site is the sum of an image's patches and their positions.
-bool isSumOfPatches(tq::ObserveOp observe) {
-  auto add = observe.getX().getDefiningOp<tq::AddOp>();
-  return add && isa_and_nonnull<tq::LinearOp>(add.getA().getDefiningOp());
-}
-
-/// Whether a LayerNorm reads what a site observes.
-bool isBeforeNorm(tq::ObserveOp observe) {
-  return llvm::any_of(observe->getUsers(), [](Operation *user) {
-    return isa<tq::LayerNormOp>(user);
-  });
-}
-
-/// The entry of a weight among the given scales.
-Attribute scalesEntry(const WeightScales &weight, Builder &builder) {
-  auto scales = builder.getDenseF32ArrayAttr(weight.scales);
-  if (weight.bits.empty())
-    return scales;
-  NamedAttrList entry;
-  entry.set("scales", scales);
-  entry.set("bits", builder.getDenseI64ArrayAttr(weight.bits));
-  if (weight.scales.size() > 1)
-    entry.set("along",
-              builder.getStringAttr(weight.ofColumns ? "columns" : "rows"));
-  return entry.getDictionary(builder.getContext());
-}
-
-} // namespace
-
 Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
                           const RangeTable &ranges) {
   std::vector<Site> sites = collectSites(module);
@@ -317,173 +129,23 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
                          ": found the range of a site that the model lacks");
   }
   Builder builder(module.getContext());
-  StringAttr fp32 = builder.getStringAttr("fp32");
-
   SmallVector<tq::ObserveOp> observers;
   module.walk([&](tq::ObserveOp op) { observers.push_back(op); });
+  SiteEntries entries(sites, recipe, ranges, builder);
   NamedAttrList siteList;
-  for (size_t i = 0; i < sites.size(); ++i) {
-    const Site &site = sites[i];
-    ActivationScheme scheme = recipe.activationFor(site);
-    if (scheme.isFloat()) {
-      siteList.set(site.name, fp32);
+  for (auto [site, observe] : llvm::zip_equal(sites, observers)) {
+    if (recipe.activationFor(site).isFloat()) {
+      siteList.set(site.name, builder.getStringAttr("fp32"));
       continue;
     }
     NamedAttrList entry;
-    bool isDirect = scheme.groups > 1 && scheme.form == GroupForm::Direct;
-    if ((scheme.perToken || (isDirect && site.key == "x")) &&
-        !recipe.weightFor(WeightRole::Linear).isFloat() &&
-        !recipe.weightFor(WeightRole::Linear).symmetric)
-      return Error::make("weight.symmetric: found false beside ",
-                         scheme.perToken ? "ranges of tokens" : "groups",
-                         " at ", site.name, ", expected true");
-    if (scheme.perToken) {
-      if (scheme.bits > 8)
-        return Error::make("sites.", site.name, ": found ranges of tokens in ",
-                           scheme.bits, " bits, expected at most 8");
-      entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
-      entry.set("range", builder.getStringAttr("token"));
-      entry.set("symmetric", builder.getBoolAttr(scheme.symmetric));
-      siteList.set(site.name, entry.getDictionary(module.getContext()));
-      continue;
-    }
-    auto range = ranges.find(site.name, scheme);
-    if (!range)
-      return range.takeError();
-    if (scheme.isLog()) {
-      if (Error error = checkLogNeighbours(site, sites, recipe))
-        return error;
-      if (Error error =
-              addLog(entry, site, scheme, **range, ranges.prefix(), builder))
-        return error;
-      // Log-int-softmax has codes of 1, 1/2, 1/4, ...
-      if (recipe.arithmetic().fixed &&
-          recipe.arithmetic().softmax == ArithmeticScheme::Softmax::IExp)
-        entry.set("scale", builder.getF32FloatAttr(1));
-      siteList.set(site.name, entry.getDictionary(module.getContext()));
-      continue;
-    }
-    bool isByParts = !(*range)->headBits.empty();
-    bool isByHeads =
-        isByParts && (site.key == "q" || site.key == "k" || site.key == "v" ||
-                      site.key == "p" || site.key == "c");
-    if (isByHeads) {
-      if (Error error =
-              checkHeadNeighbours(site, sites, recipe, ranges.prefix()))
-        return error;
-      if (Error error = addHeads(entry, observers[i], scheme, **range,
-                                 ranges.prefix(), builder))
-        return error;
-      siteList.set(site.name, entry.getDictionary(module.getContext()));
-      continue;
-    }
-    int64_t width = cast<ShapedType>(observers[i].getType()).getShape().back();
-    if (scheme.groups > 1 && site.key == "e" && !isSumOfPatches(observers[i])) {
-      if (!isBeforeNorm(observers[i]))
-        return Error::make("sites.", site.name,
-                           ": found power_of_two, expected one scale: that sum "
-                           "is the input of no LayerNorm, as E.e is");
-      if (!recipe.arithmetic().fixed)
-        return Error::make("sites.", site.name,
-                           ": found power_of_two, expected fixed arithmetic "
-                           "with factors of a text's embeddings");
-    }
-    if (isByParts) {
-      if (Error error =
-              checkBlockNeighbours(site, sites, recipe, ranges.prefix()))
-        return error;
-      auto groups = blocksAsGroups(site, **range, width, ranges.prefix());
-      if (!groups)
-        return groups.takeError();
-      if (Error error = addGroups(entry, site, scheme, *groups, width,
-                                  ranges.prefix(), builder))
-        return error;
-      siteList.set(site.name, entry.getDictionary(module.getContext()));
-      continue;
-    }
-    if (scheme.groups > 1) {
-      if (Error error = checkGroupNeighbours(site, sites, recipe))
-        return error;
-      // Folded weights are others than those whose scales were learned.
-      if (scheme.form == GroupForm::Folded && !ranges.weights.empty())
-        return Error::make(ranges.prefix(), ": sites.", site.name,
-                           ".form: found \"folded\" beside learned scales of "
-                           "weights, expected \"direct\"");
-      if (Error error = addGroups(entry, site, scheme, **range, width,
-                                  ranges.prefix(), builder))
-        return error;
-      siteList.set(site.name, entry.getDictionary(module.getContext()));
-      continue;
-    }
-    quern::Range whole = (*range)->range;
-    if (scheme.perChannel && (*range)->learned.empty() &&
-        takesChannels(observers[i], recipe)) {
-      if (int64_t((*range)->channels.size()) != width)
-        return Error::make(ranges.prefix(), ": sites.", site.name,
-                           ".channels: found ", (*range)->channels.size(),
-                           ", expected ", width);
-      addChannels(entry, (*range)->channels, scheme.channelEstimator, builder);
-      whole = {-1, 1};
-      if (scheme.residualBits) {
-        NamedAttrList residual;
-        addChannels(residual, (*range)->residual, Estimator::AllMinMax,
-                    builder);
-        setParams(residual, scheme.residualBits,
-                  channelParams(false, scheme.residualBits), builder);
-        entry.set("residual", residual.getDictionary(module.getContext()));
-      }
-    }
-    UniformParams params = (*range)->learned.empty()
-                               ? paramsOf(whole, scheme)
-                               : (*range)->learned.front();
-    if (double scale = recipe.arithmetic().probabilityScale();
-        scale != 0 && site.key == "p")
-      params = {float(scale), 0};
-    setParams(entry, scheme.bits, params, builder);
-    if ((*range)->offset)
-      entry.set("offset", builder.getF64FloatAttr(*(*range)->offset));
+    if (Error error = entries.fill(entry, site, observe))
+      return error;
     siteList.set(site.name, entry.getDictionary(module.getContext()));
-  }
-
-  static constexpr std::pair<const char *, WeightRole> roles[] = {
-      {"linear", WeightRole::Linear},
-      {"pooler", WeightRole::Pooler},
-      {"classifier", WeightRole::Classifier},
-      {"word_table", WeightRole::WordTable},
-      {"table", WeightRole::Table},
-      {"norms", WeightRole::Norm}};
-  NamedAttrList weightList;
-  for (const auto &[name, role] : roles) {
-    WeightScheme scheme = recipe.weightFor(role);
-    if (scheme.isFloat()) {
-      weightList.set(name, fp32);
-      continue;
-    }
-    if (!scheme.symmetric && !ranges.weights.empty())
-      return Error::make(ranges.prefix(),
-                         ": weight.symmetric: found false "
-                         "beside learned scales, which have no "
-                         "zero points, expected true");
-    NamedAttrList entry;
-    entry.set("bits", builder.getI64IntegerAttr(scheme.bits));
-    entry.set("granularity",
-              builder.getStringAttr(scheme.perChannel ? "channel" : "tensor"));
-    entry.set("estimator",
-              builder.getStringAttr(StringRef(clipRuleName(scheme.estimator))));
-    if (scheme.estimator == ClipRule::Percentile)
-      entry.set("percentile", builder.getF64FloatAttr(scheme.percentile));
-    if (scheme.estimator == ClipRule::MseGrid)
-      entry.set("candidates", builder.getI64IntegerAttr(scheme.candidates));
-    if (!scheme.symmetric)
-      entry.set("symmetric", builder.getBoolAttr(false));
-    if (scheme.adaptive)
-      entry.set("rounding", builder.getStringAttr("adaround"));
-    weightList.set(name, entry.getDictionary(module.getContext()));
   }
 
   NamedAttrList scheme;
   scheme.set("sites", siteList.getDictionary(module.getContext()));
-  scheme.set("weights", weightList.getDictionary(module.getContext()));
   if (const ArithmeticScheme &forms = recipe.arithmetic(); forms.fixed) {
     NamedAttrList arithmetic;
     arithmetic.set("gelu",
@@ -492,17 +154,8 @@ Error quern::attachScheme(ModuleOp module, const Recipe &recipe,
                                   StringRef(softmaxName(forms.softmax))));
     scheme.set("arithmetic", arithmetic.getDictionary(module.getContext()));
   }
-  if (Error error = checkWeights(module, ranges))
+  if (Error error = addWeightEntries(scheme, module, recipe, ranges))
     return error;
-  NamedAttrList scales, unsignedScales;
-  for (const auto &[name, weight] : ranges.weights)
-    (weight.isSigned ? scales : unsignedScales)
-        .set(name, scalesEntry(weight, builder));
-  if (!ranges.weights.empty()) {
-    scheme.set("scales", scales.getDictionary(module.getContext()));
-    scheme.set("unsigned_scales",
-               unsignedScales.getDictionary(module.getContext()));
-  }
   module->setAttr("tq.scheme", scheme.getDictionary(module.getContext()));
   return Error::success();
 }
