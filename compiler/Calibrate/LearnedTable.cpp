@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <array>
-#include <set>
 
 using namespace quern;
 
@@ -40,10 +39,10 @@ bool takesHeads(const std::string &key) {
 }
 
 /// Whether a site may have a step for each block of its channels, which are
-/// groups: what products without an activation behind them and sums make.
+/// groups: what products and sums outside of attention make.
 bool takesBlocks(const std::string &key) {
-  constexpr std::array<std::string_view, 7> keys = {"emb", "g", "u", "x",
-                                                    "h",   "y", "z"};
+  constexpr std::array<std::string_view, 8> keys = {"emb", "g", "u", "x",
+                                                    "f",   "h", "y", "z"};
   return std::find(keys.begin(), keys.end(), key) != keys.end();
 }
 
@@ -103,12 +102,7 @@ public:
     if (isByHeads && !takesHeads(site.key) && !takesBlocks(site.key))
       return refuse(std::to_string(quantizer.bits.size()) + " steps of heads",
                     "one: those are for q, k, v, p and c, and, as blocks of "
-                    "channels, for emb, g, u, x, h, y and z");
-    // Groups share the range of their codes.
-    if (isByHeads && takesBlocks(site.key) &&
-        std::set<unsigned>(quantizer.bits.begin(), quantizer.bits.end())
-                .size() > 1)
-      return refuse("blocks of different bits", "the same for all blocks");
+                    "channels, for emb, g, u, x, f, h, y and z");
     if (isByHeads && (scheme.isLog() || scheme.groups > 1))
       return refuse("steps of heads", "codes of another form");
     if (isByHeads && site.key == "p" && quantizer.isSigned)

@@ -45,10 +45,18 @@ def TQ_QGroupLinearOp : TQ_Op<"qgroup_linear"> {
     -z_g * sum of w[n, k] over group g and multiplier[g * N + n] = s_g s_w[n],
     over s_y without activation; the rest is as in `tq.qlinear`.
 
-    With `blocks`, the ends of blocks of columns, it is the weights that have a
-    scale for each group: x has one scale and zero point, block g is group g,
-    correction[g * N + n] = -z_x * sum of w[n, k] over it and
-    multiplier[g * N + n] = s_x s_w[g], over s_y without activation.
+    With `blocks`, the ascending ends of blocks of columns, block g is group g,
+    whatever the type of x: weights have a scale for each block there, and
+    multiplier[g * N + n] = s_x s_w[g], over s_y without activation. x has codes
+    of one scale s_x and zero point z_x, which all blocks share, perhaps with a
+    real offset o, of which offset[n] takes o s_w[g] * sum of w[n, k] from each
+    block; or it has groups of columns, and then each block lies within one of
+    them, whose scale and zero point are its s_x and z_x. A group that crosses
+    blocks of a weight's scales is as many blocks here. correction[g * N + n] =
+    -z_x * sum of w[n, k] over block g.
+
+    x has at most 8 unsigned bits, its groups are groups of columns, and there
+    is no `fixed` form.
 
     ```mlir
     %0 = tq.qgroup_linear %x, %w, %correction, %multiplier, %offset

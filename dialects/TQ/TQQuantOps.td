@@ -15,7 +15,8 @@ include "dialects/TQ/TQFloatOps.td"
 def TQ_ConstantOp : TQ_Op<"constant"> {
   let summary = "codes with their interpretation";
   let description = [{
-    The value holds the codes in an integer type of the storage's width.
+    The value holds the codes in an integer type of the storage's width, or of
+    whole bytes.
 
     ```mlir
     %0 = tq.constant dense<[[1, -2], [3, 4]]> : tensor<2x2xi8>
@@ -59,7 +60,8 @@ def TQ_DequantizeOp : TQ_Op<"dequantize"> {
   let description = [{
     `x_hat = s * (q - z)`, or the formula of the operand's type. Never folds
     with the quantize that made the codes. f32 contract: `f32(q - z) * f32(s)`,
-    of a row's own s and z where the type is `!tq.dynamic`.
+    of a row's own s and z where the type is `!tq.dynamic`, and of a column's
+    group where it is a `!tq.group` of columns.
 
     ```mlir
     %0 = tq.dequantize %q

@@ -106,19 +106,39 @@ SmallVector<int64_t> QGroupLinearOp::getGroupMap() {
   return map;
 }
 
+/// The columns of a block have one scale and zero point.
+static LogicalResult
+checkBlocksInGroups(QGroupLinearOp op, ArrayRef<int64_t> ends, GroupType type) {
+  int64_t from = 0;
+  for (int64_t end : ends) {
+    for (int64_t k = from; k < std::min<int64_t>(end, type.getMap().size());
+         ++k)
+      if (type.getMap()[k] != type.getMap()[from])
+        return op.emitOpError("expects each block within one group of x, got "
+                              "columns ")
+               << from << " and " << k << " of groups " << type.getMap()[from]
+               << " and " << type.getMap()[k];
+    from = end;
+  }
+  return success();
+}
+
 LogicalResult QGroupLinearOp::verify() {
   if (getActivation() == Activation::IGelu)
     return emitOpError("has no activation i_gelu, which is for fixed products");
   auto type = dyn_cast<GroupType>(elementOf(getX()));
   if (std::optional<ArrayRef<int64_t>> blocks = getBlocks()) {
     std::optional<CodeStorage> storage = getCodeStorage(elementOf(getX()));
-    bool hasOne = isa<OffsetType>(elementOf(getX())) ||
-                  getPerTensorParams(elementOf(getX()));
-    if (!hasOne || !storage || storage->bits > 8)
-      return emitOpError("expects x to have codes of one scale in at most 8 "
-                         "bits beside blocks, got ")
+    bool isFit = isa<OffsetType>(elementOf(getX())) ||
+                 getPerTensorParams(elementOf(getX())) ||
+                 (type && type.getAxis() == 1);
+    if (!isFit || !storage || storage->bits > 8)
+      return emitOpError(
+                 "expects x to have codes of one scale, or of groups of "
+                 "columns, in at most 8 bits beside blocks, got ")
              << elementOf(getX());
-    if (failed(checkBlocks(*this, *blocks, dimOf(getW(), 1))))
+    if (failed(checkBlocks(*this, *blocks, dimOf(getW(), 1))) ||
+        (type && failed(checkBlocksInGroups(*this, *blocks, type))))
       return failure();
   } else if (!type || type.getStorageBits() > 8 || type.getAxis() != 1) {
     return emitOpError("expects x to have codes of at most 8 bits in groups of "

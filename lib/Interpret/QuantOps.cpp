@@ -112,6 +112,16 @@ FailureOr<Tensor> quern::evaluate(tq::DequantizeOp op, Evaluation &run) {
     }
     return Tensor::of(std::move(values), codes.getShape());
   }
+  if (auto groups = dyn_cast<tq::GroupType>(type);
+      groups && groups.getAxis() == 1) {
+    std::vector<int32_t> all = codes.toVector<int32_t>();
+    for (int64_t i = 0; i < codes.size(); ++i) {
+      tq::UniformParams own =
+          groups.getParams()[groups.getMap()[i % codes.width()]];
+      values.push_back(float(all[i] - own.zero) * float(own.scale));
+    }
+    return Tensor::of(std::move(values), codes.getShape());
+  }
   auto params = requirePerTensor(op, type);
   if (failed(params))
     return failure();

@@ -61,38 +61,66 @@ struct GroupLinear {
   double offset = 0;
   tq::Activation activation = tq::Activation::None;
   tq::QuantizeOp quantize;
+  /// The quantizer of groups behind an activation: a product has one factor
+  /// there, so its values are written first.
+  tq::QuantizeOp behind;
   /// The op whose result is replaced.
   Operation *end = nullptr;
+  /// The ends of the groups where they are not those of x.
+  SmallVector<int64_t> ends;
   /// What the quantizer writes: none without one.
   std::optional<Outputs> out;
 
   bool hasBlocks() const { return weight && !weight->blocks.empty(); }
 };
 
-/// The groups of an input whose weight is in blocks: each is in one of them.
-std::string matchGroupsInBlocks(GroupLinear &found, tq::GroupType in) {
-  found.groups.assign(in.getParams().begin(), in.getParams().end());
-  found.map.assign(in.getMap().begin(), in.getMap().end());
-  SmallVector<int64_t> blockOf(found.groups.size(), -1);
-  size_t block = 0;
-  for (auto [column, g] : llvm::enumerate(found.map)) {
-    while (int64_t(column) >= found.weight->blocks[block])
+/// The groups of an input whose weight is in blocks: its own where each is in
+/// one of them, else the runs of columns of one group and one block.
+void matchGroupsInBlocks(GroupLinear &found, tq::GroupType in) {
+  const Weight &weight = *found.weight;
+  ArrayRef<int64_t> map = in.getMap();
+  SmallVector<int64_t> blockOf(map.size());
+  for (size_t column = 0, block = 0; column < map.size(); ++column) {
+    while (int64_t(column) >= weight.blocks[block])
       ++block;
-    if (blockOf[g] < 0) {
-      blockOf[g] = int64_t(block);
-      found.groups[g].scale *= double(found.weight->scaleData[block]);
-    } else if (blockOf[g] != int64_t(block)) {
-      return "a group of its input lies in two blocks of its weight";
-    }
+    blockOf[column] = int64_t(block);
   }
-  return "";
+  auto paramsAt = [&](size_t column) {
+    tq::UniformParams params = in.getParams()[map[column]];
+    params.scale *= double(weight.scaleData[blockOf[column]]);
+    return params;
+  };
+  SmallVector<int64_t> only(in.getParams().size(), -1);
+  bool isWithin = true;
+  for (auto [g, block] : llvm::zip_equal(map, blockOf)) {
+    isWithin &= only[g] < 0 || only[g] == block;
+    only[g] = block;
+  }
+  if (isWithin) {
+    found.groups.resize(in.getParams().size());
+    found.map.assign(map.begin(), map.end());
+    for (size_t column = 0; column < map.size(); ++column)
+      found.groups[map[column]] = paramsAt(column);
+    return;
+  }
+  for (size_t column = 0; column < map.size(); ++column) {
+    if (column == 0 || map[column] != map[column - 1] ||
+        blockOf[column] != blockOf[column - 1]) {
+      found.groups.push_back(paramsAt(column));
+      found.ends.push_back(int64_t(column));
+    }
+    found.map.push_back(int64_t(found.groups.size()) - 1);
+    found.ends.back() = int64_t(column) + 1;
+  }
 }
 
 /// The groups of a weight in blocks.
 std::string matchBlocks(GroupLinear &found) {
   tq::GroupType in = groupTypeOf(found.x);
-  if (in && in.getStorageBits() <= 8)
-    return matchGroupsInBlocks(found, in);
+  if (in && in.getStorageBits() <= 8) {
+    matchGroupsInBlocks(found, in);
+    return "";
+  }
   std::optional<Codes> x = describeOffsetCodes(found.x);
   if (!x || x->bits > 8)
     return "its weight has scales of blocks and its input no codes of one "
@@ -104,6 +132,7 @@ std::string matchBlocks(GroupLinear &found) {
     found.map.append(end - last, int64_t(g));
     last = end;
   }
+  found.ends.assign(found.weight->blocks.begin(), found.weight->blocks.end());
   found.offset = x->offset / x->scale;
   return "";
 }
@@ -132,7 +161,7 @@ std::string match(tq::LinearOp op, GroupLinear &found) {
   found.end =
       found.quantize ? found.quantize.getOperation() : last.getDefiningOp();
   if (out && found.activation != tq::Activation::None)
-    return "its activation is behind it and groups behind that";
+    std::swap(found.behind, found.quantize);
   if (found.quantize)
     found.out = describeOutputs(found.quantize.getResult(), shape[0]);
   if (shape[1] > largestK)
@@ -214,22 +243,32 @@ SmallVector<NamedAttribute> productAttrs(OpBuilder &builder, GroupLinear &found,
   auto stored = found.op.getW().getDefiningOp<tq::DequantizeWeightOp>();
   if (stored.getBits() != 8)
     set("weight_bits", builder.getI64IntegerAttr(stored.getBits()));
-  if (found.hasBlocks() && !groupTypeOf(found.x))
-    set("blocks", builder.getDenseI64ArrayAttr(found.weight->blocks));
+  if (!found.ends.empty())
+    set("blocks", builder.getDenseI64ArrayAttr(found.ends));
   return attrs;
 }
 
-/// A product bounds its codes alike; groups with fewer have them limited.
-Value limitGroups(OpBuilder &builder, Value made, tq::GroupType limited,
-                  ArrayAttr sites) {
-  SmallVector<int64_t> lo, hi;
-  for (int64_t g : limited.getMap()) {
-    lo.push_back(limited.limitsOf(g).lo);
-    hi.push_back(limited.limitsOf(g).hi);
-  }
-  return tq::QLimitOp::create(builder, made.getLoc(), made.getType(), made,
-                              builder.getDenseI64ArrayAttr(hi),
-                              builder.getDenseI64ArrayAttr(lo), sites);
+/// The codes of groups that the values of a product behind its activation have:
+/// those of a sum of them and nothing.
+Value quantizeGroups(OpBuilder &builder, Value values,
+                     tq::QuantizeOp quantize) {
+  auto type = cast<RankedTensorType>(quantize.getResult().getType());
+  Outputs out = *describeOutputs(quantize.getResult(), type.getDimSize(1));
+  std::vector<float> factors, zeros(out.zero.begin(), out.zero.end());
+  for (double scale : out.scale)
+    factors.push_back(static_cast<float>(1 / scale));
+  std::string site = quantize.getSite().value_or("codes").str();
+  auto vector = [&](const char *name, std::vector<float> data) {
+    return tq::createVector<float>(builder, values.getLoc(), site + name,
+                                   std::move(data));
+  };
+  Value ma = vector(".ma", std::move(factors)), mb = vector(".none", {0});
+  Value codes = tq::QAddOp::create(
+      builder, values.getLoc(), type, values, values, ma, mb,
+      vector(".mo", std::move(zeros)),
+      hasLimits(quantize) ? StringAttr() : quantize.getSiteAttr(),
+      /*fixed=*/false);
+  return limitGroups(builder, codes, quantize);
 }
 
 /// Erases what is left of the linear layer: tq-fold-linear must not find it.
@@ -290,14 +329,12 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
                                 std::move(constants.multiplier)),
         tq::createVector<float>(builder, loc, base + ".offset",
                                 std::move(constants.offset))};
-    ArrayAttr sites = siteNames(builder, {found.quantize});
-    tq::GroupType limited =
-        found.quantize ? groupTypeOf(found.quantize.getResult()) : nullptr;
-    if (limited && limited.getLimits().empty())
-      limited = nullptr;
+    bool isLimited = hasLimits(found.quantize);
     SmallVector<NamedAttribute> attrs = productAttrs(
-        builder, found, limited ? builder.getArrayAttr({}) : sites);
-    Type type = found.end->getResult(0).getType();
+        builder, found,
+        siteNames(builder, {isLimited ? tq::QuantizeOp() : found.quantize}));
+    Type type = found.behind ? found.behind.getX().getType()
+                             : found.end->getResult(0).getType();
     Value result;
     if (found.grouped)
       result = tq::QGroupLinearOp::create(builder, loc, TypeRange(type),
@@ -305,8 +342,8 @@ struct FoldGroupsPass : quern::impl::FoldGroupsBase<FoldGroupsPass> {
     else
       result = tq::QLinearOp::create(builder, loc, TypeRange(type),
                                      ValueRange(operands), attrs);
-    if (limited)
-      result = limitGroups(builder, result, limited, sites);
+    result = found.behind ? quantizeGroups(builder, result, found.behind)
+                          : limitGroups(builder, result, found.quantize);
     remarkFolded(linear, "FoldGroups",
                  "integer linear of " + Twine(found.map.size()) +
                      " inputs in " + Twine(found.groups.size()) +

@@ -90,8 +90,8 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
     auto add = quantizeSum.getX().getDefiningOp<tq::AddOp>();
     if (!add)
       return "its input is not a sum";
-    // The fused op keeps the codes of the sum to itself.
-    bool isShared = false;
+    // The fused op keeps the codes of the sum to itself, and bounds them alike.
+    bool isShared = hasLimits(quantizeSum);
     for (Operation *reader : quantizeSum->getUsers())
       for (Operation *user : reader->getUsers())
         isShared |= !isa<tq::LayerNormOp>(user);
@@ -111,8 +111,8 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
 
     std::string site = quantizeSum.getSite().value_or("sum").str();
     Location loc = norm.getLoc();
-    // A sum that the next one reads, too, is an op of its own, and the
-    // LayerNorm's that of its codes and nothing.
+    // A sum that the next one reads, too, or that has limits, is an op of its
+    // own, and the LayerNorm's that of its codes and nothing.
     Sum terms;
     if (isShared) {
       auto real = [&](Value value) {
@@ -123,18 +123,19 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
       OpBuilder builder(quantizeSum);
       terms = makeSum(builder, loc, site, a ? *a : real(add.getA()),
                       b ? *b : real(add.getB()), *sum);
-      auto codes = tq::QAddOp::create(
+      Value codes = tq::QAddOp::create(
           builder, loc, quantizeSum.getResult().getType(), terms.a, terms.b,
-          terms.ma, terms.mb, terms.mo, quantizeSum.getSiteAttr(),
+          terms.ma, terms.mb, terms.mo,
+          hasLimits(quantizeSum) ? StringAttr() : quantizeSum.getSiteAttr(),
           /*fixed=*/false);
-      quantizeSum.replaceAllUsesWith(codes.getResult());
+      codes = limitGroups(builder, codes, quantizeSum);
+      quantizeSum.replaceAllUsesWith(codes);
       auto constant = [&](const char *name, float value) {
         return tq::createVector<float>(builder, loc, site + name,
                                        std::vector<float>{value});
       };
       Value none = constant(".none", 0);
-      terms = {codes.getResult(), codes.getResult(), constant(".one", 1), none,
-               none};
+      terms = {codes, codes, constant(".one", 1), none, none};
     }
     Operation *end =
         quantize ? quantize.getOperation() : normal.getDefiningOp();
@@ -155,7 +156,7 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
         groups ? 0 : sum->params[0].zero, norm.getEps(),
         siteNames(builder, {readsFirst(norm) && !isShared ? quantizeSum
                                                           : tq::QuantizeOp(),
-                            quantize}),
+                            hasLimits(quantize) ? tq::QuantizeOp() : quantize}),
         groups ? TypeAttr::get(groups) : TypeAttr(),
         reorder ? reorder.getOrderAttr() : DenseI64ArrayAttr());
     remarkFolded(
@@ -164,7 +165,8 @@ struct FuseAddNormPass : quern::impl::FuseAddNormBase<FuseAddNormPass> {
             (groups ? " of " + Twine(groups.getParams().size()) + " groups"
                     : Twine()) +
             " and LayerNorm");
-    end->getResult(0).replaceAllUsesWith(result.getResult());
+    end->getResult(0).replaceAllUsesWith(
+        limitGroups(builder, result.getResult(), quantize));
     return "";
   }
 };

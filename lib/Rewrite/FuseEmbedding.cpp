@@ -134,16 +134,17 @@ struct FuseEmbeddingPass : quern::impl::FuseEmbeddingBase<FuseEmbeddingPass> {
         e1.zero, f32(e1.scale), /*e1_lo=*/0, topCode(e1.bits),
         f32(1 / e2.scale), e2.zero, f32(e2.scale), /*e2_lo=*/0,
         topCode(e2.bits), norm.getEps(),
-        siteNames(builder,
-                  {isFirst ? inner->quantize : tq::QuantizeOp(),
-                   isFirst ? outer->quantize : tq::QuantizeOp(), quantize}),
+        siteNames(builder, {isFirst ? inner->quantize : tq::QuantizeOp(),
+                            isFirst ? outer->quantize : tq::QuantizeOp(),
+                            hasLimits(quantize) ? tq::QuantizeOp() : quantize}),
         tables[0]->bits, tables[1]->bits, tables[2]->bits, /*fixed=*/false,
         /*e2_type=*/outer->factors ? TypeAttr::get(outer->factors)
                                    : TypeAttr());
     remarkFolded(norm, "FuseEmbedding",
                  "integer embedding, sums in " + Twine(e1.bits) + " and " +
                      Twine(e2.bits) + " bits");
-    end->getResult(0).replaceAllUsesWith(result.getResult());
+    end->getResult(0).replaceAllUsesWith(
+        limitGroups(builder, result.getResult(), quantize));
     return "";
   }
 };

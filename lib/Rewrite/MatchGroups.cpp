@@ -82,6 +82,44 @@ tq::QuantizeOp quern::matchOnlyChannelQuantizer(Value real) {
                                                           : tq::QuantizeOp();
 }
 
+bool quern::hasLimits(tq::QuantizeOp quantize) {
+  tq::GroupType type =
+      quantize ? groupTypeOf(quantize.getResult()) : tq::GroupType();
+  return type && !type.getLimits().empty();
+}
+
+/// How many groups there are if each is a block of channels, as wide as the
+/// others and in order; else how many channels.
+static size_t countParts(tq::GroupType type) {
+  size_t width = type.getMap().size(), groups = type.getParams().size();
+  if (width % groups)
+    return width;
+  for (auto [j, g] : llvm::enumerate(type.getMap()))
+    if (size_t(g) != j / (width / groups))
+      return width;
+  return groups;
+}
+
+Value quern::limitGroups(OpBuilder &builder, Value made,
+                         tq::QuantizeOp quantize) {
+  if (!hasLimits(quantize))
+    return made;
+  tq::GroupType type = groupTypeOf(quantize.getResult());
+  size_t width = type.getMap().size(), parts = countParts(type);
+  SmallVector<int64_t> lo, hi;
+  for (size_t j = 0; j < width; j += width / parts) {
+    tq::CodeLimits own = type.limitsOf(type.getMap()[j]);
+    lo.push_back(own.lo);
+    hi.push_back(own.hi);
+  }
+  bool isFromZero = llvm::all_of(lo, [](int64_t code) { return code == 0; });
+  return tq::QLimitOp::create(builder, made.getLoc(), made.getType(), made,
+                              builder.getDenseI64ArrayAttr(hi),
+                              isFromZero ? DenseI64ArrayAttr()
+                                         : builder.getDenseI64ArrayAttr(lo),
+                              siteNames(builder, {quantize}));
+}
+
 std::optional<Affine> quern::foldChannelAffine(tq::LayerNormOp norm,
                                                tq::QuantizeOp behind,
                                                ArrayRef<int64_t> order) {

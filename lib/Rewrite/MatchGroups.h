@@ -53,6 +53,14 @@ std::optional<ChannelCodes> matchSummand(mlir::Value real, size_t width);
 /// As matchOnlyQuantizer, also for codes in groups.
 tq::QuantizeOp matchOnlyChannelQuantizer(mlir::Value real);
 
+/// Codes that an op made and bounds alike, and that have the type of
+/// `quantize`: where its groups have limits, those of a tq.qlimit behind the
+/// op, which has the quantizer's site then.
+mlir::Value limitGroups(mlir::OpBuilder &builder, mlir::Value made,
+                        tq::QuantizeOp quantize);
+/// Whether it does so.
+bool hasLimits(tq::QuantizeOp quantize);
+
 /// Gain and shift of a LayerNorm with the quantizer behind it folded in:
 /// g / s and b / s + z, or g and b themselves without one.
 struct Affine {

@@ -72,7 +72,14 @@ def FoldGroups : TQ_RewritePass<"tq-fold-groups", "FoldGroups"> {
 
     That is tq.qgroup_linear, with K times as many corrections and multipliers.
     To groups, multiplier and offset of a tq.qlinear take the scale and zero
-    point of each output: it costs nothing.
+    point of each output: it costs nothing. Behind an activation they cannot: the
+    product writes f32 values, and a tq.qadd of them and nothing the codes, with
+    a factor and an offset for each channel. Where groups have limits (bits that
+    were learned for each block) a tq.qlimit is behind that, as it is behind every
+    op that makes such codes.
+
+    Of a weight with scales of blocks of columns each block is a group
+    (`blocks`). A group of x that crosses blocks is as many groups.
 
     Runs before tq-fold-linear, which knows one scale only.
 
@@ -144,8 +151,8 @@ def FuseAddNorm : TQ_RewritePass<"tq-fuse-add-norm", "FuseAddNorm"> {
     zero point of the quantizer behind the LayerNorm; without one the result is
     f32.
 
-    Of a sum that the next sum reads, too (LayerNorms in front), the codes are
-    those of a tq.qadd, whose operands may also be f32 values, and the LayerNorm
+    Of a sum that the next sum reads, too (LayerNorms in front), or whose groups
+    have limits, the codes are those of a tq.qadd, whose operands may also be f32 values, and the LayerNorm
     is a tq.qadd_norm of them and nothing.
 
     Refused, with a remark: an operand or the sum without a quantizer, gain or

@@ -82,10 +82,11 @@ LogicalResult Tiler::tileQAdd(tq::QAddOp op) {
 
   int64_t d = widthOf(op.getResult()), padded = llvm::alignTo(d, 16);
   std::string site = op.getSite().value_or(StringRef()).str();
+  std::string named = site.empty() ? siteOr(sitesOfLimit(op), 0, "") : site;
   LaunchInfo info;
   info.op = "add";
-  info.step = nameOf(op, site);
-  info.layer = layerOfSite(site);
+  info.step = nameOf(op, named);
+  info.layer = layerOfSite(named);
   Place out = define(op.getResult(), info.step, d, *outStorage, a->rows);
   if (!site.empty())
     info.sites.push_back({site, out.buffer, 0, d});

@@ -108,6 +108,23 @@ func::FuncOp buildDequantize(ModuleOp module, StringRef name,
       });
 }
 
+func::FuncOp buildDequantizeChannels(ModuleOp module, StringRef name,
+                                     const RowShape &shape) {
+  Type f32 = elementType(module, Storage::F32);
+  KernelBuilder k(module, name, {elementType(module, shape.in), f32, f32, f32});
+  forEachRow(k, shape.rows, [&](Value row) {
+    Value from = k.mul(row, shape.inStride), to = k.mul(row, shape.outStride);
+    k.blocks(shape.d, [&](Value i, Value) {
+      Value q = k.toFloat(k.loadCodes(k.buffer(0), k.add(from, i)), k.f32());
+      // Of so few bits the difference is exact.
+      Value v = k.mul(k.sub(q, k.loadVector(k.buffer(2), i)),
+                      k.loadVector(k.buffer(1), i));
+      k.storeVector(v, k.buffer(3), k.add(to, i));
+    });
+  });
+  return k.finish();
+}
+
 func::FuncOp buildRequantize(ModuleOp module, StringRef name,
                              const RowShape &shape) {
   return buildRows(

@@ -42,6 +42,12 @@ mlir::func::FuncOp buildQuantize(mlir::ModuleOp module, llvm::StringRef name,
 mlir::func::FuncOp buildDequantize(mlir::ModuleOp module, llvm::StringRef name,
                                    const RowShape &shape);
 
+/// tq.dequantize of codes in groups of columns. Buffers: x (codes), scales and
+/// zero points f32 by channel, padded to a multiple of 16, out f32.
+mlir::func::FuncOp buildDequantizeChannels(mlir::ModuleOp module,
+                                           llvm::StringRef name,
+                                           const RowShape &shape);
+
 /// tq.requantize. Buffers: x (codes), params f32 [4] = {multiplier, offset, lo,
 /// hi}, out (codes).
 mlir::func::FuncOp buildRequantize(mlir::ModuleOp module, llvm::StringRef name,

@@ -106,7 +106,9 @@ LogicalResult Tiler::tileQGroupLinear(tq::QGroupLinearOp op) {
           dyn_cast<tq::GroupType>(op.getX().getType().getElementType())) {
     std::vector<int32_t> zeros;
     std::vector<float> scales;
-    for (const tq::UniformParams &group : type.getParams()) {
+    // Several groups of the product may be parts of one of x.
+    for (int64_t end : shape.ends) {
+      tq::UniformParams group = type.getParams()[type.getMap()[end - 1]];
       zeros.push_back(-int32_t(group.zero));
       scales.push_back(float(group.scale));
     }

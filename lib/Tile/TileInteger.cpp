@@ -129,6 +129,16 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
 
 std::vector<std::string> Tiler::sitesOfLimit(Operation *product) {
   Value codes = product->getResult(0);
+  // Values that become the codes of groups.
+  auto sum = codes.use_empty() ? tq::QAddOp()
+                               : dyn_cast<tq::QAddOp>(*codes.user_begin());
+  if (sum && sum.getA() == codes && sum.getB() == codes) {
+    std::vector<std::string> sites = sitesOfLimit(sum);
+    if (sum.getSite())
+      sites = {sum.getSite()->str()};
+    return sites.empty() ? sites
+                         : std::vector<std::string>{sites[0] + ".values"};
+  }
   auto limit = codes.hasOneUse() ? dyn_cast<tq::QLimitOp>(*codes.user_begin())
                                  : tq::QLimitOp();
   return limit ? siteNames(limit.getSites()) : std::vector<std::string>();

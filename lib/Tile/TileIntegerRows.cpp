@@ -10,6 +10,8 @@
 #include "lib/Tile/ShiftGelu.h"
 #include "lib/Tile/Tiler.h"
 
+#include "llvm/Support/MathExtras.h"
+
 using namespace mlir;
 
 namespace quern {
@@ -109,9 +111,45 @@ LogicalResult Tiler::tileQuantize(tq::QuantizeOp op) {
   return success();
 }
 
+/// The rows of a pooled or a last LayerNorm whose codes have groups.
+LogicalResult Tiler::tileGroupDequantize(tq::DequantizeOp op) {
+  auto type = cast<tq::GroupType>(op.getX().getType().getElementType());
+  FailureOr<Place> x = placeOf(op.getX(), op);
+  if (failed(x))
+    return failure();
+  if (x->column != 0 || type.getAxis() != 1)
+    return op.emitOpError("expects groups of columns, in a buffer of its own");
+  LaunchInfo info;
+  info.op = "dequantize";
+  info.step = nameOf(op, "");
+  Place out = define(op.getResult(), info.step, x->d, Storage::F32, x->rows);
+  RowShape shape{x->d,       x->stride,    0,      out.stride,
+                 x->storage, Storage::F32, x->rows};
+  std::vector<float> scales, zeros;
+  for (int64_t g : type.getMap()) {
+    scales.push_back(float(type.getParams()[g].scale));
+    zeros.push_back(float(type.getParams()[g].zero));
+  }
+  int64_t padded = llvm::alignTo(x->d, 16);
+  std::string kernel = program.kernel(
+      joinName({"dequantize_channels", storageName(x->storage).str(), num(x->d),
+                num(x->stride), x->rows == RowsOf::Tokens ? "t" : "s"}),
+      [&](StringRef name) {
+        return buildDequantizeChannels(program.module(), name, shape);
+      });
+  program.launch(
+      kernel,
+      {x->buffer, program.vector(info.step + ".scales", scales, padded),
+       program.vector(info.step + ".zeros", zeros, padded), out.buffer},
+      rowChunks(x->rows), info);
+  return success();
+}
+
 LogicalResult Tiler::tileDequantize(tq::DequantizeOp op) {
   if (isa<tq::DynamicType>(op.getX().getType().getElementType()))
     return tileTokenDequantize(op);
+  if (isa<tq::GroupType>(op.getX().getType().getElementType()))
+    return tileGroupDequantize(op);
   if (auto quantize = op.getX().getDefiningOp<tq::QuantizeOp>())
     if (isWithinAttention(quantize))
       return success();

@@ -38,7 +38,8 @@ private:
   // TileInteger.cpp, TileGroups.cpp
   mlir::LogicalResult tileQLinear(tq::QLinearOp op);
   /// The name of a product: of its site, or of the three that it makes.
-  /// The sites of a tq.qlimit behind a product, which name it.
+  /// The sites of a tq.qlimit behind an op, which name it, or what the values
+  /// of a product are called that become codes behind it.
   static std::vector<std::string> sitesOfLimit(mlir::Operation *product);
   std::string productStep(mlir::Operation *op,
                           const std::vector<std::string> &sites, int64_t layer);
@@ -68,6 +69,8 @@ private:
 
   // TileIntegerNorm.cpp
   mlir::LogicalResult tileQAddNorm(tq::QAddNormOp op);
+
+  // TileEmbed.cpp
   mlir::LogicalResult tileQEmbed(tq::QEmbedOp op);
   /// The launch of a fixed embedding; `operands` are the indices and tables.
   mlir::LogicalResult
@@ -81,6 +84,7 @@ private:
   mlir::LogicalResult tileQPool(tq::QPoolOp op);
   mlir::LogicalResult tileQuantize(tq::QuantizeOp op);
   mlir::LogicalResult tileDequantize(tq::DequantizeOp op);
+  mlir::LogicalResult tileGroupDequantize(tq::DequantizeOp op);
   mlir::LogicalResult tileRequantize(tq::RequantizeOp op);
   mlir::LogicalResult tileQShiftGelu(tq::QShiftGeluOp op);
   mlir::LogicalResult tileQLimit(tq::QLimitOp op);

@@ -84,6 +84,10 @@ std::vector<LevelsCase> cases() {
   };
   auto relu = [](TinyModelOptions &o) { o.activation = "relu"; };
   auto tanhGelu = [](TinyModelOptions &o) { o.activation = "gelu_new"; };
+  // Blocks of channels that cross those of the weights.
+  auto blocks = [](TinyModelOptions &o) {
+    o.learnedGroups = o.hidden == 100 ? 10 : 16;
+  };
   auto wide = [](TinyModelOptions &o) {
     o.hidden = 192;
     o.heads = 3;
@@ -292,12 +296,29 @@ std::vector<LevelsCase> cases() {
        learnedHeads(odd(H::Embedding), 4),
        "w8a8",
        {"activation.bits=learned", "weight.bits=learned"}},
-      // And by blocks of channels outside of attention.
+      // And by blocks of channels outside of attention, which cross those of
+      // the weights, each with bits of its own or all alike.
       {"E19LearnedBlocks",
-       with(learnedHeads(odd(H::Classification), 8),
-            [](TinyModelOptions &o) { o.learnedGroups = 4; }),
+       with(learnedHeads(odd(H::Classification), 8), blocks),
        "w8a8",
        {"activation.bits=learned", "weight.bits=learned"}},
+      {"E19LearnedBlocksWide",
+       with(learnedHeads(with(small(H::TokenClassification), wide), 6), blocks),
+       "w8a8",
+       {"activation.bits=learned", "weight.bits=learned"}},
+      // Pooled rows of groups become f32.
+      {"E19LearnedBlocksEmbedding",
+       with(learnedMix(odd(H::Embedding), 8), blocks),
+       "w8a8",
+       {"activation.bits=learned", "weight.bits=learned"}},
+      {"E19LearnedBlocksFirstToken",
+       with(with(learnedMix(odd(H::Embedding), 8), blocks), cls),
+       "w8a8",
+       {"activation.bits=learned", "weight.bits=learned"}},
+      {"E19LearnedBlocksOfFourBits",
+       with(with(learnedSteps(odd(H::Regression), 4), blocks), relu),
+       "w8a8",
+       {"activation.bits=4", "weight.bits=4"}},
       {"E10LearnedGroups",
        learned(odd(H::Classification), 3),
        "w8a8",

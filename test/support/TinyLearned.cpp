@@ -90,11 +90,11 @@ public:
     if (o.learnedHeads && (ends("query") || ends("key") || ends("value") ||
                            ends("context_act_quantizer") || isProbs))
       return headSteps(name, width, from, isSigned, !isProbs, headBits());
-    if (o.learnedGroups && (ends("LayerNorm") || ends("output.dense") ||
-                            ends(".res_act_quantizer")))
-      return headSteps(
-          name, width, from, isSigned, /*isTable=*/true,
-          std::vector<float>(o.learnedGroups, float(nextBits(false))));
+    if (o.learnedGroups &&
+        (ends("LayerNorm") || ends("output.dense") ||
+         ends(".res_act_quantizer") || ends("intermediate.0")))
+      return headSteps(name, width, from, isSigned, /*isTable=*/true,
+                       blockBits());
     int64_t used = nextBits(ends("query") || ends("key") || ends("value"));
     addChoices(name + "alpha", [&](int64_t bits) {
       float codes = static_cast<float>((int64_t(1) << bits) - 1);
@@ -119,6 +119,14 @@ public:
     for (int64_t head = 0; head < o.heads; ++head)
       bits.push_back(static_cast<float>(
           o.learnedSteps - (turn + 2 * head) % (o.learnedSteps - 1)));
+    return bits;
+  }
+
+  /// Bits for each block of channels.
+  std::vector<float> blockBits() {
+    std::vector<float> bits;
+    for (int64_t block = 0; block < o.learnedGroups; ++block)
+      bits.push_back(static_cast<float>(nextBits(false)));
     return bits;
   }
 

@@ -65,7 +65,8 @@ struct TinyModelOptions {
   bool learned = false;
   /// Groups of channels that they have at x, h and y: channel j is in group
   /// (7 j) mod learnedGroups. With learnedSteps they are as many blocks of
-  /// channels, at emb, g, u and z as well.
+  /// channels, at emb, g, u, f and z as well, and with learnedMix each has bits
+  /// of its own.
   int64_t learnedGroups = 0;
   /// One weight scale for each row.
   bool learnedRows = false;

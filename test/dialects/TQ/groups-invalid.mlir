@@ -66,9 +66,22 @@ func.func @sumOfOneScale(%a: tensor<?x3x!one>, %v: tensor<3xf32>) {
 func.func @blocksAndGroups(%x: tensor<?x3x!groups>, %w: tensor<2x3xi8>,
                            %c: tensor<4xi32>, %m: tensor<4xf32>,
                            %o: tensor<2xf32>) {
-  // expected-error @+1 {{expects x to have codes of one scale in at most 8 bits beside blocks, got '!tq.group<}}
-  %0 = tq.qgroup_linear %x, %w, %c, %m, %o {blocks = array<i64: 2, 3>}
+  // expected-error @+1 {{expects each block within one group of x, got columns 1 and 2 of groups 0 and 1}}
+  %0 = tq.qgroup_linear %x, %w, %c, %m, %o {blocks = array<i64: 1, 3>}
       : (tensor<?x3x!groups>, tensor<2x3xi8>, tensor<4xi32>, tensor<4xf32>,
+         tensor<2xf32>) -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
+!wide = !quant.uniform<u16:f32, 0.1:300>
+func.func @blocksOfWideCodes(%x: tensor<?x3x!wide>, %w: tensor<2x3xi8>,
+                             %c: tensor<4xi32>, %m: tensor<4xf32>,
+                             %o: tensor<2xf32>) {
+  // expected-error @+1 {{expects x to have codes of one scale, or of groups of columns, in at most 8 bits beside blocks, got '!quant.uniform<u16}}
+  %0 = tq.qgroup_linear %x, %w, %c, %m, %o {blocks = array<i64: 2, 3>}
+      : (tensor<?x3x!wide>, tensor<2x3xi8>, tensor<4xi32>, tensor<4xf32>,
          tensor<2xf32>) -> tensor<?x2xf32>
   return
 }

@@ -48,3 +48,19 @@ func.func @blocks(%x: tensor<?x3x!quant.uniform<u8:f32, 0.5:3>>,
          tensor<4xi32>, tensor<4xf32>, tensor<2xf32>) -> tensor<?x2xf32>
   return %0, %1 : tensor<2x3xf32>, tensor<?x2xf32>
 }
+
+// Blocks within groups of x, one of which crosses two of them.
+// CHECK-LABEL: @blocksInGroups
+func.func @blocksInGroups(
+    %x: tensor<?x3x!tq.group<u8, axis = 1, map = [0 x 2, 1],
+                             params = [0.5:3, 0.25:128]>>,
+    %w: tensor<2x3xi8>, %c: tensor<6xi32>, %m: tensor<6xf32>,
+    %s: tensor<2xf32>) -> tensor<?x2xf32> {
+  // CHECK: tq.qgroup_linear %{{.*}} {blocks = array<i64: 1, 2, 3>}
+  %0 = tq.qgroup_linear %x, %w, %c, %m, %s {blocks = array<i64: 1, 2, 3>}
+      : (tensor<?x3x!tq.group<u8, axis = 1, map = [0 x 2, 1],
+                              params = [0.5:3, 0.25:128]>>,
+         tensor<2x3xi8>, tensor<6xi32>, tensor<6xf32>, tensor<2xf32>)
+      -> tensor<?x2xf32>
+  return %0 : tensor<?x2xf32>
+}

@@ -155,35 +155,36 @@ protected:
     return codes;
   }
 
-  /// Scale and zero point of a group of inputs, and the block of the weight's
-  /// columns that it lies in.
+  /// Scale and zero point of a group of inputs, the block of the weight's
+  /// columns that it lies in, and where it ends.
   struct Group {
     double scale;
     int64_t zero;
     int block;
+    int64_t end;
   };
 
-  /// Holds the integer graph's results against loops over `groups` of equal
-  /// size, and within one code of the simulation's; how many are not equal.
+  /// Holds the integer graph's results against loops over `groups`, and within
+  /// one code of the simulation's; how many are not equal.
   int64_t expectSums(const Codes &real, const Codes &ours,
                      const std::vector<Group> &groups) {
     const auto &x = real.at("L0.c");
     const auto &expected = real.at("L0.g"), &got = ours.at("L0.g");
-    const int64_t size = inputs / int64_t(groups.size());
     int64_t unequal = 0;
     for (int64_t i = 0; i < tokens * outputs; ++i) {
       const int64_t t = i / outputs, n = i % outputs;
       // The f32 sums of the op's description over exact sums of the groups.
       float v = 0;
-      for (size_t g = 0; g < groups.size(); ++g) {
-        const Group &group = groups[g];
+      int64_t k = 0;
+      for (const Group &group : groups) {
+        bool isFirst = k == 0;
         int64_t acc = 0;
-        for (int64_t k = int64_t(g) * size; k < int64_t(g + 1) * size; ++k)
+        for (; k < group.end; ++k)
           acc += (x[t * inputs + k] - group.zero) *
                  codeOf(w[n * inputs + k], group.block);
         double scale = group.scale * double(steps[group.block]);
         float part = float(acc) * float(scale / double(sy));
-        v = g ? v + part : part;
+        v = isFirst ? part : v + part;
       }
       v += float(double(b[n]) / double(sy) + double(zy));
       int32_t code = int32_t(std::nearbyintf(std::clamp(v, 0.0f, 255.0f)));
@@ -239,37 +240,41 @@ TEST_F(E19, BlocksOfColumnsAreGroups) {
   Codes real = run(*module, a), ours = run(*integer, a, &real);
   std::vector<Group> groups;
   for (int g = 0; g < heads; ++g)
-    groups.push_back({double(sx), zx, g});
+    groups.push_back({double(sx), zx, g, (g + 1) * blockSize});
   int64_t unequal = expectSums(real, ours, groups);
   EXPECT_LE(unequal, tokens * outputs / 1000);
 }
 
-/// Groups of the inputs, each in one block of the weight, which has its own
-/// step; a group in two blocks has no step.
+/// Groups of the inputs: each in one block of the weight, which has its own
+/// step, or in several, and then each of its parts has a sum.
 TEST_F(E19, GroupsOfInputsInBlocks) {
-  const int64_t groups = 2 * heads;
-  build("columns", "", groups);
-  OwningOpRef<ModuleOp> integer = integers();
-  tq::QGroupLinearOp product;
-  integer->walk([&](tq::QGroupLinearOp op) { product = op; });
-  ASSERT_TRUE(product);
-  EXPECT_FALSE(product.getBlocks());
-  EXPECT_EQ(product.getGroupCount(), groups);
-  Tensor a = floats(tokens, inputs, 3);
-  Codes real = run(*module, a), ours = run(*integer, a, &real);
-  std::vector<Group> each;
-  for (int g = 0; g < groups; ++g)
-    each.push_back({double(float(scaleOf(g))), zeroOf(g), g / 2});
-  expectSums(real, ours, each);
-  build("columns", "", 3);
-  int products = 0, left = 0;
-  OwningOpRef<ModuleOp> refused = integers();
-  refused->walk([&](Operation *op) {
-    products += isa<tq::QGroupLinearOp>(op);
-    left += isa<tq::LinearOp>(op);
-  });
-  EXPECT_EQ(products, 0);
-  EXPECT_EQ(left, 1);
+  for (int64_t groups : {2 * heads, int64_t(3), int64_t(1), int64_t(6)}) {
+    SCOPED_TRACE(groups);
+    build("columns", "", groups);
+    OwningOpRef<ModuleOp> integer = integers();
+    tq::QGroupLinearOp product;
+    integer->walk([&](tq::QGroupLinearOp op) { product = op; });
+    ASSERT_TRUE(product);
+    // Parts end with groups and with blocks.
+    std::vector<Group> parts;
+    std::vector<int64_t> ends;
+    for (int64_t end = 1; end <= inputs; ++end) {
+      int64_t g = (end - 1) * groups / inputs;
+      if (end * groups / inputs == g && end % blockSize != 0)
+        continue;
+      parts.push_back({double(float(scaleOf(g))), zeroOf(g),
+                       int((end - 1) / blockSize), end});
+      ends.push_back(end);
+    }
+    bool isWithin = groups % heads == 0;
+    EXPECT_EQ(bool(product.getBlocks()), !isWithin);
+    if (!isWithin)
+      EXPECT_EQ(product.getBlocks()->vec(), ends);
+    EXPECT_EQ(product.getGroupCount(), int64_t(ends.size()));
+    Tensor a = floats(tokens, inputs, 3);
+    Codes real = run(*module, a), ours = run(*integer, a, &real);
+    expectSums(real, ours, parts);
+  }
 }
 
 /// Blocks of rows cost nothing: a scale for each output.
