@@ -50,6 +50,19 @@ static Expected<std::string> stringField(const nlohmann::json &object,
   return found->get<std::string>();
 }
 
+/// An error for a key that looks like a text and that nothing reads. Others may
+/// be the reader's own.
+static Error checkKeys(const nlohmann::json &object, const std::string &where) {
+  for (const auto &[key, value] : object.items())
+    if (key != "text" && key != "text_pair" &&
+        (key.find("text") != std::string::npos ||
+         key.find("pair") != std::string::npos))
+      return Error::make(where, ": found the key '", printable(key),
+                         "', expected \"text\", and \"text_pair\" for a "
+                         "second text");
+  return Error::success();
+}
+
 Expected<bool> RecordReader::next(Record &record) {
   if (!stream) {
     record = Record();
@@ -77,6 +90,8 @@ Expected<bool> RecordReader::next(Record &record) {
     Expected<nlohmann::json> object = parseJson(line, where);
     if (!object)
       return object.takeError();
+    if (Error error = checkKeys(*object, where))
+      return error;
     if (object->contains("id"))
       record.id = (*object)["id"];
     Expected<std::string> text = stringField(*object, "text", where);
