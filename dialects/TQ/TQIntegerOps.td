@@ -41,7 +41,9 @@ def TQ_QLinearOp : TQ_Op<"qlinear"> {
     v         = f32(acc) * (s_t * multiplier[n]) + offset[n]
     ```
     correction = -sum_k w[n, k], and s_x = 1 in multiplier. `act` is `qm_gelu`, `qm_gelu_tanh`, `qm_tanh` of
-    quant_math.h or relu. `lo` and `hi` bound the codes of y.
+    quant_math.h or relu. The result is f32, or has codes of fixed ranges, which
+    `lo` and `hi` bound within their storage. Without an activation
+    post_multiplier is 1 and post_offset 0.
 
     With `fixed`, for x of at most 8 bits of one scale and y in codes,
     ```
@@ -104,10 +106,10 @@ def TQ_QShiftGeluOp : TQ_Op<"qshift_gelu"> {
     ```
     with qi_shift_gelu of integer_gelu.h (ShiftGELU, quantization.md 9.8), whose
     largest input sets the scale of the exponentials: a row of 4d values is one
-    row here too. `unit` is qi_shift_gelu_unit(S) = floor(-1 / (1.702 S)), S the
-    scale of x; g has the unit S / 128, so that post_multiplier = S / (128 s_y)
-    and post_offset = z_y. x and y have at most 8 unsigned bits. `sites` is that
-    of y.
+    row here too. `unit` is qi_shift_gelu_unit(S) = floor(-1 / (1.702 S)), in
+    [-32768, -1], S the scale of x; g has the unit S / 128, so that
+    post_multiplier = S / (128 s_y) and post_offset = z_y. x and y have at most 8 unsigned bits and one scale.
+    `sites` is that of y.
 
     ```mlir
     %0 = tq.qshift_gelu %x
@@ -135,8 +137,9 @@ def TQ_QLimitOp : TQ_Op<"qlimit", [SameOperandsAndResultType]> {
     as wide as each other; without `lo` it is 0. A product of Q, K and V bounds
     all of its columns alike; where their codes are of different widths, it does
     so by the widest and this op by each one's own. Of heads with bits of their
-    own each is a part. x and y have at most 8 unsigned bits. `sites` are those
-    of the product, each of as many parts.
+    own each is a part, as are blocks of channels behind a sum or a LayerNorm. x
+    and y have at most 8 unsigned bits, which hold every lo and hi. `sites` are
+    those of the op in front, each of as many parts.
 
     ```mlir
     %0 = tq.qlimit %x {hi = array<i64: 255, 15>, sites = ["L0.k", "L0.v"]}
@@ -278,8 +281,9 @@ def TQ_QAddOp : TQ_Op<"qadd"> {
     y = clampq((f32(a) * ma[j] + f32(b) * mb[j]) + mo[j])   the range of y
     ```
     ma, mb, mo have one entry per channel or one for all; y has codes of one
-    scale or of groups of channels. a or b may be f32 values, which then stand
-    for themselves. `tq.qadd_norm` has this sum inside; of encoders whose
+    scale or of groups of channels. a and b have codes of fixed ranges, or are
+    f32 values, which then stand for themselves: values of a product become codes
+    of groups with mb = 0. `tq.qadd_norm` has this sum inside; of encoders whose
     LayerNorms are in front, the next sum reads it, too.
 
     With `fixed`, for operands in codes,
@@ -326,8 +330,9 @@ def TQ_QAddNormOp : TQ_Op<"qadd_norm"> {
     `sum_scale` also say what the codes of u mean. lo and hi of y are the
     storage range of the result type. `sites` are those of the sum and of y.
 
-    With `sum_type`, a `!tq.group` of K groups of n_g channels, u has a scale
-    s_g and a zero point z_g for each group; sum_scale and sum_zero play no
+    With `sum_type`, a `!tq.group` of K groups of n_g columns in at most 8
+    unsigned bits, which hold sum_lo and sum_hi, u has a scale s_g and a zero
+    point z_g for each group; sum_scale and sum_zero play no
     part. Sums of a group are exact, the rest is f64 in ascending g:
     ```
     A     = sum_g s_g * f64(S1_g - n_g z_g)
@@ -401,7 +406,8 @@ def TQ_QEmbedOp : TQ_Op<"qembed"> {
                + at(p, sp e2_multiplier, 0) + e2_zero)
     y  = the LayerNorm of a fixed tq.qadd_norm
     ```
-    With `e2_type`, a `!tq.group` whose scales are 1, 2, 4 or 8 times the least
+    With `e2_type`, which only `fixed` has a kernel for, a `!tq.group` of columns
+    in at most 8 unsigned bits whose scales are 1, 2, 4 or 8 times the least
     one and whose zero point is e2_zero (FQ-ViT's factors), e2_scale is the
     greatest of the scales, and 2^f[j] what it is of that of channel j:
     ```
@@ -451,7 +457,8 @@ def TQ_QEmbedOp : TQ_Op<"qembed"> {
 def TQ_QPoolOp : TQ_Op<"qpool"> {
   let summary = "one row per sequence, from codes";
   let description = [{
-    `cls`: the codes of the first row of each sequence, same type. `mean`: f32,
+    `cls`: the codes of the first row of each sequence, of any kind, same type.
+    `mean`, of codes of one scale: f32,
     `y = f32(sum of codes - n * z) * (f32(s) / f32(n))` with n the length and
     the sum an exact i32; s and z of the operand's type. Codes with a real
     offset have z = 0, and f32(offset) is added, rounded on its own. A sequence
