@@ -155,15 +155,18 @@ TEST(Vision, E50RepQuant) {
     }
 }
 
-/// N = 197, d = 192, 3 heads.
+/// Rows E20 to E23 at N = 197, d = 192, 3 heads.
 TEST(Vision, E50DeitTinyShapes) {
   TinyVisionOptions options = TinyVisionOptions::deitTiny();
   options.layers = 1;
-  VisionModel model(
-      options,
-      R"({"base": "repq-w8a8", "sites": {"p": {"quantizer": "log_sqrt2",
-          "bits": 4}}})");
-  expectEqualFromEqualCodes(Pipeline(model).run());
+  for (const char *quantizer : {"log_sqrt2", "log2"}) {
+    SCOPED_TRACE(quantizer);
+    VisionModel model(options,
+                      std::string(R"({"base": "repq-w8a8", "sites": {"p":
+                             {"bits": 4, "quantizer": ")") +
+                          quantizer + "\"}}}");
+    expectEqualFromEqualCodes(Pipeline(model).run());
+  }
 }
 
 } // namespace
