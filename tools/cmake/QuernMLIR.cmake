@@ -1,4 +1,4 @@
-# Finds MLIR 22 and defines quern_use_mlir(target). Only libMLIR and libLLVM
+# Finds MLIR 22 and defines quern_use_mlir. Only libMLIR and libLLVM
 # are linked, never the static archives: two copies of a TypeID break casts.
 find_program(LLVM_CONFIG NAMES llvm-config-22 llvm-config)
 if(LLVM_CONFIG AND NOT MLIR_DIR)
@@ -49,14 +49,20 @@ function(quern_tablegen td)
   add_dependencies(QuernTableGen ${stem}_${where}_IncGen)
 endfunction()
 
+# quern_use_mlir(name [EXCEPTIONS ON] [PCH target]): the target is the one whose
+# precompiled header it takes, QuernPch unless given.
 function(quern_use_mlir name)
+  cmake_parse_arguments(U "" "EXCEPTIONS;PCH" "" ${ARGN})
+  if(NOT U_PCH)
+    set(U_PCH QuernPch)
+  endif()
   target_include_directories(${name} SYSTEM PUBLIC
     ${LLVM_INCLUDE_DIRS} ${MLIR_INCLUDE_DIRS})
   target_compile_definitions(${name} PRIVATE ${QUERN_LLVM_DEFINITIONS})
-  if(NOT "${ARGN}" STREQUAL "TRUE")
+  if(NOT U_EXCEPTIONS)
     target_compile_options(${name} PRIVATE -fno-exceptions)
-    if(QUERN_PCH AND NOT name STREQUAL "QuernPch")
-      target_precompile_headers(${name} REUSE_FROM QuernPch)
+    if(QUERN_PCH AND NOT name STREQUAL U_PCH)
+      target_precompile_headers(${name} REUSE_FROM ${U_PCH})
       # The header was compiled as position-independent library code.
       target_compile_options(${name} PRIVATE -fPIC)
     endif()
