@@ -125,6 +125,10 @@ private:
   uint64_t memoryBytes = 0, tapBytes = 0;
 };
 
+/// Rows and bytes of weights that the device has row by row; see unpackWeights.
+uint64_t weightRows(const manifest::DeviceWeights &weights, bool warpgroup);
+uint64_t weightBytes(const manifest::DeviceWeights &weights, bool warpgroup);
+
 /// Lays packed weights out row by row, [n up to 16][k up to 64] bytes; with
 /// `warpgroup`, [n up to 32], in the order that products of warpgroups want.
 void unpackWeights(const manifest::DeviceWeights &weights, const char *packed,
