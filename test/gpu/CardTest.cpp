@@ -169,6 +169,17 @@ TEST_F(OnCard, Rows) {
   checkAddNorm(*card,
                {768, Storage::U16, Storage::U8, Storage::U16, Storage::F32},
                {9}, true);
+  checkAddNorm(*card,
+               {768,
+                Storage::U8,
+                Storage::U8,
+                Storage::U8,
+                Storage::U16,
+                {nvptx::SecondForm::Planes}},
+               {130}, false);
+  nvptx::AddNormForm few = {768};
+  few.second.kind = nvptx::SecondForm::Requantized;
+  checkAddNorm(*card, few, {130}, false);
   checkEmbed(*card, {768}, 130);
   nvptx::GroupNormForm groups = {{768}, true, true};
   card->load(

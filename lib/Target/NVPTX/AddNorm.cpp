@@ -17,6 +17,12 @@ using Param = DeviceBuilder::Param;
 Error checkAddNorm(const AddNormForm &form) {
   if (form.sum == Storage::F32)
     return Error("the sum of a residual in f32, expected u8 or u16");
+  bool isPlanes = form.second.kind == SecondForm::Planes;
+  if (form.second.kind != SecondForm::None &&
+      (form.out == Storage::F32 || form.second.storage == Storage::F32 ||
+       (isPlanes && form.out != Storage::U16)))
+    return Error::make("a second form of ", storageName(form.out).str(),
+                       ", expected one of codes, planes of u16");
   return checkRow(form.d);
 }
 
@@ -24,7 +30,7 @@ std::string getAddNormName(const AddNormForm &form) {
   std::string name = "add_norm_" + std::to_string(form.d);
   for (Storage storage : {form.a, form.b, form.sum, form.out})
     name += "_" + storageName(storage).str();
-  return name;
+  return name + form.second.suffix();
 }
 
 void buildAddNorm(ModuleOp module, const AddNormForm &form) {
@@ -32,6 +38,7 @@ void buildAddNorm(ModuleOp module, const AddNormForm &form) {
   params.append(2, Param::Output);
   params.append(6, Param::I32);
   params.append(4, Param::F32);
+  SecondRows(form.second).addParams(params);
   DeviceBuilder k(module, getAddNormName(form), params, kRowsPerBlock * 32);
   ResidualSum sum;
   sum.aStorage = form.a;
@@ -39,6 +46,7 @@ void buildAddNorm(ModuleOp module, const AddNormForm &form) {
   sum.storage = form.sum;
   RowResult result;
   result.storage = form.out;
+  result.second = SecondRows(form.second);
   Value gamma, beta, norm, m;
   for (Value *each : {&sum.a,
                       &sum.b,
@@ -61,6 +69,7 @@ void buildAddNorm(ModuleOp module, const AddNormForm &form) {
                       &result.lo,
                       &result.hi})
     *each = k.param();
+  result.second.takeParams(k);
 
   WarpRow columns(k, form.d);
   forEachWarpRow(k, m, [&](Value row) {

@@ -22,6 +22,8 @@ struct AddNormForm {
   int64_t d = 0;
   Storage a = Storage::U8, b = Storage::U8, sum = Storage::U8,
           out = Storage::U8;
+  /// What is stored beside the result.
+  SecondForm second = {};
 };
 
 /// An error where the form has no kernel.
@@ -41,6 +43,7 @@ std::string getAddNormName(const AddNormForm &form);
 ///   m, aStride, bStride, outStride, tapStride  i32, strides multiples of 16
 ///   tapping          i32: 1 if the sum is to be written to tap, else 0
 ///   sumLo, sumHi, outLo, outHi                 f32
+/// and those of SecondRows.
 void buildAddNorm(mlir::ModuleOp module, const AddNormForm &form);
 
 } // namespace quern::nvptx

@@ -81,6 +81,17 @@ void keepCodes(WarpRow &columns, ArrayRef<Value> codes, Value tapping,
   });
 }
 
+void RowResult::store(WarpRow &columns, int64_t step, ArrayRef<Value> results,
+                      Value row) const {
+  DeviceBuilder &k = columns.k;
+  columns.ifInside(step, [&] {
+    Value column = columns.column(step);
+    storeCodes(k, results, elementAt(k, out, row, stride, column, storage),
+               storage);
+    second.store(k, results, row, column);
+  });
+}
+
 std::pair<Value, Value> codeStatistics(WarpRow &columns, ArrayRef<Value> codes,
                                        Value norm) {
   DeviceBuilder &k = columns.k;
@@ -119,12 +130,7 @@ void normalizeRow(WarpRow &columns, ArrayRef<Value> codes, Value norm,
         y = k.round(k.minF(k.maxF(y, result.lo), result.hi));
       results.push_back(y);
     }
-    columns.ifInside(i, [&] {
-      storeCodes(k, results,
-                 elementAt(k, result.out, row, result.stride, columns.column(i),
-                           result.storage),
-                 result.storage);
-    });
+    result.store(columns, i, results, row);
   }
 }
 

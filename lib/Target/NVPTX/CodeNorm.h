@@ -10,7 +10,7 @@
 #ifndef QUERN_LIB_TARGET_NVPTX_CODENORM_H
 #define QUERN_LIB_TARGET_NVPTX_CODENORM_H
 
-#include "lib/Target/NVPTX/Codes.h"
+#include "lib/Target/NVPTX/SecondForm.h"
 
 namespace quern::nvptx {
 
@@ -63,6 +63,11 @@ void keepCodes(WarpRow &columns, llvm::ArrayRef<mlir::Value> codes,
 struct RowResult {
   mlir::Value out, stride, lo, hi;
   Storage storage = Storage::U8;
+  SecondRows second = {};
+
+  /// Stores the four results of a step.
+  void store(WarpRow &columns, int64_t step,
+             llvm::ArrayRef<mlir::Value> results, mlir::Value row) const;
 };
 
 /// The mean of the codes of a row, and the reciprocal of their deviation, in

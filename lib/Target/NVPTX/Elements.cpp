@@ -7,6 +7,7 @@
 
 #include "lib/Target/NVPTX/CodeNorm.h"
 #include "lib/Target/NVPTX/RealNorm.h"
+#include "lib/Target/NVPTX/SecondForm.h"
 
 using namespace mlir;
 
@@ -125,8 +126,7 @@ Value ElementEmitter::convert(Value v, ArrayRef<Value> p) {
   case ElementFunction::Dequantize:
     return k.mulF(k.toFloat(k.sub(v, k.round(p[1]))), p[0]);
   default:
-    v = k.addF(k.mulF(k.toFloat(v), p[0]), p[1]);
-    return k.round(k.minF(k.maxF(v, p[2]), p[3]));
+    return requantized(k, v, p);
   }
 }
 
@@ -212,15 +212,7 @@ void ElementEmitter::normalize(Value row) {
 
 void ElementEmitter::split(Value row) {
   forEachFour(k, d, [&](Value column) {
-    Values codes = load(row, column);
-    for (int64_t plane = 0; plane != 2; ++plane) {
-      Values bytes;
-      for (Value code : codes)
-        bytes.push_back(plane ? k.bitAnd(code, 0xff) : k.shr(code, 8));
-      Value at = k.add(k.shl(row, 1), plane);
-      storeCodes(k, bytes, elementAt(k, out, at, outStride, column, form.out),
-                 form.out);
-    }
+    storePlanes(k, load(row, column), out, row, outStride, column);
   });
 }
 

@@ -143,12 +143,7 @@ void FixedRow::emit(ArrayRef<Value> codes, Value up, Value row,
       results.push_back(
           limitTo32(k, roundShift(k, v, shift, below), result.lo, result.hi));
     }
-    columns.ifInside(i, [&] {
-      storeCodes(k, results,
-                 elementAt(k, result.out, row, result.stride, columns.column(i),
-                           result.storage),
-                 result.storage);
-    });
+    result.store(columns, i, results, row);
   }
 }
 
@@ -179,6 +174,7 @@ void buildFixedAddNorm(ModuleOp module, const FixedAddNormForm &form) {
   SmallVector<Param> params(5, Param::Input);
   params.append(2, Param::Output);
   params.append(11, Param::I32);
+  SecondRows(form.norm.second).addParams(params);
   DeviceBuilder k(module, getFixedAddNormName(form), params,
                   kRowsPerBlock * 32);
   FixedResidualSum sum;
@@ -186,12 +182,14 @@ void buildFixedAddNorm(ModuleOp module, const FixedAddNormForm &form) {
   sum.storages[1] = form.norm.b;
   RowResult result;
   result.storage = form.norm.out;
+  result.second = SecondRows(form.norm.second);
   Value channels, tap, m, tapStride, tapping, up;
   for (Value *each :
        {&sum.terms[0], &sum.terms[1], &sum.scales[0], &sum.scales[1], &channels,
         &result.out, &tap, &m, &sum.strides[0], &sum.strides[1], &result.stride,
         &tapStride, &tapping, &up, &sum.lo, &sum.hi, &result.lo, &result.hi})
     *each = k.param();
+  result.second.takeParams(k);
   WarpRow columns(k, form.norm.d);
   forEachWarpRow(k, m, [&](Value row) {
     Values codes;

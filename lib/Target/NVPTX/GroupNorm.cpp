@@ -42,6 +42,7 @@ public:
     sum.bStorage = form.norm.b;
     sum.storage = form.norm.sum;
     result.storage = form.norm.out;
+    result.second = SecondRows(form.norm.second);
   }
 
   void emit();
@@ -90,6 +91,7 @@ void GroupNormEmitter::takeParams() {
       *each = k.param();
   for (Value *each : {&sum.tapping, &sum.lo, &sum.hi, &result.lo, &result.hi})
     *each = k.param();
+  result.second.takeParams(k);
 }
 
 Value GroupNormEmitter::codeAt(Value row, Value channel) {
@@ -189,12 +191,7 @@ void GroupNormEmitter::emitRow(Value row) {
       results.push_back(normalized(code, zero, scale, real(gamma, channel),
                                    real(beta, channel)));
     }
-    columns.ifInside(i, [&] {
-      storeCodes(k, results,
-                 elementAt(k, result.out, row, result.stride, columns.column(i),
-                           result.storage),
-                 result.storage);
-    });
+    result.store(columns, i, results, row);
   }
 }
 
@@ -209,6 +206,7 @@ void buildGroupNorm(ModuleOp module, const GroupNormForm &form) {
   params.append(2, Param::Output);
   params.append(form.grouped ? 8 : 6, Param::I32);
   params.append(4, Param::F32);
+  SecondRows(form.norm.second).addParams(params);
   DeviceBuilder k(module, getGroupNormName(form), params, kRowsPerBlock * 32);
   GroupNormEmitter(k, form).emit();
   k.finish();

@@ -124,7 +124,10 @@ def NvptxAddNorm : Pass<"tq-nvptx-add-norm", "::mlir::ModuleOp"> {
     Option<"fixed", "fixed", "bool", /*default=*/"false",
            "Integers from the operands to the codes">,
     Option<"factors", "factors", "bool", /*default=*/"false",
-           "Of fixed: channels have factors, powers of two">
+           "Of fixed: channels have factors, powers of two">,
+    Option<"second", "second", "std::string", /*default=*/"\"none\"",
+           "What is stored beside the result: none, planes of 16-bit codes, or "
+           "codes of another scale, u8 or u16">
   ];
   let dependentDialects = NvptxDialects;
 }

@@ -56,6 +56,13 @@ struct NvptxAddNorm : AppendPass<impl::NvptxAddNormBase<NvptxAddNorm>> {
                                 {sum, &form.sum},
                                 {result, &form.out}}))
       return error;
+    if (second == "planes") {
+      form.second.kind = nvptx::SecondForm::Planes;
+    } else if (second != "none") {
+      form.second.kind = nvptx::SecondForm::Requantized;
+      if (Error error = parseAll({{second, &form.second.storage}}))
+        return error;
+    }
     if (fixed) {
       nvptx::FixedAddNormForm whole = {form, factors};
       if (Error error = nvptx::checkFixedAddNorm(whole))

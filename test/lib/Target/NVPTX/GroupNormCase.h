@@ -198,7 +198,10 @@ private:
       call.integers({maskStride, int64_t(groups.size())});
     call.integers({1});
     call.reals({0.0f, sumHi, 0.0f, outHi});
-    return runner.run(call);
+    SecondOutput second(form.norm.second, m, stride);
+    second.addTo(call);
+    std::string problem = runner.run(call);
+    return problem.empty() ? second.check(out, form.norm.out, d) : problem;
   }
 
   GroupNormForm form;

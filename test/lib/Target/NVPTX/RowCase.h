@@ -48,6 +48,55 @@ inline void store(const std::vector<float> &y, Stored storage, uint8_t *to) {
   }
 }
 
+/// What a LayerNorm stores beside its result, of which each code has one other
+/// form.
+class SecondOutput {
+public:
+  SecondOutput(const nvptx::SecondForm &form, int64_t m, int64_t stride)
+      : form(form), m(m), stride(stride),
+        out(size_t(m * stride * 2), uint8_t(0x3c)) {}
+
+  void addTo(DeviceCall &call) {
+    if (form.kind == nvptx::SecondForm::None)
+      return;
+    call.output("second", out);
+    if (form.kind == nvptx::SecondForm::Requantized)
+      call.input("to second", params);
+    call.integers({stride});
+  }
+
+  /// Empty if it is made of these codes, d in each row.
+  std::string check(const std::vector<uint8_t> &codes, Stored storage,
+                    int64_t d) const {
+    std::vector<uint8_t> want(out.size(), 0x3c);
+    bool wide = storage == Stored::U16;
+    for (int64_t i = 0; form.kind && i != m; ++i)
+      for (int64_t j = 0; j != d; ++j) {
+        size_t at = size_t(i * stride + j);
+        uint32_t code = wide ? codes[2 * at] | codes[2 * at + 1] << 8u
+                             : uint32_t(codes[at]);
+        if (form.kind == nvptx::SecondForm::Planes) {
+          want[size_t(2 * i * stride + j)] = uint8_t(code >> 8);
+          want[size_t((2 * i + 1) * stride + j)] = uint8_t(code);
+          continue;
+        }
+        float v = float(code) * params[0];
+        v = v + params[1];
+        auto other = uint16_t(qm_round_code(v, params[2], params[3]));
+        std::memcpy(&want[at * size_t(storageBytes(form.storage))], &other,
+                    size_t(storageBytes(form.storage)));
+      }
+    return out == want ? "" : "the second form differs";
+  }
+
+private:
+  nvptx::SecondForm form;
+  int64_t m, stride;
+  std::vector<uint8_t> out;
+  /// Cuts both ends of u8 off, and rounds many a tie.
+  std::vector<float> params = {0.5f, -7.0f, 0.0f, 99.0f};
+};
+
 /// scale, factor and eps as CodeNormParams computes them.
 inline std::vector<double> normOf(float scale, int64_t d) {
   return {scale, double(scale) * scale / (double(d) * double(d)), kEps};
@@ -115,8 +164,12 @@ inline void checkAddNorm(Runner &runner, const nvptx::AddNormForm &form,
     call.output("tap", tap);
     call.integers({m, stride, stride, stride, stride, tapping});
     call.reals({0.0f, sumHi, 0.0f, highest(form.out)});
+    SecondOutput second(form.second, m, stride);
+    second.addTo(call);
     ASSERT_EQ(runner.run(call), "");
     EXPECT_EQ(out, wantOut) << nvptx::getAddNormName(form) << ", " << m;
+    EXPECT_EQ(second.check(out, form.out, d), "")
+        << nvptx::getAddNormName(form) << ", " << m;
     EXPECT_EQ(tap, wantTap) << nvptx::getAddNormName(form) << ", " << m;
   }
 }

@@ -32,7 +32,27 @@ TEST(NvptxAddNorm, CodesAndReals) {
                true);
 }
 
+TEST(NvptxAddNorm, SecondForms) {
+  const Storage u8 = Storage::U8, u16 = Storage::U16;
+  using Second = nvptx::SecondForm;
+  Emulator emulator;
+  checkAddNorm(emulator, {132, u8, u8, u8, u16, {Second::Planes}}, {1, 5},
+               true);
+  checkAddNorm(emulator, {96, u8, u16, u16, u8, {Second::Requantized}}, {6},
+               false);
+  checkAddNorm(emulator, {260, u8, u8, u8, u16, {Second::Requantized, u16}},
+               {3}, true);
+}
+
 TEST(NvptxAddNorm, FormsWithoutKernel) {
+  const nvptx::SecondForm planes = {nvptx::SecondForm::Planes};
+  for (auto [out, found] :
+       {std::pair(Storage::U8, "u8"), {Storage::F32, "f32"}})
+    EXPECT_EQ(nvptx::checkAddNorm(
+                  {8, Storage::U8, Storage::U8, Storage::U8, out, planes})
+                  .message(),
+              std::string("a second form of ") + found +
+                  ", expected one of codes, planes of u16");
   EXPECT_EQ(nvptx::checkAddNorm({6}).message(),
             "rows of 6 columns, expected a multiple of 4, at most 2048");
   EXPECT_EQ(nvptx::checkAddNorm({8, Storage::F32, Storage::U8, Storage::F32})

@@ -1,5 +1,6 @@
 // RUN: not quern-opt %s --tq-nvptx-add-norm="d=770" 2>&1 | FileCheck %s --check-prefix=WIDTH
 // RUN: not quern-opt %s --tq-nvptx-add-norm="sum=f32" 2>&1 | FileCheck %s --check-prefix=SUM
+// RUN: not quern-opt %s --tq-nvptx-add-norm="second=planes" 2>&1 | FileCheck %s --check-prefix=SECOND
 // RUN: not quern-opt %s --tq-nvptx-add-norm="a=s8" 2>&1 | FileCheck %s --check-prefix=STORAGE
 // RUN: not quern-opt %s --tq-nvptx-embed="d=4096" 2>&1 | FileCheck %s --check-prefix=WIDE
 // RUN: not quern-opt %s --tq-nvptx-embed="e2=f32" 2>&1 | FileCheck %s --check-prefix=EMBED
@@ -38,3 +39,4 @@ module {}
 // WHOLE: a sum without floats of f32 operands, expected u8 or u16
 // LOOKUP: table of 3 bits, expected 32, 8, 4 or 2
 // OFFSET: dequantize: found a real offset, expected it of pool_mean
+// SECOND: a second form of u8, expected one of codes, planes of u16

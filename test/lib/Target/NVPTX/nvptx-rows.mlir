@@ -12,8 +12,25 @@
 // RUN: quern-opt %s --tq-nvptx-lookup="bits=8" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=LOOKUP --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-elements="function=pool_mean offset=true" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=OFFSET --implicit-check-not=fma --implicit-check-not=approx
 // RUN: quern-opt %s --tq-nvptx-elements="function=limit out=u8" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=LIMIT --implicit-check-not=.f32
+// RUN: quern-opt %s --tq-nvptx-add-norm="result=u16 second=planes" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=PLANES --implicit-check-not=fma --implicit-check-not=approx
+// RUN: quern-opt %s --tq-nvptx-add-norm="groups=true second=u8" --tq-nvptx-pipeline | quern-translate --mlir-to-ptx | FileCheck %s --check-prefix=SECOND --implicit-check-not=fma --implicit-check-not=approx
 
 module {}
+
+// Four codes of two bytes, then their high and their low bytes.
+// PLANES: .entry add_norm_768_u8_u8_u8_u16_planes(
+// PLANES: cvt.rni.s32.f32
+// PLANES: st.global.v2.b32
+// PLANES: st.global.b32
+// PLANES: st.global.b32
+
+// The codes, and what another scale makes of them.
+// SECOND: .entry add_norm_768_u8_u8_u8_u8_and_u8_groups(
+// SECOND: sqrt.rn.f64
+// SECOND: cvt.rni.s32.f32
+// SECOND: st.global.b32
+// SECOND: cvt.rni.s32.f32
+// SECOND: st.global.b32
 
 // NORM: .entry add_norm_768_u8_u8_u8_u8(
 // NORM: .reqntid 128, 1, 1
