@@ -70,7 +70,7 @@ writeDevice(flatbuffers::FlatBufferBuilder &builder,
       warpgroup.push_back(writeChoice(builder, choice));
     steps.push_back(fb::CreateDeviceStep(
         builder, launch.kernel, &x, &y, builder.CreateVectorOfStructs(params),
-        large, builder.CreateVector(warpgroup)));
+        large, builder.CreateVector(warpgroup), launch.joined));
   }
   std::vector<flatbuffers::Offset<fb::DeviceCode>> code;
   for (const nvptx::DeviceText &each : program.code)

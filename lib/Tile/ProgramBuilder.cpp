@@ -265,12 +265,25 @@ void ProgramBuilder::launch(const std::string &kernel,
       life.first = steps;
     life.last = steps;
   }
+  // Where the launch before made the first operand, whose codes the last one
+  // has in another form, that lives from there on: a GPU makes both at once.
+  bool isBeside = false;
+  if (info.op == "planes" || info.op == "requantize") {
+    auto source = arena.find(StringAttr::get(ctx, operands.front()));
+    auto result = arena.find(StringAttr::get(ctx, operands.back()));
+    isBeside = source != arena.end() && result != arena.end() &&
+               source->second.second.first == steps - 1;
+    if (isBeside)
+      result->second.second.first = steps - 1;
+  }
   auto op = tk::LaunchOp::create(
       builder, root.getLoc(), FlatSymbolRefAttr::get(ctx, kernel),
       builder.getArrayAttr(refs), tk::BaseAttr::get(ctx, chunks.base),
       builder.getI64IntegerAttr(chunks.divide),
       builder.getI64IntegerAttr(chunks.multiply));
   op->setAttr("step", builder.getStringAttr(info.step));
+  if (isBeside)
+    op->setAttr("beside", builder.getUnitAttr());
   op->setAttr("op", builder.getStringAttr(info.op));
   op->setAttr("layer", builder.getI64IntegerAttr(info.layer));
   if (info.gemmN)

@@ -127,6 +127,8 @@ private:
     for (uint32_t i = 0; i < count; ++i) {
       const DeviceStep &step = *device.steps()->Get(i);
       uint32_t kernels = device.kernels()->size();
+      if (i == 0 && step.joined())
+        return bad("step", i, "joined", 1, 0, 0);
       if (step.kernel() >= kernels)
         return bad("step", i, "kernel", step.kernel(), 0, kernels - 1);
       for (const DeviceCount *blocks : {step.x(), step.y()})

@@ -212,7 +212,7 @@ quern_status quern_session_step(const quern_session *session, uint32_t index,
   info->layer = source.layer();
   info->tier = step.tier;
   if (session->gpu) {
-    info->kernel = session->gpu->kernelOf(index).name()->c_str();
+    info->kernel = session->gpu->kernelOf(index);
     info->family = "ptx";
     info->tier = QUERN_TIER_CUDA;
   }

@@ -40,7 +40,7 @@ protected:
     unsetenv("EMULATED_CUDA_REFUSES");
   }
 
-  /// Kernels of a session, one a line; those of one layer, if not of all.
+  /// What a session launches, one a line; those of one layer, if not of all.
   std::string sessionKernels(const DeviceModule &module,
                              std::optional<int32_t> layer = std::nullopt) {
     quern_error error = {};
@@ -54,7 +54,7 @@ protected:
     for (uint32_t i = 0; i != quern_session_step_count(session); ++i) {
       quern_step_info info;
       EXPECT_EQ(quern_session_step(session, i, &info, &error), QUERN_OK);
-      if (!layer || info.layer == *layer)
+      if (*info.kernel && (!layer || info.layer == *layer))
         names += std::string(info.kernel) + "\n";
     }
     quern_session_destroy(session);

@@ -104,6 +104,8 @@ TEST(DeviceCheck, LyingParts) {
          d.steps[0]->params[0] = DeviceParam(DeviceParamKind::Tap, 0);
        },
        "GPU: step 0: found buffer "},
+      {[](DeviceT &d) { d.steps[0]->joined = true; },
+       "GPU: step 0: joined: found 1, expected 0 to 0"},
   };
   for (const auto &[change, message] : cases)
     EXPECT_THAT(open(change), HasSubstr(message));

@@ -42,6 +42,9 @@ static Expected<std::vector<BenchOp>> stepTimes(BenchRun &run, double peak) {
   for (int round = 0; round < rounds; ++round) {
     std::map<std::string, double> thisRound;
     auto take = [&](const quern_step_info &info) {
+      // Done by the launch before.
+      if (!*info.kernel)
+        return;
       std::string name = std::string(info.op) + " " + info.kernel;
       if (!sums.count(name))
         order.push_back(name);

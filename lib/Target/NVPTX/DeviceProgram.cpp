@@ -57,6 +57,8 @@ static Error addLaunch(LaunchBuilder &builder, tk::LaunchOp op) {
   if (!launch)
     return Error::make("kernels of kind '", printable(kind),
                        "' are unknown on GPUs");
+  if (builder.join(op))
+    return Error::success();
   builder.begin(op);
   Error error = launch(builder, form);
   if (!error && !form.problem.empty())

@@ -97,6 +97,8 @@ struct DeviceChoice {
 };
 
 struct DeviceLaunch {
+  /// The kernel of the launch before does this one's work, too: it is the same.
+  bool joined = false;
   /// Which of the program's kernels.
   uint32_t kernel = 0;
   DeviceCount gridX, gridY;

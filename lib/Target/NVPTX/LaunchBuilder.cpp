@@ -56,16 +56,66 @@ void LaunchBuilder::rowKernel(const std::string &name, Build build) {
   kernel(name, kRowsPerBlock * 32, 0, 0, build);
 }
 
-StringRef LaunchBuilder::symbolOf(size_t operand) {
+static StringRef symbolIn(tk::LaunchOp op, size_t operand) {
   return cast<FlatSymbolRefAttr>(op.getBuffers()[operand]).getValue();
 }
 
-void LaunchBuilder::pointer(size_t operand) {
-  Operation *target = this->target(operand);
+StringRef LaunchBuilder::symbolOf(size_t operand) {
+  return symbolIn(op, operand);
+}
+
+void LaunchBuilder::pointer(size_t operand) { pointerTo(symbolOf(operand)); }
+
+void LaunchBuilder::pointerTo(StringRef symbol) {
+  Operation *target = tiles.lookupSymbol(symbol);
   DeviceParam::Kind kind = isa<tk::DataOp>(target)  ? DeviceParam::Data
                            : target->hasAttr("tap") ? DeviceParam::Tap
                                                     : DeviceParam::Buffer;
-  now.params.push_back({kind, symbolOf(operand).str(), 0});
+  now.params.push_back({kind, symbol.str(), 0});
+}
+
+SecondForm LaunchBuilder::takeSecond(size_t operand) {
+  auto next = dyn_cast_or_null<tk::LaunchOp>(op->getNextNode());
+  // With the attribute, its result has a place of its own already now.
+  if (!next || !next->hasAttr("beside") ||
+      symbolIn(next, 0) != symbolOf(operand))
+    return {};
+  Operation *cpu = tiles.lookupSymbol(next.getKernel());
+  auto entries = cpu->getAttrOfType<DictionaryAttr>("form");
+  if (!entries)
+    return {};
+  KernelForm form(entries);
+  std::string kind = form.text("kind");
+  SecondForm found;
+  if (kind == "planes")
+    found.kind = SecondForm::Planes;
+  else if (kind == "requantize")
+    found = {SecondForm::Requantized, form.storage("out")};
+  if (found.kind != SecondForm::None)
+    second = next;
+  return found;
+}
+
+void LaunchBuilder::secondParams() {
+  if (!second)
+    return;
+  // x, [params], out.
+  size_t last = second.getBuffers().size() - 1;
+  pointerTo(symbolIn(second, last));
+  if (last == 2)
+    pointerTo(symbolIn(second, 1));
+  KernelForm form(tiles.lookupSymbol(second.getKernel())
+                      ->getAttrOfType<DictionaryAttr>("form"));
+  integers({form.number("out_stride")});
+}
+
+bool LaunchBuilder::join(tk::LaunchOp launch) {
+  if (!second || launch != second)
+    return false;
+  second = tk::LaunchOp();
+  program.launches.push_back(program.launches.back());
+  program.launches.back().joined = true;
+  return true;
 }
 
 void LaunchBuilder::weights(size_t operand, int64_t n, int64_t k, int64_t bits,

@@ -12,6 +12,7 @@
 #include "dialects/TK/TKDialect.h"
 #include "lib/Target/NVPTX/Codes.h"
 #include "lib/Target/NVPTX/DeviceProgram.h"
+#include "lib/Target/NVPTX/SecondForm.h"
 
 #include "llvm/ADT/StringMap.h"
 
@@ -48,7 +49,11 @@ public:
   void begin(tk::LaunchOp launch) {
     op = launch;
     now = DeviceLaunch();
+    second = tk::LaunchOp();
   }
+  /// The same of one that the launch before stands for, too; false if it does
+  /// not.
+  bool join(tk::LaunchOp launch);
   void end() { program.launches.push_back(std::move(now)); }
 
   /// Appends a kernel to a module of one variant.
@@ -73,6 +78,12 @@ public:
   mlir::Operation *target(size_t operand) {
     return tiles.lookupSymbol(symbolOf(operand));
   }
+
+  /// What the next launch makes of this operand, if that is something which one
+  /// kernel can store beside it: then this launch stands for both.
+  SecondForm takeSecond(size_t operand);
+  /// The parameters of SecondRows, if there is something.
+  void secondParams();
 
   // Parameters of the launch, one after the other.
   void pointer(size_t operand);
@@ -109,7 +120,10 @@ public:
   DeviceLaunch now;
 
 private:
+  void pointerTo(llvm::StringRef symbol);
   tk::LaunchOp op;
+  /// The next one, if this one stands for it.
+  tk::LaunchOp second;
   llvm::StringMap<uint32_t> kernels, weightIndex;
 };
 

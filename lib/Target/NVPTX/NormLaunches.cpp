@@ -38,8 +38,10 @@ Error launchAddCodes(LaunchBuilder &l, KernelForm &form) {
   return Error::success();
 }
 
-static AddNormForm normForm(KernelForm &form) {
+/// `out` is the operand that the result is.
+static AddNormForm normForm(LaunchBuilder &l, KernelForm &form, size_t out) {
   AddNormForm shape;
+  shape.second = l.takeSecond(out);
   shape.d = form.number("d");
   shape.a = form.storage("a");
   shape.b = form.storage("b");
@@ -63,13 +65,14 @@ static void normNumbers(LaunchBuilder &l, KernelForm &form,
 
 /// a, b, ma, mb, mo, gamma, beta, norm, out, tap.
 Error launchAddNorm(LaunchBuilder &l, KernelForm &form) {
-  AddNormForm shape = normForm(form);
+  AddNormForm shape = normForm(l, form, 8);
   if (Error error = checkAddNorm(shape))
     return error;
   l.rowKernel(getAddNormName(shape),
               [&](ModuleOp to) { buildAddNorm(to, shape); });
   l.pointers(0, 10);
   normNumbers(l, form, {});
+  l.secondParams();
   return Error::success();
 }
 
@@ -81,7 +84,7 @@ static int64_t sumShift(int64_t highest) {
 /// a, b, their constants, channels, out, tap.
 Error launchFixedAddNorm(LaunchBuilder &l, KernelForm &form) {
   FixedAddNormForm shape;
-  shape.norm = normForm(form);
+  shape.norm = normForm(l, form, 5);
   shape.byChannel = form.number("by_channel");
   if (Error error = checkFixedAddNorm(shape))
     return error;
@@ -94,6 +97,7 @@ Error launchFixedAddNorm(LaunchBuilder &l, KernelForm &form) {
   l.param(DeviceParam::Taps);
   l.integers({shape.byChannel ? 0 : sumShift(form.number("sum_hi"))});
   l.numbers(form, {"sum_lo", "sum_hi", "lo", "hi"}, /*fixed=*/true);
+  l.secondParams();
   return Error::success();
 }
 
@@ -101,7 +105,7 @@ Error launchFixedAddNorm(LaunchBuilder &l, KernelForm &form) {
 /// tap.
 Error launchGroupNorm(LaunchBuilder &l, KernelForm &form) {
   GroupNormForm shape;
-  shape.norm = normForm(form);
+  shape.norm = normForm(l, form, 8);
   int64_t groups = form.number("groups");
   shape.grouped = groups != 0;
   shape.ordered = form.number("ordered");
@@ -120,6 +124,7 @@ Error launchGroupNorm(LaunchBuilder &l, KernelForm &form) {
     normNumbers(l, form, {int64_t(llvm::alignTo(shape.norm.d, 64)), groups});
   else
     normNumbers(l, form, {});
+  l.secondParams();
   return Error::success();
 }
 

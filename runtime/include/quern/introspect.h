@@ -112,7 +112,7 @@ QUERN_API const char *quern_session_device_note(const quern_session *session);
 typedef struct quern_step_info {
   const char *name;
   const char *op;
-  const char *kernel;   /**< on a GPU that of the last run */
+  const char *kernel;   /**< on a GPU the last; "" if the step before did it */
   const char *family;   /**< instruction family of the tier in use */
   int32_t layer;        /**< -1 outside the layers */
   uint32_t tier;        /**< tier of the kernel in use */

@@ -213,14 +213,19 @@ static unsigned blocksOf(const DeviceCount &count, const HostRun &run) {
 /// fewer, one waits for the other, or has none.
 static constexpr uint64_t kLargeBlocks = 2;
 
-const DeviceKernel &DeviceProgram::kernelOf(uint32_t step) const {
-  return *table().kernels()->Get(lastKernels[step]);
+const char *DeviceProgram::kernelOf(uint32_t step) const {
+  if (table().steps()->Get(step)->joined())
+    return "";
+  return table().kernels()->Get(lastKernels[step])->name()->c_str();
 }
 
 uint64_t DeviceProgram::bytesOf(uint32_t index, const RunSize &size) const {
   const auto &buffers = *module.manifest->buffers();
   bool isProduct = module.manifest->steps()->Get(index)->gemm_n();
   uint64_t bytes = 0;
+  // What it reads and writes is counted in front of it.
+  if (table().steps()->Get(index)->joined())
+    return 0;
   for (const DeviceParam *param : *table().steps()->Get(index)->params()) {
     uint32_t which = param->value();
     if (param->kind() == DeviceParamKind::Buffer) {
@@ -315,6 +320,8 @@ quern_status DeviceProgram::planStep(const HostRun &run, uint32_t index,
     }
   }
   lastKernels[index] = which;
+  if (step.joined())
+    return QUERN_OK;
   const DeviceKernel &kernel = *table().kernels()->Get(which);
   grid.threads = kernel.threads();
   // All kernels of sm_90a begin with a wait for the one before, if it is one.

@@ -65,8 +65,9 @@ public:
   /// Whether a site of this buffer is there after a run: the kernels of a GPU
   /// write fewer taps.
   bool keeps(uint32_t buffer) const;
-  /// The kernel that a step had in the last run.
-  const manifest::DeviceKernel &kernelOf(uint32_t step) const;
+  /// The name of the kernel that a step had in the last run; "" if that of the
+  /// step before did it.
+  const char *kernelOf(uint32_t step) const;
   /// What a step must read and write at least in a run of this size: the rows
   /// of its buffers once, and the weights and constants of a product once.
   uint64_t bytesOf(uint32_t step, const RunSize &size) const;
