@@ -249,15 +249,23 @@ Error Recipe::check(const std::vector<Site> &sites) const {
   for (const Site &site : sites)
     if (Error error = checkLog(site))
       return error;
-  return Error::success();
+  if (Error error = checkUnread(sites))
+    return error;
+  return checkUnreadWeights();
 }
 
 ActivationScheme Recipe::activationFor(const Site &site) const {
+  return schemeFor(site, changes.size());
+}
+
+/// That of the first changes.
+ActivationScheme Recipe::schemeFor(const Site &site, size_t changeCount) const {
   ActivationScheme scheme = activation;
   std::optional<Estimator> own;
   // From the general to the specific; within a level the later change wins.
   for (int level = 0; level <= highestSelectorRank; ++level)
-    for (const ActivationChange &change : changes) {
+    for (size_t i = 0; i < changeCount; ++i) {
+      const ActivationChange &change = changes[i];
       if (!selectorCovers(change.selector, site) ||
           selectorRank(change.selector, site) != level)
         continue;

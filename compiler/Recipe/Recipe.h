@@ -192,7 +192,8 @@ public:
   /// Applies a dictionary of the published code's `--quant-dict`.
   Error setQuantDict(std::string_view dict);
 
-  /// An error when a selector fits none of the sites.
+  /// An error when a selector fits none of the sites, or a value is one that
+  /// nothing reads.
   Error check(const std::vector<Site> &sites) const;
 
   /// The scheme of one site, all fitting changes applied.
@@ -228,6 +229,9 @@ private:
   Error checkForm(const ActivationChange &form,
                   const std::vector<Site> &sites) const;
   Error checkLog(const Site &site) const;
+  Error checkUnread(const std::vector<Site> &sites) const;
+  Error checkUnreadWeights() const;
+  ActivationScheme schemeFor(const Site &site, size_t changeCount) const;
 
   std::string recipeName;
   std::string origin;
@@ -239,6 +243,19 @@ private:
   bool correctsBiases = false;
   /// In order of appearance; resolution goes by specificity.
   std::vector<ActivationChange> changes;
+  /// What was said of all sites, in order; `activation` is what came of it.
+  std::vector<ActivationChange> defaults;
+  /// Options of weights that their estimator did not read when they came. A
+  /// later one may.
+  struct UnreadOption {
+    std::string path, value;
+    ClipRule reader;
+    /// None for all weights.
+    std::optional<WeightRole> role;
+  };
+  std::vector<UnreadOption> unread;
+  /// The same of learned rounding: a key of it, or nothing.
+  std::string unreadRounding;
   WeightChange wordTable, tables, norms, pooler, classifier;
 };
 

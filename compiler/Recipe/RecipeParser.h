@@ -42,6 +42,10 @@ public:
   Error readWeight(const std::string &where, const nlohmann::json &value,
                    WeightChange &change);
 
+  /// Remembers the options of a weight that its estimator does not read now.
+  void noteUnread(const std::string &where, const nlohmann::json &value,
+                  const WeightChange &change);
+
   /// The change record of a weight name, or null.
   WeightChange *weightNamed(std::string_view name);
 

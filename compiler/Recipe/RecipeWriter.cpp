@@ -7,6 +7,8 @@
 #include "compiler/Recipe/Recipe.h"
 #include "lib/Support/Json.h"
 
+#include <algorithm>
+
 using namespace quern;
 using Json = nlohmann::json;
 
@@ -75,6 +77,26 @@ Json writeActivation(const ActivationChange &change) {
   return json;
 }
 
+/// Takes out options that an object's own estimator or granularity, which came
+/// later, made void: `parse` has none that nothing reads.
+void eraseVoid(Json &json) {
+  auto eraseUnless = [&](const char *key, const char *reader,
+                         std::initializer_list<const char *> values) {
+    if (!json.contains(key) || !json.contains(reader))
+      return;
+    for (const char *value : values)
+      if (json[reader] == Json(value))
+        return;
+    json.erase(key);
+  };
+  eraseUnless("percentile", "estimator", {"percentile"});
+  eraseUnless("momentum", "estimator", {"running_minmax"});
+  eraseUnless("candidates", "estimator", {"mse_grid", "cross_entropy"});
+  // Errors choose the groups of power_of_two.
+  eraseUnless("permute", "granularity", {"groups", "per-embedding"});
+  eraseUnless("residual", "granularity", {"channel"});
+}
+
 } // namespace
 
 std::string Recipe::toJson() const {
@@ -85,6 +107,20 @@ std::string Recipe::toJson() const {
   activations.bits = activation.bits;
   activations.estimator = activation.estimator;
   activations.percentile = activation.percentile;
+  // Options that neither they nor a site with an estimator of its own reads.
+  auto isUsed = [&](Estimator estimator) {
+    return activation.estimator == estimator ||
+           std::any_of(changes.begin(), changes.end(),
+                       [&](const ActivationChange &change) {
+                         return change.estimator == estimator;
+                       });
+  };
+  if (!isUsed(Estimator::Percentile))
+    activations.percentile = ActivationScheme().percentile;
+  if (!isUsed(Estimator::RunningMinMax))
+    activations.momentum = std::nullopt;
+  if (!isUsed(Estimator::MseGrid) && !isUsed(Estimator::CrossEntropy))
+    activations.candidates = std::nullopt;
   root["activation"] = writeActivation(activations);
   const CalibrationScheme allTexts;
   if (calibrated.batchSize != allTexts.batchSize)
@@ -96,6 +132,17 @@ std::string Recipe::toJson() const {
   weights.perChannel = weight.perChannel;
   weights.estimator = weight.estimator;
   weights.adaptive = weight.adaptive;
+  auto isUsedBy = [&](ClipRule rule) {
+    for (const WeightChange *change :
+         {&wordTable, &tables, &norms, &pooler, &classifier})
+      if (change->estimator == rule)
+        return true;
+    return weight.estimator == rule;
+  };
+  if (!isUsedBy(ClipRule::Percentile))
+    weights.percentile = std::nullopt;
+  if (!isUsedBy(ClipRule::MseGrid))
+    weights.candidates = std::nullopt;
   root["weight"] = writeWeight(weights);
   if (weight.adaptive)
     root["adaround"] = {{"asym", adaRound.asym},
@@ -119,9 +166,7 @@ std::string Recipe::toJson() const {
     if (change.perChannel && !json.is_null())
       json.erase("groups");
     json.update(writeActivation(change));
-    // Errors choose those groups.
-    if (json.value("granularity", Json()) == Json("power_of_two"))
-      json.erase("permute");
+    eraseVoid(json);
   }
   const std::pair<const char *, const WeightChange *> named[] = {
       {"Et", &wordTable},
@@ -130,7 +175,9 @@ std::string Recipe::toJson() const {
       {"wP", &pooler},
       {"wC", &classifier}};
   for (const auto &[name, change] : named)
-    if (Json json = writeWeight(*change); !json.empty())
+    if (Json json = writeWeight(*change); !json.empty()) {
+      eraseVoid(json);
       root["weights"][name] = json;
+    }
   return root.dump(2, ' ', true, Json::error_handler_t::replace) + "\n";
 }

@@ -61,5 +61,7 @@ Error RecipeParser::readRounding(const Json &value) {
                                 "weight", "annealing", "decay", "warmup"}));
     }
   }
+  if (!recipe.weight.adaptive && !value.empty())
+    recipe.unreadRounding = "adaround." + value.begin().key();
   return Error::success();
 }

@@ -187,6 +187,7 @@ Error RecipeParser::readActivation(const Json &value) {
   if (Error error = readChange("activation", value, change))
     return error;
   applyChange(change, recipe.activation);
+  recipe.defaults.push_back(change);
   return Error::success();
 }
 

@@ -49,7 +49,30 @@ Error RecipeParser::readWeight(const std::string &where, const Json &value,
                                 "percentile", "candidates", "symmetric"}));
     }
   }
+  noteUnread(where, value, change);
   return Error::success();
+}
+
+void RecipeParser::noteUnread(const std::string &where, const Json &value,
+                              const WeightChange &change) {
+  WeightScheme scheme = recipe.weight;
+  std::optional<WeightRole> role;
+  for (auto [named, of] :
+       {std::pair(&recipe.tables, WeightRole::Table),
+        std::pair(&recipe.wordTable, WeightRole::WordTable),
+        std::pair(&recipe.norms, WeightRole::Norm),
+        std::pair(&recipe.pooler, WeightRole::Pooler),
+        std::pair(&recipe.classifier, WeightRole::Classifier)})
+    if (&change == named) {
+      role = of;
+      scheme = recipe.weightFor(of);
+    }
+  applyChange(change, scheme);
+  for (auto [key, reader] : {std::pair("percentile", ClipRule::Percentile),
+                             std::pair("candidates", ClipRule::MseGrid)})
+    if (value.contains(key) && (scheme.isFloat() || scheme.estimator != reader))
+      recipe.unread.push_back(
+          {where + "." + key, value[key].dump(), reader, role});
 }
 
 WeightChange *RecipeParser::weightNamed(std::string_view name) {
@@ -71,6 +94,8 @@ Error RecipeParser::readWeightDefault(const Json &value) {
   if (Error error = readWeight("weight", value, change))
     return error;
   applyChange(change, recipe.weight);
+  if (recipe.weight.adaptive)
+    recipe.unreadRounding.clear();
   return Error::success();
 }
 

@@ -182,8 +182,9 @@ TEST(Recipe, EveryKeyGoesThroughJson) {
                      "percentile": 99.5},
       "sites": {"x": {"bits": 7, "granularity": "groups", "groups": 6,
                       "permute": true},
-                "h": {"symmetric": false, "candidates": 20, "momentum": 0.25,
-                      "estimator": "percentile", "percentile": 99}},
+                "g": {"estimator": "mse_grid", "candidates": 20},
+                "h": {"symmetric": false, "momentum": 0.25},
+                "y": {"estimator": "percentile", "percentile": 99}},
       "weight": {"bits": 4, "granularity": "channel", "estimator": "minmax",
                  "rounding": "adaround"},
       "weights": {"Et": {"bits": 3, "granularity": "tensor",
@@ -196,6 +197,8 @@ TEST(Recipe, EveryKeyGoesThroughJson) {
     EXPECT_EQ(scheme, recipe.activationFor(site)) << site.name;
     EXPECT_EQ(scheme.symmetric, site.key != "h") << site.name;
     EXPECT_EQ(scheme.momentum, site.key == "h" ? 0.25 : 0.5) << site.name;
+    EXPECT_EQ(scheme.candidates, site.key == "g" ? 20 : 50) << site.name;
+    EXPECT_EQ(scheme.percentile, site.key == "y" ? 99 : 99.5) << site.name;
   }
   EXPECT_EQ(again.weightFor(WeightRole::WordTable).clip(),
             (ClipSearch{ClipRule::Percentile, 99.5}));
