@@ -87,6 +87,52 @@ TEST_F(QLinearTest, ActivationComesBeforeTheRequantization) {
   }
 }
 
+/// Row E36: activations in f32 and the quantizer behind them, within one code
+/// of real arithmetic, and off only at ties.
+TEST_F(QLinearTest, E36ActivationsInFloat) {
+  m = floatVector(6, 3e-5);
+  o = floatVector(6, 1);
+  using Real = double (*)(double);
+  const std::pair<const char *, Real> forms[] = {
+      {"gelu",
+       [](double v) { return 0.5 * v * std::erfc(-v / std::sqrt(2.0)); }},
+      {"gelu_tanh",
+       [](double v) {
+         double inner = std::sqrt(2 / M_PI) * (v + 0.044715 * v * v * v);
+         return 0.5 * v * (1 + std::tanh(inner));
+       }},
+      {"tanh", [](double v) { return std::tanh(v); }},
+      {"relu", [](double v) { return std::max(v, 0.0); }}};
+  for (auto [name, real] : forms)
+    for (int bits : {8, 16}) {
+      SCOPED_TRACE(name);
+      // Codes of -0.25 to 7.75, of tanh those of -1 to 1 and more.
+      double steps = bits == 8 ? 32 : 8192;
+      std::string type = "!quant.uniform<u" + std::to_string(bits) + ":f32, " +
+                         std::to_string(1 / steps) + ":" +
+                         std::to_string(int(steps / 4)) + ">";
+      build("!quant.uniform<u8:f32, 0.1:128>",
+            std::string("activation = #tq.activation<") + name +
+                ">, post_multiplier = " + std::to_string(steps) +
+                " : f32, post_offset = " + std::to_string(steps / 4) +
+                " : f32, hi = " + std::to_string((1 << bits) - 1) + " : i64",
+            type);
+      int64_t off = 0;
+      auto acc = accumulate(5);
+      auto y = run().toVector<int32_t>();
+      ASSERT_EQ(y.size(), acc.size()) << message;
+      for (size_t i = 0; i < y.size(); ++i) {
+        double v = double(acc[i]) * double(m.get<float>()[i % 6]) +
+                   double(o.get<float>()[i % 6]);
+        double code = std::clamp(std::nearbyint(real(v) * steps + steps / 4),
+                                 0.0, double((1 << bits) - 1));
+        ASSERT_LE(std::fabs(y[i] - code), 1) << v;
+        off += y[i] != code;
+      }
+      EXPECT_LE(off, int64_t(y.size() / 10));
+    }
+}
+
 /// Row E40: f32 constants have 24 bits, so the fixed-point multiplier is the
 /// same number, and the exact value is rounded once.
 TEST_F(QLinearTest, E40FixedRoundsTheExactValueOnce) {

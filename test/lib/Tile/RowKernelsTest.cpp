@@ -297,11 +297,18 @@ TEST_P(WidthTest, CodesAndValues) {
   float quantizer[] = {4.7f, 0.0f - 117.0f, 255.0f - 117.0f, 117.0f};
   float values[] = {1 / 4.7f, 117.0f}, change[] = {0.61f, 11.3f, 0, 63};
   std::vector<uint8_t> codes(size), changed(size);
-  std::vector<float> back(size);
+  std::vector<float> back(size), byChannel(size);
+  // Of each channel, as groups have them.
+  auto scales = random.reals(rowStride(d), 0.01f, 2);
+  std::vector<float> zeros(rowStride(d));
+  for (size_t j = 0; j != zeros.size(); ++j)
+    zeros[j] = float(j * 37 % 256);
   for (size_t i = 0; i != size; ++i) {
     float v = x[i] * quantizer[0];
     codes[i] = uint8_t(qm_round_code(v, quantizer[1], quantizer[2]) + 117);
     back[i] = float(codes[i] - 117) * values[0];
+    size_t j = i % stride;
+    byChannel[i] = float(codes[i] - int(zeros[j])) * scales[j];
     v = float(codes[i]) * change[0];
     v = v + change[1];
     changed[i] = uint8_t(qm_round_code(v, 0, 63));
@@ -324,6 +331,9 @@ TEST_P(WidthTest, CodesAndValues) {
     run(buildDequantize, Storage::U8, Storage::F32,
         {codes.data(), values, gotBack.data()});
     expectRows(gotBack, back, rows, d, stride);
+    run(buildDequantizeChannels, Storage::U8, Storage::F32,
+        {codes.data(), scales.data(), zeros.data(), gotBack.data()});
+    expectRows(gotBack, byChannel, rows, d, stride);
     run(buildRequantize, Storage::U8, Storage::U8,
         {codes.data(), change, got.data()});
     expectRows(got, changed, rows, d, stride);
