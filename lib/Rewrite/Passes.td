@@ -10,13 +10,13 @@
 
 include "mlir/Pass/PassBase.td"
 
-class TQ_RewritePass<string argument, string defName>
+class TQ_RewritePass<string argument>
     : Pass<argument, "::mlir::func::FuncOp"> {
   let dependentDialects = ["::quern::tq::TQDialect",
                            "::mlir::arith::ArithDialect"];
 }
 
-def FoldLinear : TQ_RewritePass<"tq-fold-linear", "FoldLinear"> {
+def FoldLinear : TQ_RewritePass<"tq-fold-linear"> {
   let summary = "linear of 8-bit codes, with activation and quantizer, to "
                 "integers";
   let description = [{
@@ -61,7 +61,7 @@ def FoldLinear : TQ_RewritePass<"tq-fold-linear", "FoldLinear"> {
   ];
 }
 
-def FoldGroups : TQ_RewritePass<"tq-fold-groups", "FoldGroups"> {
+def FoldGroups : TQ_RewritePass<"tq-fold-groups"> {
   let summary = "linear of codes in groups of channels, or to such, to integers";
   let description = [{
     From 8-bit codes of K groups, a linear is K products of codes, each
@@ -100,7 +100,7 @@ def FoldGroups : TQ_RewritePass<"tq-fold-groups", "FoldGroups"> {
   ];
 }
 
-def FuseAttention : TQ_RewritePass<"tq-fuse-attention", "FuseAttention"> {
+def FuseAttention : TQ_RewritePass<"tq-fuse-attention"> {
   let summary = "scores, softmax, context and the Q, K, V products to integers";
   let description = [{
     Where q, k and v are 8-bit results of three tq.qlinear of one input, and
@@ -140,7 +140,7 @@ def FuseAttention : TQ_RewritePass<"tq-fuse-attention", "FuseAttention"> {
   ];
 }
 
-def FuseAddNorm : TQ_RewritePass<"tq-fuse-add-norm", "FuseAddNorm"> {
+def FuseAddNorm : TQ_RewritePass<"tq-fuse-add-norm"> {
   let summary = "quantized residual sum and LayerNorm to integers";
   let description = [{
     A sum of two code tensors with a quantizer behind it, then a LayerNorm of
@@ -152,8 +152,8 @@ def FuseAddNorm : TQ_RewritePass<"tq-fuse-add-norm", "FuseAddNorm"> {
     f32.
 
     Of a sum that the next sum reads, too (LayerNorms in front), or whose groups
-    have limits, the codes are those of a tq.qadd, whose operands may also be f32 values, and the LayerNorm
-    is a tq.qadd_norm of them and nothing.
+    have limits, the codes are those of a tq.qadd, whose operands may also be f32
+    values, and the LayerNorm is a tq.qadd_norm of them and nothing.
 
     Refused, with a remark: an operand or the sum without a quantizer, gain or
     shift not constant.
@@ -171,7 +171,7 @@ def FuseAddNorm : TQ_RewritePass<"tq-fuse-add-norm", "FuseAddNorm"> {
   ];
 }
 
-def FuseEmbedding : TQ_RewritePass<"tq-fuse-embedding", "FuseEmbedding"> {
+def FuseEmbedding : TQ_RewritePass<"tq-fuse-embedding"> {
   let summary = "three table look-ups, two sums and LayerNorm to one op";
   let description = [{
     Word, type and position tables in codes, their sums behind the quantizers
@@ -192,7 +192,7 @@ def FuseEmbedding : TQ_RewritePass<"tq-fuse-embedding", "FuseEmbedding"> {
   ];
 }
 
-def FoldPool : TQ_RewritePass<"tq-fold-pool", "FoldPool"> {
+def FoldPool : TQ_RewritePass<"tq-fold-pool"> {
   let summary = "pooling of 8-bit codes to integers";
   let description = [{
     Pooling by the first token gathers codes of every kind, also those with the
@@ -213,7 +213,7 @@ def FoldPool : TQ_RewritePass<"tq-fold-pool", "FoldPool"> {
   ];
 }
 
-def UseFixedPoint : TQ_RewritePass<"tq-use-fixed-point", "UseFixedPoint"> {
+def UseFixedPoint : TQ_RewritePass<"tq-use-fixed-point"> {
   let summary = "fixed-point numbers in place of f32 steps, if the scheme asks";
   let description = [{
     Where the module's tq.scheme has the dictionary `arithmetic`, every integer
@@ -244,8 +244,7 @@ def UseFixedPoint : TQ_RewritePass<"tq-use-fixed-point", "UseFixedPoint"> {
   ];
 }
 
-def MaterializeWeights
-    : TQ_RewritePass<"tq-materialize-weights", "MaterializeWeights"> {
+def MaterializeWeights : TQ_RewritePass<"tq-materialize-weights"> {
   let summary = "weights that stay in f32 ops to f32 constants";
   let description = [{
     A tq.dequantize_weight that no integer op has absorbed belongs to an island.
@@ -268,7 +267,7 @@ def MaterializeWeights
   ];
 }
 
-def CleanUp : TQ_RewritePass<"tq-clean-up", "CleanUp"> {
+def CleanUp : TQ_RewritePass<"tq-clean-up"> {
   let summary = "remove operations whose results nobody reads";
   let description = [{
     Erases pure operations without users, from the end backwards: constants
