@@ -80,8 +80,9 @@ function(quern_library name)
 endfunction()
 
 # One GoogleTest binary from the folder's *Test.cpp. Registered with ctest.
+# OPTIMIZE is for tests whose own definitions compute much.
 function(quern_test name)
-  cmake_parse_arguments(A "MLIR;EXCEPTIONS" "" "LIBS;SOURCES" ${ARGN})
+  cmake_parse_arguments(A "MLIR;EXCEPTIONS;OPTIMIZE" "" "LIBS;SOURCES" ${ARGN})
   if(NOT A_SOURCES)
     file(GLOB A_SOURCES CONFIGURE_DEPENDS
       ${CMAKE_CURRENT_SOURCE_DIR}/*Test.cpp)
@@ -92,10 +93,12 @@ function(quern_test name)
   add_executable(${name} ${A_SOURCES})
   quern_common_options(${name})
   # What they test is optimized; they themselves compile four times as fast.
-  target_compile_options(${name} PRIVATE -O0)
+  if(QUERN_SANITIZE OR NOT A_OPTIMIZE)
+    target_compile_options(${name} PRIVATE -O0)
+  endif()
   if(A_MLIR)
     set(pch)
-    if(TARGET QuernTestPch)
+    if(TARGET QuernTestPch AND NOT A_OPTIMIZE)
       set(pch PCH QuernTestPch)
     endif()
     quern_use_mlir(${name} EXCEPTIONS ${A_EXCEPTIONS} ${pch})
