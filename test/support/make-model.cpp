@@ -30,7 +30,7 @@ static int usage(const char *what) {
       "  [--family bert|distilbert|electra] [--zero-types]\n"
       "  [--no-normalize] [--pooler] [--no-prefix] [--old-names] [--learned]\n"
       "  [--learned-rows] [--learned-steps N] [--learned-mix]\n"
-      "  [--learned-heads]\n"
+      "  [--learned-heads] [--learned-groups N]\n"
       "   or: quern-make-model OUT --vision vit|deit|bare|pooled|deit-tiny\n",
       what);
   return 2;
