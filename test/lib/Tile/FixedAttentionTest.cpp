@@ -8,19 +8,13 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/FixedAttention.h"
 #include "dialects/TQ/FixedPoint.h"
+#include "test/lib/Tile/FixedReference.h"
 #include "test/lib/Tile/KernelCall.h"
-#include "test/lib/Tile/RowReference.h"
 
 using namespace quern;
 using namespace quern::test;
 
 namespace {
-
-qi_affine affine(double multiplier, double offset) {
-  qi_affine a = {};
-  EXPECT_EQ(qi_make_affine(multiplier, offset, &a), 0);
-  return a;
-}
 
 struct AttentionCase {
   tq::SoftmaxForm form;
@@ -59,7 +53,7 @@ TEST_P(FixedAttentionTest, E31E32Codes) {
     shape.maxLength = std::max(shape.maxLength, l);
     pairs += l * l;
   }
-  const int64_t tokens = offsets.back(), zq = 131, zk = 97, zv = 140;
+  const int64_t tokens = offsets.back();
   QAttentionParams tables;
   fillExpTables(0.031, 512, tables);
   qi_probs probs;
@@ -80,36 +74,17 @@ TEST_P(FixedAttentionTest, E31E32Codes) {
   auto qkv = random.codes<uint8_t>(bufferSize(tokens, shape.qkvStride), 256);
   size_t size = bufferSize(tokens, shape.contextStride);
   std::vector<uint8_t> expected(size), s(size_t(c.heads * pairs)), p(s.size());
-  for (size_t n = 0; n < c.lengths.size(); ++n)
-    for (int64_t h = 0; h < c.heads; ++h) {
-      int64_t length = c.lengths[n], first = offsets[n];
-      auto at = [&](int64_t token, int64_t column, int64_t zero) {
-        return int32_t(qkv[size_t((first + token) * shape.qkvStride +
-                                  h * c.headDim + column)]) -
-               int32_t(zero);
-      };
-      for (int64_t i = 0; i < length; ++i) {
-        std::vector<int32_t> row(size_t(length), 0), codes(row);
-        for (int64_t j = 0; j < length; ++j) {
-          int32_t acc = 0;
-          for (int64_t e = 0; e < c.headDim; ++e)
-            acc += at(i, e, zq) * at(j, d + e, zk);
-          row[size_t(j)] = qi_code(acc, &score, 0, 255);
-        }
-        qi_probs_of(row.data(), length, &probs, codes.data());
-        size_t base = tapBase(offsets, n, size_t(h)) + size_t(i * length);
-        std::copy(row.begin(), row.end(), s.begin() + long(base));
-        std::copy(codes.begin(), codes.end(), p.begin() + long(base));
-        for (int64_t e = 0; e < c.headDim; ++e) {
-          int32_t acc = 0;
-          for (int64_t j = 0; j < length; ++j)
-            acc += codes[size_t(j)] * at(j, 2 * d + e, zv);
-          expected[size_t((first + i) * shape.contextStride + h * c.headDim +
-                          e)] = uint8_t(qi_code(acc, &context, 0, 255));
-        }
-      }
-    }
-  auto params = packFixedAttention(score, context, probs, zq, zk, zv);
+  using Row = std::vector<int32_t>;
+  const FixedAttentionReference reference = {
+      qkv,   offsets, c.heads, c.headDim, shape.qkvStride, shape.contextStride,
+      score, context};
+  ASSERT_NO_FATAL_FAILURE(reference.run(
+      [&](const Row &row, Row &codes) {
+        qi_probs_of(row.data(), int64_t(row.size()), &probs, codes.data());
+      },
+      [](int32_t code) { return code; }, s, p, expected));
+  auto params = packFixedAttention(score, context, probs, reference.zq,
+                                   reference.zk, reference.zv);
   int64_t chunks = int64_t(c.lengths.size()) * c.heads;
   for (Tier tier : hostTiers()) {
     SCOPED_TRACE(getTierName(tier).str());

@@ -7,8 +7,8 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/FixedAttention.h"
 #include "lib/Tile/LogSteps.h"
+#include "test/lib/Tile/FixedReference.h"
 #include "test/lib/Tile/KernelCall.h"
-#include "test/lib/Tile/RowReference.h"
 
 using namespace quern;
 using namespace quern::test;
@@ -58,12 +58,6 @@ std::ostream &operator<<(std::ostream &os, const LogCase &c) {
 
 class FixedLogAttentionTest : public testing::TestWithParam<LogCase> {};
 
-qi_affine affine(double multiplier, double offset) {
-  qi_affine a = {};
-  EXPECT_EQ(qi_make_affine(multiplier, offset, &a), 0);
-  return a;
-}
-
 /// Codes of q, k, v by sequence: random, every key alike, one key far above
 /// the others, both ends, outliers of 50 times the rest.
 void fill(std::vector<uint8_t> &qkv, int64_t stride, int64_t d, int64_t first,
@@ -89,7 +83,7 @@ void fill(std::vector<uint8_t> &qkv, int64_t stride, int64_t d, int64_t first,
 
 TEST_P(FixedLogAttentionTest, E33Codes) {
   const LogCase &c = GetParam();
-  const int64_t d = c.heads * c.headDim, zq = 131, zk = 97, zv = 140;
+  const int64_t d = c.heads * c.headDim;
   AttentionShape shape;
   shape.heads = c.heads;
   shape.headDim = c.headDim;
@@ -128,43 +122,20 @@ TEST_P(FixedLogAttentionTest, E33Codes) {
     fill(qkv, shape.qkvStride, d, offsets[n], c.lengths[n], int(n % 5), random);
   size_t size = bufferSize(tokens, shape.contextStride);
   std::vector<uint8_t> expected(size), s(size_t(c.heads * pairs)), p(s.size());
-  for (size_t n = 0; n < c.lengths.size(); ++n)
-    for (int64_t h = 0; h < c.heads; ++h) {
-      int64_t length = c.lengths[n], first = offsets[n];
-      auto at = [&](int64_t token, int64_t column, int64_t zero) {
-        return int32_t(qkv[size_t((first + token) * shape.qkvStride +
-                                  h * c.headDim + column)]) -
-               int32_t(zero);
-      };
-      for (int64_t i = 0; i < length; ++i) {
-        std::vector<int32_t> row(size_t(length), 0), codes(row);
-        for (int64_t j = 0; j < length; ++j) {
-          int32_t acc = 0;
-          for (int64_t e = 0; e < c.headDim; ++e)
-            acc += at(i, e, zq) * at(j, d + e, zk);
-          row[size_t(j)] = qi_code(acc, &score, 0, 255);
-        }
-        qi_log_probs_of(row.data(), length, &probs, codes.data());
+  using Row = std::vector<int32_t>;
+  const FixedAttentionReference reference = {
+      qkv,   offsets, c.heads, c.headDim, shape.qkvStride, shape.contextStride,
+      score, context};
+  ASSERT_NO_FATAL_FAILURE(reference.run(
+      [&](const Row &row, Row &codes) {
+        qi_log_probs_of(row.data(), int64_t(row.size()), &probs, codes.data());
         if (c.published)
           ASSERT_EQ(codes, publishedRow(row, c.unit, c.bits));
-        size_t base = tapBase(offsets, n, size_t(h)) + size_t(i * length);
-        std::copy(row.begin(), row.end(), s.begin() + long(base));
-        std::copy(codes.begin(), codes.end(), p.begin() + long(base));
-        for (int64_t e = 0; e < c.headDim; ++e) {
-          Big acc = 0;
-          for (int64_t j = 0; j < length; ++j)
-            if (codes[size_t(j)] <= last)
-              acc +=
-                  (Big(1) << (last - codes[size_t(j)])) * at(j, 2 * d + e, zv);
-          ASSERT_EQ(acc, Big(int32_t(acc))) << "sums fit 32 bits";
-          expected[size_t((first + i) * shape.contextStride + h * c.headDim +
-                          e)] =
-              uint8_t(qi_code(int32_t(acc), &context, 0, 255));
-        }
-      }
-    }
-  auto params =
-      packFixedAttention(score, context, probs, shape.maxLength, zq, zk, zv);
+      },
+      [&](int32_t code) { return code <= last ? 1 << (last - code) : 0; }, s, p,
+      expected));
+  auto params = packFixedAttention(score, context, probs, shape.maxLength,
+                                   reference.zq, reference.zk, reference.zv);
   int64_t chunks = int64_t(c.lengths.size()) * c.heads;
   for (Tier tier : hostTiers()) {
     SCOPED_TRACE(getTierName(tier).str());

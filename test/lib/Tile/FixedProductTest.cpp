@@ -9,19 +9,13 @@
 #include "dialects/TQ/FixedPoint.h"
 #include "lib/Tile/FixedPoint.h"
 #include "quern/integer_activation.h"
+#include "test/lib/Tile/FixedReference.h"
 #include "test/lib/Tile/KernelCall.h"
-#include "test/lib/Tile/RowReference.h"
 
 using namespace quern;
 using namespace quern::test;
 
 namespace {
-
-qi_affine affine(double multiplier, double offset) {
-  qi_affine a = {};
-  EXPECT_EQ(qi_make_affine(multiplier, offset, &a), 0);
-  return a;
-}
 
 struct ProductCase {
   int64_t k, n;

@@ -10,10 +10,10 @@
 #include "dialects/TQ/FixedPoint.h"
 #include "lib/Target/NVPTX/Attention.h"
 #include "test/lib/Target/NVPTX/DeviceRun.h"
-#include "test/lib/Target/NVPTX/FixedCase.h"
-#include "test/lib/Tile/RowReference.h"
+#include "test/lib/Tile/FixedReference.h"
 
 using namespace quern::nvptx::test;
+using quern::test::affine;
 namespace nvptx = quern::nvptx;
 namespace tq = quern::tq;
 
@@ -76,7 +76,6 @@ void checkAttention(const AttentionCase &c) {
   emulator.load(
       [&](mlir::ModuleOp module) { nvptx::buildAttention(module, form); });
   const int64_t heads = 2, d = heads * c.headDim, stride = 3 * d;
-  const int64_t zq = 131, zk = 97, zv = 140;
   std::vector<int32_t> offsets = {0};
   int64_t longest = 0;
   size_t pairs = 0;
@@ -93,42 +92,16 @@ void checkAttention(const AttentionCase &c) {
   auto qkv = random.codes<uint8_t>(size_t(tokens * stride), 256);
   std::vector<uint8_t> out(size_t(tokens * d), 0xa5), want = out;
   std::vector<uint8_t> s(size_t(heads) * pairs), p(s), wantS(s), wantP(s);
-  for (size_t n = 0; n < c.lengths.size(); ++n)
-    for (int64_t h = 0; h < heads; ++h) {
-      int64_t length = c.lengths[n], first = offsets[n];
-      auto at = [&](int64_t token, int64_t column, int64_t zero) {
-        return int32_t(qkv[size_t((first + token) * stride + h * c.headDim +
-                                  column)]) -
-               int32_t(zero);
-      };
-      for (int64_t i = 0; i < length; ++i) {
-        std::vector<int32_t> row(size_t(length), 0), codes(row);
-        for (int64_t j = 0; j < length; ++j) {
-          int32_t acc = 0;
-          for (int64_t e = 0; e < c.headDim; ++e)
-            acc += at(i, e, zq) * at(j, d + e, zk);
-          row[size_t(j)] = qi_code(acc, &score, 0, 255);
-        }
-        softmax.codes(row, codes.data());
-        size_t base =
-            quern::test::tapBase(offsets, n, size_t(h)) + size_t(i * length);
-        std::copy(row.begin(), row.end(), wantS.begin() + long(base));
-        std::copy(codes.begin(), codes.end(), wantP.begin() + long(base));
-        for (int64_t e = 0; e < c.headDim; ++e) {
-          int32_t acc = 0;
-          for (int64_t j = 0; j < length; ++j) {
-            int32_t code = codes[size_t(j)];
-            int32_t weight = !c.bits        ? code
-                             : code <= last ? 1 << (last - code)
-                                            : 0;
-            acc += weight * at(j, 2 * d + e, zv);
-          }
-          want[size_t((first + i) * d + h * c.headDim + e)] =
-              uint8_t(qi_code(acc, &context, 0, 255));
-        }
-      }
-    }
-  auto params = softmax.pack(score, context, zq, zk, zv);
+  const quern::test::FixedAttentionReference reference = {
+      qkv, offsets, heads, c.headDim, stride, d, score, context};
+  ASSERT_NO_FATAL_FAILURE(reference.run(
+      [&](const auto &row, auto &codes) { softmax.codes(row, codes.data()); },
+      [&](int32_t code) {
+        return !c.bits ? code : code <= last ? 1 << (last - code) : 0;
+      },
+      wantS, wantP, want));
+  auto params =
+      softmax.pack(score, context, reference.zq, reference.zk, reference.zv);
   nvptx::AttentionLaunch launch = nvptx::getAttentionLaunch(
       form, int64_t(c.lengths.size()), heads, longest);
   DeviceCall call;

@@ -8,10 +8,11 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Target/NVPTX/FixedNorm.h"
 #include "lib/Tile/FixedNorm.h"
-#include "test/lib/Target/NVPTX/FixedCase.h"
 #include "test/lib/Target/NVPTX/RowCase.h"
+#include "test/lib/Tile/FixedReference.h"
 
 using namespace quern::nvptx::test;
+using quern::test::affine;
 namespace nvptx = quern::nvptx;
 using nvptx::Storage;
 

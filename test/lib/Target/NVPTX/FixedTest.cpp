@@ -8,11 +8,12 @@
 #include "dialects/TQ/FixedPoint.h"
 #include "lib/Tile/FixedPoint.h"
 #include "quern/integer_activation.h"
-#include "test/lib/Target/NVPTX/FixedCase.h"
 #include "test/lib/Target/NVPTX/GemmCase.h"
 #include "test/lib/Target/NVPTX/RowCase.h"
+#include "test/lib/Tile/FixedReference.h"
 
 using namespace quern::nvptx::test;
+using quern::test::affine;
 namespace nvptx = quern::nvptx;
 namespace tq = quern::tq;
 using nvptx::Storage;
