@@ -9,12 +9,8 @@
 //
 //===----------------------------------------------------------------------===//
 #include "dialects/TQ/Constants.h"
-#include "lib/Quantize/Passes.h"
-#include "lib/Rewrite/Passes.h"
 #include "quern/quant_math.h"
-#include "test/lib/Interpret/InterpretTest.h"
-
-#include "mlir/Pass/PassManager.h"
+#include "test/lib/Rewrite/StepsTest.h"
 
 #include <algorithm>
 #include <cmath>
@@ -56,10 +52,8 @@ const Blocks all[] = {
     {"L0.y", "y", {0.35f, 0.023f, 0.9f}, {4, 7, 3}, true},
 };
 
-class BlockSteps : public InterpretTest {
+class BlockSteps : public StepsTest {
 protected:
-  using Codes = std::map<std::string, std::vector<int32_t>>;
-
   void SetUp() override {
     std::string scheme;
     for (const Blocks &site : all) {
@@ -98,7 +92,7 @@ protected:
             observe("z", "a", "z");
     for (const char *name : {"g", "f", "h"})
       text += "%w" + std::string(name) + " = arith.constant dense<" +
-              weights() + "> : tensor<12x12xf32>\n";
+              weights(width) + "> : tensor<12x12xf32>\n";
     auto linear = [&](const std::string &to, const std::string &from,
                       const std::string &w) {
       return "%" + to + " = tq.linear %" + from + ", %w" + w + ", %b : (" + t +
@@ -120,20 +114,12 @@ protected:
             linear("h0", "f", "h") + observe("h", "h0", "h") +
             add("y0", "h", "x") + observe("y", "y0", "y") + norm("r", "y") +
             "return %r : " + t + "\n}\n}\n";
-    module = parseSourceString<ModuleOp>(text, &context);
-    ASSERT_TRUE(module) << message << text;
-    PassManager passes(&context);
-    passes.addPass(createQuantize());
-    ASSERT_TRUE(succeeded(passes.run(*module))) << message;
-    integer = module->clone();
-    PassManager rewrite(&context);
-    buildRewritePipeline(rewrite);
-    ASSERT_TRUE(succeeded(rewrite.run(*integer))) << message;
+    ASSERT_NO_FATAL_FAILURE(build(text));
     // Some rows fifty times as large as others.
     std::vector<float> values = floats(tokens, width, 1.2).toVector<float>();
     for (int64_t i = 0; i < tokens * width; i += 7)
       values[i] *= i % 5 ? 1 : 50;
-    input = Tensor::of(std::move(values), {tokens, width});
+    inputs = {Tensor::of(std::move(values), {tokens, width})};
   }
 
   static std::string observe(const std::string &to, const std::string &from,
@@ -142,41 +128,6 @@ protected:
            "\", layer = 0 : i64, site = \"L0." + key +
            "\"} : tensor<?x12xf32>\n";
   }
-
-  std::string weights() {
-    std::string text = "[";
-    for (int64_t row = 0; row < width; ++row) {
-      text += row ? ", [" : "[";
-      for (int64_t col = 0; col < width; ++col)
-        text += (col ? ", " : "") + std::to_string(normal(random));
-      text += "]";
-    }
-    return text + "]";
-  }
-
-  /// The codes that each site computes, and the real values of the simulation;
-  /// with `given`, what follows a site reads the codes of that run.
-  Codes run(ModuleOp what, const Codes *given = nullptr,
-            std::map<std::string, std::vector<double>> *reals = nullptr) {
-    Codes codes;
-    SiteHooks hooks;
-    hooks.observe = [&](const SiteValue &site) {
-      codes[site.name.str()] = site.value.toVector<int32_t>();
-      if (reals && site.real)
-        (*reals)[site.name.str()] = site.real->toVector<double>();
-    };
-    if (given)
-      hooks.force = [&](const SiteValue &site) -> std::optional<Tensor> {
-        return Tensor::of(std::vector<int32_t>(given->at(site.name.str())),
-                          site.value.getShape());
-      };
-    EXPECT_TRUE(succeeded(Interpreter(what).run({input}, hooks))) << message;
-    return codes;
-  }
-
-  std::normal_distribution<float> normal{0, 0.6f};
-  OwningOpRef<ModuleOp> integer;
-  Tensor input;
 };
 
 /// alpha round(clamp(x / alpha)) of each block, in codes.

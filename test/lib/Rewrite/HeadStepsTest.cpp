@@ -6,12 +6,8 @@
 // loops over its codes, and both against each other.
 //
 //===----------------------------------------------------------------------===//
-#include "lib/Quantize/Passes.h"
-#include "lib/Rewrite/Passes.h"
 #include "quern/quant_math.h"
-#include "test/lib/Interpret/InterpretTest.h"
-
-#include "mlir/Pass/PassManager.h"
+#include "test/lib/Rewrite/StepsTest.h"
 
 #include <algorithm>
 #include <cmath>
@@ -48,10 +44,8 @@ int greatest(int site, int head) {
   return least(site, head) + (1 << bits[site][head]) - 1;
 }
 
-class HeadSteps : public InterpretTest {
+class HeadSteps : public StepsTest {
 protected:
-  using Codes = std::map<std::string, std::vector<int32_t>>;
-
   void SetUp() override {
     std::string text = "module attributes {tq.scheme = {sites = {"
                        "L0.z = {bits = 8 : i64, scale = 0.03 : f32, zero = 120 "
@@ -85,7 +79,7 @@ protected:
             "%b = arith.constant dense<0.25> : tensor<12xf32>\n";
     for (int part = 0; part < 3; ++part) {
       std::string n = std::to_string(part), key = std::string(1, "qkv"[part]);
-      text += "%w" + n + " = arith.constant dense<" + weights() +
+      text += "%w" + n + " = arith.constant dense<" + weights(width) +
               "> : tensor<12x12xf32>\n%l" + n + " = tq.linear %0, %w" + n +
               ", %b : (tensor<?x12xf32>, tensor<12x12xf32>, tensor<12xf32>) -> "
               "tensor<?x12xf32>\n%" +
@@ -106,60 +100,16 @@ protected:
             "%c1 = tq.observe %c {key = \"c\", layer = 0 : i64, site = "
             "\"L0.c\"} : tensor<?x12xf32>\n"
             "%w3 = arith.constant dense<" +
-            weights() +
+            weights(width) +
             "> : tensor<12x12xf32>\n%g = tq.linear %c1, %w3, %b : "
             "(tensor<?x12xf32>, tensor<12x12xf32>, tensor<12xf32>) -> "
             "tensor<?x12xf32>\n%g1 = tq.observe %g {key = \"g\", layer = 0 : "
             "i64, site = \"L0.g\"} : tensor<?x12xf32>\n"
             "return %g1 : tensor<?x12xf32>\n}\n}\n";
-    module = parseSourceString<ModuleOp>(text, &context);
-    ASSERT_TRUE(module) << message << text;
-    PassManager passes(&context);
-    passes.addPass(createQuantize());
-    ASSERT_TRUE(succeeded(passes.run(*module))) << message;
-    integer = module->clone();
-    PassManager rewrite(&context);
-    buildRewritePipeline(rewrite);
-    ASSERT_TRUE(succeeded(rewrite.run(*integer))) << message;
-    input = floats(tokens, width, 1.5);
-    offsets = ints({0, int32_t(lengths[0]), int32_t(tokens)});
+    ASSERT_NO_FATAL_FAILURE(build(text));
+    inputs = {floats(tokens, width, 1.5),
+              ints({0, int32_t(lengths[0]), int32_t(tokens)})};
   }
-
-  std::string weights() {
-    std::string text = "[";
-    for (int64_t row = 0; row < width; ++row) {
-      text += row ? ", [" : "[";
-      for (int64_t col = 0; col < width; ++col)
-        text += (col ? ", " : "") + std::to_string(normal(random));
-      text += "]";
-    }
-    return text + "]";
-  }
-
-  /// The codes that each site computes, and the real values of the simulation;
-  /// with `given`, what follows a site reads the codes of that run.
-  Codes run(ModuleOp what, const Codes *given = nullptr,
-            std::map<std::string, std::vector<double>> *reals = nullptr) {
-    Codes codes;
-    SiteHooks hooks;
-    hooks.observe = [&](const SiteValue &site) {
-      codes[site.name.str()] = site.value.toVector<int32_t>();
-      if (reals && site.real)
-        (*reals)[site.name.str()] = site.real->toVector<double>();
-    };
-    if (given)
-      hooks.force = [&](const SiteValue &site) -> std::optional<Tensor> {
-        return Tensor::of(std::vector<int32_t>(given->at(site.name.str())),
-                          site.value.getShape());
-      };
-    EXPECT_TRUE(succeeded(Interpreter(what).run({input, offsets}, hooks)))
-        << message;
-    return codes;
-  }
-
-  std::normal_distribution<float> normal{0, 0.6f};
-  OwningOpRef<ModuleOp> integer;
-  Tensor input, offsets;
 };
 
 /// alpha round(clamp(x / alpha)) of each head, in codes.
