@@ -19,6 +19,19 @@
 
 namespace quern::test {
 
+/// A model of two layers whose widths are no multiples of a tile.
+inline TinyModelOptions optionsFor(HeadKind head) {
+  TinyModelOptions options;
+  options.head = head;
+  options.hidden = 64;
+  options.heads = 2;
+  options.intermediate = 80;
+  options.positions = 40;
+  options.vocab = tinyVocabularySize();
+  options.labels = 3;
+  return options;
+}
+
 /// What the emulator counts under a name.
 inline size_t counted(const char *name) {
   void *library = dlopen(QUERN_TEST_EMULATED_CUDA, RTLD_NOW);

@@ -17,22 +17,11 @@ using testing::Not;
 
 namespace {
 
-TinyModelOptions twoLayers() {
-  TinyModelOptions options;
-  options.hidden = 64;
-  options.heads = 2;
-  options.intermediate = 80;
-  options.positions = 40;
-  options.vocab = tinyVocabularySize();
-  options.labels = 3;
-  return options;
-}
-
 class DeviceLaunches : public DeviceTest,
                        public testing::WithParamInterface<std::string> {};
 
 TEST_P(DeviceLaunches, OfALayer) {
-  DeviceModule module(twoLayers(), GetParam());
+  DeviceModule module(optionsFor(HeadKind::Classification), GetParam());
   ASSERT_TRUE(module.get());
   std::string layer = sessionKernels(module, 0);
   auto count = std::count(layer.begin(), layer.end(), '\n');
@@ -70,7 +59,7 @@ TokenBatch someTokens() {
 /// LayerNorm writes planes of 16-bit codes beside what the residual reads; each
 /// site holds what it held with a launch of its own.
 TEST_F(DeviceTest, FormsThatAreJoined) {
-  DeviceModule wide(twoLayers(), "mp");
+  DeviceModule wide(optionsFor(HeadKind::Classification), "mp");
   ASSERT_TRUE(wide.get());
   EXPECT_THAT(sessionKernels(wide, 0), HasSubstr("_planes\n"));
   EXPECT_THAT(wide.kernelNames(), Not(HasSubstr("planes_u16_u8")));

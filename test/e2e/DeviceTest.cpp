@@ -19,18 +19,6 @@ using testing::Not;
 
 namespace {
 
-TinyModelOptions optionsFor(HeadKind head) {
-  TinyModelOptions options;
-  options.head = head;
-  options.hidden = 64;
-  options.heads = 2;
-  options.intermediate = 80;
-  options.positions = 40;
-  options.vocab = tinyVocabularySize();
-  options.labels = 3;
-  return options;
-}
-
 /// Sequences of one token, of a few, and of more than a chunk of keys.
 TokenBatch mixedBatch(int64_t vocab) {
   std::mt19937 random(7);

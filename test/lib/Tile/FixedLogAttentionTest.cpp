@@ -7,8 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "lib/Tile/FixedAttention.h"
 #include "lib/Tile/LogSteps.h"
-#include "test/lib/Tile/FixedReference.h"
-#include "test/lib/Tile/KernelCall.h"
+#include "test/lib/Tile/FixedAttentionRun.h"
 
 using namespace quern;
 using namespace quern::test;
@@ -136,24 +135,7 @@ TEST_P(FixedLogAttentionTest, E33Codes) {
       expected));
   auto params = packFixedAttention(score, context, probs, shape.maxLength,
                                    reference.zq, reference.zk, reference.zv);
-  int64_t chunks = int64_t(c.lengths.size()) * c.heads;
-  for (Tier tier : hostTiers()) {
-    SCOPED_TRACE(getTierName(tier).str());
-    KernelCall kernel(tier, qattentionScratch(shape), [&](mlir::ModuleOp m) {
-      buildQAttention(m, "kernel", shape);
-    });
-    std::vector<uint8_t> got(size), split(size), gotS(s.size()), gotP(p.size());
-    kernel.run({qkv.data(), offsets.data(), params.data(), got.data(),
-                gotS.data(), gotP.data()},
-               tokens, int64_t(c.lengths.size()), chunks, true);
-    expectRows(gotS, s, 1, int64_t(s.size()), 0);
-    expectRows(gotP, p, 1, int64_t(p.size()), 0);
-    expectRows(got, expected, tokens, d, shape.contextStride);
-    kernel.runSplit({qkv.data(), offsets.data(), params.data(), split.data(),
-                     gotS.data(), gotP.data()},
-                    tokens, int64_t(c.lengths.size()), chunks, false, 3);
-    expectRows(split, expected, tokens, d, shape.contextStride);
-  }
+  expectOnAllTiers(shape, qkv, offsets, params, s, p, expected);
 }
 
 static const std::vector<int64_t> manyLengths = {130, 5,  17, 33, 16, 64, 1, 2,
