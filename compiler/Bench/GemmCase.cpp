@@ -20,8 +20,8 @@ GemmShape linearShape(int64_t k, int64_t n, GemmActivation activation,
   GemmShape shape;
   shape.k = k;
   shape.n = n;
-  shape.xStride = rowStride(k);
-  shape.outStride = rowStride(n);
+  shape.xStride = spreadStride(k);
+  shape.outStride = spreadStride(n, shape.out);
   shape.activation = activation;
   shape.weightBits = bits;
   return shape;

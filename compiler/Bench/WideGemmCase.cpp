@@ -75,13 +75,13 @@ std::vector<void *> WideGemmCase::operands() {
 }
 
 void WideGemmCase::fillPlanes() {
-  int64_t stride = rowStride(shape.k);
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t l = 0; l < shape.k; ++l) {
-      uint16_t code = x.as<uint16_t>()[i * stride + l];
-      unsigned char *row = planes.as<unsigned char>() + 2 * i * stride;
+      uint16_t code = x.as<uint16_t>()[i * rowStride(shape.k) + l];
+      unsigned char *row =
+          planes.as<unsigned char>() + i * planesWidth(shape.k);
       row[l] = static_cast<unsigned char>(code >> 8);
-      row[stride + l] = static_cast<unsigned char>(code);
+      row[shape.xStride + l] = static_cast<unsigned char>(code);
     }
 }
 

@@ -68,8 +68,9 @@ static std::string describe(const GemmShape &shape, const char *kind) {
   if (shape.out != Storage::F32 &&
       (lo != 0 || hi != (shape.out == Storage::U8 ? 255 : 65535)))
     name += "_" + std::to_string(lo) + "to" + std::to_string(hi);
-  if (shape.xStride != rowStride(shape.k) ||
-      shape.outStride != rowStride(shape.n))
+  Storage in = StringRef(kind) == "f32" ? Storage::F32 : Storage::U8;
+  if (shape.xStride != spreadStride(shape.k, in) ||
+      shape.outStride != spreadStride(shape.n, shape.out))
     name += "_stride" + std::to_string(shape.xStride) + "to" +
             std::to_string(shape.outStride);
   if (shape.rows == RowsOf::Sequences)

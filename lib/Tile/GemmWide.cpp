@@ -103,7 +103,7 @@ func::FuncOp buildPlanes(ModuleOp module, StringRef name,
       Value at = k.add(to, i);
       k.storeCodes(k.shiftRight(x, k.splat(codes, 8)), k.buffer(1), at);
       k.storeCodes(k.bitAnd(x, k.splat(codes, 255)), k.buffer(1),
-                   k.add(at, rowStride(shape.d)));
+                   k.add(at, planeStride(shape.d)));
     });
   });
   return k.finish();

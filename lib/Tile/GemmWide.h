@@ -13,9 +13,10 @@
 
 namespace quern {
 
-/// Columns of a row of planes: the high bytes of d codes, then the low ones,
-/// each padded like a row of bytes.
-inline int64_t planesWidth(int64_t d) { return 2 * rowStride(d); }
+/// Columns of a row of one plane: padded like a row of bytes in a buffer.
+inline int64_t planeStride(int64_t d) { return spreadStride(d); }
+/// Columns of a row of planes: the high bytes of d codes, then the low ones.
+inline int64_t planesWidth(int64_t d) { return 2 * planeStride(d); }
 
 /// Shape of the kernel that fills planes. Strides count elements.
 struct PlanesShape {

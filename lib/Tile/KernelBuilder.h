@@ -28,6 +28,16 @@ inline int64_t storageBytes(Storage s) {
 /// Row stride of an activation of width d: whole cache lines of bytes.
 inline int64_t rowStride(int64_t d) { return (d + 63) / 64 * 64; }
 
+/// Row stride of an activation's buffer, in elements of `storage`. Products
+/// read 8 to 32 rows at a time, and lines 1 KiB apart fall on four of the 64
+/// sets of the nearest cache or on fewer (rows of 3072 bytes on four: eight
+/// lines each of the twelve that it holds, where tile registers keep 32 rows
+/// there). So such rows are two lines longer.
+inline int64_t spreadStride(int64_t d, Storage storage = Storage::U8) {
+  int64_t stride = rowStride(d), bytes = storageBytes(storage);
+  return stride * bytes % 1024 ? stride : stride + 128 / bytes;
+}
+
 /// The closed interval of codes that a quantizer writes.
 struct CodeRange {
   float lo = 0.0f;

@@ -90,9 +90,8 @@ void describeGroupGemm(ModuleOp module, StringRef kernel,
 
 void describePlanes(ModuleOp module, StringRef kernel,
                     const PlanesShape &shape) {
-  RowShape rows{
-      shape.d,      shape.inStride, 0,         planesWidth(shape.d) / 2,
-      Storage::U16, Storage::U8,    shape.rows};
+  RowShape rows{shape.d,      shape.inStride, 0,         planeStride(shape.d),
+                Storage::U16, Storage::U8,    shape.rows};
   describeRows(module, kernel, "planes", rows);
 }
 

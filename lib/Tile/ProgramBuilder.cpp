@@ -92,7 +92,7 @@ tk::BufferOp ProgramBuilder::declare(StringRef name, tk::BufferKind kind,
 
 Place ProgramBuilder::buffer(StringRef name, int64_t d, Storage storage,
                              RowsOf rows) {
-  int64_t stride = rowStride(d);
+  int64_t stride = spreadStride(d, storage);
   tk::BufferOp op = declare(name,
                             rows == RowsOf::Tokens ? tk::BufferKind::Tokens
                                                    : tk::BufferKind::Sequences,

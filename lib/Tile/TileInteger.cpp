@@ -42,7 +42,7 @@ LogicalResult Tiler::tileQLinear(tq::QLinearOp op) {
   GemmShape shape;
   shape.k = k;
   shape.n = n;
-  shape.xStride = isWide ? rowStride(k) : x->stride;
+  shape.xStride = isWide ? planeStride(k) : x->stride;
   shape.out = *out;
   shape.range = {float(op.getLo()), float(op.getHi())};
   shape.rows = x->rows;

@@ -15,6 +15,7 @@
 
 #include <cstring>
 #include <random>
+#include <set>
 
 using namespace quern;
 
@@ -24,8 +25,8 @@ GemmShape makeShape(int64_t k, int64_t n) {
   GemmShape shape;
   shape.k = k;
   shape.n = n;
-  shape.xStride = rowStride(k);
-  shape.outStride = rowStride(n);
+  shape.xStride = spreadStride(k);
+  shape.outStride = spreadStride(n);
   return shape;
 }
 
@@ -421,7 +422,27 @@ TEST(GemmShape, NamesDiffer) {
   b.activation = GemmActivation::None;
   b.weightBits = 4;
   EXPECT_EQ(getGemmName(b), "linear_u8_768x3072_u8_w4");
+  a.xStride = spreadStride(768, Storage::F32);
+  a.outStride = spreadStride(3072, Storage::F32);
   EXPECT_EQ(getFloatGemmName(a), "linear_f32_768x3072_f32");
+}
+
+/// Any 16 rows that follow each other begin in eight or more of the 64 sets of
+/// the nearest cache.
+TEST(GemmShape, RowsOfBuffersSpreadOverTheCache) {
+  EXPECT_EQ(spreadStride(3072), 3200);
+  EXPECT_EQ(spreadStride(768), 768);
+  EXPECT_EQ(spreadStride(1024, Storage::U16), 1088);
+  for (Storage storage : {Storage::U8, Storage::U16, Storage::F32})
+    for (int64_t d = 1; d <= 8192; ++d) {
+      int64_t stride = spreadStride(d, storage);
+      ASSERT_GE(stride, rowStride(d));
+      ASSERT_EQ(stride % (64 / storageBytes(storage)), 0);
+      std::set<int64_t> sets;
+      for (int64_t row = 0; row < 16; ++row)
+        sets.insert(row * stride * storageBytes(storage) / 64 % 64);
+      ASSERT_GE(sets.size(), 8u) << d;
+    }
 }
 
 TEST(GemmShape, ColumnsAreCutEvenly) {

@@ -22,7 +22,7 @@ GemmShape makeShape(int64_t k, int64_t n) {
   GemmShape shape;
   shape.k = k;
   shape.n = n;
-  shape.xStride = rowStride(k);
+  shape.xStride = planeStride(k);
   shape.outStride = rowStride(n);
   shape.out = Storage::F32;
   return shape;
