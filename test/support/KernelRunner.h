@@ -19,6 +19,7 @@
 #include "compiler/Emit/KernelContext.h"
 #include "dialects/TK/TKDialect.h"
 #include "test/support/TestTiers.h"
+#include "test/support/amx/Emulator.h"
 
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -106,6 +107,8 @@ public:
     if (!entry)
       return false;
     Aligned<char> scratch(scratchBytes, 0x5a);
+    // A kernel configures its tiles itself.
+    amx::releaseTiles();
     (*entry)(const_cast<void *const *>(buffers.data()), counts.tokens,
              counts.sequences, counts.flags, counts.begin, counts.end,
              scratch.data());

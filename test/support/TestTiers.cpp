@@ -8,11 +8,13 @@
 
 #include "compiler/Emit/KernelObjects.h"
 #include "lib/Target/X86/Intrinsics.h"
+#include "test/support/amx/Emulator.h"
 
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/Parser/Parser.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/Signals.h"
 
 #include <cstdio>
 
@@ -245,9 +247,31 @@ std::vector<Tier> tiersBetween() {
   return tiers;
 }
 
+TileRun tileRun() {
+  static const TileRun run = [] {
+    TileRun found = canRun(Tier::Amx)          ? TileRun::Native
+                    : canRun(Tier::Avx512Vnni) ? TileRun::Emulated
+                                               : TileRun::Vectors;
+    if (found == TileRun::Emulated) {
+      // LLVM installs its handlers when it first needs them, and once. Later
+      // ones would stand before the emulator's.
+      llvm::sys::AddSignalHandler([](void *) {}, nullptr);
+      amx::install();
+    }
+    std::fprintf(
+        stderr, "tier amx: %s\n",
+        found == TileRun::Native ? "native"
+        : found == TileRun::Emulated
+            ? "EMULATED, its machine code runs and this CPU traps at each "
+              "instruction of AMX"
+            : "NOT RUN, this CPU lacks AVX-512 VNNI or VBMI, too; tests of "
+              "tiles run them as vectors");
+    return found;
+  }();
+  return run;
+}
+
 std::vector<Tier> testTiers() {
-  // Tiles as vectors take long to compile: where AMX is missing, the tests that
-  // are about tiles emulate them, not all.
   static const std::vector<Tier> tiers = [] {
     std::vector<Tier> all;
     for (Tier tier : allTiers) {
@@ -269,12 +293,20 @@ std::vector<Tier> testTiers() {
   return tiers;
 }
 
+std::vector<Tier> tileTiers() {
+  std::vector<Tier> tiers = testTiers();
+  if (tileRun() == TileRun::Emulated)
+    tiers.push_back(Tier::Amx);
+  return tiers;
+}
+
 Expected<KernelJit> makeKernels(ModuleOp module, Tier tier, bool emulate) {
-  if (canRun(tier) && !emulate)
+  bool runs = tier == Tier::Amx ? tileRun() != TileRun::Vectors : canRun(tier);
+  if (runs && !emulate)
     return KernelJit::create(module, tier);
   // Symbols keep the name of the tier; only the code is of one that runs here.
   Tier host = canRun(Tier::Avx2) ? Tier::Avx2 : Tier::Sse2;
-  // With AVX-512 only the tiles are emulated.
+  // With AVX-512 only the tiles are vectors.
   bool wide = tier == Tier::Amx && canRun(Tier::Avx512Vnni);
   if (wide)
     host = Tier::Avx512Vnni;

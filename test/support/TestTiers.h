@@ -4,9 +4,11 @@
 // instructions of one, its kernels are lowered for it as ever and each of its
 // instructions is then replaced by a definition in plain vector code:
 // registers, layouts and schedules of the tier are checked for values, only
-// LLVM's last step is not. What ran in which way is printed once. Tiles of AMX
-// become vectors there, which takes long to compile: only tests of tiles ask
-// for that.
+// LLVM's last step is not. What ran in which way is printed once.
+//
+// Machine code with tiles of AMX runs as it is: a CPU without AMX, but with all
+// else, executes its instructions in support/amx. Tiles become vectors, which
+// takes long to compile, where a test asks for them or the CPU lacks more.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_TEST_SUPPORT_TESTTIERS_H
@@ -16,16 +18,34 @@
 
 namespace quern::test {
 
+/// How machine code of tier amx runs on this machine.
+enum class TileRun {
+  Native,
+  /// Instruction by instruction, which can be counted: see amx::counts().
+  Emulated,
+  /// Not at all: tiles are vectors, which no module has.
+  Vectors,
+};
+
+/// The one of them; installs the emulator where it is needed. Prints, the first
+/// time, which it is and why.
+TileRun tileRun();
+
 /// Tiers that cover all passes and layouts, without AMX where this machine
 /// lacks it. Prints, the first time, which of them are emulated or not run.
 std::vector<Tier> testTiers();
+
+/// The same with AMX where its code is emulated, for kernels that may have a
+/// form with tiles; of others it has no code of its own.
+std::vector<Tier> tileTiers();
 
 /// The other tiers that this machine can run. What they add are libraries and a
 /// few patterns, whose tests ask for them.
 std::vector<Tier> tiersBetween();
 
-/// The kernels of `module` for `tier`, native where the machine can run them.
-/// `emulate` asks for definitions also where it could.
+/// The kernels of `module` for `tier`: machine code of the tier where this
+/// machine can run it (see tileRun()). `emulate` asks for definitions and
+/// vectors also where it could.
 Expected<KernelJit> makeKernels(mlir::ModuleOp module, Tier tier,
                                 bool emulate = false);
 

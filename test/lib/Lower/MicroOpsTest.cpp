@@ -259,8 +259,10 @@ TEST(MicroOps, TilesInMemory) {
     b[i] = uint8_t(random());
   std::vector<std::pair<Tier, bool>> ways = waysToRun();
   ways.push_back({Tier::Amx, true});
+  if (test::tileRun() == test::TileRun::Emulated)
+    ways.push_back({Tier::Amx, false});
   for (auto [tier, emulate] : ways) {
-    SCOPED_TRACE(getTierName(tier).str() + (emulate ? ", emulated" : ""));
+    SCOPED_TRACE(getTierName(tier).str() + (emulate ? ", as vectors" : ""));
     ASSERT_EQ(runner.compile(tier, emulate), "");
     Aligned<uint8_t> y(3 * 1024, 0xa5);
     ASSERT_TRUE(runner.run("k", {a.data(), b.data(), y.data()}, {1, 1}));

@@ -8,6 +8,7 @@
 #include "quern/module_abi.h"
 
 #include "compiler/Bench/GemmCase.h"
+#include "lib/Tile/GemmTiles.h"
 #include "test/support/KernelRunner.h"
 #include "test/support/TileUse.h"
 
@@ -30,10 +31,9 @@ GemmShape makeShape(int64_t k, int64_t n) {
   return shape;
 }
 
-/// Compiles `shape` for all tiers and checks it for each number of rows.
-void check(const GemmShape &shape, const std::vector<int64_t> &rows,
-           bool real = false,
-           const std::vector<Tier> &tiers = KernelRunner::tiers()) {
+/// Compiles `shape` for these tiers and checks it for each number of rows.
+void check(const GemmShape &shape, const std::vector<int64_t> &rows, bool real,
+           const std::vector<Tier> &tiers) {
   KernelRunner runner;
   GemmCase(shape, 1, real).build(runner.module());
   for (Tier tier : tiers) {
@@ -53,6 +53,13 @@ void check(const GemmShape &shape, const std::vector<int64_t> &rows,
           << " rows";
     }
   }
+}
+
+/// For all tiers.
+void check(const GemmShape &shape, const std::vector<int64_t> &rows,
+           bool real = false) {
+  bool tiles = !real && hasTileGemm(shape);
+  check(shape, rows, real, tiles ? test::tileTiers() : KernelRunner::tiers());
 }
 
 TEST(Gemm, AnyNumberOfRows) {
@@ -196,10 +203,12 @@ TEST(Gemm, TilesAreConfiguredOnceAndNeverSpilled) {
   }
 }
 
-/// What machines without AMX run, here in vectors everywhere.
+/// What machines without AVX-512 VNNI run for AMX, here everywhere: k in one
+/// span and in three.
 TEST(Gemm, TilesAsVectors) {
-  for (auto [k, n] : {std::pair<int64_t, int64_t>(64, 96), {1600, 80}}) {
+  for (auto [k, n] : {std::pair<int64_t, int64_t>(64, 96), {192, 80}}) {
     GemmShape shape = makeShape(k, n);
+    shape.tuning.spanSteps = 1;
     shape.activation = GemmActivation::Gelu;
     KernelRunner runner;
     GemmCase(shape, 1).build(runner.module());
@@ -274,7 +283,7 @@ TEST(Gemm, E14EqualsTheKernelOfEightBits) {
       packGemmWeights(weights.data(), n, k, packed.data(), stored);
       KernelRunner runner;
       buildGemm(runner.module(), "k", shape);
-      for (Tier tier : KernelRunner::tiers()) {
+      for (Tier tier : test::tileTiers()) {
         ASSERT_EQ(runner.compile(tier), "");
         Aligned<uint8_t> y((rows + QUERN_SLACK_ROWS) * shape.outStride + 64);
         RunCounts counts{rows, 1};

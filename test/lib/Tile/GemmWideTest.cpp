@@ -31,8 +31,10 @@ GemmShape makeShape(int64_t k, int64_t n) {
 /// Kernels of one shape, compiled once for each tier.
 class Product {
 public:
-  explicit Product(const GemmShape &shape) : shape(shape) {
-    for (Tier tier : KernelRunner::tiers()) {
+  explicit Product(const GemmShape &shape,
+                   const std::vector<Tier> &tiers = KernelRunner::tiers())
+      : shape(shape) {
+    for (Tier tier : tiers) {
       KernelRunner &runner = runners.emplace_back();
       WideGemmCase(shape, 1, randomWideData(1, shape)).build(runner.module());
       EXPECT_EQ(runner.compile(tier), "");
@@ -73,13 +75,13 @@ void check(const GemmShape &shape, int64_t rows, const WideData &data,
 TEST(GemmWide, SumsAreExact) {
   for (int64_t k : {100, 768, 3072}) {
     GemmShape shape = makeShape(k, 48);
-    check(shape, 13, randomWideData(13, shape));
+    Product(shape, test::tileTiers()).check(13, randomWideData(13, shape));
   }
 }
 
 TEST(GemmWide, AnyNumberOfRows) {
   GemmShape shape = makeShape(64, 96);
-  Product product(shape);
+  Product product(shape, test::tileTiers());
   for (int64_t rows : {1, 3, 4, 5, 8, 9, 12, 16, 130})
     product.check(rows, randomWideData(rows, shape));
 }
@@ -144,7 +146,7 @@ TEST(GemmWide, EpilogueInTheNextTile) {
     shape.out = out;
     shape.range = {0, out == Storage::U16 ? 65535.0f : 255.0f};
     ASSERT_NE(getWideGemmScratchBytes(shape), 0);
-    Product product(shape);
+    Product product(shape, test::tileTiers());
     for (int64_t rows : {1, 4, 5, 12, 130})
       product.check(rows, randomWideData(rows, shape), 3e-8f);
   }

@@ -11,6 +11,7 @@
 #include "lib/Tile/KernelBuilder.h"
 #include "quern/module_abi.h"
 #include "test/support/TestTiers.h"
+#include "test/support/amx/Emulator.h"
 
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/MemRef/IR/MemRef.h"
@@ -98,6 +99,8 @@ private:
     size_t size = size_t(scratchBytes + 2 * guard) / 64 * 64;
     auto *scratch = static_cast<unsigned char *>(std::aligned_alloc(64, size));
     std::memset(scratch, 0xa5, size);
+    // A kernel configures its tiles itself.
+    amx::releaseTiles();
     entry(buffers.data(), tokens, sequences, taps, begin, end, scratch);
     for (size_t i = size_t(scratchBytes); i != size; ++i)
       if (scratch[i] != 0xa5) {
