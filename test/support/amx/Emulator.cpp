@@ -25,8 +25,7 @@ static __attribute__((tls_model("initial-exec"))) thread_local Tiles tiles;
 static std::atomic<uint64_t> executed[kOpCount], spilled;
 static struct sigaction previous;
 
-/// What a stack frame of a kernel spans at most.
-static constexpr uint64_t kFrameBytes = 1 << 16, kRedZoneBytes = 128;
+static constexpr int8_t kStackPointer = 4;
 
 static uint64_t readRegister(const ucontext_t &user, int8_t number) {
   static constexpr int places[16] = {
@@ -73,9 +72,7 @@ static void run(const Instruction &instruction, ucontext_t &user) {
   bool isMove = instruction.op == Op::Load ||
                 instruction.op == Op::LoadStreamed ||
                 instruction.op == Op::Store;
-  // Counted from the red zone's end on: what lies below is far above.
-  uint64_t above = memory - (readRegister(user, 4) - kRedZoneBytes);
-  if (isMove && above < kFrameBytes)
+  if (isMove && address.base == kStackPointer)
     spilled.fetch_add(1, std::memory_order_relaxed);
   rip += instruction.length;
 }

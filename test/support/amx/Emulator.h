@@ -33,7 +33,7 @@ void install();
 /// Emulated instructions of all threads since the last resetCounts().
 struct Counts {
   uint64_t of[kOpCount] = {};
-  /// Loads and stores of tiles near the stack pointer: those of spills.
+  /// Loads and stores of tiles from the stack pointer on: those of spills.
   uint64_t spills = 0;
 
   uint64_t operator[](Op op) const { return of[size_t(op)]; }
