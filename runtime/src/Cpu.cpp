@@ -10,6 +10,7 @@
 
 #include "quern/introspect.h"
 
+#include <atomic>
 #include <cpuid.h>
 #include <cstdio>
 #include <cstdlib>
@@ -71,6 +72,9 @@ const TierRow *findTier(uint32_t id) {
   return nullptr;
 }
 
+/// See claimFeatures().
+std::atomic<uint64_t> claimed{0};
+
 /// Register state that the operating system saves (XCR0).
 uint64_t readXcr0() {
   uint32_t low, high;
@@ -105,8 +109,11 @@ constexpr const char *missingTexts[FeatureCount] = {
 
 } // namespace
 
+void quern::claimFeatures(uint64_t features) { claimed.store(features); }
+
 CpuInfo quern::queryCpu() {
   CpuInfo info = {};
+  info.features = claimed.load();
   uint32_t a, b, c, d;
   if (!__get_cpuid(0, &a, &b, &c, &d))
     return info;
@@ -184,6 +191,8 @@ int64_t quern::environmentTierCap() {
 }
 
 bool quern::requestTiles() {
+  if (claimed.load() & bit(FeatureAmxTile))
+    return true;
   constexpr long archRequestPermission = 0x1023, tileData = 18;
   return syscall(SYS_arch_prctl, archRequestPermission, tileData) == 0;
 }

@@ -51,8 +51,13 @@ struct CpuInfo {
   char brand[49];
 };
 
-/// Asks the CPU. Cheap; has no state.
+/// Asks the CPU. Cheap.
 CpuInfo queryCpu();
+
+/// For tests that execute instructions which the CPU lacks: from now on
+/// queryCpu() reports these features, too, and requestTiles() grants tiles if
+/// they are among them. 0 takes an earlier claim back.
+void claimFeatures(uint64_t features);
 
 /// Name of a feature as in /proc/cpuinfo.
 const char *featureName(uint32_t feature);

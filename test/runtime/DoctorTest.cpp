@@ -89,6 +89,17 @@ TEST(Cpu, ReasonsNameTheFirstMissingFeature) {
   EXPECT_NE(whyTierUnusable(12345, all), nullptr);
 }
 
+TEST(Cpu, ClaimsCountUntilTheyAreTakenBack) {
+  uint64_t before = queryCpu().features;
+  uint64_t tiles = uint64_t(1) << FeatureAmxTile | uint64_t(1)
+                                                       << FeatureOsTiles;
+  claimFeatures(tiles);
+  EXPECT_EQ(queryCpu().features, before | tiles);
+  EXPECT_TRUE(requestTiles());
+  claimFeatures(0);
+  EXPECT_EQ(queryCpu().features, before);
+}
+
 TEST(Cpu, NamesGoBothWays) {
   for (uint32_t tier : {QUERN_TIER_SSE2, QUERN_TIER_AVX2, QUERN_TIER_AVX512BW,
                         QUERN_TIER_AVX512VNNI, QUERN_TIER_AMX, QUERN_TIER_CUDA})
