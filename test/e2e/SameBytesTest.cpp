@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 #include "test/e2e/TinyModule.h"
+#include "test/support/amx/Emulator.h"
 
 #include <algorithm>
 #include <random>
@@ -23,6 +24,8 @@ struct BytesCase {
   bool everyTier = false;
   /// And without vectors, which takes long to compile.
   bool scalar = false;
+  /// Some of its kernels have a form with tiles.
+  bool tiles = true;
 };
 
 void PrintTo(const BytesCase &value, std::ostream *out) { *out << value.name; }
@@ -85,6 +88,7 @@ TEST_P(SameBytesTest, E43InEveryBatch) {
       SCOPED_TRACE(std::string(quern_tier_name(tier)) + ", threads " +
                    std::to_string(threads));
       TinySession session(module.get(), threads, tier);
+      amx::resetCounts();
       // All at once, in another order each time; then in small batches, with
       // what larger ones left in the buffers.
       std::shuffle(order.begin(), order.end(), random);
@@ -104,6 +108,11 @@ TEST_P(SameBytesTest, E43InEveryBatch) {
             EXPECT_TRUE(results[i - from] == expected[order[i]])
                 << "length " << order[i] + 1 << " in a batch of " << batch;
         }
+      if (tier == QUERN_TIER_AMX && tileRun() == TileRun::Emulated) {
+        amx::Counts counts = amx::counts();
+        EXPECT_EQ(counts.dots() > 0, GetParam().tiles);
+        EXPECT_EQ(counts.spills, 0u);
+      }
     }
 }
 
@@ -127,18 +136,34 @@ INSTANTIATE_TEST_SUITE_P(
                   "integer-only"},
         BytesCase{"TokensChannel", HeadKind::TokenClassification,
                   "w8a8-channel"},
+        BytesCase{
+            "FourBitsAndLogarithms",
+            HeadKind::Classification,
+            "w4a8",
+            {"p.quantizer=log_sqrt2", "p.bits=4", "p.estimator=allminmax"}},
         BytesCase{"AnswersFloat",
                   HeadKind::QuestionAnswering,
                   "fp32",
                   {},
-                  /*everyTier=*/true},
+                  /*everyTier=*/true,
+                  /*scalar=*/false,
+                  /*tiles=*/false},
         // Ranges that are found at run time are those of one token.
         BytesCase{"E29RangesOfTokens",
                   HeadKind::Classification,
                   "w8a8",
                   {"emb.granularity=token", "x.granularity=token",
                    "z.granularity=token", "c.granularity=token",
-                   "f.granularity=token"}},
+                   "f.granularity=token"},
+                  /*everyTier=*/false,
+                  /*scalar=*/false,
+                  /*tiles=*/false},
         BytesCase{"EmbeddingDefault", HeadKind::Embedding, "default"},
-        BytesCase{"EmbeddingFloat", HeadKind::Embedding, "fp32"}),
+        BytesCase{"EmbeddingFloat",
+                  HeadKind::Embedding,
+                  "fp32",
+                  {},
+                  /*everyTier=*/false,
+                  /*scalar=*/false,
+                  /*tiles=*/false}),
     [](const auto &info) { return std::string(info.param.name); });

@@ -10,7 +10,9 @@
 #include "compiler/Compiler.h"
 #include "compiler/Emit/Assemble.h"
 #include "runtime/include/quern/introspect.h"
+#include "runtime/src/Cpu.h"
 #include "test/support/TempFolder.h"
+#include "test/support/TestTiers.h"
 #include "test/support/TinyModel.h"
 
 #include <cstring>
@@ -23,6 +25,15 @@ namespace quern::test {
 inline const std::vector<std::string> fewTargets = {"x86-amx", "x86-avx2",
                                                     "x86-avx512vnni"};
 
+/// Has the run time use tier amx where its instructions are emulated. Modules
+/// of tests do so before they are opened.
+inline void allowEmulatedTiles() {
+  if (tileRun() == TileRun::Emulated)
+    claimFeatures(uint64_t(1) << FeatureAmxTile |
+                  uint64_t(1) << FeatureAmxInt8 |
+                  uint64_t(1) << FeatureOsTiles);
+}
+
 class TinyModule {
 public:
   /// Writes the model and compiles it, for fewTargets if none are given. A
@@ -31,6 +42,7 @@ public:
              const std::vector<std::string> &overrides = {},
              bool allRows = false,
              const std::vector<std::string> &targets = fewTargets) {
+    allowEmulatedTiles();
     if (Error error = writeTinyModel(modelFolder(), options)) {
       ADD_FAILURE() << error.message();
       return;

@@ -28,6 +28,7 @@ public:
                const TinyVisionOptions &options = {},
                const std::vector<std::string> &overrides = {})
       : options(options) {
+    allowEmulatedTiles();
     request.overrides = overrides;
     Error error = writeTinyVision(folder.file("model"), options);
     EXPECT_FALSE(error) << error.message();
