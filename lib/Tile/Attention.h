@@ -54,6 +54,9 @@ struct AttentionShape {
   /// Integer attention only: blocks of 4 rows by 1 panel, for 16 vector
   /// registers.
   bool smallTile = false;
+  /// Integer attention only: products of 32 rows by tile registers, in
+  /// sequences that have kLeastTileQueries.
+  bool tiles = false;
   /// Constants of heads; not with logarithmic or fixed probabilities.
   bool perHead = false;
   /// f32 attention only: quantizers at the scores and the probabilities, whose
@@ -84,14 +87,26 @@ struct QAttentionParams {
 /// probStorage) i16. Taps are
 /// [heads][R], R the sum of the squared sequence lengths: code (h, i, j) of
 /// sequence s lies at h * R + base(s) + i * T(s) + j, base(s) being the sum of
-/// T^2 before s. Reads up to 15 rows and 63 bytes beyond the last token. With
+/// T^2 before s. Reads up to 31 rows and 63 bytes beyond the last token. With
 /// `fixed`, params is i8, as by packFixedAttention. With `firstQuery`, qkv
 /// holds k and v, a buffer q, i8 [sequences][queryStride], comes before the
 /// taps, the context has a row for each sequence, and code (h, j) of sequence s
-/// is at h * tokens + offsets[s] + j of the taps. It also appends the variant
-/// `NAME.small`, see AttentionShape::smallTile.
+/// is at h * tokens + offsets[s] + j of the taps. It also appends the variants
+/// `NAME.small` and, where hasTileAttention(), `NAME.tiles`: see
+/// AttentionShape::smallTile and ::tiles.
 mlir::func::FuncOp buildQAttention(mlir::ModuleOp module, llvm::StringRef name,
                                    const AttentionShape &shape);
+
+/// From so many tokens on a sequence's products are made by tile registers. A
+/// block of them takes as long with one row as with 32: for 32 keys and heads
+/// of 64 channels eight products of 16 cycles and as many stores, and loads of
+/// 128 vectors, some 320 cycles where vectors have 256 for every eight rows.
+inline constexpr int64_t kLeastTileQueries = 13;
+
+/// True if the kernel of `shape` has a form with tile registers: not for one
+/// row of queries, for heads that are no multiple of 32 channels, and for
+/// logarithmic codes that are no bytes.
+bool hasTileAttention(const AttentionShape &shape);
 
 /// Scratch bytes that one call of the integer kernel needs.
 int64_t qattentionScratch(const AttentionShape &shape);

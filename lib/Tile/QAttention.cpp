@@ -76,16 +76,26 @@ void QAttentionEmitter::head(const HeadChunk &chunk) {
     loadHeadConstants();
   headColumn = k.mul(c.head, shape.headDim);
   queryColumn = k.add(headColumn, shape.qColumn);
-  valueStride = k.mul(k.roundUp(c.length, 4), 16);
+  valueStride = k.mul(valueRows(), 16);
   packKeys();
   packValues();
   storeTables();
-  k.loop(k.index(0), c.queries, blockRows, [&](Value row) {
-    rowTerms(row);
-    scores(row);
-    softmax(row);
-    contextRows(row);
-  });
+  auto vectorRows = [&] {
+    k.loop(k.index(0), c.queries, blockRows, [&](Value row) {
+      rowTerms(row);
+      scores(row);
+      softmax(row);
+      contextRows(row);
+    });
+  };
+  if (!shape.tiles)
+    return vectorRows();
+  k.ifThen(k.less(c.queries, k.index(kLeastTileQueries)), vectorRows,
+           [&] { tileRows(); });
+}
+
+Value QAttentionEmitter::valueRows() {
+  return k.roundUp(c.length, shape.tiles ? kAttentionTileSpan : 4);
 }
 
 void QAttentionEmitter::emitStage(AttentionStage stage) {
@@ -94,7 +104,7 @@ void QAttentionEmitter::emitStage(AttentionStage stage) {
   Value zero = k.index(0);
   c = {zero, zero, k.tokens(), zero, k.tokens(), k.tapping(), zero};
   headColumn = queryColumn = zero;
-  valueStride = k.mul(k.roundUp(c.length, 4), 16);
+  valueStride = k.mul(valueRows(), 16);
   auto softmaxOf = [&](Value row) {
     for (int64_t r = 0; r != blockRows; ++r) {
       Value from = k.mul(k.add(row, r), shape.qkvStride);
@@ -173,6 +183,15 @@ void QAttentionEmitter::packValues() {
       k.storeVector(packed, scratch, k.add(to, k.mul(valueStride, p)));
     }
   });
+  if (!shape.tiles)
+    return;
+  // Weights beyond the sequence may be anything.
+  k.loop(k.roundUp(c.length, 4), valueRows(), 4, [&](Value token) {
+    Value to = k.add(k.mul(token, 16), layout.values);
+    for (int64_t p = 0; p != layout.valuePanels; ++p)
+      k.storeVector(k.zeros(k.vec(64, k.i8())), scratch,
+                    k.add(to, k.mul(valueStride, p)));
+  });
 }
 
 /// Stores (128 - zk)(sum q - zq dh) of each row of the block.
@@ -191,7 +210,7 @@ void QAttentionEmitter::rowTerms(Value row) {
       sum = k.dot4(sum, q, ones);
     }
     Value term = k.mul(k.sub(k.reduceAdd(sum), constant), factor);
-    k.storeBytes(k.broadcast(term, 1), scratch, k.index(layout.terms + 4 * r));
+    k.storeBytes(k.broadcast(term, 1), scratch, k.add(termsAt(0), 4 * r));
   }
 }
 
@@ -205,16 +224,7 @@ void QAttentionEmitter::scores(Value row) {
 void QAttentionEmitter::scorePair(Value row, Value pair) {
   Value panelBytes = k.index(layout.keySteps * 64);
   Value panel = k.add(k.mul(pair, layout.keySteps * 4), layout.keys);
-  Value sums = k.add(k.mul(pair, 4), layout.keySums);
-  Values acc;
-  for (int64_t p = 0; p != blockPanels; ++p) {
-    Value columnTerm = k.loadBytes(scratch, k.add(sums, p * 64), 16, k.i32());
-    for (int64_t r = 0; r != blockRows; ++r) {
-      Value term =
-          k.loadBytes(scratch, k.index(layout.terms + 4 * r), 1, k.i32());
-      acc.push_back(k.add(columnTerm, k.broadcast(k.lane(term, 0))));
-    }
-  }
+  Values acc = scoreTerms(pair);
   Value query = queryRow(row, 0);
   acc = k.loop(
       k.index(0), k.index(layout.keySteps), 1, acc,
@@ -232,11 +242,29 @@ void QAttentionEmitter::scorePair(Value row, Value pair) {
         }
         return next;
       });
+  storeScores(pair, acc);
+}
+
+/// What the sums of eight rows and two panels of keys, or of one, begin with.
+Values QAttentionEmitter::scoreTerms(Value pair) {
+  Value sums = k.add(k.mul(pair, 4), layout.keySums);
+  Values terms;
+  for (int64_t p = 0; p != blockPanels; ++p) {
+    Value columnTerm = k.loadBytes(scratch, k.add(sums, p * 64), 16, k.i32());
+    for (int64_t r = 0; r != blockRows; ++r) {
+      Value term = k.loadBytes(scratch, k.add(termsAt(0), 4 * r), 1, k.i32());
+      terms.push_back(k.add(columnTerm, k.broadcast(k.lane(term, 0))));
+    }
+  }
+  return terms;
+}
+
+void QAttentionEmitter::storeScores(Value pair, ArrayRef<Value> sums) {
   for (int64_t i = 0; i != blockPanels * blockRows; ++i) {
-    Value codes =
-        shape.fixed
-            ? fixedCode(k, acc[i], fixedScore, shape.scoreRange)
-            : k.requant(acc[i], scoreMultiplier, scoreOffset, shape.scoreRange);
+    Value codes = shape.fixed
+                      ? fixedCode(k, sums[i], fixedScore, shape.scoreRange)
+                      : k.requant(sums[i], scoreMultiplier, scoreOffset,
+                                  shape.scoreRange);
     Value at = k.add(k.add(codeRow(i % blockRows), pair), i / blockRows * 16);
     k.storeCodes(codes, scratch, at);
   }
@@ -262,12 +290,17 @@ func::FuncOp buildQAttention(ModuleOp module, StringRef name,
                   bufferTypes(Builder(module.getContext()), shape));
   QAttentionEmitter(k, shape).emit();
   func::FuncOp kernel = k.finish();
-  if (shape.smallTile)
+  if (shape.smallTile || shape.tiles)
     return kernel;
-  AttentionShape small = shape;
-  small.smallTile = true;
-  tk::setVariant(buildQAttention(module, (name + ".small").str(), small), name,
-                 "small");
+  auto append = [&](StringRef means, bool AttentionShape::*form) {
+    AttentionShape other = shape;
+    other.*form = true;
+    std::string variant = (name + "." + means).str();
+    tk::setVariant(buildQAttention(module, variant, other), name, means);
+  };
+  append("small", &AttentionShape::smallTile);
+  if (hasTileAttention(shape))
+    append("tiles", &AttentionShape::tiles);
   return kernel;
 }
 
@@ -281,7 +314,9 @@ func::FuncOp buildAttentionStage(ModuleOp module, StringRef name,
 }
 
 int64_t qattentionScratch(const AttentionShape &shape) {
-  return QAttentionLayout(shape).size;
+  AttentionShape tiles = shape;
+  tiles.tiles = hasTileAttention(shape);
+  return QAttentionLayout(tiles).size;
 }
 
 } // namespace quern

@@ -12,16 +12,24 @@ namespace quern {
 using Values = KernelBuilder::Values;
 
 /// Sums over the tokens of weight times value, i32, for `count` panels of 16
-/// channels. Row 0 of the weights lies at `weights`, the correction of each row
-/// at `terms`.
-Values QAttentionEmitter::weightedSums(Value weights, Value terms, Value first,
+/// channels. The weights are those of a plane and a parity, or without a plane
+/// uniform codes.
+Values QAttentionEmitter::weightedSums(Value plane, int64_t parity, Value first,
                                        int64_t count) {
+  Value terms = plane ? planeTerms(plane, parity) : termsAt(1);
   Values acc;
   for (int64_t i = 0; i != count * blockRows; ++i) {
     Value term =
         k.loadBytes(scratch, k.add(terms, 4 * (i % blockRows)), 1, k.i32());
     acc.push_back(k.broadcast(k.lane(term, 0)));
   }
+  if (hasTileSums) {
+    Values sums = tileSumsOf(planeSums(plane, parity));
+    for (auto [sum, term] : llvm::zip_equal(sums, acc))
+      sum = k.add(sum, term);
+    return sums;
+  }
+  Value weights = plane ? planeAt(plane, parity) : codeRow(0);
   Value panel = k.add(k.mul(valueStride, first), layout.values);
   return k.loop(
       k.index(0), c.length, 4, acc, [&](Value token, ArrayRef<Value> a) {
@@ -57,11 +65,9 @@ void QAttentionEmitter::contextRows(Value row) {
 /// `channels` or more are the head's.
 void QAttentionEmitter::contextPanels(Value row, Value first, int64_t count,
                                       int64_t channels) {
-  Values sums =
-      shape.isLog() && shape.fixed ? joinedFixedPlanes(first, count)
-      : shape.isLog()
-          ? joinedPlanes(first, count)
-          : weightedSums(codeRow(0), k.index(layout.terms + 64), first, count);
+  Values sums = shape.isLog() && shape.fixed ? joinedFixedPlanes(first, count)
+                : shape.isLog() ? joinedPlanes(first, count)
+                                : weightedSums(Value(), 0, first, count);
   for (Value &v : sums) {
     if (shape.fixed) {
       v = fixedCode(k, v, fixedContext, shape.contextRange);

@@ -1,8 +1,9 @@
 //===- QAttentionEmitter.h - The parts of integer attention --------*- C++ -*-//
 //
 // Private to this folder: what QAttention.cpp (packing, scores),
-// QAttentionSoftmax.cpp and QAttentionLog.cpp (probabilities) and
-// QAttentionContext.cpp have in common. With k' = k - 128 and v' = v - 128
+// QAttentionSoftmax.cpp and QAttentionLog.cpp (probabilities),
+// QAttentionContext.cpp and QAttentionTiles.cpp (products by tile registers)
+// have in common. With k' = k - 128 and v' = v - 128
 // (s8):
 //
 //   sum (q - zq)(k - zk) = q.k' + (128 - zk) sum q - zq (sum k' + (128 - zk)
@@ -10,7 +11,9 @@
 //
 // K' is packed as panels of 16 tokens [head_dim / 4][16][4], V' as panels of
 // 16 channels [T / 4][16][4]. Then, for eight rows at a time: scores by pairs
-// of panels, softmax row by row, context by pairs of panels.
+// of panels, softmax row by row, context by pairs of panels. Both panels are
+// what tile registers take as they are: with these, products are made of 32
+// rows at a time, and all else of the four eights of these one after another.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TILE_QATTENTIONEMITTER_H
@@ -19,19 +22,29 @@
 #include "lib/Tile/AttentionParts.h"
 #include "lib/Tile/AttentionStages.h"
 #include "lib/Tile/FixedPoint.h"
+#include "lib/Tile/GemmTileWalk.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace quern {
 
 /// Rows of one block at most: 8 rows by 2 panels leave registers for operands.
 inline constexpr int64_t kAttentionRows = 8;
+/// Rows of one block of tile registers, and tokens of a span of its sums.
+inline constexpr int64_t kAttentionTileRows = 32;
+inline constexpr int64_t kAttentionTileSpan = 128;
 
 /// Byte offsets in the scratch memory.
 struct QAttentionLayout {
   explicit QAttentionLayout(const AttentionShape &s) {
-    int64_t tokens = (s.maxLength + 31) / 32 * 32;
+    int64_t side = s.tiles ? kAttentionTileSpan : 32;
+    int64_t tokens = (s.maxLength + side - 1) / side * side;
+    rows = s.tiles ? kAttentionTileRows : kAttentionRows;
     keySteps = (s.headDim + 3) / 4;
+    // Tile registers take 64 channels; those that are missing are zeros.
+    if (s.tiles)
+      keySteps = (keySteps + 15) / 16 * 16;
     valuePanels = (s.headDim + 15) / 16;
     // One line more than the codes, so that rows do not share cache sets.
     codeStride = (s.maxLength + 63) / 64 * 64 + 64;
@@ -39,22 +52,30 @@ struct QAttentionLayout {
     keySums = keys + tokens * keySteps * 4;
     values = keySums + tokens * 4;
     codes = values + tokens * valuePanels * 16;
-    exps = codes + kAttentionRows * codeStride;
+    exps = codes + rows * codeStride;
     // Fixed rows are looked up in blocks of 64.
     expStride = (s.fixed ? codeStride - 64 : tokens) * 4 + 64;
     planes = exps + kAttentionRows * expStride;
     if (s.isLog())
       planeCount = qm_log_planes(s.log) * s.log.per_octave;
-    terms = planes + planeCount * kAttentionRows * codeStride;
-    sums = terms + (1 + std::max<int64_t>(planeCount, 1)) * 64;
+    int64_t matrices = std::max<int64_t>(planeCount, 1);
+    terms = planes + planeCount * rows * codeStride;
+    termStride = rows * 4 < 64 ? 64 : rows * 4;
+    sums = terms + (1 + matrices) * termStride;
     tables = sums + kAttentionRows * 8;
-    size = tables + planeCount * 256;
+    tileSums = tables + planeCount * 256;
+    size = tileSums + (s.tiles ? matrices * kTileBlockBytes : 0);
   }
-  int64_t keySteps, valuePanels, codeStride, expStride;
+  /// Rows of a block.
+  int64_t rows;
+  int64_t keySteps, valuePanels, codeStride, expStride, termStride;
   int64_t keys, keySums, values, codes, exps, planes, terms, size;
   /// Of fixed softmax: sums of the rows. Of logarithmic codes: their weights in
   /// each plane.
   int64_t sums, tables;
+  /// Blocks of sums of tile registers: of scores or of uniform codes, or of
+  /// each plane.
+  int64_t tileSums;
   /// Of both parities.
   int64_t planeCount = 0;
 };
@@ -86,9 +107,13 @@ private:
   void head(const HeadChunk &chunk);
   void packKeys();
   void packValues();
+  /// Tokens of the packed values: those of the sequence, and zeros.
+  Value valueRows();
   void rowTerms(Value row);
   void scores(Value row);
   void scorePair(Value row, Value pair);
+  void storeScores(Value pair, llvm::ArrayRef<Value> sums);
+  Values scoreTerms(Value pair);
   /// Probabilities of the block's score codes.
   void softmax(Value row);
   void realSoftmax(Value row);
@@ -118,11 +143,25 @@ private:
   Value reduceRows(Values v);
   void contextRows(Value row);
   void contextPanels(Value row, Value first, int64_t count, int64_t channels);
-  Values weightedSums(Value weights, Value terms, Value first, int64_t count);
+  Values weightedSums(Value plane, int64_t parity, Value first, int64_t count);
   Values joinedPlanes(Value first, int64_t count);
   Values joinedFixedPlanes(Value first, int64_t count);
   void storeContext(Value row, Value first, int64_t count, int64_t channels,
                     Values values);
+
+  // Products by tile registers.
+  void tileRows();
+  Value eights(Value row);
+  /// Tile i or j of two, of a step of 64.
+  using TileSource = llvm::function_ref<Value(int64_t, int64_t)>;
+  void multiplyTiles(Value at, bool begins, int64_t steps, TileSource rowsAt,
+                     TileSource panelAt);
+  void eachEight(Value row, llvm::function_ref<void(Value)> body);
+  void tileScores(Value row);
+  void tileSoftmax(Value row);
+  void tileContext(Value row);
+  void tileWeights(Value plane, int64_t parity, Value first);
+  Values tileSumsOf(Value block);
 
   /// Address of row `r` (a constant) of a block of q, or of the codes.
   Value queryRow(Value row, int64_t r) {
@@ -137,19 +176,37 @@ private:
     return k.min(k.sub(c.queries, row), k.index(blockRows));
   }
   Value codeRow(int64_t r) {
-    return k.index(layout.codes + r * layout.codeStride);
+    return fromEight(layout.codeStride, layout.codes + r * layout.codeStride);
+  }
+  /// `at`, behind eight rows of `stride` bytes for every eight before the one
+  /// at hand.
+  Value fromEight(int64_t stride, int64_t at) {
+    return eight ? k.add(k.mul(eight, kAttentionRows * stride), at)
+                 : k.index(at);
+  }
+  /// Terms of the scores, or of the sums of a matrix of weights.
+  Value termsAt(int64_t matrix) {
+    return fromEight(4, layout.terms + matrix * layout.termStride);
   }
 
   /// Row 0 of the weights of a plane, and the terms of its sums.
   Value planeAt(Value plane, int64_t parity) {
-    int64_t one = kAttentionRows * layout.codeStride;
+    int64_t one = layout.rows * layout.codeStride;
     return k.add(k.mul(plane, shape.log.per_octave * one),
-                 layout.planes + parity * one);
+                 fromEight(layout.codeStride, layout.planes + parity * one));
   }
   Value planeTerms(Value plane, int64_t parity) {
-    return k.add(k.mul(plane, shape.log.per_octave * 64),
-                 layout.terms + 64 + parity * 64);
+    return k.add(k.mul(plane, shape.log.per_octave * layout.termStride),
+                 termsAt(1 + parity));
   }
+  /// Its block of sums of tile registers; that of uniform codes without one.
+  Value planeSums(Value plane, int64_t parity) {
+    if (!plane)
+      return k.index(layout.tileSums);
+    return k.add(k.mul(plane, shape.log.per_octave * kTileBlockBytes),
+                 layout.tileSums + parity * kTileBlockBytes);
+  }
+  Value planesIn(Value most);
 
   KernelBuilder &k;
   const AttentionShape &shape;
@@ -159,6 +216,13 @@ private:
   Value qkv, offsets, params, context, queries, scoreTap, probTap, scratch;
   /// False where only codes are asked for.
   bool makesPlanes = true;
+  /// In a block of tile registers: the eight rows at hand, by number, and
+  /// whether sums are there already.
+  Value eight;
+  bool hasTileSums = false;
+  /// What packPlanes has been given by the eight rows at hand, whose planes are
+  /// made later.
+  std::optional<Value> seen;
   // Of the layer.
   Value expHi, expLo, scoreMultiplier, scoreOffset, probMultiplier;
   Value contextMultiplier, contextOffset, zq, zk, zv, probStep;

@@ -73,15 +73,23 @@ void QAttentionEmitter::logCodes(ArrayRef<Value> tops, Value total) {
 void QAttentionEmitter::packPlanes(Value most) {
   if (!makesPlanes)
     return;
-  if (qm_log_planes(shape.log) == 1) {
-    usedPlanes = k.index(1);
-    packPlane(k.index(0));
+  if (seen) {
+    seen = most;
     return;
   }
+  usedPlanes = planesIn(most);
+  if (qm_log_planes(shape.log) == 1)
+    return packPlane(k.index(0));
+  k.loop(k.index(0), usedPlanes, 1, [&](Value plane) { packPlane(plane); });
+}
+
+/// How many planes are not empty.
+Value QAttentionEmitter::planesIn(Value most) {
+  if (qm_log_planes(shape.log) == 1)
+    return k.index(1);
   int64_t perPlane = qm_log_octaves(shape.log) * shape.log.per_octave;
   Value last = k.toIndex(k.reduceMaxUnsigned(most));
-  usedPlanes = k.add(k.div(last, k.index(perPlane)), 1);
-  k.loop(k.index(0), usedPlanes, 1, [&](Value plane) { packPlane(plane); });
+  return k.add(k.div(last, k.index(perPlane)), 1);
 }
 
 /// As logCodes, without floats. Rows past the end of the sequence have codes
@@ -89,7 +97,7 @@ void QAttentionEmitter::packPlanes(Value most) {
 void QAttentionEmitter::fixedLogCodes() {
   FixedAttentionParams fixed(k, params);
   auto codesOf = [&](Value r) {
-    return k.add(k.mul(r, layout.codeStride), layout.codes);
+    return k.add(k.mul(r, layout.codeStride), codeRow(0));
   };
   auto sumAt = [&](Value r) { return k.add(k.mul(r, 8), layout.sums); };
   Value rows = k.index(blockRows);
@@ -224,9 +232,7 @@ Values QAttentionEmitter::joinedPlanes(Value first, int64_t count) {
   auto addPlane = [&](Value plane, ArrayRef<Value> before) {
     Values values;
     for (int64_t p = 0; p != parities; ++p) {
-      Values sums =
-          weightedSums(planeAt(plane, p), planeTerms(plane, p), first, count);
-      for (Value sum : sums) {
+      for (Value sum : weightedSums(plane, p, first, count)) {
         Value value = k.toFloat(sum, k.f32());
         if (!before.empty())
           value = k.add(k.mul(before[values.size()], down), value);
@@ -259,13 +265,11 @@ Values QAttentionEmitter::joinedFixedPlanes(Value first, int64_t count) {
   auto lanes = k.vec(16, k.i32());
   int64_t planes = qm_log_planes(shape.log);
   if (planes == 1)
-    return weightedSums(planeAt(k.index(0), 0), planeTerms(k.index(0), 0),
-                        first, count);
+    return weightedSums(k.index(0), 0, first, count);
   return k.loop(
       k.index(0), usedPlanes, 1, Values(count * blockRows, k.zeros(lanes)),
       [&](Value plane, ArrayRef<Value> before) {
-        Values sums =
-            weightedSums(planeAt(plane, 0), planeTerms(plane, 0), first, count);
+        Values sums = weightedSums(plane, 0, first, count);
         Value behind = k.sub(k.index(planes - 1), plane);
         Value up =
             k.broadcast(k.toI32(k.mul(behind, qm_log_octaves(shape.log))));

@@ -55,7 +55,7 @@ void QAttentionEmitter::fixedSoftmax(Value row) {
   eachFixedRow(rowsLeft(row), [&](Value r, Value codes, Value exps, Value sum) {
     fixed.probabilities(shape, codes, exps, sum, c.length, [&](Value total) {
       k.storeBytes(k.broadcast(k.mul(total, factor), 1), scratch,
-                   k.add(k.mul(r, 4), layout.terms + 64));
+                   k.add(k.mul(r, 4), termsAt(1)));
     });
   });
   tapRows(row, probTap);
@@ -66,7 +66,7 @@ void QAttentionEmitter::fixedSoftmax(Value row) {
 void QAttentionEmitter::eachFixedRow(Value rows, RowStep body) {
   FixedAttentionParams fixed(k, params);
   auto codesOf = [&](Value r) {
-    return k.add(k.mul(r, layout.codeStride), layout.codes);
+    return k.add(k.mul(r, layout.codeStride), codeRow(0));
   };
   auto expsOf = [&](Value r) {
     return k.add(k.mul(r, layout.expStride), layout.exps);
@@ -86,7 +86,7 @@ void QAttentionEmitter::uniformCodes(Value total) {
   Value ratios =
       k.div(k.broadcast(probMultiplier, blockRows), k.unsignedToFloat(total));
   Value sum = k.sub(reduceRows(probabilities(ratios)), excess);
-  storeTerm(sum, k.index(layout.terms + 64));
+  storeTerm(sum, termsAt(1));
 }
 
 void QAttentionEmitter::storeTerm(Value sums, Value at) {
@@ -99,7 +99,7 @@ void QAttentionEmitter::tapRows(Value row, Value tap) {
   k.ifThen(c.tapping, [&] {
     Value rows = rowsLeft(row);
     k.loop(k.index(0), rows, 1, [&](Value r) {
-      Value from = k.add(k.mul(r, layout.codeStride), layout.codes);
+      Value from = k.add(k.mul(r, layout.codeStride), codeRow(0));
       Value to = k.add(c.tapBase, k.mul(k.add(row, r), c.length));
       k.copyRow(scratch, from, tap, to, c.length);
     });

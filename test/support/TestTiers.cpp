@@ -293,9 +293,8 @@ std::vector<Tier> testTiers() {
   return tiers;
 }
 
-std::vector<Tier> tileTiers() {
-  std::vector<Tier> tiers = testTiers();
-  if (tileRun() == TileRun::Emulated)
+std::vector<Tier> withTiles(std::vector<Tier> tiers, bool mayHaveTiles) {
+  if (mayHaveTiles && tileRun() == TileRun::Emulated)
     tiers.push_back(Tier::Amx);
   return tiers;
 }

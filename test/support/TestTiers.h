@@ -35,9 +35,10 @@ TileRun tileRun();
 /// lacks it. Prints, the first time, which of them are emulated or not run.
 std::vector<Tier> testTiers();
 
-/// The same with AMX where its code is emulated, for kernels that may have a
-/// form with tiles; of others it has no code of its own.
-std::vector<Tier> tileTiers();
+/// These and, for a kernel that has a form with tiles, AMX where its code is
+/// emulated; of others it has no code of its own.
+std::vector<Tier> withTiles(std::vector<Tier> tiers, bool mayHaveTiles = true);
+inline std::vector<Tier> tileTiers() { return withTiles(testTiers()); }
 
 /// The other tiers that this machine can run. What they add are libraries and a
 /// few patterns, whose tests ask for them.

@@ -95,7 +95,7 @@ template <typename Context> void AttentionTest::checkCodes() {
   std::vector<Context> expected(size);
   std::vector<uint8_t> s(c.heads * pairs), prob(s.size());
   qattention(shape, p, qkv, offsets, expected, s, prob);
-  for (Tier tier : testTiers()) {
+  for (Tier tier : tileTiers()) {
     SCOPED_TRACE(getTierName(tier).str());
     KernelCall kernel(tier, qattentionScratch(shape), [&](mlir::ModuleOp m) {
       buildQAttention(m, "kernel", shape);
@@ -164,6 +164,10 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{1, 64, {200}}, Case{1, 64, {512}},
                     Case{2, 25, {1, 130}, true}, Case{1, 64, {65, 2}, true},
                     Case{1, 80, {19, 48}}, Case{3, 7, {5, 64}},
+                    // Around the blocks and spans of tile registers.
+                    Case{2, 32, {12, 13, 31, 32, 33}},
+                    Case{1, 64, {63, 64, 65, 128, 129}},
+                    Case{1, 128, {33, 130}}, Case{1, 96, {40, 100}, true},
                     Case{2, 64, {40, 9}, false, Storage::U16},
                     Case{2, 25, {9, 20}, false, Storage::U16},
                     // One channel behind whole blocks, and nothing between
@@ -178,6 +182,51 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{12, 64, {40, 9}, false, Storage::U8, true},
                     Case{7, 25, {1, 130}, true, Storage::U8, true},
                     Case{4, 17, {33, 8}, false, Storage::F32, true}));
+
+/// Products by tile registers where there are 13 tokens or more: four tiles of
+/// sums for 32 rows and 32 keys or channels, and nothing twice.
+TEST(TileAttention, MakesEachProductOnce) {
+  if (tileRun() != TileRun::Emulated)
+    GTEST_SKIP() << "instructions are only counted where they are emulated";
+  AttentionShape shape;
+  shape.heads = 2;
+  shape.headDim = 64;
+  shape.qkvStride = rowStride(384);
+  shape.kColumn = 128;
+  shape.vColumn = 256;
+  shape.contextStride = rowStride(128);
+  shape.maxLength = 128;
+  ASSERT_TRUE(hasTileAttention(shape));
+  KernelCall kernel(Tier::Amx, qattentionScratch(shape), [&](mlir::ModuleOp m) {
+    buildQAttention(m, "kernel", shape);
+  });
+  QAttentionParams p;
+  fillExpTables(0.031, 512, p);
+  auto params = p.data();
+  auto count = [&](int32_t length) {
+    std::vector<int32_t> offsets = {0, length};
+    std::vector<uint8_t> qkv(bufferSize(length, shape.qkvStride), 100);
+    std::vector<uint8_t> out(bufferSize(length, shape.contextStride));
+    amx::resetCounts();
+    kernel.run({qkv.data(), offsets.data(), params.data(), out.data(), nullptr,
+                nullptr},
+               length, 1, shape.heads, false);
+    return amx::counts();
+  };
+  using amx::Op;
+  amx::Counts counts = count(128);
+  // Of both heads, blocks of four products: 4 x 4 of scores, and of two steps
+  // each 4 x 2 of context.
+  EXPECT_EQ(counts.dots(), 2u * 4 * (16 + 2 * 8));
+  EXPECT_EQ(counts[Op::DotUS], counts.dots());
+  EXPECT_EQ(counts.loads(), counts.dots());
+  EXPECT_EQ(counts[Op::Zero], 2u * 4 * (16 + 8));
+  EXPECT_EQ(counts[Op::Store], counts[Op::Zero]);
+  EXPECT_EQ(counts[Op::LoadConfig], 1u);
+  EXPECT_EQ(counts.spills, 0u);
+  EXPECT_EQ(count(13).dots(), 2u * 4 * (1 + 2));
+  EXPECT_EQ(count(12).dots(), 0u);
+}
 
 /// Row E43: neither what lies around a sequence, as padding would, nor the
 /// length that the kernel was made for is in any code of it.
@@ -216,7 +265,7 @@ TEST(Attention, E43NothingBeyondTheSequenceCounts) {
     };
     std::vector<std::vector<uint8_t>> contexts, scores, probabilities;
     for (int64_t longest : {after, int64_t(512)})
-      for (Tier tier : testTiers()) {
+      for (Tier tier : tileTiers()) {
         shape.maxLength = longest;
         KernelCall kernel(
             tier, qattentionScratch(shape),

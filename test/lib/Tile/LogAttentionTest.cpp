@@ -8,6 +8,9 @@
 #include "test/lib/Tile/KernelCall.h"
 #include "test/lib/Tile/RowReference.h"
 
+#include <list>
+#include <tuple>
+
 using namespace quern;
 using namespace quern::test;
 
@@ -79,7 +82,8 @@ void fill(std::vector<uint8_t> &qkv, const AttentionShape &shape, int64_t first,
 /// One kernel against the definition, for every set of parameters.
 template <typename Context, typename Prob>
 void check(const AttentionShape &shape, const std::vector<int64_t> &lengths,
-           const std::vector<QAttentionParams> &layers) {
+           const std::vector<QAttentionParams> &layers,
+           const std::vector<Tier> &tiers = hostTiers()) {
   std::vector<int32_t> offsets = {0};
   int64_t pairs = 0;
   for (int64_t length : lengths) {
@@ -92,18 +96,26 @@ void check(const AttentionShape &shape, const std::vector<int64_t> &lengths,
   for (int64_t n = 0; n < sequences; ++n)
     fill(qkv, shape, offsets[n], lengths[n], int(n % 6), random);
   size_t size = bufferSize(tokens, shape.contextStride);
-  for (Tier tier : hostTiers()) {
-    SCOPED_TRACE(getTierName(tier).str());
-    KernelCall kernel(tier, qattentionScratch(shape), [&](mlir::ModuleOp m) {
-      buildQAttention(m, "kernel", shape);
-    });
-    for (const QAttentionParams &p : layers) {
-      SCOPED_TRACE(p.probStep);
-      std::vector<Context> expected(size), got(size, 77), split(size, 78);
-      std::vector<uint8_t> s(shape.heads * pairs), gotS(s.size(), 1);
-      std::vector<Prob> prob(s.size()), gotP(s.size(), 1);
-      qattention(shape, p, qkv, offsets, expected, s, prob);
-      auto params = p.data();
+  std::list<std::pair<Tier, KernelCall>> kernels;
+  for (Tier tier : tiers)
+    kernels.emplace_back(std::piecewise_construct, std::forward_as_tuple(tier),
+                         std::forward_as_tuple(tier, qattentionScratch(shape),
+                                               [&](mlir::ModuleOp m) {
+                                                 buildQAttention(m, "kernel",
+                                                                 shape);
+                                               }));
+  for (const QAttentionParams &p : layers) {
+    SCOPED_TRACE(p.probStep);
+    std::vector<Context> expected(size);
+    std::vector<uint8_t> s(shape.heads * pairs);
+    std::vector<Prob> prob(s.size());
+    qattention(shape, p, qkv, offsets, expected, s, prob);
+    auto params = p.data();
+    for (auto &[tier, kernel] : kernels) {
+      SCOPED_TRACE(getTierName(tier).str());
+      std::vector<Context> got(size, 77), split(size, 78);
+      std::vector<uint8_t> gotS(s.size(), 1);
+      std::vector<Prob> gotP(s.size(), 1);
       auto run = [&](std::vector<Context> &out) -> std::vector<void *> {
         return {qkv.data(), offsets.data(), params.data(),
                 out.data(), gotS.data(),    gotP.data()};
@@ -123,16 +135,23 @@ void check(const AttentionShape &shape, const std::vector<int64_t> &lengths,
 class LogAttention : public testing::TestWithParam<qm_log_codes> {};
 
 TEST_P(LogAttention, E22E23EqualsTheDefinition) {
-  AttentionShape shape = shapeOf(GetParam(), 2, 25, 130);
-  std::vector<QAttentionParams> layers;
-  for (double step : {0.002, 0.031, 0.4, 3.0})
-    layers.push_back(paramsOf(shape, step, step < 0.1 ? 1.0 : 0.37));
-  std::vector<int64_t> lengths = {130, 5,  17, 33, 16, 64, 1,  2,  3,
-                                  31,  32, 65, 15, 8,  9,  48, 20, 12};
-  if (shape.probStorage() == Storage::U16)
-    check<uint8_t, uint16_t>(shape, lengths, layers);
-  else
-    check<uint8_t, uint8_t>(shape, lengths, layers);
+  // Heads that fill no vector, and those that have a form with tile registers
+  // where codes are bytes.
+  for (bool isTiled : {false, true}) {
+    AttentionShape shape = shapeOf(GetParam(), 2, isTiled ? 32 : 25, 130);
+    std::vector<Tier> tiers = withTiles(hostTiers(), isTiled);
+    if (isTiled)
+      llvm::erase_if(tiers, [](Tier tier) { return tier != Tier::Amx; });
+    std::vector<QAttentionParams> layers;
+    for (double step : {0.002, 0.031, 0.4, 3.0})
+      layers.push_back(paramsOf(shape, step, step < 0.1 ? 1.0 : 0.37));
+    std::vector<int64_t> lengths = {130, 5,  17, 33, 16, 64, 1,  2,  3, 13,
+                                    31,  32, 65, 15, 8,  9,  48, 20, 12};
+    if (shape.probStorage() == Storage::U16)
+      check<uint8_t, uint16_t>(shape, lengths, layers, tiers);
+    else
+      check<uint8_t, uint8_t>(shape, lengths, layers, tiers);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -164,9 +183,9 @@ TEST(LogAttention, ContextInOtherForms) {
   QAttentionParams wide = paramsOf(shape, 0.05, 1);
   wide.contextMultiplier = 2.9f;
   wide.contextOffset = 30123;
-  check<uint16_t, uint8_t>(shape, {40, 9}, {wide});
+  check<uint16_t, uint8_t>(shape, {40, 9}, {wide}, withTiles(hostTiers()));
   shape.context = Storage::F32;
-  check<float, uint8_t>(shape, {40, 9}, {wide});
+  check<float, uint8_t>(shape, {40, 9}, {wide}, withTiles(hostTiers()));
 }
 
 } // namespace
