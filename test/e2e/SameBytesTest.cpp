@@ -24,8 +24,15 @@ struct BytesCase {
   bool everyTier = false;
   /// And without vectors, which takes long to compile.
   bool scalar = false;
-  /// Some of its kernels have a form with tiles.
+  /// Some of its kernels have a form with tiles: with 128 columns, which are
+  /// four heads of 32 channels, attention is one.
   bool tiles = true;
+  int64_t hidden = 100;
+  BytesCase ofHidden(int64_t columns) const {
+    BytesCase changed = *this;
+    changed.hidden = columns;
+    return changed;
+  }
 };
 
 void PrintTo(const BytesCase &value, std::ostream *out) { *out << value.name; }
@@ -48,7 +55,7 @@ std::vector<std::vector<int32_t>> everyLength(int32_t vocab) {
 TEST_P(SameBytesTest, E43InEveryBatch) {
   TinyModelOptions options;
   options.head = GetParam().head;
-  options.hidden = 100;
+  options.hidden = GetParam().hidden;
   options.heads = 4;
   options.intermediate = 270;
   options.layers = 2;
@@ -125,7 +132,7 @@ INSTANTIATE_TEST_SUITE_P(
                   {},
                   /*everyTier=*/true,
                   /*scalar=*/true},
-        BytesCase{"RegressionW8A8", HeadKind::Regression, "w8a8"},
+        BytesCase{"RegressionW8A8", HeadKind::Regression, "w8a8"}.ofHidden(128),
         BytesCase{"ClassificationMixed", HeadKind::Classification, "mp"},
         BytesCase{"ClassificationGroups",
                   HeadKind::Classification,
@@ -133,14 +140,16 @@ INSTANTIATE_TEST_SUITE_P(
                   {},
                   /*everyTier=*/true},
         BytesCase{"ClassificationIntegerOnly", HeadKind::Classification,
-                  "integer-only"},
+                  "integer-only"}
+            .ofHidden(128),
         BytesCase{"TokensChannel", HeadKind::TokenClassification,
                   "w8a8-channel"},
         BytesCase{
             "FourBitsAndLogarithms",
             HeadKind::Classification,
             "w4a8",
-            {"p.quantizer=log_sqrt2", "p.bits=4", "p.estimator=allminmax"}},
+            {"p.quantizer=log_sqrt2", "p.bits=4", "p.estimator=allminmax"}}
+            .ofHidden(128),
         BytesCase{"AnswersFloat",
                   HeadKind::QuestionAnswering,
                   "fp32",
