@@ -25,7 +25,7 @@ expectOnAllTiers(const AttentionShape &shape, std::vector<uint8_t> qkv,
   const int64_t sequences = int64_t(offsets.size()) - 1;
   const size_t size = expected.size();
   int64_t chunks = sequences * shape.heads;
-  for (Tier tier : withTiles(hostTiers(), hasTileAttention(shape))) {
+  for (Tier tier : withTiles(testTiers(), hasTileAttention(shape))) {
     SCOPED_TRACE(getTierName(tier).str());
     KernelCall kernel(tier, qattentionScratch(shape), [&](mlir::ModuleOp m) {
       buildQAttention(m, "kernel", shape);
