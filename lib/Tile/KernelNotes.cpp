@@ -134,8 +134,10 @@ KernelNotes attentionNotes(const AttentionShape &shape, bool isReal) {
   notes.tile = "8 queries x 32 keys, 8 queries x 32 channels";
   notes.variantTiles["small"] = "4 queries x 16 keys, 4 queries x 16 channels";
   if (!isReal && hasTileAttention(shape))
-    notes.variantTiles["tiles"] =
-        "32 queries x 32 keys, 32 queries x 32 channels";
+    notes.variantTiles["tiles"] = formatv("32 queries x 32 keys, 32 queries x "
+                                          "32 channels in tile registers, from "
+                                          "{0} tokens on",
+                                          kLeastTileQueries);
   notes.layout =
       isReal ? "keys packed by head in panels [dim][16]"
              : "keys and values packed by head in panels [dim/4][16][4]";

@@ -137,6 +137,15 @@ static json reasonsOf(const fb::Kernel &kernel, const fb::KernelTier *tier) {
   return reasons;
 }
 
+/// The instructions of the tier's code; of steps that multiply nothing only the
+/// registers.
+static std::string familyOf(const fb::Step &step, const fb::KernelTier *tier) {
+  std::string family = tier ? str(tier->family()) : "";
+  bool multiplies =
+      step.macs_per_token() || step.macs_per_pair() || step.macs_per_sequence();
+  return multiplies ? family : family.substr(family.rfind(' ') + 1);
+}
+
 /// That of the tier's code.
 static std::string tileOf(const fb::Kernel &kernel,
                           const fb::KernelTier *tier) {
@@ -189,7 +198,7 @@ Expected<json> explain(const fb::Manifest &manifest, const std::string &name,
                   {"op", str(step->op())},
                   {"layer", step->layer()},
                   {"kernel", str(kernel.name())},
-                  {"family", form ? str(form->family()) : ""},
+                  {"family", familyOf(*step, form)},
                   {"tile", tileOf(kernel, form)},
                   {"layout", str(kernel.layout())},
                   {"rows", rowsOf(*step)},

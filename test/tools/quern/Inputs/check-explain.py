@@ -10,9 +10,12 @@ assert sum(step["macs"] for step in steps) == found["macs"] > 0
 assert abs(sum(step["share"] for step in steps) - 1) < 1e-9
 for step in steps:
     assert step["kernel"] and step["family"], step
-    if step["op"] in ("linear", "attention"):
+    multiplies = step["op"] in ("linear", "attention")
+    assert multiplies == (step["macs"] > 0), step
+    assert multiplies or " " not in step["family"], step
+    if multiplies:
         assert step["tile"] and step["layout"], step
-        assert step["macs"] > 0 and step["reasons"], step
+        assert step["reasons"], step
         if step["family"] == "vpdpbusd zmm":
             assert 0 < step["predicted_share_of_peak"] < 1, step
 linears = [step for step in steps if step["op"] == "linear"]
