@@ -98,10 +98,12 @@ mlir::func::FuncOp buildQAttention(mlir::ModuleOp module, llvm::StringRef name,
                                    const AttentionShape &shape);
 
 /// From so many tokens on a sequence's products are made by tile registers. A
-/// block of them takes as long with one row as with 32: for 32 keys and heads
-/// of 64 channels eight products of 16 cycles and as many stores, and loads of
-/// 128 vectors, some 320 cycles where vectors have 256 for every eight rows.
-inline constexpr int64_t kLeastTileQueries = 13;
+/// block of them takes as long with one row as with 32: for up to 32 keys and
+/// heads of 64 channels 12 products of 16 cycles (four of scores, eight of
+/// context) and as many stores, and loads of its sums, 430 to 460 cycles.
+/// Vectors take 128 for the scores of every eight rows, and four for every
+/// token of their context: 384 with 16 tokens, 590 with 17.
+inline constexpr int64_t kLeastTileQueries = 17;
 
 /// True if the kernel of `shape` has a form with tile registers: not for one
 /// row of queries, for heads that are no multiple of 32 channels, and for

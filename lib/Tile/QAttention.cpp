@@ -95,7 +95,13 @@ void QAttentionEmitter::head(const HeadChunk &chunk) {
 }
 
 Value QAttentionEmitter::valueRows() {
-  return k.roundUp(c.length, shape.tiles ? kAttentionTileSpan : 4);
+  Value fours = k.roundUp(c.length, 4);
+  if (!shape.tiles)
+    return fours;
+  Value tiles =
+      k.select(k.less(k.index(kTileStep), c.length),
+               k.roundUp(c.length, kAttentionTileSpan), k.index(kTileStep));
+  return k.select(k.less(c.queries, k.index(kLeastTileQueries)), fours, tiles);
 }
 
 void QAttentionEmitter::emitStage(AttentionStage stage) {
@@ -227,7 +233,7 @@ void QAttentionEmitter::scorePair(Value row, Value pair) {
   Values acc = scoreTerms(pair);
   Value query = queryRow(row, 0);
   acc = k.loop(
-      k.index(0), k.index(layout.keySteps), 1, acc,
+      k.index(0), k.index((shape.headDim + 3) / 4), 1, acc,
       [&](Value step, ArrayRef<Value> a) {
         Value at = k.add(panel, k.mul(step, 64));
         Values b = {k.loadVector(scratch, at, 64)};

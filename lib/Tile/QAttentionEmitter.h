@@ -107,7 +107,8 @@ private:
   void head(const HeadChunk &chunk);
   void packKeys();
   void packValues();
-  /// Tokens of the packed values: those of the sequence, and zeros.
+  /// Tokens of the packed values: those of the sequence, and zeros up to whole
+  /// steps of the form that multiplies them.
   Value valueRows();
   void rowTerms(Value row);
   void scores(Value row);

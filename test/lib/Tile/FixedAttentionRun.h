@@ -24,13 +24,16 @@ expectOnAllTiers(const AttentionShape &shape, std::vector<uint8_t> qkv,
   const int64_t d = shape.heads * shape.headDim, tokens = offsets.back();
   const int64_t sequences = int64_t(offsets.size()) - 1;
   const size_t size = expected.size();
-  int64_t chunks = sequences * shape.heads;
+  int64_t chunks = sequences * shape.heads, longest = 0;
+  for (int64_t i = 0; i < sequences; ++i)
+    longest = std::max<int64_t>(longest, offsets[i + 1] - offsets[i]);
   for (Tier tier : withTiles(testTiers(), hasTileAttention(shape))) {
     SCOPED_TRACE(getTierName(tier).str());
     KernelCall kernel(tier, qattentionScratch(shape), [&](mlir::ModuleOp m) {
       buildQAttention(m, "kernel", shape);
     });
     std::vector<uint8_t> got(size), split(size), gotS(s.size()), gotP(p.size());
+    amx::resetCounts();
     kernel.run({qkv.data(), offsets.data(), params.data(), got.data(),
                 gotS.data(), gotP.data()},
                tokens, sequences, chunks, true);
@@ -41,6 +44,8 @@ expectOnAllTiers(const AttentionShape &shape, std::vector<uint8_t> qkv,
                      gotS.data(), gotP.data()},
                     tokens, sequences, chunks, false, 3);
     expectRows(split, expected, tokens, d, shape.contextStride);
+    if (longest >= kLeastTileQueries)
+      expectTiles(tier);
   }
 }
 

@@ -38,6 +38,16 @@ inline size_t bufferSize(int64_t rows, int64_t stride) {
   return size_t((rows + kSlackRows) * stride + kSlackBytes);
 }
 
+/// That machine code of tier amx, where it is emulated, has made products by
+/// tiles since amx::resetCounts(), and has spilled none.
+inline void expectTiles(Tier tier) {
+  if (tier != Tier::Amx || tileRun() != TileRun::Emulated)
+    return;
+  amx::Counts counts = amx::counts();
+  EXPECT_GT(counts.dots(), 0u);
+  EXPECT_EQ(counts.spills, 0u);
+}
+
 /// One compiled kernel.
 class KernelCall {
 public:

@@ -121,6 +121,7 @@ void check(const AttentionShape &shape, const std::vector<int64_t> &lengths,
                 out.data(), gotS.data(),    gotP.data()};
       };
       int64_t chunks = sequences * shape.heads;
+      amx::resetCounts();
       kernel.run(run(got), tokens, sequences, chunks, true);
       expectRows(gotS, s, 1, int64_t(s.size()), 0);
       expectRows(gotP, prob, 1, int64_t(s.size()), 0);
@@ -128,6 +129,8 @@ void check(const AttentionShape &shape, const std::vector<int64_t> &lengths,
       expectRows(got, expected, tokens, d, shape.contextStride);
       kernel.runSplit(run(split), tokens, sequences, chunks, false, 3);
       expectRows(split, expected, tokens, d, shape.contextStride);
+      if (hasTileAttention(shape))
+        expectTiles(tier);
     }
   }
 }
