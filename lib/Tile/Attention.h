@@ -3,8 +3,8 @@
 // One kernel for integer attention (tq.qattention) and one for f32 (tq.scores,
 // tq.softmax and tq.context in one). A chunk is one head of one sequence:
 // chunk c is head c % heads of sequence c / heads, so a launch is
-// chunks(base = sequences, multiply = heads). Neither accumulators nor the
-// scores of more than eight rows go to memory.
+// chunks(base = sequences, multiply = heads). The scores of eight rows at most
+// go to memory; with queries in lanes of 16, in tile registers of 32.
 //
 //===----------------------------------------------------------------------===//
 #ifndef QUERN_LIB_TILE_ATTENTION_H
@@ -109,6 +109,12 @@ inline constexpr int64_t kLeastTileQueries = 17;
 /// row of queries, for heads that are no multiple of 32 channels, and for
 /// logarithmic codes that are no bytes.
 bool hasTileAttention(const AttentionShape &shape);
+
+/// True if the kernel of `shape` has a form with 16 queries in the lanes of a
+/// vector, which runs where taps are off (and not where tile registers do):
+/// for uniform codes, contexts of bytes, and heads of 32 channels or of a
+/// multiple of 64.
+bool hasLaneAttention(const AttentionShape &shape);
 
 /// Scratch bytes that one call of the integer kernel needs.
 int64_t qattentionScratch(const AttentionShape &shape);

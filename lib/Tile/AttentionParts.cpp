@@ -77,33 +77,41 @@ static SmallVector<int64_t> pattern(int64_t width, bool high) {
   return p;
 }
 
+/// Both vectors that a pattern makes of a and b.
+static std::pair<Value, Value> exchange(KernelBuilder &k, int64_t width,
+                                        Value a, Value b) {
+  return {k.shuffle(a, b, pattern(width, false)),
+          k.shuffle(a, b, pattern(width, true))};
+}
+
+Values transposeQuads(KernelBuilder &k, ArrayRef<Value> rows) {
+  auto [a, b] = exchange(k, 2, rows[0], rows[1]);
+  auto [c, d] = exchange(k, 2, rows[2], rows[3]);
+  auto [first, second] = exchange(k, 4, a, c);
+  auto [third, fourth] = exchange(k, 4, b, d);
+  return {first, second, third, fourth};
+}
+
+Values transposeHalves(KernelBuilder &k, ArrayRef<Value> pairs) {
+  Values low = transposeQuads(k, pairs.take_front(4));
+  Values high = transposeQuads(k, pairs.drop_front(4));
+  Values columns(8);
+  for (int j = 0; j != 4; ++j)
+    std::tie(columns[j], columns[4 + j]) = exchange(k, 8, low[j], high[j]);
+  return columns;
+}
+
 Values transpose16(KernelBuilder &k, ArrayRef<Value> rows) {
-  SmallVector<int64_t> low[3], high[3];
-  for (int s = 0; s != 3; ++s) {
-    low[s] = pattern(2 << s, false);
-    high[s] = pattern(2 << s, true);
-  }
   // quads[g][j]: block b holds column 4b + j of the rows 4g .. 4g+3.
-  Value quads[4][4];
-  for (int g = 0; g != 4; ++g) {
-    const Value *r = rows.data() + 4 * g;
-    Value a = k.shuffle(r[0], r[1], low[0]), b = k.shuffle(r[0], r[1], high[0]);
-    Value c = k.shuffle(r[2], r[3], low[0]), d = k.shuffle(r[2], r[3], high[0]);
-    quads[g][0] = k.shuffle(a, c, low[1]);
-    quads[g][1] = k.shuffle(a, c, high[1]);
-    quads[g][2] = k.shuffle(b, d, low[1]);
-    quads[g][3] = k.shuffle(b, d, high[1]);
-  }
+  Values quads[4];
+  for (int g = 0; g != 4; ++g)
+    quads[g] = transposeQuads(k, rows.slice(4 * g, 4));
   Values columns(16);
   for (int j = 0; j != 4; ++j) {
-    Value a = k.shuffle(quads[0][j], quads[1][j], low[2]);
-    Value b = k.shuffle(quads[0][j], quads[1][j], high[2]);
-    Value c = k.shuffle(quads[2][j], quads[3][j], low[2]);
-    Value d = k.shuffle(quads[2][j], quads[3][j], high[2]);
-    columns[j] = k.shuffle(a, c, low[2]);
-    columns[4 + j] = k.shuffle(b, d, low[2]);
-    columns[8 + j] = k.shuffle(a, c, high[2]);
-    columns[12 + j] = k.shuffle(b, d, high[2]);
+    auto [a, b] = exchange(k, 8, quads[0][j], quads[1][j]);
+    auto [c, d] = exchange(k, 8, quads[2][j], quads[3][j]);
+    std::tie(columns[j], columns[8 + j]) = exchange(k, 8, a, c);
+    std::tie(columns[4 + j], columns[12 + j]) = exchange(k, 8, b, d);
   }
   return columns;
 }

@@ -33,6 +33,16 @@ KernelBuilder::Values forEach64(KernelBuilder &k, mlir::Value length,
                                 llvm::ArrayRef<mlir::Value> initial,
                                 KernelBuilder::BlockBody body);
 
+/// Of four rows of four blocks of four 32-bit lanes, the columns of the blocks:
+/// block b of vector j holds column j of the block b of each row.
+KernelBuilder::Values transposeQuads(KernelBuilder &k,
+                                     llvm::ArrayRef<mlir::Value> rows);
+
+/// The eight columns of 16 rows of eight 32-bit lanes. The rows come in pairs:
+/// 0 and 4, 1 and 5 up to 3 and 7, and 8 and 12 up to 11 and 15.
+KernelBuilder::Values transposeHalves(KernelBuilder &k,
+                                      llvm::ArrayRef<mlir::Value> pairs);
+
 /// The columns of 16 rows of 16 32-bit lanes.
 KernelBuilder::Values transpose16(KernelBuilder &k,
                                   llvm::ArrayRef<mlir::Value> rows);

@@ -277,6 +277,10 @@ Value KernelBuilder::lane(Value v, int64_t i) {
 Value KernelBuilder::shuffle(Value a, Value b, ArrayRef<int64_t> pattern) {
   return vector::ShuffleOp::create(builder, location, a, b, pattern);
 }
+Value KernelBuilder::join(Value a, Value b) {
+  int64_t lanes = cast<VectorType>(a.getType()).getNumElements();
+  return shuffle(a, b, llvm::to_vector(llvm::seq<int64_t>(2 * lanes)));
+}
 Value KernelBuilder::reduceAdd(Value v) {
   return vector::ReductionOp::create(builder, location,
                                      vector::CombiningKind::ADD, v);

@@ -159,6 +159,8 @@ public:
   Value mask(int64_t count, int64_t lanes = 16);
   Value lane(Value v, int64_t i);
   Value shuffle(Value a, Value b, llvm::ArrayRef<int64_t> pattern);
+  /// The lanes of a, then those of b.
+  Value join(Value a, Value b);
   /// Sum of integer lanes.
   Value reduceAdd(Value v);
   /// Largest lane, unsigned.

@@ -131,27 +131,31 @@ KernelNotes gemmNotes(const GemmShape &shape, GemmInput input, int64_t groups) {
 
 KernelNotes attentionNotes(const AttentionShape &shape, bool isReal) {
   KernelNotes notes;
-  notes.tile = "8 queries x 32 keys, 8 queries x 32 channels";
+  bool inLanes = !isReal && hasLaneAttention(shape);
+  notes.tile = inLanes ? "16 queries in lanes x 16 keys, x 16 channels"
+                       : "8 queries x 32 keys, 8 queries x 32 channels";
   notes.variantTiles["small"] = "4 queries x 16 keys, 4 queries x 16 channels";
   if (!isReal && hasTileAttention(shape))
     notes.variantTiles["tiles"] = formatv("32 queries x 32 keys, 32 queries x "
                                           "32 channels in tile registers, from "
                                           "{0} tokens on",
                                           kLeastTileQueries);
-  notes.layout =
-      isReal ? "keys packed by head in panels [dim][16]"
-             : "keys and values packed by head in panels [dim/4][16][4]";
+  notes.layout = isReal    ? "keys packed by head in panels [dim][16]"
+                 : inLanes ? "operands packed by head in panels [dim/4][16][4]"
+                           : "keys and values packed by head in panels "
+                             "[dim/4][16][4]";
   auto because = [&](std::string reason) {
     notes.reasons.push_back(std::move(reason));
   };
   if (!isReal && !shape.fixed && !shape.isLog()) {
     // Requantizing 16 scores, and their softmax, which takes as long as 11 dot
-    // products on Zen 4 and 5 (tools/README.md).
-    constexpr double beside = 1 + 11;
+    // products on Zen 4 and 5 (tools/README.md). With queries in lanes both
+    // together take as long as 13 in the longest sequences (lib/README.md).
+    const double beside = inLanes ? 13 : 1 + 11;
     double dots = double(llvm::alignTo(shape.headDim, 4)) / 4 +
                   double(llvm::alignTo(shape.headDim, 16)) / 4;
     notes.predicted = double(shape.headDim) / 2 / (dots + beside);
-    notes.tileRows = 8;
+    notes.tileRows = inLanes ? 16 : 8;
     if (shape.firstQuery) {
       notes.predicted /= 8;
       notes.tileRows = 1;
@@ -159,12 +163,16 @@ KernelNotes attentionNotes(const AttentionShape &shape, bool isReal) {
   }
   if (isReal)
     because("operands in f32: no dot product of bytes");
+  else if (inLanes)
+    because(
+        "queries and values of a head are packed before its products; where "
+        "taps are on, rows of 8 queries are computed instead");
   else
     because("keys and values of a head are packed before its products");
   if (shape.firstQuery)
     because("one query for each sequence: 7 of the 8 rows of a tile are empty");
   int64_t step = isReal ? 16 : 64;
-  if (shape.headDim % step)
+  if (shape.headDim % step && !inLanes)
     because(formatv("heads of {0} channels do not fill vectors of {1}",
                     shape.headDim, step));
   if (shape.isLog())

@@ -77,6 +77,15 @@ void QAttentionEmitter::head(const HeadChunk &chunk) {
   headColumn = k.mul(c.head, shape.headDim);
   queryColumn = k.add(headColumn, shape.qColumn);
   valueStride = k.mul(valueRows(), 16);
+  if (!hasLaneAttention(shape))
+    return rowHead();
+  Value limit = k.index(shape.tiles ? kLeastTileQueries : shape.maxLength + 1);
+  Value asked = k.select(c.tapping, limit, c.queries);
+  k.ifThen(k.less(asked, limit), [&] { laneHead(); }, [&] { rowHead(); });
+}
+
+/// The head's queries row by row, in vectors or in tile registers.
+void QAttentionEmitter::rowHead() {
   packKeys();
   packValues();
   storeTables();

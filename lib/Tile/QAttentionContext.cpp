@@ -68,24 +68,25 @@ void QAttentionEmitter::contextPanels(Value row, Value first, int64_t count,
   Values sums = shape.isLog() && shape.fixed ? joinedFixedPlanes(first, count)
                 : shape.isLog() ? joinedPlanes(first, count)
                                 : weightedSums(Value(), 0, first, count);
-  for (Value &v : sums) {
-    if (shape.fixed) {
-      v = fixedCode(k, v, fixedContext, shape.contextRange);
-      continue;
-    }
-    bool isReal = shape.context == Storage::F32;
-    if (!isReal && !shape.isLog() && !shape.perHead) {
-      v = k.requant(v, contextMultiplier, contextOffset, shape.contextRange);
-      continue;
-    }
-    Value real = shape.isLog() ? v : k.toFloat(v, k.f32());
-    v = k.add(k.mul(real, contextMultiplier), contextOffset);
-    if (!isReal && shape.perHead)
-      v = k.minReal(contextHi, k.maxReal(contextLo, v));
-    if (!isReal)
-      v = k.round(v, shape.contextRange);
-  }
+  for (Value &v : sums)
+    v = contextOf(v);
   storeContext(row, first, count, channels, sums);
+}
+
+Value QAttentionEmitter::contextOf(Value sums) {
+  if (shape.fixed)
+    return fixedCode(k, sums, fixedContext, shape.contextRange);
+  bool isReal = shape.context == Storage::F32;
+  if (!isReal && !shape.isLog() && !shape.perHead)
+    return k.requant(sums, contextMultiplier, contextOffset,
+                     shape.contextRange);
+  Value v = shape.isLog() ? sums : k.toFloat(sums, k.f32());
+  v = k.add(k.mul(v, contextMultiplier), contextOffset);
+  if (isReal)
+    return v;
+  if (shape.perHead)
+    v = k.minReal(contextHi, k.maxReal(contextLo, v));
+  return k.round(v, shape.contextRange);
 }
 
 /// Writes only rows of the sequence and channels of the head: the others

@@ -2,9 +2,9 @@
 //
 // Private to this folder: what QAttention.cpp (packing, scores),
 // QAttentionSoftmax.cpp and QAttentionLog.cpp (probabilities),
-// QAttentionContext.cpp and QAttentionTiles.cpp (products by tile registers)
-// have in common. With k' = k - 128 and v' = v - 128
-// (s8):
+// QAttentionContext.cpp, QAttentionTiles.cpp (products by tile registers) and
+// QAttentionLanes.cpp (16 queries in the lanes of a vector) have in common.
+// With k' = k - 128 and v' = v - 128 (s8):
 //
 //   sum (q - zq)(k - zk) = q.k' + (128 - zk) sum q - zq (sum k' + (128 - zk)
 //   dh) sum p (v - zv)       = p.v' + (128 - zv) sum p
@@ -35,6 +35,10 @@ inline constexpr int64_t kAttentionRows = 8;
 inline constexpr int64_t kAttentionTileRows = 32;
 inline constexpr int64_t kAttentionTileSpan = 128;
 
+/// 2^23: adding it to v in [0, 2^23) leaves rne(v) in the low bits of the sum.
+inline constexpr float kRoundMagic = 8388608.0f;
+inline constexpr int32_t kRoundMagicBits = 0x4b000000;
+
 /// Byte offsets in the scratch memory.
 struct QAttentionLayout {
   explicit QAttentionLayout(const AttentionShape &s) {
@@ -64,7 +68,13 @@ struct QAttentionLayout {
     sums = terms + (1 + matrices) * termStride;
     tables = sums + kAttentionRows * 8;
     tileSums = tables + planeCount * 256;
-    size = tileSums + (s.tiles ? matrices * kTileBlockBytes : 0);
+    laneQueries = tileSums + (s.tiles ? matrices * kTileBlockBytes : 0);
+    laneRows = laneProbs = size = laneQueries;
+    if (hasLaneAttention(s)) {
+      laneRows += keySteps * 64;
+      laneProbs = laneRows + tokens * 64;
+      size = laneProbs + tokens * 16;
+    }
   }
   /// Rows of a block.
   int64_t rows;
@@ -76,6 +86,9 @@ struct QAttentionLayout {
   /// Blocks of sums of tile registers: of scores or of uniform codes, or of
   /// each plane.
   int64_t tileSums;
+  /// With queries in lanes: panels of them, rows of score codes and then of
+  /// exponentials, and probability codes.
+  int64_t laneQueries, laneRows, laneProbs;
   /// Of both parities.
   int64_t planeCount = 0;
 };
@@ -105,6 +118,7 @@ private:
   void loadConstants();
   void loadHeadConstants();
   void head(const HeadChunk &chunk);
+  void rowHead();
   void packKeys();
   void packValues();
   /// Tokens of the packed values: those of the sequence, and zeros up to whole
@@ -141,14 +155,36 @@ private:
   bool hasByteCodes() const { return qm_log_zero(shape.log) <= 255; }
   /// A term of the rows' sums for one matrix of weights.
   void storeTerm(Value sums, Value at);
-  Value reduceRows(Values v);
+  /// Lanes of a sum are added in steps of `width` lanes and less.
+  Value reduceRows(Values v, int64_t width = 8);
   void contextRows(Value row);
   void contextPanels(Value row, Value first, int64_t count, int64_t channels);
   Values weightedSums(Value plane, int64_t parity, Value first, int64_t count);
   Values joinedPlanes(Value first, int64_t count);
   Values joinedFixedPlanes(Value first, int64_t count);
+  /// Context codes, or reals, of sums.
+  Value contextOf(Value sums);
   void storeContext(Value row, Value first, int64_t count, int64_t channels,
                     Values values);
+
+  // Queries in lanes.
+  void laneHead();
+  void packLaneKeys();
+  Value packQueries(Value row);
+  Value laneScores(Value rowTerm);
+  Value laneExponentials(Value top);
+  Value withoutMagic(Value sum, Value count);
+  Value joinBytes(llvm::ArrayRef<Value> codes);
+  Value laneProbabilities(Value ratio);
+  void laneContext(Value row, Value term);
+  /// Tokens that have rows: whole fours.
+  Value laneTokens() { return k.roundUp(c.length, 4); }
+  Value laneKey(Value token, int64_t channel) {
+    return k.add(k.mul(token, shape.headDim), layout.keys + channel);
+  }
+  Value laneRow(Value token, int64_t r) {
+    return k.add(k.mul(token, 64), layout.laneRows + r * 64);
+  }
 
   // Products by tile registers.
   void tileRows();

@@ -12,10 +12,6 @@ namespace quern {
 
 using Values = KernelBuilder::Values;
 
-/// 2^23: adding it to v in [0, 2^23) leaves rne(v) in the low bits of the sum.
-static constexpr float kMagic = 8388608.0f;
-static constexpr int32_t kMagicBits = 0x4b000000;
-
 void QAttentionEmitter::softmax(Value row) {
   if (shape.fixed)
     fixedSoftmax(row);
@@ -29,7 +25,8 @@ void QAttentionEmitter::realSoftmax(Value row) {
   tapRows(row, scoreTap);
   Values tops = rowMaxima();
   Values sums = exponentials(tops);
-  Value counted = k.mul(k.toI32(k.roundUp(c.length, 16)), k.i32(kMagicBits));
+  Value counted =
+      k.mul(k.toI32(k.roundUp(c.length, 16)), k.i32(kRoundMagicBits));
   excess = k.broadcast(counted, blockRows);
   Value total = k.sub(reduceRows(sums), excess);
   if (shape.isLog()) {
@@ -136,7 +133,7 @@ Values QAttentionEmitter::rowMaxima() {
 /// stored: each lane of each block has added the bits of the magic number.
 Values QAttentionEmitter::exponentials(ArrayRef<Value> tops) {
   auto lanes = k.vec(16, k.i32());
-  Value magic = k.splat(k.vec(16, k.f32()), kMagic);
+  Value magic = k.splat(k.vec(16, k.f32()), kRoundMagic);
   return k.blocks(
       c.length, Values(blockRows, k.zeros(lanes)),
       [&](Value i, Value mask, ArrayRef<Value> a) {
@@ -163,7 +160,7 @@ Values QAttentionEmitter::exponentials(ArrayRef<Value> tops) {
 Values QAttentionEmitter::probabilities(Value ratios) {
   auto lanes = k.vec(16, k.i32());
   auto reals = k.vec(16, k.f32());
-  Value magic = k.splat(reals, kMagic);
+  Value magic = k.splat(reals, kRoundMagic);
   Value limit = shape.perHead ? probLimit : k.splat(reals, shape.probRange.hi);
   Values ratio;
   for (int64_t r = 0; r != blockRows; ++r)
@@ -188,8 +185,8 @@ Values QAttentionEmitter::probabilities(Value ratios) {
 }
 
 /// The sum of the lanes of each of the block's vectors, as the lanes of one.
-Value QAttentionEmitter::reduceRows(Values v) {
-  for (int64_t width = 8; width; width /= 2) {
+Value QAttentionEmitter::reduceRows(Values v, int64_t width) {
+  for (; width; width /= 2) {
     // Groups of `width` lanes stay in order; a group's halves are added.
     Values next;
     for (size_t i = 0; i < v.size(); i += 2) {

@@ -159,29 +159,30 @@ TEST_P(AttentionTest, Floats) {
 
 INSTANTIATE_TEST_SUITE_P(
     Shapes, AttentionTest,
-    testing::Values(Case{2, 64, {1}}, Case{1, 64, {2, 3, 17}},
-                    Case{2, 32, {128, 1, 16}}, Case{4, 25, {3, 31, 33, 8}},
-                    Case{1, 64, {200}}, Case{1, 64, {512}},
-                    Case{2, 25, {1, 130}, true}, Case{1, 64, {65, 2}, true},
-                    Case{1, 80, {19, 48}}, Case{3, 7, {5, 64}},
-                    // Around the blocks and spans of tile registers.
-                    Case{2, 32, {16, 17, 31, 32, 33}},
-                    Case{1, 64, {63, 64, 65, 128, 129}},
-                    Case{1, 128, {33, 130}}, Case{1, 96, {40, 100}, true},
-                    Case{2, 64, {40, 9}, false, Storage::U16},
-                    Case{2, 25, {9, 20}, false, Storage::U16},
-                    // One channel behind whole blocks, and nothing between
-                    // the last head and the next row.
-                    Case{64, 1, {3, 11}}, Case{4, 17, {2, 9}},
-                    Case{64, 1, {3, 11}, false, Storage::U16},
-                    // Values, for a quantizer behind that needs whole rows.
-                    Case{2, 64, {40, 9}, false, Storage::F32},
-                    Case{2, 25, {9, 20}, false, Storage::F32},
-                    Case{64, 1, {3, 11}, false, Storage::F32},
-                    // Row E19.
-                    Case{12, 64, {40, 9}, false, Storage::U8, true},
-                    Case{7, 25, {1, 130}, true, Storage::U8, true},
-                    Case{4, 17, {33, 8}, false, Storage::F32, true}));
+    testing::Values(
+        Case{2, 64, {1}}, Case{1, 64, {2, 3, 17}}, Case{2, 32, {128, 1, 16}},
+        Case{4, 25, {3, 31, 33, 8}}, Case{1, 64, {200}}, Case{1, 64, {512}},
+        Case{2, 25, {1, 130}, true}, Case{1, 64, {65, 2}, true},
+        Case{1, 80, {19, 48}}, Case{3, 7, {5, 64}},
+        // Around the blocks of queries in lanes.
+        Case{3, 32, {4, 5, 12, 15, 20, 27}}, Case{2, 32, {7, 34}, true},
+        // Around the blocks and spans of tile registers.
+        Case{2, 32, {16, 17, 31, 32, 33}}, Case{1, 64, {63, 64, 65, 128, 129}},
+        Case{1, 128, {33, 130}}, Case{1, 96, {40, 100}, true},
+        Case{2, 64, {40, 9}, false, Storage::U16},
+        Case{2, 25, {9, 20}, false, Storage::U16},
+        // One channel behind whole blocks, and nothing between
+        // the last head and the next row.
+        Case{64, 1, {3, 11}}, Case{4, 17, {2, 9}},
+        Case{64, 1, {3, 11}, false, Storage::U16},
+        // Values, for a quantizer behind that needs whole rows.
+        Case{2, 64, {40, 9}, false, Storage::F32},
+        Case{2, 25, {9, 20}, false, Storage::F32},
+        Case{64, 1, {3, 11}, false, Storage::F32},
+        // Row E19.
+        Case{12, 64, {40, 9}, false, Storage::U8, true},
+        Case{7, 25, {1, 130}, true, Storage::U8, true},
+        Case{4, 17, {33, 8}, false, Storage::F32, true}));
 
 /// Products by tile registers where there are 17 tokens or more: four tiles of
 /// sums for 32 rows and 32 keys or channels, and nothing twice.
@@ -232,15 +233,20 @@ TEST(TileAttention, MakesEachProductOnce) {
 /// length that the kernel was made for is in any code of it.
 TEST(Attention, E43NothingBeyondTheSequenceCounts) {
   constexpr int64_t before = 3, after = 20;
-  for (int64_t length : {5, 17}) {
-    SCOPED_TRACE(length);
+  // Heads of 32 and 64 channels have queries in lanes where taps are off.
+  const std::pair<int64_t, int64_t> cases[] = {{5, 25},  {17, 25}, {5, 32},
+                                               {18, 32}, {7, 64},  {20, 64}};
+  for (const auto &sizes : cases) {
+    const int64_t length = sizes.first, headDim = sizes.second;
+    SCOPED_TRACE(testing::Message() << length << " of " << headDim);
     AttentionShape shape;
     shape.heads = 2;
-    shape.headDim = 25;
-    shape.qkvStride = rowStride(150);
-    shape.kColumn = 50;
-    shape.vColumn = 100;
-    shape.contextStride = rowStride(50);
+    shape.headDim = headDim;
+    int64_t d = 2 * headDim;
+    shape.qkvStride = rowStride(3 * d);
+    shape.kColumn = d;
+    shape.vColumn = 2 * d;
+    shape.contextStride = rowStride(d);
     QAttentionParams p;
     fillExpTables(0.031, 512, p);
     p.scoreMultiplier = 5e-4f;
@@ -292,21 +298,25 @@ TEST(Attention, E43NothingBeyondTheSequenceCounts) {
           }
           std::vector<uint8_t> out(bufferSize(tokens, shape.contextStride), 77);
           std::vector<uint8_t> s(shape.heads * pairs + 64), prob(s.size());
-          kernel.run({qkv.data(), offsets.data(), params.data(), out.data(),
-                      s.data(), prob.data()},
-                     tokens, sequences, sequences * shape.heads, true);
-          std::vector<uint8_t> context;
-          for (int64_t r = 0; r < length; ++r)
-            context.insert(
-                context.end(), out.begin() + (first + r) * shape.contextStride,
-                out.begin() + (first + r) * shape.contextStride + 50);
+          for (bool tapping : {true, false}) {
+            std::fill(out.begin(), out.end(), 77);
+            kernel.run({qkv.data(), offsets.data(), params.data(), out.data(),
+                        s.data(), prob.data()},
+                       tokens, sequences, sequences * shape.heads, tapping);
+            std::vector<uint8_t> context;
+            for (int64_t r = 0; r < length; ++r) {
+              auto row = out.begin() + (first + r) * shape.contextStride;
+              context.insert(context.end(), row, row + d);
+            }
+            contexts.push_back(std::move(context));
+          }
           scores.push_back(tapsOf(s, pairs, skipped));
           probabilities.push_back(tapsOf(prob, pairs, skipped));
-          contexts.push_back(std::move(context));
         }
       }
-    for (size_t i = 1; i < contexts.size(); ++i) {
+    for (size_t i = 1; i < contexts.size(); ++i)
       EXPECT_EQ(contexts[i], contexts[0]) << "run " << i;
+    for (size_t i = 1; i < scores.size(); ++i) {
       EXPECT_EQ(scores[i], scores[0]) << "run " << i;
       EXPECT_EQ(probabilities[i], probabilities[0]) << "run " << i;
     }
