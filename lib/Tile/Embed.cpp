@@ -7,11 +7,17 @@
 #include "lib/Tile/Embed.h"
 #include "lib/Tile/GemmWeights.h"
 
+#include "mlir/Dialect/MemRef/IR/MemRef.h"
+
 #include <algorithm>
 
 using namespace mlir;
 
 namespace quern {
+
+/// Tokens between the request for a word's row and its use: a row takes longer
+/// to come from memory than a token to be computed.
+static constexpr int64_t kWordsAhead = 2;
 
 std::array<float, QEmbedParams::size> QEmbedParams::data() const {
   std::array<float, size> d{};
@@ -37,6 +43,21 @@ Value embeddingRow(KernelBuilder &k, unsigned which, Value token) {
   return k.toIndex(k.load(k.buffer(which), token));
 }
 
+/// Asks for the word's row of a token that comes later: words are anywhere in
+/// the table, so no prefetcher of a CPU knows them.
+static void prefetchWord(KernelBuilder &k, const EmbedShape &shape,
+                         Value token) {
+  Value last = k.sub(k.tokens(), k.index(1));
+  Value number = embeddingRow(k, 0, k.min(k.add(token, kWordsAhead), last));
+  int64_t bits = shape.tableBits[0];
+  int64_t bytes = bits == 8 ? shape.tableStride : tableRowBytes(shape.d, bits);
+  Value row = k.mul(number, bytes);
+  for (int64_t i = 0; i < bytes; i += 64)
+    memref::PrefetchOp::create(k.op(), k.loc(), k.buffer(3),
+                               ValueRange(k.add(row, i)), /*isWrite=*/false,
+                               /*localityHint=*/3, /*isDataCache=*/true);
+}
+
 func::FuncOp buildQEmbed(ModuleOp module, StringRef name,
                          const EmbedShape &shape) {
   Builder types(module.getContext());
@@ -58,6 +79,7 @@ func::FuncOp buildQEmbed(ModuleOp module, StringRef name,
                          shape.positionScales};
   Value tapping = k.tapping();
   forEachRow(k, RowsOf::Tokens, [&](Value token) {
+    prefetchWord(k, shape, token);
     Value rows[3], scales[3];
     for (unsigned t = 0; t != 3; ++t) {
       Value number = embeddingRow(k, t, token);
