@@ -25,8 +25,8 @@ namespace {
 /// Appends to a buffer of fixed size and counts what the whole would take.
 class Writer {
 public:
-  Writer(char *buffer, size_t size) : buffer(buffer), size(size) {
-    if (size)
+  Writer(char *buffer, size_t size) : buffer(buffer), size(buffer ? size : 0) {
+    if (this->size)
       buffer[0] = '\0';
   }
 

@@ -16,6 +16,8 @@
 #include "runtime/src/Pool.h"
 #include "runtime/src/cuda/DeviceProgram.h"
 
+#include <atomic>
+
 namespace quern {
 
 /// A step of the manifest with its kernel chosen.
@@ -82,6 +84,8 @@ struct quern_session {
   uint64_t rowsOf(quern::manifest::Unit unit) const;
 
   const quern_module &module;
+  /// While a call uses what a run writes.
+  std::atomic<bool> busy{false};
   quern::Pool pool;
   quern::Array<quern::PlannedStep> steps;
   quern::TokenInput input;

@@ -13,6 +13,47 @@
 using namespace quern;
 using namespace quern::manifest;
 
+namespace {
+
+/// A session in one thread's hands for one call. Of two threads that call at
+/// once the second is refused, instead of both writing the same buffers.
+class Hold {
+public:
+  Hold() = default;
+  Hold(const Hold &) = delete;
+  Hold &operator=(const Hold &) = delete;
+  ~Hold() {
+    if (held)
+      held->busy.store(false, std::memory_order_release);
+  }
+
+  quern_status take(quern_session &session, const char *function,
+                    quern_error *error) {
+    if (session.busy.exchange(true, std::memory_order_acquire))
+      return fail(error, QUERN_ERROR_ARGUMENT,
+                  "%s: found a session that another thread uses, expected one "
+                  "thread at a time",
+                  function);
+    held = &session;
+    return QUERN_OK;
+  }
+
+private:
+  quern_session *held = nullptr;
+};
+
+/// What every run begins with: `output` empty, the session held.
+quern_status begin(const char *function, quern_session *session,
+                   quern_output *output, Hold &hold, quern_error *error) {
+  if (output)
+    *output = {};
+  if (!session || !output)
+    return fail(error, QUERN_ERROR_ARGUMENT, "%s: null", function);
+  return hold.take(*session, function, error);
+}
+
+} // namespace
+
 quern_status quern_session_create(const quern_module *module, uint32_t threads,
                                   quern_session **session, quern_error *error) {
   return quern_session_create_on(module, QUERN_DEVICE_CPU, threads, session,
@@ -62,6 +103,9 @@ quern_status quern_session_reserve(quern_session *session, uint32_t tokens,
                                    uint32_t sequences, quern_error *error) {
   if (!session)
     return fail(error, QUERN_ERROR_ARGUMENT, "quern_session_reserve: null");
+  Hold hold;
+  if (quern_status status = hold.take(*session, "quern_session_reserve", error))
+    return status;
   return session->reserve(tokens, sequences, error);
 }
 
@@ -70,6 +114,10 @@ quern_status quern_session_set_max_length(quern_session *session,
   if (!session)
     return fail(error, QUERN_ERROR_ARGUMENT,
                 "quern_session_set_max_length: null");
+  Hold hold;
+  if (quern_status status =
+          hold.take(*session, "quern_session_set_max_length", error))
+    return status;
   uint32_t most = session->module.manifest->model()->max_length();
   if (tokens < 1 || tokens > most)
     return fail(error, QUERN_ERROR_ARGUMENT,
@@ -82,10 +130,10 @@ quern_status quern_session_set_max_length(quern_session *session,
 quern_status quern_run_texts(quern_session *session, const quern_text *texts,
                              uint32_t count, uint32_t options,
                              quern_output *output, quern_error *error) {
-  if (output)
-    *output = {};
-  if (!session || !output)
-    return fail(error, QUERN_ERROR_ARGUMENT, "quern_run_texts: null");
+  Hold hold;
+  if (quern_status status =
+          begin("quern_run_texts", session, output, hold, error))
+    return status;
   if (quern_status status = session->tokenize(texts, count, options, error))
     return status;
   if (quern_status status = session->run(error))
@@ -98,10 +146,10 @@ quern_status quern_run_ids(quern_session *session, const int32_t *ids,
                            const int32_t *type_ids, const int32_t *offsets,
                            uint32_t sequences, quern_output *output,
                            quern_error *error) {
-  if (output)
-    *output = {};
-  if (!session || !output)
-    return fail(error, QUERN_ERROR_ARGUMENT, "quern_run_ids: null");
+  Hold hold;
+  if (quern_status status =
+          begin("quern_run_ids", session, output, hold, error))
+    return status;
   if (quern_status status =
           session->takeIds(ids, type_ids, offsets, sequences, error))
     return status;
@@ -114,10 +162,10 @@ quern_status quern_run_ids(quern_session *session, const int32_t *ids,
 quern_status quern_run_images(quern_session *session, const float *pixels,
                               uint32_t count, quern_output *output,
                               quern_error *error) {
-  if (output)
-    *output = {};
-  if (!session || !output)
-    return fail(error, QUERN_ERROR_ARGUMENT, "quern_run_images: null");
+  Hold hold;
+  if (quern_status status =
+          begin("quern_run_images", session, output, hold, error))
+    return status;
   if (quern_status status = session->takeImages(pixels, count, error))
     return status;
   quern_status status = session->run(error);
@@ -131,10 +179,10 @@ quern_status quern_run_images(quern_session *session, const float *pixels,
 quern_status quern_tokenize(quern_session *session, const quern_text *texts,
                             uint32_t count, uint32_t options,
                             quern_output *output, quern_error *error) {
-  if (output)
-    *output = {};
-  if (!session || !output)
-    return fail(error, QUERN_ERROR_ARGUMENT, "quern_tokenize: null");
+  Hold hold;
+  if (quern_status status =
+          begin("quern_tokenize", session, output, hold, error))
+    return status;
   if (quern_status status = session->tokenize(texts, count, options, error))
     return status;
   session->describe(*output, /*data=*/false, /*texts=*/true);

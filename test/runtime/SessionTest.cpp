@@ -112,6 +112,44 @@ TEST_F(SessionTest, SessionsRunInParallel) {
     caller.join();
 }
 
+/// A second thread in the middle of a run, and the callback itself.
+TEST_F(SessionTest, OneThreadAtATime) {
+  struct Caller {
+    quern_session *session;
+    int refused = 0;
+    void operator()() {
+      int32_t ids[] = {1, 2}, offsets[] = {0, 2};
+      quern_error error = {};
+      quern_output output;
+      quern_text text = {"a", 1, nullptr, 0};
+      const quern_status found[] = {
+          quern_run_ids(session, ids, nullptr, offsets, 1, &output, &error),
+          quern_run_texts(session, &text, 1, 0, &output, &error),
+          quern_tokenize(session, &text, 1, 0, &output, &error),
+          quern_session_set_max_length(session, 8, &error),
+          quern_session_reserve(session, 100000, 100, &error)};
+      for (quern_status status : found)
+        refused += status == QUERN_ERROR_ARGUMENT;
+      EXPECT_THAT(error.message, HasSubstr("another thread uses"));
+    }
+  } caller = {session};
+  quern_session_set_callback(
+      session,
+      [](void *context, uint32_t step) {
+        if (step != 0)
+          return;
+        Caller &caller = *static_cast<Caller *>(context);
+        caller();
+        std::thread([&] { caller(); }).join();
+      },
+      &caller);
+  Batch batch = Batch::mixed(3);
+  EXPECT_EQ(run(session, batch), expected(batch));
+  EXPECT_EQ(caller.refused, 10);
+  quern_session_set_callback(session, nullptr, nullptr);
+  EXPECT_EQ(run(session, batch), expected(batch));
+}
+
 TEST_F(SessionTest, RunsTextsAndPairs) {
   quern_text texts[] = {{"a b c", 5, nullptr, 0}, {"d", 1, "e f", 3}};
   quern_error error;
@@ -194,6 +232,11 @@ TEST_F(SessionTest, RefusesBadIds) {
       QUERN_ERROR_ARGUMENT);
   EXPECT_EQ(quern_run_texts(session, nullptr, 0, 0, &output, &error),
             QUERN_ERROR_ARGUMENT);
+  quern_text text = {"a", 1, nullptr, 0};
+  EXPECT_EQ(quern_run_texts(session, &text, 1, 2, &output, &error),
+            QUERN_ERROR_ARGUMENT);
+  EXPECT_STREQ(error.message,
+               "options: found 0x2, expected 0 or QUERN_RUN_STRICT");
   EXPECT_EQ(quern_session_reserve(nullptr, 1, 1, &error), QUERN_ERROR_ARGUMENT);
   EXPECT_EQ(quern_session_set_max_length(nullptr, 8, &error),
             QUERN_ERROR_ARGUMENT);

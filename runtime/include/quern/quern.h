@@ -17,7 +17,8 @@
  *                                                       output.data[i]);
  *
  * A module is immutable and may be shared by any number of threads. A session
- * belongs to one thread at a time. Loading a module executes its code: open
+ * belongs to one thread at a time: what another thread asks of it while it
+ * runs is refused (ARGUMENT). Loading a module executes its code: open
  * only modules that you compiled or trust (introspect.h reads without
  * executing).
  *
@@ -112,7 +113,7 @@ typedef struct quern_text {
   size_t pair_bytes;
 } quern_text;
 
-/** Bits of quern_run_texts' options. */
+/** Bits of quern_run_texts' options; others are refused. */
 #define QUERN_RUN_STRICT 1u /**< refuse a text that would be truncated */
 
 /**
@@ -321,8 +322,9 @@ QUERN_API quern_status quern_tokenize(quern_session *session,
                                       quern_error *error);
 
 /** What this machine can run and why it cannot run the rest, as text for
- *  people or as one JSON object. Writes up to `size` bytes and a terminating
- *  zero into `buffer`; returns the length that the whole has. Thread-safe. */
+ *  people or as one JSON object. Writes up to `size` bytes, a terminating zero
+ *  among them, into `buffer`, which may be null; returns the length that the
+ *  whole has. Thread-safe. */
 QUERN_API size_t quern_doctor(int json, char *buffer, size_t size);
 
 #ifdef __cplusplus
