@@ -16,23 +16,22 @@
 using namespace quern;
 using namespace quern::test;
 
+static const char kUsage[] =
+    "usage: quern-make-model OUT [--seed N] [--hidden N] [--heads N]\n"
+    "  [--layers N] [--intermediate N] [--vocab N] [--positions N]\n"
+    "  [--types N] [--labels N] [--outlier N] [--shards N] [--dtype "
+    "F32|F16|BF16]\n"
+    "  [--head classification|regression|token_classification|\n"
+    "          question_answering|embedding]\n"
+    "  [--pooling mean|cls] [--activation gelu|gelu_new|relu|...]\n"
+    "  [--family bert|distilbert|electra] [--zero-types]\n"
+    "  [--no-normalize] [--pooler] [--no-prefix] [--old-names] [--learned]\n"
+    "  [--learned-rows] [--learned-steps N] [--learned-mix]\n"
+    "  [--learned-heads] [--learned-groups N]\n"
+    "   or: quern-make-model OUT --vision vit|deit|bare|pooled|deit-tiny\n";
+
 static int usage(const char *what) {
-  std::fprintf(
-      stderr,
-      "quern-make-model: error: %s\n"
-      "usage: quern-make-model OUT [--seed N] [--hidden N] [--heads N]\n"
-      "  [--layers N] [--intermediate N] [--vocab N] [--positions N]\n"
-      "  [--types N] [--labels N] [--outlier N] [--shards N] [--dtype "
-      "F32|F16|BF16]\n"
-      "  [--head classification|regression|token_classification|\n"
-      "          question_answering|embedding]\n"
-      "  [--pooling mean|cls] [--activation gelu|gelu_new|relu|...]\n"
-      "  [--family bert|distilbert|electra] [--zero-types]\n"
-      "  [--no-normalize] [--pooler] [--no-prefix] [--old-names] [--learned]\n"
-      "  [--learned-rows] [--learned-steps N] [--learned-mix]\n"
-      "  [--learned-heads] [--learned-groups N]\n"
-      "   or: quern-make-model OUT --vision vit|deit|bare|pooled|deit-tiny\n",
-      what);
+  std::fprintf(stderr, "quern-make-model: error: %s\n%s", what, kUsage);
   return 2;
 }
 
@@ -130,6 +129,8 @@ static int finish(const Error &error) {
 }
 
 int main(int argc, char **argv) {
+  if (argc == 2 && std::string(argv[1]) == "--help")
+    return std::fputs(kUsage, stdout) < 0;
   if (argc < 2 || argv[1][0] == '-')
     return usage("expected the name of the folder to write first");
   if (argc == 4 && std::string(argv[2]) == "--vision")
