@@ -15,6 +15,7 @@
 #include "llvm/Support/Error.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
 
 #include <chrono>
 #include <cstdlib>
@@ -111,6 +112,8 @@ KernelCache::get(llvm::StringRef text, llvm::StringRef tag,
   if (folder.empty())
     return make();
   std::string key = llvm::toHex(hashOf({text, tag, build}), true);
+  llvm::SmallString<256> path(folder);
+  llvm::sys::path::append(path, "llvmcache-" + key);
   std::string kept;
   auto take = [&](unsigned, const llvm::Twine &,
                   std::unique_ptr<llvm::MemoryBuffer> buffer) {
@@ -128,8 +131,6 @@ KernelCache::get(llvm::StringRef text, llvm::StringRef tag,
         llvm::StringRef(kept).drop_front(std::min(kept.size(), kHashBytes));
     if (llvm::StringRef(kept).take_front(kHashBytes) == hashOf({object}))
       return object.str();
-    llvm::SmallString<256> path(folder);
-    llvm::sys::path::append(path, "llvmcache-" + key);
     llvm::sys::fs::remove(path);
   }
   Expected<std::string> object = make();
@@ -138,10 +139,20 @@ KernelCache::get(llvm::StringRef text, llvm::StringRef tag,
   auto stream = (*add)(0, "kernel");
   if (!stream)
     return cacheError(folder, stream.takeError());
-  *(*stream)->OS << hashOf({*object}) << *object;
+  // A file that could not be written whole must not end the program, as it
+  // does when its stream is closed with that error; nor stay.
+  auto &out = static_cast<llvm::raw_fd_ostream &>(*(*stream)->OS);
+  out << hashOf({*object}) << *object;
+  out.flush();
+  std::error_code code = out.error();
+  out.clear_error();
   if (llvm::Error error = (*stream)->commit())
     return cacheError(folder, std::move(error));
-  return object;
+  if (!code)
+    return object;
+  llvm::sys::fs::remove(path);
+  return Error::make(folder, ": cannot be written: ", code.message(),
+                     ", expected room for kernels (QUERN_CACHE_DIR)");
 }
 
 } // namespace quern

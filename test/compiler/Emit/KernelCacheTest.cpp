@@ -9,8 +9,10 @@
 #include "gtest/gtest.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
+#include <sys/resource.h>
 
 using namespace quern;
 using namespace quern::test;
@@ -145,6 +147,28 @@ TEST(KernelCache, FolderThatCannotBeMadeIsAnError) {
   ASSERT_FALSE(cache);
   EXPECT_NE(cache.message().find("cannot be created"), std::string::npos);
   EXPECT_NE(cache.message().find("QUERN_CACHE_DIR"), std::string::npos);
+}
+
+/// A limit on the size of files is what a full disk is.
+TEST(KernelCache, NothingStaysOfWhatDoesNotFit) {
+  TempFolder folder;
+  KernelCache cache(folder.path(), "build");
+  const std::string object(100000, 'x');
+  auto make = [&]() -> Expected<std::string> { return object; };
+  rlimit before;
+  ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
+  auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  const rlimit less = {50000, before.rlim_max};
+  ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &less), 0);
+  auto got = cache.get("text", "avx2", make);
+  ::setrlimit(RLIMIT_FSIZE, &before);
+  std::signal(SIGXFSZ, handler);
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.message(), std::string(folder.path()) +
+                               ": cannot be written: File too large, expected "
+                               "room for kernels (QUERN_CACHE_DIR)");
+  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  EXPECT_EQ(get(cache, "text", "avx2", object).object, object);
 }
 
 TEST(KernelCache, BuildsAreKnown) { EXPECT_GE(buildIdentity().size(), 40u); }
