@@ -55,7 +55,7 @@ struct AttentionShape {
   /// registers.
   bool smallTile = false;
   /// Integer attention only: products of 32 rows by tile registers, in
-  /// sequences that have kLeastTileQueries.
+  /// sequences that have leastTileQueries().
   bool tiles = false;
   /// Constants of heads; not with logarithmic or fixed probabilities.
   bool perHead = false;
@@ -97,17 +97,25 @@ struct QAttentionParams {
 mlir::func::FuncOp buildQAttention(mlir::ModuleOp module, llvm::StringRef name,
                                    const AttentionShape &shape);
 
-/// From so many tokens on a sequence's products are made by tile registers. A
-/// block of them takes as long with one row as with 32: for up to 32 keys and
+/// From so many tokens on a sequence's products are made by tile registers.
+///
+/// A block of them takes as long with one row as with 32: for up to 32 keys and
 /// heads of 64 channels 12 products of 16 cycles (four of scores, eight of
 /// context) and as many stores, and loads of its sums, 430 to 460 cycles.
-/// Vectors take 128 for the scores of every eight rows, and four for every
-/// token of their context: 384 with 16 tokens, 590 with 17.
-inline constexpr int64_t kLeastTileQueries = 17;
+/// Vectors of rows take 128 for the scores of every eight rows, and four for
+/// every token of their context: 384 with 16 tokens, 590 with 17.
+///
+/// With queries in lanes T tokens take T^2 cycles for heads of 64 channels, and
+/// tile registers save three quarters of that; but their softmax is that of
+/// rows, which takes 1800 cycles more with 32 tokens, 3500 with 64 and 4400
+/// with 128 (lib/README.md). So they are for more than 4096 / head_dim tokens:
+/// 128, 64 and 32 of heads of 32, 64 and 128 channels.
+int64_t leastTileQueries(const AttentionShape &shape);
 
-/// True if the kernel of `shape` has a form with tile registers: not for one
-/// row of queries, for heads that are no multiple of 32 channels, and for
-/// logarithmic codes that are no bytes.
+/// True if the kernel of `shape` has a form with tile registers: not for
+/// sequences that are all too short for them, for one row of queries, for heads
+/// that are no multiple of 32 channels, and for logarithmic codes that are no
+/// bytes.
 bool hasTileAttention(const AttentionShape &shape);
 
 /// True if the kernel of `shape` has a form with 16 queries in the lanes of a

@@ -139,7 +139,7 @@ KernelNotes attentionNotes(const AttentionShape &shape, bool isReal) {
     notes.variantTiles["tiles"] = formatv("32 queries x 32 keys, 32 queries x "
                                           "32 channels in tile registers, from "
                                           "{0} tokens on",
-                                          kLeastTileQueries);
+                                          leastTileQueries(shape));
   notes.layout = isReal    ? "keys packed by head in panels [dim][16]"
                  : inLanes ? "operands packed by head in panels [dim/4][16][4]"
                            : "keys and values packed by head in panels "

@@ -79,7 +79,8 @@ void QAttentionEmitter::head(const HeadChunk &chunk) {
   valueStride = k.mul(valueRows(), 16);
   if (!hasLaneAttention(shape))
     return rowHead();
-  Value limit = k.index(shape.tiles ? kLeastTileQueries : shape.maxLength + 1);
+  Value limit =
+      k.index(shape.tiles ? leastTileQueries(shape) : shape.maxLength + 1);
   Value asked = k.select(c.tapping, limit, c.queries);
   k.ifThen(k.less(asked, limit), [&] { laneHead(); }, [&] { rowHead(); });
 }
@@ -99,7 +100,7 @@ void QAttentionEmitter::rowHead() {
   };
   if (!shape.tiles)
     return vectorRows();
-  k.ifThen(k.less(c.queries, k.index(kLeastTileQueries)), vectorRows,
+  k.ifThen(k.less(c.queries, k.index(leastTileQueries(shape))), vectorRows,
            [&] { tileRows(); });
 }
 
@@ -110,7 +111,8 @@ Value QAttentionEmitter::valueRows() {
   Value tiles =
       k.select(k.less(k.index(kTileStep), c.length),
                k.roundUp(c.length, kAttentionTileSpan), k.index(kTileStep));
-  return k.select(k.less(c.queries, k.index(kLeastTileQueries)), fours, tiles);
+  return k.select(k.less(c.queries, k.index(leastTileQueries(shape))), fours,
+                  tiles);
 }
 
 void QAttentionEmitter::emitStage(AttentionStage stage) {

@@ -14,8 +14,13 @@ namespace quern {
 
 using Values = KernelBuilder::Values;
 
+int64_t leastTileQueries(const AttentionShape &shape) {
+  return hasLaneAttention(shape) ? 4096 / shape.headDim + 1 : 17;
+}
+
 bool hasTileAttention(const AttentionShape &shape) {
   return !shape.firstQuery && shape.headDim % 32 == 0 &&
+         shape.maxLength >= leastTileQueries(shape) &&
          (!shape.isLog() || qm_log_zero(shape.log) <= 255);
 }
 

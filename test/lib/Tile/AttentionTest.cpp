@@ -167,9 +167,9 @@ INSTANTIATE_TEST_SUITE_P(
         // Around the blocks of queries in lanes.
         Case{3, 32, {4, 5, 12, 15, 20, 27}}, Case{2, 32, {7, 34}, true},
         // Around the blocks and spans of tile registers.
-        Case{2, 32, {16, 17, 31, 32, 33}}, Case{1, 64, {63, 64, 65, 128, 129}},
-        Case{1, 128, {33, 130}}, Case{1, 96, {40, 100}, true},
-        Case{2, 64, {40, 9}, false, Storage::U16},
+        Case{2, 32, {16, 33, 128, 129, 161}},
+        Case{1, 64, {63, 64, 65, 128, 129}}, Case{1, 128, {33, 130}},
+        Case{1, 96, {40, 100}, true}, Case{2, 64, {40, 9}, false, Storage::U16},
         Case{2, 25, {9, 20}, false, Storage::U16},
         // One channel behind whole blocks, and nothing between
         // the last head and the next row.
@@ -184,7 +184,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{7, 25, {1, 130}, true, Storage::U8, true},
         Case{4, 17, {33, 8}, false, Storage::F32, true}));
 
-/// Products by tile registers where there are 17 tokens or more: four tiles of
+/// Products by tile registers where there are 65 tokens or more: four tiles of
 /// sums for 32 rows and 32 keys or channels, and nothing twice.
 TEST(TileAttention, MakesEachProductOnce) {
   if (tileRun() != TileRun::Emulated)
@@ -225,8 +225,8 @@ TEST(TileAttention, MakesEachProductOnce) {
   EXPECT_EQ(counts[Op::Store], counts[Op::Zero]);
   EXPECT_EQ(counts[Op::LoadConfig], 1u);
   EXPECT_EQ(counts.spills, 0u);
-  EXPECT_EQ(count(17).dots(), 2u * 4 * (1 + 2));
-  EXPECT_EQ(count(16).dots(), 0u);
+  EXPECT_EQ(count(65).dots(), 2u * 3 * (4 * 3 + 2 * 8));
+  EXPECT_EQ(count(64).dots(), 0u);
 }
 
 /// Row E43: neither what lies around a sequence, as padding would, nor the

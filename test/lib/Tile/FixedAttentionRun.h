@@ -44,7 +44,7 @@ expectOnAllTiers(const AttentionShape &shape, std::vector<uint8_t> qkv,
                      gotS.data(), gotP.data()},
                     tokens, sequences, chunks, false, 3);
     expectRows(split, expected, tokens, d, shape.contextStride);
-    if (longest >= kLeastTileQueries)
+    if (longest >= leastTileQueries(shape))
       expectTiles(tier);
   }
 }
