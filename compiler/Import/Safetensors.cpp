@@ -18,6 +18,9 @@ using nlohmann::json;
 /// The reference reader's limit; a BERT-base header has 23 KB.
 static constexpr uint64_t maxHeaderBytes = 100000000;
 
+/// Weights have at most four; a longer list is no shape.
+static constexpr size_t maxDimensions = 16;
+
 /// Bytes of one element, 0 for a type that the format does not know.
 static size_t elementBytes(std::string_view dtype) {
   static constexpr std::pair<std::string_view, size_t> sizes[] = {
@@ -56,14 +59,21 @@ static Error readShape(const DataArea &area, const std::string &name,
   auto shape = entry.find("shape");
   if (shape == entry.end() || !shape->is_array())
     return area.error(name, "found no shape, expected a list of integers");
+  if (shape->size() > maxDimensions)
+    return area.error(name, "found " + std::to_string(shape->size()) +
+                                " dimensions, expected at most " +
+                                std::to_string(maxDimensions));
   uint64_t bytes = elementBytes(tensor.dtype);
+  // Without its zeros: the product of the others must have a value, too.
+  int64_t nonZero = int64_t(bytes);
   for (const json &dim : *shape) {
     if (!dim.is_number_unsigned() || dim.get<uint64_t>() > uint64_t(INT64_MAX))
       return area.error(name, "found dimension " + describeJson(dim) +
                                   ", expected an integer of at least 0");
     uint64_t size = dim.get<uint64_t>();
-    if (__builtin_mul_overflow(bytes, size, &bytes))
+    if (__builtin_mul_overflow(nonZero, std::max<uint64_t>(size, 1), &nonZero))
       return area.error(name, "found a shape whose bytes exceed 64 bits");
+    bytes *= size;
     tensor.shape.push_back(static_cast<int64_t>(size));
   }
   tensor.bytes = bytes;

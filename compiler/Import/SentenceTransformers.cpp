@@ -68,7 +68,8 @@ static bool isInnerPath(const std::string &path) {
          path.find('\0') == path.npos;
 }
 
-/// The optional sentence_bert_config.json: the length to truncate to.
+/// The optional sentence_bert_config.json: the length to truncate to, which
+/// leaves room for a token between [CLS] and [SEP].
 static Error readMaxLength(const std::string &folder, ModelInfo &info) {
   std::string path = joinPath(folder, "sentence_bert_config.json");
   if (!fileExists(path))
@@ -77,7 +78,7 @@ static Error readMaxLength(const std::string &folder, ModelInfo &info) {
   if (!root)
     return root.takeError();
   auto length = JsonObject(*root, path)
-                    .getInteger("max_seq_length", 2, INT64_MAX, info.positions);
+                    .getInteger("max_seq_length", 3, INT64_MAX, info.positions);
   if (!length)
     return length.takeError();
   info.maxLength = std::min(*length, info.positions);

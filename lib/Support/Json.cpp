@@ -88,6 +88,10 @@ Expected<json> quern::parseJson(std::string_view text, const std::string &file,
                                 unsigned maxDepth) {
   if (text.empty())
     return Error::make(file, ": found an empty file, expected JSON");
+  // The parser takes a zero byte for the end and would ignore what follows.
+  if (size_t zero = text.find('\0'); zero != text.npos)
+    return Error::make(file, ": byte ", zero + 1,
+                       ": found a zero byte, expected JSON");
   json root;
   CheckedBuilder builder(root, maxDepth);
   if (!json::sax_parse(text.begin(), text.end(), &builder))

@@ -208,6 +208,8 @@ TEST_F(HfConfigTest, FilesThatAreNoConfiguration) {
   EXPECT_THAT(readText("").message(), HasSubstr("found an empty file"));
   EXPECT_THAT(readText("[]").message(), HasSubstr("expected a JSON object"));
   EXPECT_THAT(readText("{").message(), HasSubstr("parse error"));
+  EXPECT_THAT(readText(std::string("{}\0{", 4)).message(),
+              HasSubstr("config.json: byte 3: found a zero byte, expected"));
   std::string deep;
   for (int i = 0; i < 10000; ++i)
     deep += "{\"a\":";
@@ -237,9 +239,9 @@ TEST_F(HfConfigTest, SentenceTransformers) {
   EXPECT_EQ(readHfConfig(folder.path())->maxLength, 20);
   ASSERT_FALSE(writeText(length, R"({"max_seq_length": 512})"));
   EXPECT_EQ(readHfConfig(folder.path())->maxLength, 64);
-  ASSERT_FALSE(writeText(length, R"({"max_seq_length": 1})"));
+  ASSERT_FALSE(writeText(length, R"({"max_seq_length": 2})"));
   EXPECT_THAT(readHfConfig(folder.path()).message(),
-              HasSubstr("max_seq_length: found 1"));
+              HasSubstr("max_seq_length: found 2, expected an integer from 3"));
 }
 
 TEST_F(HfConfigTest, OtherPoolingIsRefused) {

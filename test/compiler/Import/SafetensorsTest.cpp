@@ -259,6 +259,11 @@ TEST_F(SafetensorsTest, LyingShapesAndTypes) {
   EXPECT_THAT(shaped("[4611686018427387904,4611686018427387904]"),
               HasSubstr("exceed 64 bits"));
   EXPECT_THAT(shaped("[4294967297,4294967296]"), HasSubstr("exceed 64 bits"));
+  // Zeros must not hide a product that overflows.
+  EXPECT_THAT(shaped("[0,4611686018427387904,4]"), HasSubstr("exceed 64 bits"));
+  EXPECT_THAT(shaped("[9223372036854775807,2,0]"), HasSubstr("exceed 64 bits"));
+  EXPECT_THAT(shaped("[1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,4]"),
+              HasSubstr("tensor a: found 17 dimensions, expected at most 16"));
   EXPECT_THAT(shaped("{}"), HasSubstr("found no shape"));
   EXPECT_THAT(
       messageOf(R"({"a":{"dtype":"F31","shape":[4],"data_offsets":[0,16]}})"),
