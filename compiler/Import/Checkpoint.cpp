@@ -9,14 +9,19 @@
 
 using namespace quern;
 
+/// Whether names begin with `start`.
+static bool hasNames(const SafetensorsMap &tensors, const std::string &start) {
+  auto first = tensors.lower_bound(start);
+  return first != tensors.end() &&
+         first->first.compare(0, start.size(), start) == 0;
+}
+
 Checkpoint::Checkpoint(std::string file, SafetensorsMap tensors)
     : file(std::move(file)), tensors(std::move(tensors)) {
   // Models with a head store the encoder under its name, bare ones do not.
   for (const char *name : {"bert.", "distilbert.", "electra.", "vit.", "deit."})
-    for (const char *first :
-         {"word_embeddings.weight", "cls_token", "position_embeddings"})
-      if (this->tensors.count(std::string(name) + "embeddings." + first))
-        prefix = name;
+    if (hasNames(this->tensors, std::string(name) + "embeddings."))
+      prefix = name;
   isDistilled = this->tensors.count(
       prefix + "transformer.layer.0.attention.q_lin.weight");
   isElectra = this->tensors.count("classifier.out_proj.weight");
@@ -165,6 +170,26 @@ Expected<FloatData> Checkpoint::read(std::string_view name,
     tensor.file->release(values->data, tensor.bytes);
   used.insert(stored);
   return values;
+}
+
+Error Checkpoint::checkLayers(int64_t layers) const {
+  std::string start =
+      prefix + (isDistilled ? "transformer.layer." : "encoder.layer.");
+  for (auto it = tensors.lower_bound(start);
+       it != tensors.end() && it->first.compare(0, start.size(), start) == 0;
+       ++it) {
+    const std::string &name = it->first;
+    size_t end = name.find_first_not_of("0123456789", start.size());
+    std::string number = name.substr(start.size(), end - start.size());
+    // Longer numbers are no layers of any configuration.
+    if (end == name.npos || name[end] != '.' || number.empty())
+      continue;
+    if (number.size() > 9 || std::stoll(number) >= layers)
+      return Error::make(file, ": tensor ", printable(name),
+                         ": found layer number ", number, ", expected ", layers,
+                         " layers as in config.json");
+  }
+  return Error::success();
 }
 
 std::vector<std::string> Checkpoint::unused() const {

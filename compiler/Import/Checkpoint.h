@@ -31,6 +31,9 @@ public:
   Expected<FloatData> read(std::string_view name,
                            const std::vector<int64_t> &shape);
 
+  /// An error for a tensor of an encoder layer beyond the first `layers`.
+  Error checkLayers(int64_t layers) const;
+
   /// Stored names that no read() asked for, in alphabetical order.
   std::vector<std::string> unused() const;
 

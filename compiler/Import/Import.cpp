@@ -76,6 +76,9 @@ Expected<ImportedModel> quern::importModel(mlir::MLIRContext &context,
                             : buildBertGraph(context, *info, *checkpoint);
   if (!module)
     return module.takeError();
+  // Fewer layers than the file's are another model, or a damaged one.
+  if (Error error = checkpoint->checkLayers(info->layers))
+    return error;
   std::string problem;
   mlir::ScopedDiagnosticHandler collect(&context,
                                         [&](mlir::Diagnostic &diagnostic) {

@@ -272,13 +272,10 @@ TEST_F(ImportTest, EveryMissingWeightIsNamed) {
     ASSERT_FALSE(writeTinyWeights(folder.path(), fewer));
     auto model = importModel(context, folder.path());
     ASSERT_FALSE(model) << weights[i].name;
-    // Without the word table the prefix is unknown.
-    std::string name = weights[i].name;
-    if (name == "bert.embeddings.word_embeddings.weight")
-      name = name.substr(5);
-    EXPECT_THAT(model.message(), HasSubstr("model.safetensors: tensor " + name +
-                                           ": found none, expected"))
-        << name;
+    EXPECT_THAT(model.message(),
+                HasSubstr("model.safetensors: tensor " + weights[i].name +
+                          ": found none, expected"))
+        << weights[i].name;
   }
 }
 
@@ -304,4 +301,9 @@ TEST_F(ImportTest, ConfigurationAndWeightsMustAgree) {
   EXPECT_THAT(message(other),
               HasSubstr("tensor bert.encoder.layer.2.attention.self.query."
                         "weight: found none"));
+  other.layers = 1;
+  EXPECT_THAT(message(other),
+              HasSubstr("model.safetensors: tensor bert.encoder.layer.1."
+                        "attention.output.LayerNorm.bias: found layer number "
+                        "1, expected 1 layers as in config.json"));
 }
