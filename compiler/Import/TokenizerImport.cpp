@@ -127,9 +127,17 @@ Error VocabularyReader::readNames(const json &object, const std::string &file) {
                          ", expected a token");
   }
   auto list = object.find("additional_special_tokens");
-  if (list != object.end() && list->is_array())
-    for (const json &token : *list)
-      additional.push_back(contentOf(token));
+  if (list == object.end() || list->is_null())
+    return Error::success();
+  if (!list->is_array())
+    return Error::make(file, ": additional_special_tokens: found ",
+                       describeJson(*list), ", expected a list of tokens");
+  for (const json &token : *list) {
+    additional.push_back(contentOf(token));
+    if (additional.back().empty())
+      return Error::make(file, ": additional_special_tokens: found ",
+                         describeJson(token), ", expected a token");
+  }
   return Error::success();
 }
 
@@ -163,8 +171,11 @@ Error VocabularyReader::readOptions(const json &config) {
 /// `added_tokens_decoder` gives added tokens with their flags by id.
 Error VocabularyReader::addDecoderTokens(const json &config) {
   auto list = config.find("added_tokens_decoder");
-  if (list == config.end() || !list->is_object())
+  if (list == config.end() || list->is_null())
     return Error::success();
+  if (!list->is_object())
+    return JsonObject(config, files.config)
+        .expected("added_tokens_decoder", "an object of ids and tokens");
   for (const auto &[key, value] : list->items()) {
     std::string where =
         files.config + ": added_tokens_decoder: \"" + printable(key) + '"';
@@ -193,6 +204,10 @@ Error VocabularyReader::addDecoderTokens(const json &config) {
     if (listed != ids.end() && listed->second != id)
       return Error::make(where, ": found \"", printable(text),
                          "\", expected id ", listed->second, " as in ",
+                         files.vocabulary);
+    if (id < tokens.size() && tokens[id] != text)
+      return Error::make(where, ": found \"", printable(text),
+                         "\", expected \"", printable(tokens[id]), "\" as in ",
                          files.vocabulary);
     ids[text] = id;
     spec.added.push_back({text, id, *single, *left, *right});
@@ -321,6 +336,12 @@ Expected<ImportedTokenizer> quern::importTokenizer(const std::string &folder,
       return found.takeError();
     config = std::move(*found);
   }
+  JsonObject options(config, files.config);
+  auto side = options.getString("truncation_side", "right");
+  if (!side)
+    return side.takeError();
+  if (*side != "right")
+    return options.expected("truncation_side", "\"right\"");
   std::vector<std::string> tokens;
   if (!files.vocabulary.empty()) {
     auto text = readFile(files.vocabulary, fileLimit);
@@ -361,6 +382,13 @@ Expected<ImportedTokenizer> quern::importTokenizer(const std::string &folder,
     return Error::make(source, ": found ids up to ", tokenizer.size() - 1,
                        ", expected less than ", embeddingRows,
                        ", the rows of the word embedding table");
+  // Tables are padded, some by much; a file that was cut lacks more.
+  if (tokenizer.size() < embeddingRows / 2)
+    return Error::make(source, ": found ", tokenizer.size(),
+                       " ids, expected at least half of ", embeddingRows,
+                       ", the rows of the word embedding table");
+  result.source = source;
+  result.size = tokenizer.size();
   return result;
 }
 

@@ -26,6 +26,9 @@ struct ImportedTokenizer {
   TokenizerSpec spec;
   /// What runtime/tokenizer opens.
   std::vector<std::byte> blob;
+  /// The file that gave the vocabulary, and one more than its largest id.
+  std::string source;
+  size_t size = 0;
 };
 
 /// `model_max_length` of a tokenizer_config.json: tokens of an input, special
@@ -34,7 +37,8 @@ struct ImportedTokenizer {
 Expected<std::optional<uint32_t>> readMaxLength(const std::string &file);
 
 /// Imports the tokenizer of a folder. Every id must be a row of an embedding
-/// table of `embeddingRows` rows; 0 means that no table is known.
+/// table of `embeddingRows` rows, and at least half of the rows must have one;
+/// 0 means that no table is known.
 Expected<ImportedTokenizer> importTokenizer(const std::string &folder,
                                             size_t embeddingRows = 0);
 

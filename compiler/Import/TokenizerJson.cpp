@@ -74,6 +74,9 @@ Error Reader::readModel() {
     return found.takeError();
   const json &model = **found;
   std::string type = typeOf(model);
+  if (auto kind = model.find("type");
+      type.empty() && kind != model.end() && !kind->is_null())
+    return wrong("model.type", describeJson(*kind), "\"WordPiece\"");
   if (type.empty()) {
     // Old files do not say; the others have what WordPiece has not.
     auto vocab = model.find("vocab");
@@ -322,7 +325,9 @@ Expected<TokenizerSpec> Reader::read() {
     if (Error error = (this->*step)())
       return error;
   auto truncation = root.find("truncation");
-  if (truncation != root.end() && truncation->is_object()) {
+  if (truncation != root.end() && !truncation->is_null()) {
+    if (!truncation->is_object())
+      return wrong("truncation", describeJson(*truncation), "an object");
     JsonObject fields(*truncation, file + ": truncation");
     auto direction = fields.getString("direction", "Right");
     if (!direction)

@@ -194,6 +194,10 @@ TEST_F(TokenizerImportTest, BadVocabulary) {
   EXPECT_EQ(error(7), "no error");
   EXPECT_THAT(error(6), HasSubstr("vocab.txt: found ids up to 6, expected less "
                                   "than 6"));
+  // Tables may be padded; a file that was cut in two is no vocabulary of it.
+  EXPECT_EQ(error(15), "no error");
+  EXPECT_THAT(error(16), HasSubstr("vocab.txt: found 7 ids, expected at least "
+                                   "half of 16, the rows of the word"));
 }
 
 TEST_F(TokenizerImportTest, DirectoriesAreNoFiles) {
@@ -218,6 +222,8 @@ TEST_F(TokenizerImportTest, OtherTokenizersAreRefusedByName) {
   EXPECT_THAT(error(json), HasSubstr("found \"BPE\""));
   json.model = R"({"unk_id": 0, "vocab": [["a", 0.5]]})";
   EXPECT_THAT(error(json), HasSubstr("found \"Unigram\""));
+  json.model = R"({"type": 3, "continuing_subword_prefix": "##"})";
+  EXPECT_THAT(error(json), HasSubstr("model.type: found 3, expected"));
   json = Json();
   json.normalizer = R"({"type": "NFKC"})";
   EXPECT_THAT(error(json), HasSubstr("normalizer.type: found \"NFKC\""));
@@ -289,6 +295,9 @@ TEST_F(TokenizerImportTest, BadAddedTokensAndTemplates) {
   json = Json();
   json.truncation = R"({"max_length": 8, "direction": "Left"})";
   EXPECT_THAT(error(json), HasSubstr("truncation: direction: found \"Left\""));
+  json.truncation = "[8]";
+  EXPECT_THAT(error(json), HasSubstr("truncation: found an array of 1, "
+                                     "expected an object"));
 }
 
 TEST_F(TokenizerImportTest, BadConfiguration) {
@@ -301,6 +310,23 @@ TEST_F(TokenizerImportTest, BadConfiguration) {
   write("tokenizer_config.json",
         R"({"added_tokens_decoder": {"4": {"content": "the"}}})");
   EXPECT_THAT(error(), HasSubstr("expected id 5 as in "));
+  write("tokenizer_config.json",
+        R"({"added_tokens_decoder": {"3": {"content": "<x>"}}})");
+  EXPECT_THAT(error(), HasSubstr("tokenizer_config.json: added_tokens_decoder: "
+                                 "\"3\": found \"<x>\", expected \"[SEP]\" as "
+                                 "in "));
+  write("tokenizer_config.json", R"({"added_tokens_decoder": [3]})");
+  EXPECT_THAT(error(), HasSubstr("added_tokens_decoder: found an array of 1, "
+                                 "expected an object"));
+  write("tokenizer_config.json", R"({"additional_special_tokens": 3})");
+  EXPECT_THAT(error(), HasSubstr("tokenizer_config.json: additional_special_"
+                                 "tokens: found 3, expected a list"));
+  write("tokenizer_config.json", R"({"additional_special_tokens": ["a", 3]})");
+  EXPECT_THAT(error(), HasSubstr("additional_special_tokens: found 3, expected "
+                                 "a token"));
+  write("tokenizer_config.json", R"({"truncation_side": "left"})");
+  EXPECT_THAT(error(), HasSubstr("truncation_side: found \"left\", expected "
+                                 "\"right\""));
   write("tokenizer_config.json", R"({})");
   write("added_tokens.json", R"({"the": 5})");
   EXPECT_EQ(error(), "no error");
