@@ -11,6 +11,7 @@
 #include "compiler/Tune/Tuner.h"
 #include "lib/Support/File.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 
@@ -92,6 +93,10 @@ static Expected<std::vector<TuneShape>> shapesOf(const TuneCommand &command) {
 }
 
 static int tune(const TuneCommand &command) {
+  // The parser's checks let an empty value pass, as a zero.
+  if (std::find(command.bits.begin(), command.bits.end(), 0) !=
+      command.bits.end())
+    return fail("--bits: found nothing, expected 8, 4 or 2");
   TuneOptions options;
   options.tier = command.tier.empty()
                      ? bestHostTier()
