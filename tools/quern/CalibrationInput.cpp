@@ -25,6 +25,12 @@ readRecords(const std::string &path, bool pairs, size_t most, Take take) {
       return more.takeError();
     if (!*more)
       break;
+    // Weights and images would be read as texts of unknown words.
+    for (const std::string *text :
+         {&record.text, record.pair ? &*record.pair : nullptr})
+      if (text && text->find('\0') != text->npos)
+        return Error::make(reader->where(),
+                           ": found a zero byte, expected a text");
     if (take(record))
       texts.push_back(
           {std::move(record.text), std::move(record.pair), nullptr});

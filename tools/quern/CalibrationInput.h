@@ -15,7 +15,7 @@
 namespace quern::cli {
 
 /// The first `most` texts of a file (RecordReader). Errors name the line; a
-/// file without a text is one.
+/// file without a text is one, and so is a text with a zero byte.
 Expected<std::vector<CalibrationText>> readTexts(const std::string &path,
                                                  bool pairs, size_t most);
 

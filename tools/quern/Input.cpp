@@ -63,6 +63,30 @@ static Error checkKeys(const nlohmann::json &object, const std::string &where) {
   return Error::success();
 }
 
+/// Devices and damaged files may go on without an end of line.
+static constexpr size_t lineLimit = size_t(64) << 20;
+
+/// The next line without its end; false at the end of the stream, when it
+/// fails, and, with `line` beyond lineLimit, for a line that is too long.
+static bool readLine(std::istream &stream, std::string &line) {
+  char part[4096];
+  line.clear();
+  while (line.size() <= lineLimit) {
+    stream.getline(part, sizeof(part));
+    auto count = static_cast<size_t>(stream.gcount());
+    if (stream.good()) {
+      line.append(part, count - 1);
+      return true;
+    }
+    line.append(part, count);
+    if (stream.bad() || stream.eof() || count == 0)
+      return !stream.bad() && !line.empty();
+    // Only the room was too small.
+    stream.clear();
+  }
+  return false;
+}
+
 Expected<bool> RecordReader::next(Record &record) {
   if (!stream) {
     record = Record();
@@ -74,7 +98,10 @@ Expected<bool> RecordReader::next(Record &record) {
     return true;
   }
   std::string line;
-  if (!std::getline(*stream, line)) {
+  if (!readLine(*stream, line)) {
+    if (line.size() > lineLimit)
+      return Error::make(path, ":", lineNumber + 1, ": found a line of over ",
+                         lineLimit >> 20, " MB, expected a text");
     if (stream->bad() || (stream == &std::cin && std::ferror(stdin)))
       return Error::make(path, ": cannot be read");
     return false;
@@ -86,7 +113,7 @@ Expected<bool> RecordReader::next(Record &record) {
     line.pop_back();
   record = Record();
   if (!line.empty() && line.front() == '{') {
-    std::string where = path + ":" + std::to_string(lineNumber);
+    std::string where = this->where();
     Expected<nlohmann::json> object = parseJson(line, where);
     if (!object)
       return object.takeError();

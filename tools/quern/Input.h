@@ -35,7 +35,7 @@ struct Record {
 };
 
 /// Reads records one at a time. A line that starts with '{' is JSON; other
-/// lines are text, split at the first tab if `pairs`.
+/// lines are text, split at the first tab if `pairs`. A line may have 64 MB.
 class RecordReader {
 public:
   /// `path` "-" is standard input.
@@ -49,6 +49,9 @@ public:
 
   /// Reads the next record into `record`; false at the end of the input.
   Expected<bool> next(Record &record);
+
+  /// `FILE:LINE` of the last record that came from a stream.
+  std::string where() const { return path + ":" + std::to_string(lineNumber); }
 
 private:
   RecordReader() = default;
