@@ -197,6 +197,13 @@ Error Correction::attach() {
       rounded.emplace_back(value);
       rounded.back().convert(APFloat::BFloat(), APFloat::rmNearestTiesToEven,
                              &loses);
+      if (!rounded.back().isFinite()) {
+        error = Error::make("bias correction: site ", output.str(),
+                            ": found a change of ", std::to_string(value),
+                            ", expected a finite one: the layer's weights or "
+                            "inputs are too large");
+        return WalkResult::interrupt();
+      }
     }
     auto type =
         RankedTensorType::get({int64_t(rounded.size())}, builder.getBF16Type());

@@ -125,6 +125,11 @@ Error Compilation::importWords() {
     return found.takeError();
   tokenizer.assign(reinterpret_cast<const char *>(found->blob.data()),
                    found->blob.size());
+  if (found->size < size_t(model.info.vocab))
+    result.warnings.push_back(
+        found->source + " has " + std::to_string(found->size) +
+        " ids, the word embedding table " + std::to_string(model.info.vocab) +
+        " rows: the others are padding, or lines are missing");
   return Error::success();
 }
 

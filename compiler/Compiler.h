@@ -99,6 +99,8 @@ struct CompileResult {
   std::optional<ValidationSummary> validation;
   /// What was chosen by cost and error, a line each.
   std::vector<std::string> decisions;
+  /// What in the model's folder may be damaged.
+  std::vector<std::string> warnings;
   /// Seconds by stage, in order.
   std::vector<std::pair<std::string, double>> seconds;
 };

@@ -95,6 +95,8 @@ static int compileCommand(CompileOptions options) {
     separator = ", ";
   }
   std::fprintf(stderr, ")\n");
+  for (const std::string &warning : result->warnings)
+    std::fprintf(stderr, "quern: warning: %s\n", warning.c_str());
   if (result->validation)
     std::fprintf(stderr, "validated: %s\n", result->validation->line().c_str());
   if (std::string parts = result->floatParts.line(); !parts.empty())
