@@ -25,7 +25,7 @@ struct BytesCase {
   /// And without vectors, which takes long to compile.
   bool scalar = false;
   /// Some of its kernels have a form with tiles: with 128 columns, which are
-  /// four heads of 32 channels, attention is one.
+  /// four heads of 32 channels, attention is one unless its codes are uniform.
   bool tiles = true;
   int64_t hidden = 100;
   BytesCase ofHidden(int64_t columns) const {
