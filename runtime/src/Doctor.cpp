@@ -25,8 +25,8 @@ namespace {
 /// Appends to a buffer of fixed size and counts what the whole would take.
 class Writer {
 public:
-  Writer(char *buffer, size_t size) : buffer(buffer), size(buffer ? size : 0) {
-    if (this->size)
+  Writer(char *to, size_t room) : buffer(to), size(to ? room : 0) {
+    if (size)
       buffer[0] = '\0';
   }
 

@@ -201,9 +201,10 @@ const char *quern_version(void) { return "0.1.0"; }
 
 quern_status quern_module_open(const char *path, quern_module **module,
                                quern_error *error) {
+  if (module)
+    *module = nullptr;
   if (!path || !module)
     return fail(error, QUERN_ERROR_ARGUMENT, "quern_module_open: null");
-  *module = nullptr;
   quern_module *opened = create<quern_module>();
   if (!opened)
     return outOfMemory(path, error);
@@ -218,9 +219,10 @@ quern_status quern_module_open(const char *path, quern_module **module,
 quern_status quern_module_open_linked(const quern_linked_image *image,
                                       quern_module **module,
                                       quern_error *error) {
+  if (module)
+    *module = nullptr;
   if (!image || !module)
     return fail(error, QUERN_ERROR_ARGUMENT, "quern_module_open_linked: null");
-  *module = nullptr;
   quern_module *opened = create<quern_module>();
   if (!opened)
     return outOfMemory("linked module", error);
@@ -236,10 +238,16 @@ void quern_module_close(quern_module *module) { destroy(module); }
 
 void quern_module_describe(const quern_module *module,
                            quern_description *description) {
-  const Manifest &manifest = *module->manifest;
-  const manifest::Model &model = *manifest.model();
+  if (!description)
+    return;
   quern_description &out = *description;
   out = {};
+  if (!module) {
+    out.name = out.family = out.problem = out.recipe = out.pooling = "";
+    return;
+  }
+  const Manifest &manifest = *module->manifest;
+  const manifest::Model &model = *manifest.model();
   out.head = quern_head(model.head());
   out.name = textOf(model.name());
   out.family = textOf(model.family());
@@ -270,33 +278,46 @@ void quern_module_describe(const quern_module *module,
 }
 
 const char *quern_module_label(const quern_module *module, uint32_t index) {
+  if (!module)
+    return nullptr;
   const auto *labels = module->manifest->model()->labels();
   return index < lengthOf(labels) ? labels->Get(index)->c_str() : nullptr;
 }
 
 const char *quern_module_token(const quern_module *module, int32_t id,
                                size_t *bytes) {
-  const Tokenizer &tokenizer = module->tokenizer;
   std::string_view text;
+  if (bytes)
+    *bytes = 0;
+  if (!module)
+    return nullptr;
+  const Tokenizer &tokenizer = module->tokenizer;
   if (id >= 0 && size_t(id) < tokenizer.size())
     text = tokenizer.token(size_t(id));
-  *bytes = text.size();
+  if (bytes)
+    *bytes = text.size();
   return text.empty() ? nullptr : text.data();
 }
 
 const void *quern_module_manifest(const quern_module *module, uint64_t *bytes) {
   if (bytes)
-    *bytes = module->manifestBytes;
-  return module->manifestData;
+    *bytes = module ? module->manifestBytes : 0;
+  return module ? module->manifestData : nullptr;
 }
 
 const void *quern_module_constant(const quern_module *module, uint32_t index) {
-  return index < module->manifest->data()->size() ? module->constants[index]
-                                                  : nullptr;
+  if (!module || index >= module->manifest->data()->size())
+    return nullptr;
+  return module->constants[index];
 }
 
 void quern_module_weights(const quern_module *module,
                           quern_weights_info *info) {
+  if (!info)
+    return;
+  *info = {};
+  if (!module)
+    return;
   const Constants &constants = module->constants;
   *info = {constants.readBytes(), constants.madeBytes(), constants.hugeBytes(),
            constants.whyMapped()};
@@ -304,9 +325,10 @@ void quern_module_weights(const quern_module *module,
 
 quern_status quern_inspect_open(const char *path, quern_inspection **inspection,
                                 quern_error *error) {
+  if (inspection)
+    *inspection = nullptr;
   if (!path || !inspection)
     return fail(error, QUERN_ERROR_ARGUMENT, "quern_inspect_open: null");
-  *inspection = nullptr;
   quern_inspection *opened = create<quern_inspection>();
   if (!opened)
     return outOfMemory(path, error);
@@ -325,12 +347,14 @@ quern_status quern_inspect_open(const char *path, quern_inspection **inspection,
 void quern_inspect_close(quern_inspection *inspection) { destroy(inspection); }
 
 const quern_trailer *quern_inspect_trailer(const quern_inspection *inspection) {
-  return &inspection->file.trailer();
+  return !inspection ? nullptr : &inspection->file.trailer();
 }
 
 const void *quern_inspect_section(const quern_inspection *inspection,
                                   uint32_t section, uint64_t *bytes) {
-  if (section >= QUERN_SECTION_COUNT)
+  if (bytes)
+    *bytes = 0;
+  if (!inspection || section >= QUERN_SECTION_COUNT)
     return nullptr;
   if (bytes)
     *bytes = inspection->file.sectionBytes(quern_section_id(section));

@@ -84,8 +84,8 @@ struct quern_session {
   uint64_t rowsOf(quern::manifest::Unit unit) const;
 
   const quern_module &module;
-  /// While a call uses what a run writes.
-  std::atomic<bool> busy{false};
+  /// A call that changes the session is under way; see Turn in SessionApi.cpp.
+  std::atomic<bool> inUse{false};
   quern::Pool pool;
   quern::Array<quern::PlannedStep> steps;
   quern::TokenInput input;

@@ -15,41 +15,39 @@ using namespace quern::manifest;
 
 namespace {
 
-/// A session in one thread's hands for one call. Of two threads that call at
-/// once the second is refused, instead of both writing the same buffers.
-class Hold {
+/// The right to change a session while this lives; false where another call
+/// has it. Calls from two threads at once are a mistake that is found here
+/// instead of in the results.
+class Turn {
 public:
-  Hold() = default;
-  Hold(const Hold &) = delete;
-  Hold &operator=(const Hold &) = delete;
-  ~Hold() {
-    if (held)
-      held->busy.store(false, std::memory_order_release);
+  explicit Turn(quern_session &session) : session(session) {
+    mine = !session.inUse.exchange(true, std::memory_order_acquire);
   }
-
-  quern_status take(quern_session &session, const char *function,
-                    quern_error *error) {
-    if (session.busy.exchange(true, std::memory_order_acquire))
-      return fail(error, QUERN_ERROR_ARGUMENT,
-                  "%s: found a session that another thread uses, expected one "
-                  "thread at a time",
-                  function);
-    held = &session;
-    return QUERN_OK;
+  ~Turn() {
+    if (mine)
+      session.inUse.store(false, std::memory_order_release);
   }
+  Turn(const Turn &) = delete;
+  Turn &operator=(const Turn &) = delete;
+  explicit operator bool() const { return mine; }
 
 private:
-  quern_session *held = nullptr;
+  quern_session &session;
+  bool mine;
 };
 
-/// What every run begins with: `output` empty, the session held.
-quern_status begin(const char *function, quern_session *session,
-                   quern_output *output, Hold &hold, quern_error *error) {
-  if (output)
-    *output = {};
-  if (!session || !output)
-    return fail(error, QUERN_ERROR_ARGUMENT, "%s: null", function);
-  return hold.take(*session, function, error);
+quern_status inUse(quern_error *error) {
+  return fail(error, QUERN_ERROR_ARGUMENT,
+              "the session is in use by another call; give each thread a "
+              "session of its own");
+}
+
+quern_status checkOptions(uint32_t options, quern_error *error) {
+  if (options & ~QUERN_RUN_STRICT)
+    return fail(error, QUERN_ERROR_ARGUMENT,
+                "options: found 0x%x, expected 0 or QUERN_RUN_STRICT (0x%x)",
+                options, QUERN_RUN_STRICT);
+  return QUERN_OK;
 }
 
 } // namespace
@@ -64,9 +62,10 @@ quern_status quern_session_create_on(const quern_module *module,
                                      quern_device device, uint32_t threads,
                                      quern_session **session,
                                      quern_error *error) {
+  if (session)
+    *session = nullptr;
   if (!module || !session)
     return fail(error, QUERN_ERROR_ARGUMENT, "quern_session_create: null");
-  *session = nullptr;
   quern_session *created = create<quern_session>(*module);
   if (!created)
     return fail(error, QUERN_ERROR_MEMORY, "out of memory");
@@ -81,20 +80,24 @@ quern_status quern_session_create_on(const quern_module *module,
 quern_device quern_session_device(const quern_session *session,
                                   const char **about) {
   if (about)
-    *about = session->gpu ? session->gpu->info().name : session->whyCpu.message;
-  return session->gpu ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU;
+    *about = !session       ? ""
+             : session->gpu ? session->gpu->info().name
+                            : session->whyCpu.message;
+  return session && session->gpu ? QUERN_DEVICE_CUDA : QUERN_DEVICE_CPU;
 }
 
 const char *quern_session_device_note(const quern_session *session) {
+  if (!session)
+    return "";
   return session->gpu ? session->gpu->whyPortable() : session->whyCpu.message;
 }
 
 double quern_session_gpu_peak(const quern_session *session) {
-  return session->gpu ? cuda::peakOf(session->gpu->info()) : 0;
+  return session && session->gpu ? cuda::peakOf(session->gpu->info()) : 0;
 }
 
 double quern_session_gpu_bandwidth(const quern_session *session) {
-  return session->gpu ? cuda::bandwidthOf(session->gpu->info()) : 0;
+  return session && session->gpu ? cuda::bandwidthOf(session->gpu->info()) : 0;
 }
 
 void quern_session_destroy(quern_session *session) { destroy(session); }
@@ -103,9 +106,9 @@ quern_status quern_session_reserve(quern_session *session, uint32_t tokens,
                                    uint32_t sequences, quern_error *error) {
   if (!session)
     return fail(error, QUERN_ERROR_ARGUMENT, "quern_session_reserve: null");
-  Hold hold;
-  if (quern_status status = hold.take(*session, "quern_session_reserve", error))
-    return status;
+  Turn turn(*session);
+  if (!turn)
+    return inUse(error);
   return session->reserve(tokens, sequences, error);
 }
 
@@ -114,10 +117,9 @@ quern_status quern_session_set_max_length(quern_session *session,
   if (!session)
     return fail(error, QUERN_ERROR_ARGUMENT,
                 "quern_session_set_max_length: null");
-  Hold hold;
-  if (quern_status status =
-          hold.take(*session, "quern_session_set_max_length", error))
-    return status;
+  Turn turn(*session);
+  if (!turn)
+    return inUse(error);
   uint32_t most = session->module.manifest->model()->max_length();
   if (tokens < 1 || tokens > most)
     return fail(error, QUERN_ERROR_ARGUMENT,
@@ -130,10 +132,15 @@ quern_status quern_session_set_max_length(quern_session *session,
 quern_status quern_run_texts(quern_session *session, const quern_text *texts,
                              uint32_t count, uint32_t options,
                              quern_output *output, quern_error *error) {
-  Hold hold;
-  if (quern_status status =
-          begin("quern_run_texts", session, output, hold, error))
+  if (output)
+    *output = {};
+  if (!session || !output)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_run_texts: null");
+  if (quern_status status = checkOptions(options, error))
     return status;
+  Turn turn(*session);
+  if (!turn)
+    return inUse(error);
   if (quern_status status = session->tokenize(texts, count, options, error))
     return status;
   if (quern_status status = session->run(error))
@@ -146,10 +153,13 @@ quern_status quern_run_ids(quern_session *session, const int32_t *ids,
                            const int32_t *type_ids, const int32_t *offsets,
                            uint32_t sequences, quern_output *output,
                            quern_error *error) {
-  Hold hold;
-  if (quern_status status =
-          begin("quern_run_ids", session, output, hold, error))
-    return status;
+  if (output)
+    *output = {};
+  if (!session || !output)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_run_ids: null");
+  Turn turn(*session);
+  if (!turn)
+    return inUse(error);
   if (quern_status status =
           session->takeIds(ids, type_ids, offsets, sequences, error))
     return status;
@@ -162,10 +172,13 @@ quern_status quern_run_ids(quern_session *session, const int32_t *ids,
 quern_status quern_run_images(quern_session *session, const float *pixels,
                               uint32_t count, quern_output *output,
                               quern_error *error) {
-  Hold hold;
-  if (quern_status status =
-          begin("quern_run_images", session, output, hold, error))
-    return status;
+  if (output)
+    *output = {};
+  if (!session || !output)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_run_images: null");
+  Turn turn(*session);
+  if (!turn)
+    return inUse(error);
   if (quern_status status = session->takeImages(pixels, count, error))
     return status;
   quern_status status = session->run(error);
@@ -179,10 +192,15 @@ quern_status quern_run_images(quern_session *session, const float *pixels,
 quern_status quern_tokenize(quern_session *session, const quern_text *texts,
                             uint32_t count, uint32_t options,
                             quern_output *output, quern_error *error) {
-  Hold hold;
-  if (quern_status status =
-          begin("quern_tokenize", session, output, hold, error))
+  if (output)
+    *output = {};
+  if (!session || !output)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_tokenize: null");
+  if (quern_status status = checkOptions(options, error))
     return status;
+  Turn turn(*session);
+  if (!turn)
+    return inUse(error);
   if (quern_status status = session->tokenize(texts, count, options, error))
     return status;
   session->describe(*output, /*data=*/false, /*texts=*/true);
@@ -191,10 +209,17 @@ quern_status quern_tokenize(quern_session *session, const quern_text *texts,
 
 quern_status quern_session_force_tier(quern_session *session, uint32_t tier,
                                       quern_error *error) {
+  if (!session)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_session_force_tier: null");
+  Turn turn(*session);
+  if (!turn)
+    return inUse(error);
   return session->chooseKernels(tier, error);
 }
 
 uint32_t quern_session_tier(const quern_session *session) {
+  if (!session)
+    return 0;
   uint32_t highest = session->gpu ? uint32_t(QUERN_TIER_CUDA) : 0;
   for (const PlannedStep &step : session->steps)
     highest = step.tier > highest ? step.tier : highest;
@@ -202,11 +227,17 @@ uint32_t quern_session_tier(const quern_session *session) {
 }
 
 uint32_t quern_session_threads(const quern_session *session) {
-  return session->pool.size();
+  return session ? session->pool.size() : 0;
 }
 
 quern_status quern_session_set_affinity(quern_session *session, const int *cpus,
                                         uint32_t count, quern_error *error) {
+  if (!session || !cpus)
+    return fail(error, QUERN_ERROR_ARGUMENT,
+                "quern_session_set_affinity: null");
+  Turn turn(*session);
+  if (!turn)
+    return inUse(error);
   if (count != session->pool.size())
     return fail(error, QUERN_ERROR_ARGUMENT,
                 "affinity: found %u CPUs, expected one for each of %u threads",
@@ -219,7 +250,7 @@ quern_status quern_session_set_affinity(quern_session *session, const int *cpus,
 }
 
 uint32_t quern_session_step_count(const quern_session *session) {
-  return uint32_t(session->steps.size());
+  return session ? uint32_t(session->steps.size()) : 0;
 }
 
 /// See quern_step_info::bytes.
@@ -240,7 +271,10 @@ static uint64_t bytesOf(const quern_session &session, const Step &step) {
 
 quern_status quern_session_step(const quern_session *session, uint32_t index,
                                 quern_step_info *info, quern_error *error) {
-  *info = {};
+  if (info)
+    *info = {};
+  if (!session || !info)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_session_step: null");
   if (index >= session->steps.size())
     return fail(error, QUERN_ERROR_ARGUMENT,
                 "step: found %u, expected below "
@@ -281,19 +315,40 @@ quern_status quern_session_step(const quern_session *session, uint32_t index,
 }
 
 void quern_session_set_timing(quern_session *session, int on) {
-  session->timing = on != 0;
+  if (session)
+    session->timing = on != 0;
 }
 
 void quern_session_set_callback(quern_session *session,
                                 quern_step_callback callback, void *context) {
+  if (!session)
+    return;
   session->callback = callback;
   session->callbackContext = context;
+}
+
+/// Views have the rows of the last input. What was only tokenized may be more
+/// than there is memory for.
+static quern_status checkRoom(const quern_session &session,
+                              quern_error *error) {
+  uint64_t tokens = session.input.tokens();
+  if (tokens <= session.tokenCapacity &&
+      session.input.sequences() <= session.sequenceCapacity)
+    return QUERN_OK;
+  return fail(error, QUERN_ERROR_ARGUMENT,
+              "found %llu tokens that were tokenized only, expected a run",
+              static_cast<unsigned long long>(tokens));
 }
 
 quern_status quern_session_buffer(const quern_session *session,
                                   const char *name, quern_view *view,
                                   quern_error *error) {
-  *view = {};
+  if (view)
+    *view = {};
+  if (!session || !name || !view)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_session_buffer: null");
+  if (quern_status status = checkRoom(*session, error))
+    return status;
   const auto &buffers = *session->module.manifest->buffers();
   for (uint32_t i = 0; i < buffers.size(); ++i) {
     const Buffer &buffer = *buffers.Get(i);
@@ -314,12 +369,18 @@ quern_status quern_session_buffer(const quern_session *session,
 }
 
 void quern_session_set_capture(quern_session *session, int on) {
-  session->captureWanted = on != 0;
+  if (session)
+    session->captureWanted = on != 0;
 }
 
 quern_status quern_session_site(const quern_session *session, const char *name,
                                 quern_view *view, quern_error *error) {
-  *view = {};
+  if (view)
+    *view = {};
+  if (!session || !name || !view)
+    return fail(error, QUERN_ERROR_ARGUMENT, "quern_session_site: null");
+  if (quern_status status = checkRoom(*session, error))
+    return status;
   const Manifest &manifest = *session->module.manifest;
   for (uint32_t i = 0; i < lengthOf(manifest.sites()); ++i) {
     if (strcmp(manifest.sites()->Get(i)->name()->c_str(), name) != 0)
@@ -341,6 +402,11 @@ quern_status quern_session_site(const quern_session *session, const char *name,
 
 void quern_session_counters(const quern_session *session,
                             quern_run_counters *counters) {
+  if (!counters)
+    return;
+  *counters = {};
+  if (!session)
+    return;
   *counters = session->counters;
   counters->arena_bytes = session->memory.size();
   counters->capture_bytes = session->capture.bytes();

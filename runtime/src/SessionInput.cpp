@@ -53,9 +53,6 @@ quern_status quern_session::tokenize(const quern_text *texts, uint32_t count,
     return status;
   if (!texts || count == 0)
     return fail(error, QUERN_ERROR_ARGUMENT, "no text to run");
-  if (options & ~QUERN_RUN_STRICT)
-    return fail(error, QUERN_ERROR_ARGUMENT,
-                "options: found 0x%x, expected 0 or QUERN_RUN_STRICT", options);
   if (!module.tokenizer.size())
     return fail(error, QUERN_ERROR_ARGUMENT,
                 "the module has no tokenizer; run ids");

@@ -155,6 +155,21 @@ TEST_F(SessionToolsTest, BuffersCanBeRead) {
   EXPECT_EQ(view.rows, 3u);
   EXPECT_EQ(quern_session_buffer(session, "nothing", &view, nullptr),
             QUERN_ERROR_ARGUMENT);
+  // More than has ever run is in no buffer.
+  const std::vector<quern_text> texts(5000, {"a b c", 5, nullptr, 0});
+  quern_output output;
+  quern_error error = {};
+  ASSERT_EQ(quern_tokenize(session, texts.data(), uint32_t(texts.size()), 0,
+                           &output, &error),
+            QUERN_OK)
+      << error.message;
+  EXPECT_EQ(quern_session_buffer(session, "positions", &view, &error),
+            QUERN_ERROR_ARGUMENT);
+  EXPECT_THAT(error.message, testing::HasSubstr("expected a run"));
+  EXPECT_EQ(view.data, nullptr);
+  run(session, batch);
+  EXPECT_EQ(quern_session_buffer(session, "positions", &view, nullptr),
+            QUERN_OK);
 }
 
 } // namespace

@@ -158,8 +158,9 @@ typedef struct quern_view {
 } quern_view;
 
 /** Memory of the buffer `name` as it is now: the arena is shared, so it holds
- *  what the last writer of that place left. Errors: ARGUMENT (no such buffer,
- *  or a tap while capture is off). Valid until the capacity grows. */
+ *  what the last writer of that place left. Valid until the capacity grows.
+ *  Errors: ARGUMENT (no such buffer, a tap while capture is off, or more was
+ *  tokenized since than has run). */
 QUERN_API quern_status quern_session_buffer(const quern_session *session,
                                             const char *name, quern_view *view,
                                             quern_error *error);

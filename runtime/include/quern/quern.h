@@ -17,14 +17,20 @@
  *                                                       output.data[i]);
  *
  * A module is immutable and may be shared by any number of threads. A session
- * belongs to one thread at a time: what another thread asks of it while it
- * runs is refused (ARGUMENT). Loading a module executes its code: open
+ * belongs to one thread at a time: a call that changes it while another thread
+ * is in such a call is refused (ARGUMENT), but outputs and what describes the
+ * last run are not guarded. A child of fork() must not use its parent's
+ * sessions: their threads stay behind. Loading a module executes its code: open
  * only modules that you compiled or trust (introspect.h reads without
  * executing).
  *
  * Errors: functions that can fail return a status, 0 for success, and write a
  * sentence into the caller's quern_error, which may be null. Nothing aborts,
- * nothing prints. On failure output arguments are set to null or zero.
+ * nothing prints. On failure output arguments are set to null or zero. A null
+ * module, session or output where one is needed is ARGUMENT; of functions that
+ * return no status it is 0, null or "". What C cannot see is undefined: arrays
+ * shorter than their counts say, and handles that were freed, freed twice or
+ * are freed while another thread is in a call with them.
  *
  *===----------------------------------------------------------------------===*/
 
@@ -105,7 +111,10 @@ typedef struct quern_description {
   quern_image_format image; /**< what a vision module takes instead */
 } quern_description;
 
-/** A text or a pair, UTF-8, not necessarily terminated. `pair` may be null. */
+/** A text or a pair, UTF-8, not necessarily terminated. `pair` may be null, and
+ *  `text` where text_bytes is 0. Any bytes are a text: what is no UTF-8 is read
+ *  as U+FFFD, and zeros do not end it; models that clean texts drop both.
+ *  An empty text has the special tokens alone. */
 typedef struct quern_text {
   const char *text;
   size_t text_bytes;
@@ -113,7 +122,7 @@ typedef struct quern_text {
   size_t pair_bytes;
 } quern_text;
 
-/** Bits of quern_run_texts' options; others are refused. */
+/** Bits of quern_run_texts' options. */
 #define QUERN_RUN_STRICT 1u /**< refuse a text that would be truncated */
 
 /**
@@ -169,8 +178,9 @@ QUERN_API quern_status quern_module_open_linked(const quern_linked_image *image,
                                                 quern_module **module,
                                                 quern_error *error);
 
-/** Frees a module and unloads its code. All sessions must be gone. Null is
- *  allowed. */
+/** Frees a module and unloads its code. All sessions must be gone: they run
+ *  that code, and neither call nor destroy can do without the module, which
+ *  nothing checks. Null is allowed. */
 QUERN_API void quern_module_close(quern_module *module);
 
 /** Fills `description`. Cannot fail. Thread-safe. */
@@ -182,9 +192,9 @@ QUERN_API void quern_module_describe(const quern_module *module,
 QUERN_API const char *quern_module_label(const quern_module *module,
                                          uint32_t index);
 
-/** Text of token `id` of the module's tokenizer, `*bytes` long and not
- *  terminated, or null where there is none. Lives as long as the module.
- *  Thread-safe. */
+/** Text of token `id` of the module's tokenizer, `*bytes` long (which may be
+ *  null) and not terminated, or null where there is none. Lives as long as
+ *  the module. Thread-safe. */
 QUERN_API const char *quern_module_token(const quern_module *module, int32_t id,
                                          size_t *bytes);
 
@@ -257,9 +267,11 @@ QUERN_API quern_status quern_session_set_max_length(quern_session *session,
  * Tokenizes and runs `count` texts or pairs as one batch. Texts longer than
  * the model's limit are truncated (see quern_output.truncated) or, with
  * QUERN_RUN_STRICT, refused. Texts are only read. `*output` points into the
- * session. Errors: ARGUMENT (no text, no tokenizer in the module, one that
- * takes images), TOO_LONG,
- * MEMORY; the message says which text.
+ * session. Errors: ARGUMENT (no text, unknown options, no tokenizer in the
+ * module, one that takes images, a pair for a model of one token type, a limit
+ * that leaves no room for text, more tokens at once than the module can
+ * number), TOO_LONG (also a text of 4 GB), FORMAT (the tokenizer has words that
+ * the model has not), MEMORY; the message says which text.
  */
 QUERN_API quern_status quern_run_texts(quern_session *session,
                                        const quern_text *texts, uint32_t count,
@@ -269,9 +281,10 @@ QUERN_API quern_status quern_run_texts(quern_session *session,
 /**
  * Runs token ids: sequence s is ids[offsets[s] .. offsets[s + 1]), special
  * tokens included. `type_ids` may be null: all 0. Positions count from 0 in
- * each sequence. Arrays are only read. Errors: ARGUMENT (offsets that do not
- * ascend, an id outside the vocabulary, an empty or too long sequence),
- * MEMORY.
+ * each sequence. `offsets` has sequences + 1 values, the first of them 0.
+ * Arrays are only read. Errors: ARGUMENT (no sequence, offsets that do not
+ * ascend, an id or type id outside the model's, an empty sequence), TOO_LONG (a
+ * sequence of more tokens than the model's limit), MEMORY.
  */
 QUERN_API quern_status quern_run_ids(quern_session *session, const int32_t *ids,
                                      const int32_t *type_ids,
@@ -322,9 +335,9 @@ QUERN_API quern_status quern_tokenize(quern_session *session,
                                       quern_error *error);
 
 /** What this machine can run and why it cannot run the rest, as text for
- *  people or as one JSON object. Writes up to `size` bytes, a terminating zero
- *  among them, into `buffer`, which may be null; returns the length that the
- *  whole has. Thread-safe. */
+ *  people or as one JSON object. Writes at most `size` bytes, the terminating
+ *  zero among them, into `buffer` (null: nothing); returns the length that the
+ *  whole has without the zero. Thread-safe. */
 QUERN_API size_t quern_doctor(int json, char *buffer, size_t size);
 
 #ifdef __cplusplus
