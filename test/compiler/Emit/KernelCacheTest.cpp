@@ -155,6 +155,12 @@ TEST(KernelCache, NothingStaysOfWhatDoesNotFit) {
   KernelCache cache(folder.path(), "build");
   const std::string object(100000, 'x');
   auto make = [&]() -> Expected<std::string> { return object; };
+  // LLVM takes signals when it writes its first file, so ours comes after.
+  get(cache, "text", "sse2", "small");
+  auto files = [&] {
+    return std::distance(std::filesystem::directory_iterator(folder.path()),
+                         std::filesystem::directory_iterator());
+  };
   rlimit before;
   ASSERT_EQ(::getrlimit(RLIMIT_FSIZE, &before), 0);
   auto handler = std::signal(SIGXFSZ, SIG_IGN);
@@ -167,8 +173,9 @@ TEST(KernelCache, NothingStaysOfWhatDoesNotFit) {
   EXPECT_EQ(got.message(), std::string(folder.path()) +
                                ": cannot be written: File too large, expected "
                                "room for kernels (QUERN_CACHE_DIR)");
-  EXPECT_TRUE(std::filesystem::is_empty(folder.path()));
+  EXPECT_EQ(files(), 1);
   EXPECT_EQ(get(cache, "text", "avx2", object).object, object);
+  EXPECT_EQ(files(), 2);
 }
 
 TEST(KernelCache, BuildsAreKnown) { EXPECT_GE(buildIdentity().size(), 40u); }
