@@ -139,7 +139,9 @@ private:
   void tapRows(Value row, Value tap);
   Values rowMaxima();
   Values exponentials(llvm::ArrayRef<Value> tops);
+  Value exponentialOf(Value top, Value codes);
   Values probabilities(Value ratios);
+  Value probabilityOf(Value e, Value ratio);
   void uniformCodes(Value total);
   void logCodes(llvm::ArrayRef<Value> tops, Value total);
   /// The planes of the codes of eight rows; `most` has the largest code but

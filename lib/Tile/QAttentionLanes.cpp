@@ -158,9 +158,7 @@ Value QAttentionEmitter::laneExponentials(Value top) {
   Value magic = k.splat(k.vec(16, k.f32()), kRoundMagic);
   auto exponential = [&](Value token, int64_t r, Value sum) {
     Value codes = k.loadBytes(scratch, laneRow(token, r), 16, k.i32());
-    Value d = k.sub(top, codes);
-    Value high = k.lut16(k.shiftRight(d, k.splat(lanes, 4)), expHi);
-    Value e = k.add(k.mul(high, k.lut16(d, expLo)), magic);
+    Value e = exponentialOf(top, codes);
     k.storeBytes(e, scratch, laneRow(token, r));
     return k.add(sum, k.bitcast(e, lanes));
   };
@@ -190,9 +188,7 @@ Value QAttentionEmitter::withoutMagic(Value sum, Value count) {
 /// Probability codes [tokens / 4][16][4]; returns (128 - zv) sum p.
 Value QAttentionEmitter::laneProbabilities(Value ratio) {
   auto lanes = k.vec(16, k.i32());
-  auto reals = k.vec(16, k.f32());
-  Value magic = k.splat(reals, kRoundMagic);
-  Value limit = shape.perHead ? probLimit : k.splat(reals, shape.probRange.hi);
+  Value magic = k.splat(lanes, kRoundMagicBits);
   Values sum =
       k.loop(k.index(0), laneTokens(), 4, {k.zeros(lanes)},
              [&](Value token, ArrayRef<Value> a) {
@@ -200,13 +196,11 @@ Value QAttentionEmitter::laneProbabilities(Value ratio) {
                Values codes;
                for (int64_t i = 0; i != 4; ++i) {
                  Value e = k.loadBytes(scratch, laneRow(token, i), 16, k.f32());
-                 Value p = k.mul(k.sub(e, magic), ratio);
-                 // p >= 0, so the lower limit holds.
-                 p = k.bitcast(k.add(k.minReal(limit, p), magic), lanes);
+                 Value p = probabilityOf(e, ratio);
                  total = k.add(total, p);
                  codes.push_back(p);
                }
-               codes[0] = k.bitXor(codes[0], k.bitcast(magic, lanes));
+               codes[0] = k.bitXor(codes[0], magic);
                k.storeBytes(joinBytes(codes), scratch,
                             k.add(k.mul(token, 16), layout.laneProbs));
                return Values{total};

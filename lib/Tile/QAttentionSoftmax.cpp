@@ -128,40 +128,55 @@ Values QAttentionEmitter::rowMaxima() {
   return m;
 }
 
+/// e of score codes below the largest, plus the magic number.
+Value QAttentionEmitter::exponentialOf(Value top, Value codes) {
+  Value d = k.sub(top, codes);
+  Value four = k.splat(k.vec(16, k.i32()), 4);
+  Value high = k.lut16(k.shiftRight(d, four), expHi);
+  Value magic = k.splat(k.vec(16, k.f32()), kRoundMagic);
+  return k.add(k.mul(high, k.lut16(d, expLo)), magic);
+}
+
 /// Stores e of each score, plus the magic number, which rounds it; logarithmic
 /// codes need the sum only. Returns the lane sums of the bits of what is
 /// stored: each lane of each block has added the bits of the magic number.
 Values QAttentionEmitter::exponentials(ArrayRef<Value> tops) {
   auto lanes = k.vec(16, k.i32());
   Value magic = k.splat(k.vec(16, k.f32()), kRoundMagic);
-  return k.blocks(
-      c.length, Values(blockRows, k.zeros(lanes)),
-      [&](Value i, Value mask, ArrayRef<Value> a) {
-        Values next;
-        Value to = k.mul(i, 4);
-        for (int64_t r = 0; r != blockRows; ++r) {
-          Value codes = k.loadCodes(scratch, k.add(i, codeRow(r)));
-          Value d = k.sub(tops[r], codes);
-          Value high = k.lut16(k.shiftRight(d, k.splat(lanes, 4)), expHi);
-          Value e = k.add(k.mul(high, k.lut16(d, expLo)), magic);
-          if (mask)
-            e = k.select(mask, e, magic);
-          if (!shape.isLog())
-            k.storeBytes(e, scratch,
-                         k.add(to, layout.exps + r * layout.expStride));
-          next.push_back(k.add(a[r], k.bitcast(e, lanes)));
-        }
-        return next;
-      });
+  return k.blocks(c.length, Values(blockRows, k.zeros(lanes)),
+                  [&](Value i, Value mask, ArrayRef<Value> a) {
+                    Values next;
+                    Value to = k.mul(i, 4);
+                    for (int64_t r = 0; r != blockRows; ++r) {
+                      Value codes = k.loadCodes(scratch, k.add(i, codeRow(r)));
+                      Value e = exponentialOf(tops[r], codes);
+                      if (mask)
+                        e = k.select(mask, e, magic);
+                      if (!shape.isLog())
+                        k.storeBytes(
+                            e, scratch,
+                            k.add(to, layout.exps + r * layout.expStride));
+                      next.push_back(k.add(a[r], k.bitcast(e, lanes)));
+                    }
+                    return next;
+                  });
+}
+
+/// The probability codes of what exponentialOf() gave, with the bits of the
+/// magic number.
+Value QAttentionEmitter::probabilityOf(Value e, Value ratio) {
+  auto reals = k.vec(16, k.f32());
+  Value magic = k.splat(reals, kRoundMagic);
+  Value limit = shape.perHead ? probLimit : k.splat(reals, shape.probRange.hi);
+  Value p = k.mul(k.sub(e, magic), ratio);
+  // p >= 0, so the lower limit holds.
+  return k.bitcast(k.add(k.minReal(limit, p), magic), k.vec(16, k.i32()));
 }
 
 /// Probability codes in the place of the score codes, and their lane sums
 /// with the bits of the magic number as above.
 Values QAttentionEmitter::probabilities(Value ratios) {
   auto lanes = k.vec(16, k.i32());
-  auto reals = k.vec(16, k.f32());
-  Value magic = k.splat(reals, kRoundMagic);
-  Value limit = shape.perHead ? probLimit : k.splat(reals, shape.probRange.hi);
   Values ratio;
   for (int64_t r = 0; r != blockRows; ++r)
     ratio.push_back(k.broadcast(k.lane(ratios, r)));
@@ -174,9 +189,7 @@ Values QAttentionEmitter::probabilities(Value ratios) {
                           scratch,
                           k.add(from, layout.exps + r * layout.expStride), 16,
                           k.f32());
-                      Value p = k.mul(k.sub(e, magic), ratio[r]);
-                      // p >= 0, so the lower limit holds.
-                      p = k.bitcast(k.add(k.minReal(limit, p), magic), lanes);
+                      Value p = probabilityOf(e, ratio[r]);
                       k.storeCodes(p, scratch, k.add(i, codeRow(r)));
                       next.push_back(k.add(a[r], p));
                     }
